@@ -1,0 +1,59 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a detector found in one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ['Detections']
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """
+    Parallel arrays, one row a detection, highest score first.
+
+    The frame of the boxes is the frame of whoever made the object: a decoder gives pixels of the
+    network's input, :class:`trt_detector.pipeline.Detector` pixels of the original image.
+
+    :param boxes_xyxy: float32 (n, 4), left, top, right, bottom in pixels.
+    :param scores: float32 (n,), 0 to 1, descending.
+    :param class_ids: int32 (n,), index of the class.
+    :raises ValueError: if the arrays' shapes do not belong together.
+    """
+
+    boxes_xyxy: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+    class_ids: npt.NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        shapes = (self.boxes_xyxy.shape, self.scores.shape, self.class_ids.shape)
+        if shapes != ((count, 4), (count,), (count,)):
+            raise ValueError(
+                f'boxes_xyxy, scores, class_ids have shapes {shapes}; expected (n, 4), (n,), (n,)'
+            )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """Return the result for an image in which nothing was found."""
+        return cls(
+            boxes_xyxy=np.empty((0, 4), np.float32),
+            scores=np.empty(0, np.float32),
+            class_ids=np.empty(0, np.int32),
+        )
+
+    def select(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Detections:
+        """
+        Return some of the rows.
+
+        :param rows: indices in the wanted order, or a mask of length n.
+        """
+        return Detections(self.boxes_xyxy[rows], self.scores[rows], self.class_ids[rows])

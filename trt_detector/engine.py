@@ -1,0 +1,149 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The interface between the detector and an inference runtime."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import EngineError
+from .tensor_spec import TensorSpec
+
+__all__ = ['EngineInfo', 'InferenceEngine', 'Progress', 'ProgressCallback']
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """
+    How far the preparation of an engine has come.
+
+    :param phase: what is being done, for a person to read.
+    :param fraction: 0 to 1 of the whole, None where it is unknown.
+    :param elapsed_s: seconds since the preparation began.
+    """
+
+    phase: str
+    fraction: float | None
+    elapsed_s: float
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """
+    What really runs, for the log and for /diagnostics.
+
+    :param backend: 'onnxruntime', 'tensorrt' or 'tensorrt_rtx'.
+    :param precision: the precision that was built ('fp32', 'fp16', 'int8'), not the wanted one.
+    :param device: name of the device that runs it.
+    :param version: version of the runtime library.
+    :param warnings: sentences that the user has to see (a fallback that was taken, say).
+    :param details: further facts, shown as key and value.
+    """
+
+    backend: str
+    precision: str
+    device: str
+    version: str
+    warnings: tuple[str, ...] = ()
+    details: tuple[tuple[str, str], ...] = ()
+
+
+class InferenceEngine(ABC):
+    """
+    A network that is loaded and ready to run.
+
+    An engine belongs to the thread that made it: make, use and close it there.
+    """
+
+    @property
+    @abstractmethod
+    def info(self) -> EngineInfo:
+        """Return what really runs."""
+
+    @property
+    @abstractmethod
+    def input_spec(self) -> TensorSpec:
+        """Return the image input, dynamic dimensions as None."""
+
+    @property
+    @abstractmethod
+    def output_specs(self) -> tuple[TensorSpec, ...]:
+        """Return the outputs in the order in which run() gives them."""
+
+    @abstractmethod
+    def get_input_shape(self) -> tuple[int, int]:
+        """Return (height, width) of the input in pixels."""
+
+    @abstractmethod
+    def get_batch_size(self) -> int:
+        """Return the largest number of images that one run() takes."""
+
+    @abstractmethod
+    def run(self, batch: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """
+        Run the network and wait for its outputs.
+
+        :param batch: C-contiguous array of :attr:`input_spec`'s dtype and layout, first dimension
+            1 to :meth:`get_batch_size`.
+        :return: one array an output, first dimension that of the batch. They may share the
+            engine's buffers: they are valid until the next run().
+        :raises EngineError: if the batch does not fit or the runtime fails.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free everything; calling it again does nothing."""
+
+    def __enter__(self) -> InferenceEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def warm_up(self, iterations: int) -> None:
+        """
+        Run on zeros, at one image and at a full batch, so that no live image pays for it.
+
+        :param iterations: runs of each size; 0 does nothing.
+        """
+        shape = self._batch_shape(self.get_batch_size())
+        zeros = np.zeros(shape, self.input_spec.dtype)
+        for count in sorted({1, shape[0]}):
+            for _ in range(iterations):
+                self.run(zeros[:count])
+
+    def _batch_shape(self, count: int) -> tuple[int, ...]:
+        """Return the shape of a batch of count images with the dynamic dimensions filled in."""
+        height, width = self.get_input_shape()
+        rank4 = self.input_spec.shape
+        channels_last = rank4[3] in (1, 3) and rank4[1] not in (1, 3)
+        if channels_last:
+            return (count, height, width, rank4[3] or 3)
+        return (count, rank4[1] or 3, height, width)
+
+    def _check_batch(self, batch: npt.NDArray[Any]) -> None:
+        """
+        Refuse a batch that the network cannot take.
+
+        :raises EngineError: with both shapes or both dtypes named.
+        """
+        expected = self._batch_shape(self.get_batch_size())
+        if batch.dtype != self.input_spec.dtype:
+            raise EngineError(
+                f'batch has dtype {batch.dtype}; input {self.input_spec} takes '
+                f'{self.input_spec.dtype}'
+            )
+        if batch.ndim != 4 or not 1 <= batch.shape[0] <= expected[0]:
+            raise EngineError(
+                f'batch has shape {batch.shape}; expected 1 to {expected[0]} images of '
+                f'{expected[1:]}'
+            )

@@ -1,0 +1,58 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every error that trt_detector raises on purpose."""
+
+from __future__ import annotations
+
+__all__ = [
+    'BackendUnavailableError',
+    'BuildCancelledError',
+    'BuildError',
+    'CalibrationCacheError',
+    'ConfigError',
+    'DetectorError',
+    'EngineError',
+    'ImageError',
+    'ModelError',
+    'PlanError',
+]
+
+
+class DetectorError(Exception):
+    """Root of the package's errors: each message says what, the actual value and the remedy."""
+
+
+class ConfigError(DetectorError, ValueError):
+    """A parameter has a value that cannot be used."""
+
+
+class ImageError(DetectorError, ValueError):
+    """One image cannot be read: the frame is dropped and counted, the node goes on."""
+
+
+class ModelError(DetectorError):
+    """A model file cannot be read, or is not a detector that this package knows."""
+
+
+class BackendUnavailableError(DetectorError):
+    """A library, driver or device that the chosen backend needs is missing."""
+
+
+class EngineError(DetectorError):
+    """The inference runtime refused to load a model or to run a batch."""
+
+
+class BuildError(EngineError):
+    """TensorRT could not build a plan from the model."""
+
+
+class BuildCancelledError(BuildError):
+    """The build was cancelled before it ended."""
+
+
+class PlanError(DetectorError):
+    """A plan file, its manifest or the folder that keeps them cannot be used."""
+
+
+class CalibrationCacheError(DetectorError, ValueError):
+    """An INT8 calibration cache cannot be read, or does not fit the network."""

@@ -1,0 +1,205 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""From an image of any size to the network's input, and the geometry of the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ModelError
+from .image import Image
+from .tensor_spec import TensorSpec
+
+__all__ = ['CpuPreprocessor', 'Letterbox', 'PreprocessSpec', 'Preprocessor']
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessSpec:
+    """
+    What a network expects of its input.
+
+    A value v of 0 to 255 becomes (v * scale - mean) / std, channel by channel in the order of
+    the network.
+
+    :param mode: 'letterbox' keeps the aspect ratio and pads, 'stretch' fills the whole input.
+    :param anchor: where the picture lies in a letterbox: 'center' or 'top_left'.
+    :param pad_value: grey level of the padding, 0 to 255.
+    :param color: channel order of the network, 'rgb' or 'bgr'.
+    """
+
+    mode: str = 'letterbox'
+    anchor: str = 'center'
+    pad_value: int = 114
+    color: str = 'rgb'
+    scale: float = 1 / 255
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """
+    Where an image lies in the network's input; sizes are (width, height) in pixels.
+
+    :param source_size: of the original image.
+    :param input_size: of the network's input.
+    :param resized_size: of the picture inside the input.
+    :param left: padding columns on the left.
+    :param top: padding rows above.
+    """
+
+    source_size: tuple[int, int]
+    input_size: tuple[int, int]
+    resized_size: tuple[int, int]
+    left: int
+    top: int
+
+    @classmethod
+    def fit(
+        cls, source_size: tuple[int, int], input_size: tuple[int, int], spec: PreprocessSpec
+    ) -> Letterbox:
+        """
+        Place an image in the input as the networks of this family were trained.
+
+        Sizes are rounded, and the odd row or column of a centred padding goes right or below.
+        """
+        if spec.mode == 'stretch':
+            return cls(source_size, input_size, input_size, 0, 0)
+        gain = min(input_size[0] / source_size[0], input_size[1] / source_size[1])
+        width = min(max(1, round(source_size[0] * gain)), input_size[0])
+        height = min(max(1, round(source_size[1] * gain)), input_size[1])
+        left = top = 0
+        if spec.anchor == 'center':
+            left = (input_size[0] - width) // 2
+            top = (input_size[1] - height) // 2
+        return cls(source_size, input_size, (width, height), left, top)
+
+    def to_input(self, boxes_xyxy: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """
+        Map boxes from the original image into the network's input.
+
+        :param boxes_xyxy: (n, 4) in pixels.
+        """
+        gain, offset = self._gain_offset()
+        return np.asarray(boxes_xyxy * gain + offset, np.float32)
+
+    def to_source(self, boxes_xyxy: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """
+        Map boxes from the network's input into the original image and clip them to it.
+
+        :param boxes_xyxy: (n, 4) in pixels.
+        """
+        gain, offset = self._gain_offset()
+        limit = np.asarray(self.source_size * 2, np.float32)
+        return np.clip((boxes_xyxy - offset) / gain, 0, limit).astype(np.float32, copy=False)
+
+    def _gain_offset(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return scale and shift of x1, y1, x2, y2 from the original image to the input."""
+        gain_x = self.resized_size[0] / self.source_size[0]
+        gain_y = self.resized_size[1] / self.source_size[1]
+        offset = (self.left, self.top) * 2
+        return np.array((gain_x, gain_y) * 2), np.array(offset, np.float64)
+
+
+class Preprocessor(Protocol):
+    """Writes an image into one slot of a batch."""
+
+    def __call__(self, image: Image, out: npt.NDArray[Any]) -> Letterbox:
+        """
+        Fill a slot.
+
+        :param image: of any size and encoding.
+        :param out: one slot in the dtype and layout of the network's input, (C, H, W) or
+            (H, W, C); every value of it is written.
+        :return: where the image lies in the slot.
+        """
+
+
+class CpuPreprocessor:
+    """
+    Preprocessing with OpenCV and NumPy: the reference that every other one agrees with.
+
+    The resize is bilinear on 8-bit values. It belongs to one thread, for it keeps a canvas.
+
+    :param spec: what the network expects.
+    :param input_spec: the network's input: float32, float16 or uint8, NCHW or NHWC, 1 or 3
+        channels.
+    :param input_size: (height, width) of the input in pixels.
+    :raises ModelError: if the input is not an image of 1 or 3 channels in such a dtype.
+    """
+
+    def __init__(
+        self, spec: PreprocessSpec, input_spec: TensorSpec, input_size: tuple[int, int]
+    ) -> None:
+        self._spec = spec
+        self._channels_last, self._channels = _layout(input_spec)
+        height, width = input_size
+        self._input_size = (width, height)
+        self._placed: Letterbox | None = None
+        self._canvas = np.empty((height, width, 3), np.uint8)
+        self._gray_canvas = np.empty((height, width), np.uint8)
+        self._planes = [np.empty((height, width), np.uint8) for _ in range(3)]
+        self._raw = input_spec.dtype == np.uint8
+        std = np.asarray(spec.std, np.float32)
+        self._gain = np.float32(spec.scale) / std
+        self._bias = -np.asarray(spec.mean, np.float32) / std
+
+    def __call__(self, image: Image, out: npt.NDArray[Any]) -> Letterbox:
+        """Fill a slot, as :class:`Preprocessor` says."""
+        pixels, order = image.pixels()
+        place = Letterbox.fit((image.width, image.height), self._input_size, self._spec)
+        if self._channels == 1 and order != 'gray':
+            code = cv2.COLOR_BGR2GRAY if order == 'bgr' else cv2.COLOR_RGB2GRAY
+            pixels, order = np.asarray(cv2.cvtColor(pixels, code), np.uint8), 'gray'
+        if place != self._placed:
+            self._canvas[...] = self._spec.pad_value
+            self._gray_canvas[...] = self._spec.pad_value
+            self._placed = place
+        canvas = self._gray_canvas if order == 'gray' else self._canvas
+        width, height = place.resized_size
+        view = canvas[place.top : place.top + height, place.left : place.left + width]
+        cv2.resize(pixels, (width, height), dst=view, interpolation=cv2.INTER_LINEAR)
+        self._write(self._split(order), out)
+        return place
+
+    def _split(self, order: str) -> list[npt.NDArray[np.uint8]]:
+        """Return the canvas as planes in the network's channel order."""
+        if order == 'gray':
+            return [self._gray_canvas] * self._channels
+        cv2.split(self._canvas, self._planes)
+        return self._planes if order == self._spec.color else self._planes[::-1]
+
+    def _write(self, planes: list[npt.NDArray[np.uint8]], out: npt.NDArray[Any]) -> None:
+        """Scale the planes into the slot."""
+        for channel, plane in enumerate(planes):
+            target = out[:, :, channel] if self._channels_last else out[channel]
+            if self._raw:
+                target[...] = plane
+                continue
+            np.multiply(plane, self._gain[channel], out=target, casting='same_kind')
+            if self._bias[channel]:
+                target += self._bias[channel].astype(target.dtype)
+
+
+def _layout(input_spec: TensorSpec) -> tuple[bool, int]:
+    """
+    Return whether channels come last, and how many there are.
+
+    :raises ModelError: if the input is not an image.
+    """
+    shape = input_spec.shape
+    known = input_spec.dtype in (np.float32, np.float16, np.uint8)
+    if len(shape) == 4 and known:
+        if shape[1] in (1, 3):
+            return False, int(shape[1] or 3)
+        if shape[3] in (1, 3):
+            return True, int(shape[3] or 3)
+    raise ModelError(
+        f'input is {input_spec}; expected [N, C, H, W] or [N, H, W, C] with 1 or 3 channels in '
+        'float32, float16 or uint8'
+    )

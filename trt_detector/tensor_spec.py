@@ -1,0 +1,30 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Name, shape and dtype of a network's input or output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ['TensorSpec']
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """
+    One input or output of a network.
+
+    :param name: the tensor's name in the graph.
+    :param shape: one entry a dimension, None where it is dynamic.
+    :param dtype: element type.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[np.generic]
+
+    def __str__(self) -> str:
+        dims = ', '.join('?' if dim is None else str(dim) for dim in self.shape)
+        return f'{self.name} [{dims}] {self.dtype}'
