@@ -1,0 +1,22 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Built engines on disk: what they were built from, and whether they may be loaded."""
+
+from __future__ import annotations
+
+from .key import DeviceKey, PlanKey, get_engine_filename
+from .manifest import Manifest
+from .ready import read_ready_plan
+from .store import BuiltPlan, PlanStore, StoredPlan, default_cache_dir
+
+__all__ = [
+    'BuiltPlan',
+    'DeviceKey',
+    'Manifest',
+    'PlanKey',
+    'PlanStore',
+    'StoredPlan',
+    'default_cache_dir',
+    'get_engine_filename',
+    'read_ready_plan',
+]

@@ -1,0 +1,156 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a plan is built from, and the name of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+import hashlib
+import json
+import re
+from typing import Any
+
+from ..errors import PlanError
+
+__all__ = ['DeviceKey', 'PlanKey', 'get_engine_filename']
+
+_SHA256 = re.compile(r'[0-9a-f]{64}')
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceKey:
+    """
+    The GPU that a plan is built for.
+
+    :param name: as the driver gives it.
+    :param compute_capability: (major, minor).
+    :param sm_count: number of streaming multiprocessors.
+    :param total_memory_bytes: of the device; on a Jetson that of the whole machine.
+    """
+
+    name: str
+    compute_capability: tuple[int, int]
+    sm_count: int
+    total_memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanKey:
+    """
+    Everything that decides what a plan holds; a stored plan is loaded only if all of it is equal.
+
+    :param model_name: stem of the model's file name.
+    :param model_sha256: of the ONNX file and its external data, 64 hex digits.
+    :param flavour: 'tensorrt' or 'tensorrt_rtx'.
+    :param version: full version of that library.
+    :param device: the GPU.
+    :param precision: precision asked for: 'fp32', 'fp16' or 'int8'.
+    :param min_shape: smallest input shape N, C, H, W.
+    :param opt_shape: input shape the plan is tuned for.
+    :param max_shape: largest input shape.
+    :param calib_cache_sha256: of the calibration cache, '' for none.
+    :param flags: whatever else the builder was told, in its order ('dla_core=0', say).
+    :param plugin_sha256: of each plugin library, in the order of loading.
+    :param package_version: version of trt_detector.
+    :raises PlanError: if the names or hashes are malformed.
+    """
+
+    model_name: str
+    model_sha256: str
+    flavour: str
+    version: str
+    device: DeviceKey
+    precision: str
+    min_shape: tuple[int, ...]
+    opt_shape: tuple[int, ...]
+    max_shape: tuple[int, ...]
+    calib_cache_sha256: str
+    flags: tuple[str, ...]
+    plugin_sha256: tuple[str, ...]
+    package_version: str
+
+    def __post_init__(self) -> None:
+        _check_model_name(self.model_name)
+        if self.flavour not in ('tensorrt', 'tensorrt_rtx'):
+            raise PlanError(
+                f"flavour of a plan is {self.flavour!r}; expected 'tensorrt' or 'tensorrt_rtx'"
+            )
+        if self.precision not in ('fp32', 'fp16', 'int8'):
+            raise PlanError(
+                f"precision of a plan is {self.precision!r}; expected 'fp32', 'fp16' or 'int8'"
+            )
+        hashes = {'model_sha256': self.model_sha256}
+        if self.calib_cache_sha256:
+            hashes['calib_cache_sha256'] = self.calib_cache_sha256
+        hashes |= {f'plugin_sha256[{i}]': text for i, text in enumerate(self.plugin_sha256)}
+        for name, text in hashes.items():
+            if not _SHA256.fullmatch(text):
+                raise PlanError(f'{name} is {text!r}; expected 64 lower-case hex digits')
+
+    @property
+    def filename(self) -> str:
+        """Return the name of the plan's file."""
+        device = self.device
+        return get_engine_filename(
+            self.model_name,
+            device.compute_capability,
+            device.sm_count,
+            int8=self.precision == 'int8',
+        )
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the whole key, which tells two keys of one file name apart."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(',', ':'))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the key as JSON values: nested by nothing, 'device.name' for the device's."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in self._flat()
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> PlanKey:
+        """
+        Read what :meth:`to_json` gave.
+
+        :raises PlanError: on a missing, unknown or mistyped field, by name.
+        """
+        raise NotImplementedError
+
+    def _flat(self) -> Iterator[tuple[str, Any]]:
+        """Yield the name and value of each field, those of the device one by one."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, DeviceKey):
+                for inner in fields(value):
+                    yield f'{item.name}.{inner.name}', getattr(value, inner.name)
+            else:
+                yield item.name, value
+
+
+def get_engine_filename(
+    model_name: str, compute_capability: tuple[int, int], sm_count: int, *, int8: bool
+) -> str:
+    """
+    Return the file name of a plan.
+
+    :param model_name: stem of the model's file name.
+    :param compute_capability: (major, minor) of the device.
+    :param sm_count: streaming multiprocessors of the device.
+    :param int8: whether INT8 was asked for.
+    :raises PlanError: if the model's name cannot be part of a file name.
+    """
+    _check_model_name(model_name)
+    major, minor = compute_capability
+    suffix = '.int8.engine' if int8 else '.engine'
+    return f'{model_name}.cc_{major}.{minor}_sm_{sm_count}{suffix}'
+
+
+def _check_model_name(name: str) -> None:
+    """Refuse a model name that would lead out of the cache folder."""
+    if not name or '/' in name or '\\' in name or '\0' in name or name in ('.', '..'):
+        raise PlanError(f'model name is {name!r}; expected the stem of a file name')
