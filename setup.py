@@ -1,0 +1,54 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Build instructions for colcon (ament_python)."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'trt_detector'
+SHARE = f'share/{PACKAGE}'
+
+
+def share_files(*patterns: str) -> list[tuple[str, list[str]]]:
+    """Pair each folder under share/ with the files of the source tree that go into it."""
+    folders: dict[str, list[str]] = {}
+    for pattern in patterns:
+        for path in sorted(Path().glob(pattern)):
+            if path.is_file() and '__pycache__' not in path.parts:
+                folders.setdefault(f'{SHARE}/{path.parent.as_posix()}', []).append(path.as_posix())
+    return sorted(folders.items())
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={PACKAGE: ['py.typed', '**/*.cu', '**/*.ptx']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (SHARE, ['package.xml']),
+        *share_files(
+            'launch/*.py',
+            'config/**/*',
+            'demo/models/*.onnx',
+            'demo/pictures/**/*',
+        ),
+    ],
+    python_requires='>=3.10',
+    # The dependencies are in package.xml: rosdep installs them.
+    install_requires=['setuptools'],
+    zip_safe=False,
+    maintainer='The trt_detector Authors',
+    maintainer_email='trt_detector@example.org',
+    description='Object detection for ROS 2 with TensorRT or ONNX Runtime',
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            'benchmark = trt_detector.tools.benchmark:main',
+            'detect = trt_detector.tools.detect:main',
+            'detector_node = trt_detector.ros.main:main',
+            'play_images = trt_detector.tools.play_images:main',
+        ],
+    },
+)
