@@ -1,0 +1,105 @@
+# shellcheck shell=bash
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Steps that run once: each one has a stamp that holds the key of what it was made from, is skipped
+# while that key stays the same, and writes its stamp only after it succeeded.
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+bringup_root=$repository/.bringup
+
+# Where everything goes: apart for each ROS 2 distribution, and for the wheels.
+prefix=$bringup_root${ROS_DISTRO:+/$ROS_DISTRO}
+venv=$prefix/venv
+venv_python=$venv/bin/python3
+build_base=$prefix/build
+install_base=$prefix/install
+log_base=$prefix/log
+stamps=$prefix/stamps
+
+step_number=0
+step_count=0
+
+# say LINE...: lines for the person who waits.
+say() { printf '%s\n' "$@"; }
+
+# die LINE...: the same on the error stream, and the end.
+die() {
+  printf '%s\n' "$@" >&2
+  exit 1
+}
+
+# hash_of PATH...: one hash of the names and contents of all files under the paths that exist,
+# named relative to the repository.
+hash_of() {
+  (
+    cd "$repository" || exit 1
+    paths=()
+    for path in "$@"; do
+      [[ -e $path ]] && paths+=("$path")
+    done
+    find "${paths[@]}" -name __pycache__ -prune -o -type f ! -name '*.pyc' -print0 \
+      | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c 1-16
+  )
+}
+
+# is_done NAME KEY: whether the step NAME was last finished with this key.
+is_done() { [[ -f $stamps/$1 && $(<"$stamps/$1") == "$2" ]]; }
+
+# step NAME KEY TEXT HINT FUNCTION: runs FUNCTION unless it was done with the same key.
+# Never call this where `set -e` is off (in a condition, before || or &&): FUNCTION relies on it.
+step() {
+  local name=$1 key=$2 text=$3 hint=$4 function=$5 status started=$SECONDS
+  local log=$log_base/$name.log
+  step_number=$((step_number + 1))
+  printf '[%d/%d] %s … ' "$step_number" "$step_count" "$text"
+  if is_done "$name" "$key"; then
+    say 'already there'
+    return
+  fi
+  mkdir -p "$stamps" "$log_base"
+  rm -f "$stamps/$name"
+  # The lock (descriptor 9) is not for children that might outlive this script.
+  set +e
+  (
+    set -e
+    cd "$repository"
+    "$function"
+  ) >"$log" 2>&1 </dev/null 9>&-
+  status=$?
+  set -e
+  if [[ $status -ne 0 ]]; then
+    say "FAILED after $((SECONDS - started)) s"
+    {
+      say '' "The last lines of $log:"
+      tail -n 30 "$log" | sed 's/^/    /'
+      say '' "$hint"
+    } >&2
+    exit 1
+  fi
+  printf '%s' "$key" >"$stamps/$name.new"
+  mv "$stamps/$name.new" "$stamps/$name"
+  say "done in $((SECONDS - started)) s"
+}
+
+# lock_prefix: one run at a time in this checkout; released when the script ends.
+lock_prefix() {
+  mkdir -p "$bringup_root"
+  touch "$bringup_root/COLCON_IGNORE" "$bringup_root/AMENT_IGNORE"
+  exec 9>"$bringup_root/lock"
+  if ! flock --nonblock 9; then
+    say 'Another run prepares this checkout; waiting for it …'
+    flock 9
+  fi
+}
+
+# missing_tools: the Debian and Ubuntu packages that have to be there first, one a line.
+missing_tools() {
+  local python=$1
+  command -v cmake >/dev/null || say cmake
+  command -v c++ >/dev/null || say g++
+  command -v make >/dev/null || say make
+  "$python" -c 'import ensurepip, venv' 2>/dev/null || say python3-venv
+  [[ -f $("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h ]] \
+    || say python3-dev
+}
