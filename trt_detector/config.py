@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 import difflib
+from itertools import pairwise
 import math
 from typing import Any
 
@@ -220,7 +221,7 @@ class DetectorConfig:
                     f'{name} is {list(shape)}; expected four numbers N, C, H, W, or none'
                 )
         given = [(name, shape) for name, shape in shapes.items() if shape]
-        for (low, small), (high, large) in zip(given, given[1:], strict=False):
+        for (low, small), (high, large) in pairwise(given):
             if any(a > b for a, b in zip(small, large, strict=True)):
                 raise ConfigError(
                     f'{low} is {list(small)} and {high} is {list(large)}; '
@@ -233,7 +234,9 @@ class DetectorConfig:
             raise ConfigError('image_topics is empty; name at least one image topic')
         doubled = sorted({t for t in self.image_topics if self.image_topics.count(t) > 1})
         if doubled:
-            raise ConfigError(f'image_topics names {doubled} more than once; name each camera once')
+            raise ConfigError(
+                f'image_topics names {doubled} more than once; name each camera once'
+            )
 
 
 def parameter_specs() -> tuple[ParameterSpec, ...]:

@@ -115,20 +115,23 @@ class InferenceEngine(ABC):
 
         :param iterations: runs of each size; 0 does nothing.
         """
-        shape = self._batch_shape(self.get_batch_size())
+        shape = self.batch_shape(self.get_batch_size())
         zeros = np.zeros(shape, self.input_spec.dtype)
         for count in sorted({1, shape[0]}):
             for _ in range(iterations):
                 self.run(zeros[:count])
 
-    def _batch_shape(self, count: int) -> tuple[int, ...]:
+    def batch_shape(self, count: int) -> tuple[int, ...]:
         """Return the shape of a batch of count images with the dynamic dimensions filled in."""
         height, width = self.get_input_shape()
-        rank4 = self.input_spec.shape
-        channels_last = rank4[3] in (1, 3) and rank4[1] not in (1, 3)
-        if channels_last:
-            return (count, height, width, rank4[3] or 3)
-        return (count, rank4[1] or 3, height, width)
+        if self._channels_last():
+            return (count, height, width, self.input_spec.shape[3] or 3)
+        return (count, self.input_spec.shape[1] or 3, height, width)
+
+    def _channels_last(self) -> bool:
+        """Return whether the input is [N, H, W, C]."""
+        shape = self.input_spec.shape
+        return shape[3] in (1, 3) and shape[1] not in (1, 3)
 
     def _check_batch(self, batch: npt.NDArray[Any]) -> None:
         """
@@ -136,7 +139,7 @@ class InferenceEngine(ABC):
 
         :raises EngineError: with both shapes or both dtypes named.
         """
-        expected = self._batch_shape(self.get_batch_size())
+        expected = self.batch_shape(self.get_batch_size())
         if batch.dtype != self.input_spec.dtype:
             raise EngineError(
                 f'batch has dtype {batch.dtype}; input {self.input_spec} takes '

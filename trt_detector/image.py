@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""An image as a camera driver sends it, checked, and read without a copy where that is possible."""
+"""An image as a camera driver sends it, checked, and read without a copy where possible."""
 
 from __future__ import annotations
 
@@ -258,7 +258,8 @@ class Image:
         strides: tuple[int, ...] = (self.step, pixel_bytes)
         if layout.channels > 1:
             shape, strides = (*shape, layout.channels), (*strides, dtype.itemsize)
-        return np.ndarray(shape, dtype, buffer=self.data.data, strides=strides)
+        stored: npt.NDArray[Any] = np.ndarray(shape, dtype, buffer=self.data.data, strides=strides)
+        return stored
 
     @staticmethod
     def _to_8_bit(stored: npt.NDArray[Any]) -> Pixels:

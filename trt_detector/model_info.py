@@ -90,7 +90,9 @@ def read_model_info(path: Path) -> ModelInfo:
         class_names=_class_names(path, metadata),
         input_size=_input_size(inputs, metadata),
         stride=_stride(metadata),
-        opset=max((o.version for o in model.opset_import if o.domain in ('', 'ai.onnx')), default=0),
+        opset=max(
+            (o.version for o in model.opset_import if o.domain in ('', 'ai.onnx')), default=0
+        ),
         producer=f'{model.producer_name} {model.producer_version}'.strip(),
         operators=operators,
         precision=_precision(graph, operators),
@@ -113,12 +115,11 @@ def _read_file(path: Path) -> bytes:
 def _parse(path: Path, data: bytes) -> Any:
     """Return the ModelProto in the bytes, or raise ModelError."""
     # onnx takes 0.2 s to import, which --help should not pay for.
-    from google.protobuf.message import DecodeError
     import onnx
 
     try:
-        model = onnx.ModelProto.FromString(data)
-    except DecodeError as error:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's DecodeError, which has moved between its versions
         raise ModelError(f'{path} is not an ONNX file, or is damaged: {error}') from error
     if not model.graph.node or not model.graph.output:
         raise ModelError(f'{path} ({len(data)} bytes) holds no ONNX graph with nodes and outputs')

@@ -56,9 +56,7 @@ class YoloHead:
         centres, sizes = candidates[:2, keep].T, candidates[2:4, keep].T
         boxes = np.concatenate((centres - sizes / 2, centres + sizes / 2), axis=1)
         scores, class_ids = scores[keep], class_ids[keep].astype(np.int32)
-        rows = batched_nms(
-            boxes, scores, class_ids, options.iou_threshold, options.max_detections
-        )
+        rows = batched_nms(boxes, scores, class_ids, options.iou_threshold, options.max_detections)
         return Detections(boxes[rows], scores[rows], class_ids[rows])
 
 
@@ -70,7 +68,7 @@ class Yolo:
 
     def match(self, outputs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> Head | None:
         """Return a decoder, as :class:`.head.HeadLayout` says."""
-        if len(outputs) != 1 or len(outputs[0].shape) != 3:
+        if len(outputs) != 1 or len(outputs[0].shape) != 3 or metadata.get('end2end') == 'True':
             return None
         _, values, anchors = outputs[0].shape
         if values is None or values < 5 or (anchors is not None and anchors <= values):

@@ -1,0 +1,138 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is read from an ONNX file, and what is said of one that cannot be read."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from core_support import constant_detector, lamp_detector, save, tensor
+import numpy as np
+import onnx
+from onnx import helper
+import pytest
+from trt_detector.errors import ModelError
+from trt_detector.model_info import read_model_info
+
+
+def test_interface_and_metadata_are_read(tmp_path: Path) -> None:
+    path = lamp_detector(tmp_path / 'lamp.onnx')
+    info = read_model_info(path)
+    assert str(info.image_input) == 'images [?, 3, 64, 64] float32'
+    assert [str(spec) for spec in info.outputs] == ['output0 [?, 3, 6] float32']
+    assert info.class_names == ('lamp', 'box')
+    assert (info.input_size, info.stride, info.opset) == ((64, 64), 32, 17)
+    assert info.precision == 'fp32'
+    assert 'TopK' in info.operators
+    assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _with(tmp_path: Path, props: dict[str, str], size: tuple[int | str, int | str]) -> Path:
+    return constant_detector(tmp_path / 'm.onnx', np.zeros((1, 6)), props=props, size=size)
+
+
+@pytest.mark.parametrize(
+    ('imgsz', 'expected'),
+    [('[384, 640]', (384, 640)), ('640', (640, 640)), ('[0, 1]', None), ('big', None)],
+)
+def test_a_dynamic_size_comes_from_the_metadata(
+    tmp_path: Path, imgsz: str, expected: tuple[int, int] | None
+) -> None:
+    assert read_model_info(_with(tmp_path, {'imgsz': imgsz}, ('h', 'w'))).input_size == expected
+
+
+@pytest.mark.parametrize(
+    ('names', 'expected'),
+    [
+        ("{0: 'a', 1: 'b'}", ('a', 'b')),
+        ("{1: 'b', 0: 'a'}", ('a', 'b')),
+        ("['a', 'b']", ('a', 'b')),
+        ('{"0": "a"}', ('a',)),
+    ],
+)
+def test_class_names_of_every_exporter(
+    tmp_path: Path, names: str, expected: tuple[str, ...]
+) -> None:
+    assert read_model_info(_with(tmp_path, {'names': names}, (64, 64))).class_names == expected
+
+
+@pytest.mark.parametrize('names', ["{0: 'a', 2: 'b'}", 'a, b', '', '{}', "{'x': 'y'}"])
+def test_unreadable_class_names_are_refused(tmp_path: Path, names: str) -> None:
+    with pytest.raises(ModelError, match="metadata 'names' is"):
+        read_model_info(_with(tmp_path, {'names': names}, (64, 64)))
+
+
+def test_several_inputs_are_named(tmp_path: Path) -> None:
+    path = constant_detector(tmp_path / 'm.onnx', np.zeros((1, 6)), inputs=('left', 'right'))
+    with pytest.raises(ModelError, match=r'inputs left .*; right .*; expected one image'):
+        _ = read_model_info(path).image_input
+
+
+def test_quantized_and_half_models_say_so(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node('QuantizeLinear', ['images', 'scale', 'zero'], ['q']),
+        helper.make_node('DequantizeLinear', ['q', 'scale', 'zero'], ['d']),
+        helper.make_node('Flatten', ['d'], ['output0']),
+    ]
+    path = save(
+        tmp_path / 'q.onnx',
+        nodes,
+        inputs={'images': (1, 3, 8, 8)},
+        outputs={'output0': (1, 192)},
+        initializers=[tensor('scale', np.float32(0.1)), tensor('zero', np.int8(0))],
+    )
+    assert read_model_info(path).precision == 'int8'
+    model = onnx.load(lamp_detector(tmp_path / 'l.onnx'))
+    for weight in model.graph.initializer:
+        if weight.name == 'corners':
+            half = onnx.numpy_helper.to_array(weight).astype(np.float16)
+            weight.CopyFrom(onnx.numpy_helper.from_array(half, 'corners'))
+    onnx.save(model, tmp_path / 'half.onnx')
+    assert read_model_info(tmp_path / 'half.onnx').precision == 'fp16'
+
+
+def test_external_data_is_part_of_the_hash_and_must_be_there(tmp_path: Path) -> None:
+    model = onnx.load(constant_detector(tmp_path / 'm.onnx', np.zeros((300, 6))))
+    path = tmp_path / 'big.onnx'
+    onnx.save(model, path, save_as_external_data=True, location='big.bin', size_threshold=0)
+    before = read_model_info(path)
+    assert before.external_data == (tmp_path / 'big.bin',)
+    weights = bytearray((tmp_path / 'big.bin').read_bytes())
+    weights[0] ^= 1
+    (tmp_path / 'big.bin').write_bytes(weights)
+    assert read_model_info(path).sha256 != before.sha256
+    (tmp_path / 'big.bin').unlink()
+    with pytest.raises(ModelError, match=r'keeps weights in big\.bin, which is not in'):
+        read_model_info(path)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'', 'holds no ONNX graph'),
+        (b'not a model', 'not an ONNX file'),
+        (bytes(64), 'not an ONNX file|holds no ONNX graph'),
+    ],
+)
+def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / 'bad.onnx'
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        read_model_info(path)
+
+
+def test_a_truncated_model_is_refused(tmp_path: Path) -> None:
+    path = lamp_detector(tmp_path / 'lamp.onnx')
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelError):
+        read_model_info(path)
+
+
+def test_paths_that_name_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match='model_path is empty'):
+        read_model_info(Path())
+    with pytest.raises(ModelError, match='is a folder'):
+        read_model_info(tmp_path)
+    with pytest.raises(ModelError, match=r'none\.onnx: No such file'):
+        read_model_info(tmp_path / 'none.onnx')

@@ -1,0 +1,196 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The detector from parameters to boxes in the picture's own pixels, on ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from core_support import constant_detector, lamp_detector, metadata
+import cv2
+import numpy as np
+import pytest
+from trt_detector.config import DetectorConfig
+from trt_detector.decode import DecodeOptions
+from trt_detector.errors import ConfigError, EngineError, ModelError
+from trt_detector.factory import create_detector, decode_options
+from trt_detector.image import Image
+from trt_detector.onnxruntime_engine import OnnxRuntimeEngine
+from trt_detector.pipeline import Detector
+
+
+def _detector(path: Path, **parameters: Any) -> Detector:
+    return create_detector(
+        DetectorConfig(model_path=str(path), backend='onnxruntime', **parameters)
+    )
+
+
+def _lamp(width: int, height: int, x: int, y: int, size: int) -> Image:
+    """Return a dark picture with a white square whose top-left corner is at x, y."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    cv2.rectangle(picture, (x, y), (x + size - 1, y + size - 1), (255, 255, 255), cv2.FILLED)
+    return Image.from_array(picture)
+
+
+@pytest.fixture(name='lamp')
+def _lamp_path(tmp_path: Path) -> Path:
+    return lamp_detector(tmp_path / 'lamp.onnx')
+
+
+def test_boxes_are_in_pixels_of_the_original(lamp: Path) -> None:
+    # 1280x640 into 64x64: gain 1/20, 16 rows of padding above. The box is one 8x8 cell.
+    with _detector(lamp) as detector:
+        found = detector.detect([_lamp(1280, 640, 480, 320, 160)]).detections[0]
+    assert found.scores.tolist() == pytest.approx([1.0])
+    np.testing.assert_allclose(found.boxes_xyxy, [[480, 320, 640, 480]], atol=1e-3)
+
+
+def test_a_batch_keeps_its_order_and_sizes(lamp: Path) -> None:
+    images = [_lamp(640, 640, 80 * i, 0, 80) for i in range(3)] + [_lamp(64, 64, 56, 56, 8)]
+    with _detector(lamp, batch_size=4) as detector:
+        together = detector.detect(images).detections
+        alone = [detector.detect([image]).detections[0] for image in images]
+    assert [d.boxes_xyxy[0].tolist() for d in together] == [
+        [0, 0, 80, 80], [80, 0, 160, 80], [160, 0, 240, 80], [56, 56, 64, 64],
+    ]  # fmt: skip
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(a.boxes_xyxy, b.boxes_xyxy)
+        assert len(a) == 1
+
+
+def test_what_lies_in_the_padding_is_no_detection(lamp: Path) -> None:
+    # The grey padding is brighter than the black picture.
+    with _detector(lamp) as detector:
+        found = detector.detect([Image.from_array(np.zeros((320, 640, 3), np.uint8))])
+    assert [len(d) for d in found.detections] == [0]
+
+
+def test_a_fixed_batch_is_padded(tmp_path: Path) -> None:
+    path = lamp_detector(tmp_path / 'four.onnx', batch=4)
+    with _detector(path) as detector:
+        assert detector.batch_size == 4
+        found = detector.detect([_lamp(64, 64, 8, 0, 8), _lamp(64, 64, 16, 0, 8)]).detections
+    assert [d.boxes_xyxy[0, 0] for d in found] == [8, 16]
+    with pytest.raises(
+        ConfigError, match=r'batch_size is 2, but four\.onnx has a fixed batch of 4'
+    ):
+        _detector(path, batch_size=2)
+
+
+@pytest.mark.parametrize('count', [0, 3])
+def test_too_few_or_many_images(lamp: Path, count: int) -> None:
+    with (
+        _detector(lamp, batch_size=2) as detector,
+        pytest.raises(ValueError, match=f'got {count} images; expected 1 to 2'),
+    ):
+        detector.detect([_lamp(64, 64, 0, 0, 8)] * count)
+
+
+def test_options_change_between_batches(lamp: Path) -> None:
+    image = _lamp(64, 64, 0, 0, 8)
+    with _detector(lamp) as detector:
+        assert len(detector.detect([image]).detections[0]) == 1
+        detector.options = DecodeOptions(classes=frozenset({1}))
+        assert len(detector.detect([image]).detections[0]) == 0
+
+
+def test_the_batch_size_follows_the_cameras(lamp: Path) -> None:
+    with _detector(lamp, image_topics=('a', 'b', 'c')) as detector:
+        assert detector.batch_size == 3
+
+
+def test_class_names_come_from_the_parameter_then_the_model(lamp: Path, tmp_path: Path) -> None:
+    with _detector(lamp) as detector:
+        assert detector.class_names == ('lamp', 'box')
+    with _detector(lamp, class_names=('x', 'y')) as detector:
+        assert detector.class_names == ('x', 'y')
+    bare = constant_detector(tmp_path / 'bare.onnx', np.zeros((6, 50)))
+    with _detector(bare) as detector:
+        assert detector.class_names == ('0', '1')
+
+
+def test_a_count_of_names_that_does_not_match_names_both(tmp_path: Path) -> None:
+    path = constant_detector(tmp_path / 'm.onnx', np.zeros((7, 50)), props=metadata(end2end=False))
+    with pytest.raises(
+        ConfigError, match=r"'names' of m\.onnx has 2 names and the model has 3 cla"
+    ):
+        _detector(path)
+    with pytest.raises(ConfigError, match='class_names has 1 names and the model has 3 classes'):
+        _detector(path, class_names=('x',))
+
+
+def test_classes_are_given_by_name_or_number() -> None:
+    names = ('cone', 'ball', '7')
+    assert decode_options(DetectorConfig(classes=('ball', '0', '7')), names).classes == {0, 1, 2}
+    assert decode_options(DetectorConfig(), names).classes is None
+    with pytest.raises(ConfigError, match="classes holds 'car'; expected .* cone, ball, 7"):
+        decode_options(DetectorConfig(classes=('car',)), names)
+    with pytest.raises(ConfigError, match="classes holds '3'"):
+        decode_options(DetectorConfig(classes=('3',)), names)
+    assert decode_options(DetectorConfig(classes=('3',)), ()).classes == {3}
+
+
+def test_a_dynamic_size_runs_at_the_wanted_one(tmp_path: Path) -> None:
+    row = np.array([[0, 0, 96, 64, 0.9, 0]])
+    path = constant_detector(tmp_path / 'm.onnx', row, size=('h', 'w'))
+    with _detector(path, opt_shape=(1, 3, 64, 96)) as detector:
+        assert detector.input_size == (64, 96)
+        found = detector.detect([Image.from_array(np.zeros((640, 960, 3), np.uint8))])
+    np.testing.assert_allclose(found.detections[0].boxes_xyxy, [[0, 0, 960, 640]])
+    with _detector(path) as detector:
+        assert detector.input_size == (640, 640)
+
+
+def test_a_fixed_size_cannot_be_another(lamp: Path) -> None:
+    with pytest.raises(ModelError, match='fixed size of 64x64 pixels; it cannot run at 96x64'):
+        _detector(lamp, opt_shape=(1, 3, 64, 96))
+
+
+def test_a_precision_that_is_not_the_models_is_said(lamp: Path) -> None:
+    with _detector(lamp, precision='fp16') as detector:
+        assert detector.info.precision == 'fp32'
+        assert any('as it is: fp32' in warning for warning in detector.info.warnings)
+    with _detector(lamp, calib_cache_path='/nowhere/x.calib') as detector:
+        assert any('/nowhere/x.calib' in warning for warning in detector.info.warnings)
+
+
+def test_info_says_what_runs(lamp: Path) -> None:
+    with _detector(lamp) as detector:
+        assert (detector.info.backend, detector.info.device) == ('onnxruntime', 'CPU')
+        assert detector.layout == 'end-to-end [N, M, 6]'
+        times = detector.detect([_lamp(64, 64, 0, 0, 8)]).times
+    assert min(times.preprocess_ms, times.infer_ms, times.decode_ms) > 0
+
+
+def test_a_batch_that_does_not_fit_is_refused(lamp: Path) -> None:
+    with OnnxRuntimeEngine(lamp.read_bytes(), 2) as engine:
+        assert (engine.get_input_shape(), engine.get_batch_size()) == ((64, 64), 2)
+        assert [out.shape for out in engine.run(np.zeros((2, 3, 64, 64), np.float32))] == [
+            (2, 3, 6)
+        ]
+        with pytest.raises(EngineError, match='dtype float64'):
+            engine.run(np.zeros((1, 3, 64, 64)))
+        with pytest.raises(EngineError, match=r'shape \(3, 3, 64, 64\); expected 1 to 2 images'):
+            engine.run(np.zeros((3, 3, 64, 64), np.float32))
+        with pytest.raises(EngineError, match='ONNX Runtime could not run the model'):
+            engine.run(np.zeros((1, 3, 32, 64), np.float32))
+    with pytest.raises(EngineError, match='closed engine'):
+        engine.run(np.zeros((1, 3, 64, 64), np.float32))
+    engine.close()
+
+
+def test_a_model_that_onnx_runtime_refuses_is_said() -> None:
+    with pytest.raises(ModelError, match='ONNX Runtime refuses the model'):
+        OnnxRuntimeEngine(b'no model')
+
+
+def test_a_failed_start_frees_the_engine(lamp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    original = OnnxRuntimeEngine.close
+    monkeypatch.setattr(
+        OnnxRuntimeEngine, 'close', lambda self: (closed.append(1), original(self))[1]
+    )
+    with pytest.raises(ConfigError, match='classes'):
+        _detector(lamp, classes=('car',))
+    assert closed == [1]

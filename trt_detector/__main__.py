@@ -1,0 +1,32 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run one of the tools: python3 -m trt_detector TOOL ..."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+__all__ = ['main']
+
+_TOOLS = {
+    'detect': 'detect objects in picture files',
+}
+
+
+def main() -> int:
+    """Run the tool that the first argument names; return its exit code."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ''
+    if name in _TOOLS:
+        sys.argv[0:2] = [f'trt_detector {name}']
+        tool = importlib.import_module(f'.tools.{name}', __package__)
+        return int(tool.main())
+    lines = [f'  {tool:15} {about}' for tool, about in _TOOLS.items()]
+    usage = '\n'.join(['usage: python3 -m trt_detector TOOL [options]', 'tools:', *lines])
+    wants_help = name in ('-h', '--help')
+    print(usage, file=sys.stdout if wants_help else sys.stderr)
+    return 0 if wants_help else 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())

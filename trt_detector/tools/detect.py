@@ -1,0 +1,196 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Detect objects in picture files, with the pipeline of the node and without a ROS graph."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+import cv2
+
+from ..config import DetectorConfig, parameter_specs
+from ..detections import Detections
+from ..drawing import class_label, draw_detections
+from ..errors import DetectorError, ImageError
+from ..factory import create_detector
+from ..image import Image
+from ..pipeline import Detector
+
+__all__ = ['main']
+
+_PICTURE_SUFFIXES = frozenset(
+    {'.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp'}
+)
+_NAMES = (
+    'backend',
+    'precision',
+    'calib_cache_path',
+    'engine_cache_dir',
+    'device_id',
+    'batch_size',
+    'score_threshold',
+    'iou_threshold',
+    'max_detections',
+    'classes',
+    'class_names',
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the tool.
+
+    :param argv: arguments without the program's name; None takes the process's own.
+    :return: 0 when every picture was read, 1 when one was not or the detector cannot start.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        pictures = _pictures(arguments.images)
+        detector = create_detector(_config(arguments))
+    except (DetectorError, OSError) as error:
+        print(f'detect: {error}', file=sys.stderr)
+        return 1
+    with detector:
+        entries, failed = _detect_all(detector, pictures, arguments.save_pictures)
+    try:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(entries, indent=1) + '\n', encoding='utf-8')
+    except OSError as error:
+        print(f'detect: cannot write {arguments.json}: {error.strerror}', file=sys.stderr)
+        return 1
+    found = sum(len(entry['detections']) for entry in entries)
+    print(
+        f'{len(entries)} pictures, {found} detections, {failed} unreadable '
+        f'({detector.info.backend} {detector.info.precision}): {arguments.json}'
+    )
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the command line; options of the detector come from its parameters."""
+    parser = argparse.ArgumentParser(prog='detect', description=__doc__)
+    parser.add_argument('--model', required=True, help='ONNX file, or a .engine or .plan file')
+    parser.add_argument(
+        '--images', required=True, nargs='+', type=Path, help='a folder, or picture files'
+    )
+    parser.add_argument('--json', required=True, type=Path, help='file to write the result to')
+    parser.add_argument(
+        '--save-pictures', type=Path, metavar='DIR', help='write pictures with the boxes drawn'
+    )
+    types: dict[str, Any] = {'int': int, 'float': float, 'str': str}
+    for spec in parameter_specs():
+        if spec.name not in _NAMES:
+            continue
+        is_list = spec.type.startswith('list[')
+        parser.add_argument(
+            '--' + spec.name.replace('_', '-'),
+            type=str if is_list else types[spec.type],
+            nargs='*' if is_list else None,
+            choices=spec.choices or None,
+            default=None,
+            help=f'{spec.meaning} Default: {spec.default}.'.replace('%', '%%'),
+        )
+    return parser
+
+
+def _config(arguments: argparse.Namespace) -> DetectorConfig:
+    """Return the parameters that the options give."""
+    given = {name: getattr(arguments, name) for name in _NAMES}
+    values = {name: value for name, value in given.items() if value is not None}
+    return DetectorConfig.from_mapping({'model_path': arguments.model, **values})
+
+
+def _pictures(paths: Sequence[Path]) -> list[tuple[str, Path]]:
+    """
+    Return (name for the report, file) of every picture, in the order of the names.
+
+    :raises ImageError: if a path is missing or nothing is left.
+    """
+    pictures = []
+    for path in paths:
+        if path.is_dir():
+            inside = (file for file in path.iterdir() if file.suffix.lower() in _PICTURE_SUFFIXES)
+            pictures += [(file.name, file) for file in inside if file.is_file()]
+        elif path.exists():
+            pictures.append((str(path), path))
+        else:
+            raise ImageError(f'--images {path} does not exist; name a folder or picture files')
+    if not pictures:
+        suffixes = ' '.join(sorted(_PICTURE_SUFFIXES))
+        raise ImageError(f'--images {" ".join(map(str, paths))} holds no picture ({suffixes})')
+    return sorted(pictures)
+
+
+def _detect_all(
+    detector: Detector, pictures: Sequence[tuple[str, Path]], save_dir: Path | None
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the report's entries and how many pictures could not be read."""
+    entries: list[dict[str, Any]] = []
+    read = 0
+    for names, images in _batches(pictures, detector.batch_size):
+        read += len(names)
+        for name, image, found in zip(
+            names, images, detector.detect(images).detections, strict=True
+        ):
+            entries.append(_entry(name, image, found, detector.class_names))
+            if save_dir is not None:
+                _save(save_dir / Path(name).name, image, found, detector.class_names)
+    return entries, len(pictures) - read
+
+
+def _batches(
+    pictures: Sequence[tuple[str, Path]], batch_size: int
+) -> Iterator[tuple[list[str], list[Image]]]:
+    """Yield names and images in full batches, and the rest; say which could not be read."""
+    names: list[str] = []
+    images: list[Image] = []
+    for name, path in pictures:
+        try:
+            images.append(Image.from_file(path))
+        except ImageError as error:
+            print(f'detect: {error}', file=sys.stderr)
+            continue
+        names.append(name)
+        if len(images) == batch_size:
+            yield names, images
+            names, images = [], []
+    if images:
+        yield names, images
+
+
+def _entry(
+    name: str, image: Image, found: Detections, class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Return the report's entry for one picture."""
+    detections = [
+        {
+            'class_id': int(class_id),
+            'class_name': class_label(int(class_id), class_names),
+            'score': float(score),
+            'bbox_xyxy': [float(edge) for edge in box],
+        }
+        for box, score, class_id in zip(
+            found.boxes_xyxy, found.scores, found.class_ids, strict=True
+        )
+    ]
+    return {
+        'file': name,
+        'width': image.width,
+        'height': image.height,
+        'detections': detections,
+    }
+
+
+def _save(path: Path, image: Image, found: Detections, class_names: Sequence[str]) -> None:
+    """Write a picture with the detections drawn."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), draw_detections(image.to_bgr(), found, class_names))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
