@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Shows the detector at work: see --help.
+
+set -euo pipefail
+# shellcheck source=bringup/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../bringup/lib.sh"
+
+usage() {
+  cat <<'TEXT'
+usage: scripts/demo.sh [--seconds S | --frames N] [--output DIR] [--config FILE] [--show]
+
+Prepares the environment (bringup/prepare.sh), then plays pictures to the detector node and shows what
+it finds. No camera and no GPU are needed.
+
+  --seconds S    stop after S seconds
+  --frames N     stop after N pictures
+  --output DIR   keep the annotated pictures and the summary there
+  --config FILE  parameters of the node
+  --show         open a window as well
+  --help         this text
+TEXT
+}
+
+options=()
+for argument in "$@"; do
+  case $argument in
+    --help | -h)
+      usage
+      exit
+      ;;
+    --show) options=(--with show) ;;
+  esac
+done
+
+"$repository/bringup/prepare.sh" "${options[@]}"
+# shellcheck source=bringup/env.sh
+source "$repository/bringup/env.sh"
+exec python3 -m trt_detector.tools.demo "$@"
