@@ -38,6 +38,8 @@ setup(
     python_requires='>=3.10',
     # The dependencies are in package.xml: rosdep installs them.
     install_requires=['setuptools'],
+    # Tells colcon to run pytest.
+    extras_require={'test': ['pytest']},
     zip_safe=False,
     maintainer='The trt_detector Authors',
     maintainer_email='trt_detector@example.org',

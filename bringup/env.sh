@@ -30,8 +30,8 @@ _trt_detector_env() {
     _trt_detector_first AMENT_PREFIX_PATH "$prefix/install/$package"
     [ ! -d "$prefix/install/$package/lib/$package" ] \
       || _trt_detector_first PATH "$prefix/install/$package/lib/$package"
-    ls "$prefix/install/$package/lib/"*.so >/dev/null 2>&1 \
-      && _trt_detector_first LD_LIBRARY_PATH "$prefix/install/$package/lib"
+    [ "$package" != vision_msgs ] \
+      || _trt_detector_first LD_LIBRARY_PATH "$prefix/install/$package/lib"
     site=$(echo "$prefix/install/$package"/lib/python3.*/site-packages)
     _trt_detector_first PYTHONPATH "$site"
   done
@@ -49,14 +49,4 @@ _trt_detector_first() {
 }
 
 # shellcheck disable=SC2296
-if [ -n "${ZSH_VERSION:-}" ]; then
-  _trt_detector_root=${(%):-%x}
-else
-  _trt_detector_root=${BASH_SOURCE[0]}
-fi
-_trt_detector_root=$(cd "$(dirname "$_trt_detector_root")/.." && pwd -P)
-_trt_detector_env "$_trt_detector_root"
-_trt_detector_status=$?
-unset _trt_detector_root
-unset -f _trt_detector_env _trt_detector_first
-return $_trt_detector_status
+_trt_detector_env "$(cd "$(dirname "${BASH_SOURCE[0]:-${(%):-%x}}")/.." && pwd -P)"

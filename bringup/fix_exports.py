@@ -1,6 +1,7 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Point the CMake exports of the ROS 2 wheels at the Python that runs this script.
+"""
+Point the CMake exports of the ROS 2 wheels at the Python that runs this script.
 
 The wheels name the include folders of the machine that built them. Running this twice is harmless.
 """
@@ -18,7 +19,10 @@ BUILDER = r'/opt/python/cp\d+-cp\d+t?'
 def main() -> None:
     """Rewrite all exports under the share folder of this environment."""
     replacements = (
-        (re.compile(BUILDER + r'/lib/python[\d.]+t?/site-packages/numpy/_?core/include'), np.get_include()),
+        (
+            re.compile(BUILDER + r'/lib/python[\d.]+t?/site-packages/numpy/_?core/include'),
+            np.get_include(),
+        ),
         (re.compile(BUILDER + r'/include/python[\d.]+t?'), sysconfig.get_path('include')),
     )
     changed = 0

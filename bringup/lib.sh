@@ -9,13 +9,16 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 bringup_root=$repository/.bringup
 
 # Where everything goes: apart for each ROS 2 distribution, and for the wheels.
-prefix=$bringup_root${ROS_DISTRO:+/$ROS_DISTRO}
-venv=$prefix/venv
-venv_python=$venv/bin/python3
-build_base=$prefix/build
-install_base=$prefix/install
-log_base=$prefix/log
-stamps=$prefix/stamps
+# shellcheck disable=SC2034
+{
+  prefix=$bringup_root${ROS_DISTRO:+/$ROS_DISTRO}
+  venv=$prefix/venv
+  venv_python=$venv/bin/python3
+  build_base=$prefix/build
+  install_base=$prefix/install
+  log_base=$prefix/log
+  stamps=$prefix/stamps
+}
 
 step_number=0
 step_count=0

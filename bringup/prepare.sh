@@ -126,7 +126,13 @@ install_beside_distro() {
   pip_install -r "$requirements/beside_distro.txt" -c "$prefix/constraints.txt"
 }
 
-install_test() { pip_install --no-build-isolation -r "$requirements/test.txt"; }
+install_test() {
+  local options=()
+  # The environment of a distribution has no setuptools of its own to build with.
+  [[ -n ${ROS_DISTRO:-} ]] || options=(--no-build-isolation)
+  pip_install "${options[@]}" -r "$requirements/test.txt"
+}
+
 install_show() { pip_install -r "$requirements/show.txt"; }
 
 # run_colcon ARGUMENTS...: colcon of this environment, whatever the calling shell has set.
