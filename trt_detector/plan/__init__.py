@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from .key import DeviceKey, PlanKey, get_engine_filename
+from .key import DeviceKey, get_engine_filename, PlanKey
 from .manifest import Manifest
 from .ready import read_ready_plan
-from .store import BuiltPlan, PlanStore, StoredPlan, default_cache_dir
+from .store import default_cache_dir, PlanStore
+from .values import BuiltPlan, StoredPlan
 
 __all__ = [
     'BuiltPlan',

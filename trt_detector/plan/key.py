@@ -17,6 +17,27 @@ __all__ = ['DeviceKey', 'PlanKey', 'get_engine_filename']
 
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
+# Kinds of the fields in a manifest: text, a whole number, or a list of either.
+_FIELD_TYPES = {
+    'model_name': 'str',
+    'model_sha256': 'str',
+    'flavour': 'str',
+    'version': 'str',
+    'device.name': 'str',
+    'device.compute_capability': 'int pair',
+    'device.sm_count': 'int',
+    'device.total_memory_bytes': 'int',
+    'precision': 'str',
+    'min_shape': 'int list',
+    'opt_shape': 'int list',
+    'max_shape': 'int list',
+    'calib_cache_sha256': 'str',
+    'flags': 'str list',
+    'plugin_sha256': 'str list',
+    'package_version': 'str',
+}
+_LABELS = {'version': 'TensorRT version', 'package_version': 'trt_detector package_version'}
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceKey:
@@ -106,7 +127,7 @@ class PlanKey:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the key as JSON values: nested by nothing, 'device.name' for the device's."""
+        """Return the key as one flat JSON object; the device's fields are named 'device.name'."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in self._flat()
@@ -119,7 +140,27 @@ class PlanKey:
 
         :raises PlanError: on a missing, unknown or mistyped field, by name.
         """
-        raise NotImplementedError
+        known = set(_FIELD_TYPES)
+        if set(values) != known:
+            wrong = sorted(set(values) ^ known)
+            raise PlanError(f'a plan key lacks, or does not know, the fields {wrong}')
+        read = {name: _typed(name, kind, values[name]) for name, kind in _FIELD_TYPES.items()}
+        device = DeviceKey(
+            name=read.pop('device.name'),
+            compute_capability=read.pop('device.compute_capability'),
+            sm_count=read.pop('device.sm_count'),
+            total_memory_bytes=read.pop('device.total_memory_bytes'),
+        )
+        return cls(device=device, **read)
+
+    def differences(self, other: PlanKey) -> tuple[str, ...]:
+        """Return one phrase a field that differs, 'NAME was (here), is (there)'."""
+        here, there = dict(self._flat()), dict(other._flat())
+        return tuple(
+            f'{_LABELS.get(name, name)} was {_shown(name, value)}, is {_shown(name, there[name])}'
+            for name, value in here.items()
+            if value != there[name]
+        )
 
     def _flat(self) -> Iterator[tuple[str, Any]]:
         """Yield the name and value of each field, those of the device one by one."""
@@ -154,3 +195,30 @@ def _check_model_name(name: str) -> None:
     """Refuse a model name that would lead out of the cache folder."""
     if not name or '/' in name or '\\' in name or '\0' in name or name in ('.', '..'):
         raise PlanError(f'model name is {name!r}; expected the stem of a file name')
+
+
+def _typed(name: str, kind: str, value: Any) -> Any:
+    """
+    Return a field of a manifest as the key holds it.
+
+    :raises PlanError: if it is of another kind.
+    """
+    scalar = str if kind.startswith('str') else int
+    if kind in ('str', 'int'):
+        fits = type(value) is scalar
+    else:
+        fits = isinstance(value, list) and all(type(item) is scalar for item in value)
+        fits = fits and (kind != 'int pair' or len(value) == 2)
+    if not fits:
+        raise PlanError(f'field {name} of a plan key is {value!r}; expected {kind}')
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return a field's value as the log shows it: hashes shortened, lists in brackets."""
+    if isinstance(value, tuple):
+        return '[' + ', '.join(_shown(name, item) for item in value) + ']'
+    text = str(value)
+    if name.endswith('sha256'):
+        return text[:12] or 'none'
+    return text or 'none'

@@ -4,9 +4,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .store import StoredPlan
+from ..errors import PlanError
+from .files import read_trusted
+from .values import StoredPlan
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ['read_ready_plan']
 
@@ -17,4 +22,15 @@ def read_ready_plan(path: Path) -> StoredPlan:
 
     :raises PlanError: if it cannot be read, is empty, or another user could write it.
     """
-    raise NotImplementedError
+    try:
+        data = read_trusted(path, follow_links=True)
+    except OSError as error:
+        raise PlanError(f'plan {path} cannot be read: {error.strerror or error}') from error
+    if not data:
+        raise PlanError(f'plan {path} is empty; expected a serialized TensorRT engine')
+    note = (
+        f'{path} is loaded as it is: no manifest vouches for the model, GPU, TensorRT version or '
+        'precision it was built for, and a plan runs code; name the ONNX file instead to have the '
+        'plan built and checked here'
+    )
+    return StoredPlan(data=data, manifest=None, path=path, from_cache=True, notes=(note,))

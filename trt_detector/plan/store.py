@@ -4,54 +4,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+import contextlib
+import hashlib
+import os
 from pathlib import Path
 import threading
 
+from ..errors import PlanError
+from .build import PlanBuild
+from .files import read_trusted, write_atomic
 from .key import DeviceKey, PlanKey
+from .lock import hold_lock
 from .manifest import Manifest
+from .slot import PlanSlot, Rejection
+from .values import BuiltPlan, StoredPlan
 
-__all__ = ['BuiltPlan', 'PlanStore', 'StoredPlan', 'default_cache_dir']
+__all__ = ['PlanStore', 'default_cache_dir']
 
-
-@dataclass(frozen=True, slots=True)
-class BuiltPlan:
-    """
-    What a builder made.
-
-    :param data: the serialized plan.
-    :param precision: precision that was really built: 'fp32', 'fp16' or 'int8'.
-    :param details: further facts for the manifest.
-    """
-
-    data: bytes
-    precision: str
-    details: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPlan:
-    """
-    A plan to run.
-
-    :param data: the serialized plan.
-    :param manifest: what it is, None for a ready plan that nothing vouches for.
-    :param path: its file, None where it could not be stored.
-    :param from_cache: whether it was loaded rather than built.
-    :param notes: sentences that the user has to see; they went to the log already.
-    """
-
-    data: bytes
-    manifest: Manifest | None
-    path: Path | None
-    from_cache: bool
-    notes: tuple[str, ...] = ()
+_MINIMUM_FREE_BYTES = 64 * 2**20
 
 
 def default_cache_dir() -> Path:
-    """Return trt_detector in the user's cache folder (XDG_CACHE_HOME, else ~/.cache)."""
-    raise NotImplementedError
+    """
+    Return trt_detector in the user's cache folder (XDG_CACHE_HOME, else ~/.cache).
+
+    :raises PlanError: if the user has no home folder.
+    """
+    # The XDG specification: a relative path there is to be ignored.
+    chosen = Path(os.environ.get('XDG_CACHE_HOME', ''))
+    if not chosen.is_absolute():
+        try:
+            chosen = Path.home() / '.cache'
+        except RuntimeError as error:
+            raise PlanError(
+                'this user has no home folder to keep plans in; set engine_cache_dir'
+            ) from error
+    return chosen / 'trt_detector'
 
 
 class PlanStore:
@@ -59,11 +48,14 @@ class PlanStore:
     Keeps plans in a folder; several processes and threads may use one folder.
 
     :param directory: the folder; made when first needed, for its owner only.
-    :param keep: most plans to keep of one network.
+    :param keep: most plans to keep of one network, at least 1.
     """
 
     def __init__(self, directory: Path, *, keep: int = 4) -> None:
-        raise NotImplementedError
+        if keep < 1:
+            raise ValueError(f'keep is {keep}; expected 1 or more')
+        self._root = directory.expanduser().absolute()
+        self._keep = keep
 
     def load_or_build(
         self,
@@ -76,28 +68,78 @@ class PlanStore:
         """
         Return the stored plan of a key, or build and store it.
 
-        :param build: called at most once, by one process at a time.
+        A folder that cannot be written or a full disk costs only the storing: the plan is then
+        returned from memory, with a note.
+
+        :param build: called at most once, and by one process at a time for a key.
         :param log: takes one sentence at a time.
         :param cancel: ends the wait for another process.
         :raises BuildCancelledError: if cancelled before the build.
         """
-        raise NotImplementedError
+        slot = PlanSlot(self._root, key)
+        # Without the lock first: each file is whole at any moment, and a folder that is
+        # read-only, in a container image say, still serves its plans.
+        found = slot.read()
+        if not isinstance(found, Rejection):
+            return _loaded(slot, found)
+        session = PlanBuild(self._root, self._keep, slot, key, build, log)
+        try:
+            self.check_writable()
+        except PlanError as error:
+            return session.build_in_memory(f'{error}; the plan will be built at each start')
+        with contextlib.ExitStack() as stack:
+            wait = f'another process is building {slot.plan_path}; waiting for it'
+            try:
+                stack.enter_context(
+                    hold_lock(slot.lock_path, cancel=cancel, on_wait=lambda: log(wait))
+                )
+            except OSError as error:
+                return session.build_in_memory(f'{slot.lock_path} cannot be locked: {error}')
+            # Another process may have built it meanwhile.
+            found = slot.read()
+            if not isinstance(found, Rejection):
+                return _loaded(slot, found)
+            return session.build_and_store(found)
 
-    def check_writable(self) -> None:
+    def check_writable(self, needed_bytes: int = _MINIMUM_FREE_BYTES) -> None:
         """
         Try what storing a plan needs.
 
+        :param needed_bytes: free space to ask for.
         :raises PlanError: if the folder cannot be made or written, or too little space is left.
         """
-        raise NotImplementedError
+        probe = self._root / f'.probe.{os.getpid()}.{threading.get_ident()}'
+        try:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomic(probe, b'trt_detector')
+            probe.unlink(missing_ok=True)
+            space = os.statvfs(self._root)
+        except OSError as error:
+            raise PlanError(
+                f'plan folder {self._root} cannot be written: {error.strerror or error}; '
+                'set engine_cache_dir to a folder of this user'
+            ) from error
+        free = space.f_bavail * space.f_frsize
+        if free < needed_bytes:
+            raise PlanError(
+                f'plan folder {self._root} has {free >> 20} MiB free; expected '
+                f'{needed_bytes >> 20} MiB or more; free some, or set engine_cache_dir'
+            )
 
     def timing_cache_path(self, flavour: str, version: str, device: DeviceKey) -> Path:
         """Return the file of the builder's timing cache for a library and a device."""
-        raise NotImplementedError
+        major, minor = device.compute_capability
+        digest = hashlib.sha256(repr(device).encode()).hexdigest()[:8]
+        name = f'{flavour}-{version}.cc_{major}.{minor}_sm_{device.sm_count}-{digest}.timing'
+        return self._root / 'timing' / name
 
     def read_timing_cache(self, flavour: str, version: str, device: DeviceKey) -> bytes:
         """Return the stored timing cache, b'' where there is none that may be trusted."""
-        raise NotImplementedError
+        # Nothing depends on a timing cache but the length of the build, and the next build
+        # replaces one that is refused.
+        with contextlib.suppress(OSError, PlanError):
+            return read_trusted(self.timing_cache_path(flavour, version, device))
+        return b''
 
     def write_timing_cache(
         self, flavour: str, version: str, device: DeviceKey, data: bytes
@@ -107,4 +149,16 @@ class PlanStore:
 
         :raises PlanError: if it cannot be written; nothing depends on it.
         """
-        raise NotImplementedError
+        path = self.timing_cache_path(flavour, version, device)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomic(path, data)
+        except OSError as error:
+            raise PlanError(f'timing cache {path} cannot be written: {error}') from error
+
+
+def _loaded(slot: PlanSlot, found: tuple[bytes, Manifest]) -> StoredPlan:
+    """Return a plan that came from its slot."""
+    slot.mark_used()
+    data, manifest = found
+    return StoredPlan(data=data, manifest=manifest, path=slot.plan_path, from_cache=True)
