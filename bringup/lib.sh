@@ -41,6 +41,7 @@ hash_of() {
     for path in "$@"; do
       [[ -e $path ]] && paths+=("$path")
     done
+    [[ ${#paths[@]} -gt 0 ]] || exit 0
     find "${paths[@]}" -name __pycache__ -prune -o -type f ! -name '*.pyc' -print0 \
       | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c 1-16
   )

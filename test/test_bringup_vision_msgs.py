@@ -4,7 +4,7 @@
 
 import json
 from pathlib import Path
-from xml.etree import ElementTree
+import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -22,7 +22,7 @@ TYPE_HASHES = {
     'VisionInfo': '95d3116a17484ad91c9a2686e1d54890bbfc3ff6c6a2de137738c4950d45d284',
 }
 
-# All messages of vision_msgs 4.1: the field names in their order, with the types that tell them apart.
+# All messages of vision_msgs 4.1: the fields in their order, and their types.
 FIELDS = {
     'BoundingBox2D': {'center': 'vision_msgs/Pose2D', 'size_x': 'double', 'size_y': 'double'},
     'BoundingBox2DArray': {
@@ -106,5 +106,5 @@ def test_every_message_of_the_package_is_listed_here() -> None:
 
 def test_version() -> None:
     share = Path(get_package_share_directory('vision_msgs'))
-    version = ElementTree.parse(share / 'package.xml').findtext('version', '')
+    version = ET.parse(share / 'package.xml').findtext('version', '')
     assert version.startswith('4.'), 'trt_detector needs vision_msgs 4'

@@ -1,0 +1,237 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The package description says what the source does, and the installed package is complete."""
+
+import ast
+from collections.abc import Iterator
+from importlib import metadata
+import os
+from pathlib import Path
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE_XML = ET.parse(ROOT / 'package.xml').getroot()
+
+# Where the rosdep key is not the name of the module.
+ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
+
+# Without a rosdep key: installed with pip, from bringup/requirements/beside_distro.txt.
+PIP_MODULES = {
+    'filelock': 'filelock',
+    'onnx': 'onnx',
+    'onnxruntime': 'onnxruntime',
+    'pynvml': 'nvidia-ml-py',
+}
+
+# Imported only by code that asks for it, and never needed to start: NVIDIA's own, and tools.
+OPTIONAL_MODULES = {
+    'cuda',
+    'faster_coco_eval',
+    'pycuda',
+    'pygame',
+    'tensorrt',
+    'tensorrt_rtx',
+}
+
+# Declared for a reason that no import shows.
+DEPENDENCIES_WITHOUT_IMPORT = {'launch', 'launch_ros'}
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Yield the top-level name of every absolute import of a file, wherever it stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name.partition('.')[0]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition('.')[0]
+
+
+def foreign_imports() -> dict[str, list[str]]:
+    """Map each module from outside Python and this package to the files that import it."""
+    ours = {'trt_detector', '__future__', *sys.stdlib_module_names}
+    found: dict[str, list[str]] = {}
+    for folder in ('trt_detector', 'launch'):
+        for path in sorted((ROOT / folder).rglob('*.py')):
+            for module in sorted(set(imported_modules(path)) - ours):
+                found.setdefault(module, []).append(str(path.relative_to(ROOT)))
+    return found
+
+
+def declared(*tags: str) -> set[str]:
+    """Return what package.xml declares under these tags."""
+    return {element.text or '' for tag in tags for element in PACKAGE_XML.findall(tag)}
+
+
+def setup_arguments() -> dict[str, ast.expr]:
+    """Return the keyword arguments of the call to setup()."""
+    tree = ast.parse((ROOT / 'setup.py').read_text(encoding='utf-8'))
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == 'setup'
+        ):
+            return {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+    raise AssertionError('setup.py does not call setup()')
+
+
+def console_scripts() -> dict[str, str]:
+    """Return the executables of setup.py with what they call."""
+    entries = ast.literal_eval(setup_arguments()['entry_points'])['console_scripts']
+    return dict(tuple(re.split(r'\s*=\s*', entry, maxsplit=1)) for entry in entries)
+
+
+def requirement_lines(path: Path) -> list[str]:
+    """Return the lines of a requirements file that require something."""
+    lines = path.read_text(encoding='utf-8').splitlines()
+    return [line for line in lines if line and not line.startswith('#')]
+
+
+@pytest.fixture(scope='module')
+def installed() -> Path:
+    """Return the folder that colcon installed this package into."""
+    index = pytest.importorskip('ament_index_python', reason='no ROS 2: run bringup/prepare.sh')
+    try:
+        return Path(index.get_package_prefix('trt_detector'))
+    except index.PackageNotFoundError:
+        pytest.skip('trt_detector is not installed: run bringup/prepare.sh, source bringup/env.sh')
+
+
+def test_package_xml_describes_an_ament_python_package() -> None:
+    assert PACKAGE_XML.get('format') == '3'
+    assert PACKAGE_XML.findtext('name') == 'trt_detector'
+    assert PACKAGE_XML.findtext('license') == 'Apache-2.0'
+    assert PACKAGE_XML.findtext('export/build_type') == 'ament_python'
+
+
+def test_package_xml_passes_the_check_of_catkin_pkg() -> None:
+    catkin_pkg = pytest.importorskip('catkin_pkg.package', reason='catkin_pkg is not installed')
+    warnings: list[str] = []
+    catkin_pkg.parse_package(str(ROOT / 'package.xml'), warnings=warnings).validate()
+    assert warnings == []
+
+
+def test_colcon_takes_it_for_an_ament_python_package() -> None:
+    pytest.importorskip('colcon_ros', reason='colcon-ros is not installed')
+    found = subprocess.run(
+        [sys.executable, '-m', 'colcon', '--log-base', '/dev/null', 'list', '--base-paths', '.'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.split() == ['trt_detector', '.', '(ros.ament_python)']
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = PACKAGE_XML.findtext('version')
+    assert ast.literal_eval(setup_arguments()['version']) == version
+    changelog = ROOT / 'CHANGELOG.rst'
+    if changelog.is_file():
+        text = changelog.read_text(encoding='utf-8')
+        assert re.search(rf'^{re.escape(version or "")} \(', text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(('module', 'files'), foreign_imports().items())
+def test_every_import_is_declared(module: str, files: list[str]) -> None:
+    if module in OPTIONAL_MODULES | PIP_MODULES.keys():
+        return
+    key = ROSDEP_KEYS.get(module, module)
+    assert key in declared('depend', 'exec_depend'), f'package.xml lacks {key}, used by {files}'
+
+
+def test_every_declared_dependency_is_imported() -> None:
+    used = {ROSDEP_KEYS.get(module, module) for module in foreign_imports()}
+    assert declared('depend', 'exec_depend') - used <= DEPENDENCIES_WITHOUT_IMPORT
+
+
+def test_pip_modules_are_pinned_for_both_kinds_of_environment() -> None:
+    for name in ('runtime.txt', 'beside_distro.txt'):
+        lines = requirement_lines(ROOT / 'bringup/requirements' / name)
+        assert set(PIP_MODULES.values()) <= {line.partition('==')[0] for line in lines}, name
+
+
+@pytest.mark.parametrize(
+    'path', sorted((ROOT / 'bringup/requirements').glob('*.txt')), ids=lambda path: path.stem
+)
+def test_requirements_are_pinned_once_for_each_python(path: Path) -> None:
+    requirements = pytest.importorskip('packaging.requirements')
+    for version in ('3.10', '3.11', '3.12', '3.13'):
+        environment = {
+            'python_version': version,
+            'python_full_version': f'{version}.0',
+            'platform_machine': 'x86_64',
+        }
+        names = []
+        for line in requirement_lines(path):
+            requirement = requirements.Requirement(line)
+            assert [clause.operator for clause in requirement.specifier] == ['=='], line
+            if requirement.marker is None or requirement.marker.evaluate(environment):
+                names.append(requirement.name.lower().replace('_', '-'))
+        assert sorted(names) == sorted(set(names)), f'pinned twice for Python {version}'
+
+
+def test_pyproject_leaves_the_build_to_setup_py() -> None:
+    text = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
+    tables = re.findall(r'^\[+([\w-]+)', text, re.MULTILINE)
+    assert set(tables) == {'tool'}
+
+
+@pytest.mark.parametrize(('name', 'target'), console_scripts().items())
+def test_executable_calls_a_function_that_exists(name: str, target: str) -> None:
+    module, _, function = target.partition(':')
+    path = ROOT / f'{module.replace(".", "/")}.py'
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
+
+
+def test_executables_are_installed(installed: Path) -> None:
+    for name in console_scripts():
+        path = installed / 'lib/trt_detector' / name
+        assert os.access(path, os.X_OK), path
+        # The environment's Python, wherever that is, even in a folder with spaces.
+        assert path.read_text(encoding='utf-8').startswith('#!/usr/bin/env python3\n')
+
+
+@pytest.mark.parametrize(
+    'pattern',
+    [
+        'package.xml',
+        'launch/*.py',
+        'config/**/*.yaml',
+        'demo/models/*.onnx',
+        'demo/pictures/**/*.jpg',
+        'demo/pictures/**/*.png',
+    ],
+)
+def test_data_files_are_installed(installed: Path, pattern: str) -> None:
+    share = installed / 'share/trt_detector'
+    for path in ROOT.glob(pattern):
+        copy = share / path.relative_to(ROOT)
+        assert copy.is_file(), copy
+        assert copy.read_bytes() == path.read_bytes(), copy
+
+
+def test_marker_is_installed(installed: Path) -> None:
+    assert (installed / 'share/ament_index/resource_index/packages/trt_detector').is_file()
+
+
+def test_modules_and_their_data_are_installed(installed: Path) -> None:
+    (package,) = installed.glob('lib/python3.*/site-packages/trt_detector')
+    for suffix in ('*.py', '*.cu', '*.ptx', 'py.typed'):
+        for path in (ROOT / 'trt_detector').rglob(suffix):
+            copy = package / path.relative_to(ROOT / 'trt_detector')
+            assert copy.is_file(), copy
+    assert not (package.parent / 'test').exists()
+
+
+def test_installed_metadata(installed: Path) -> None:
+    (site,) = installed.glob('lib/python3.*/site-packages')
+    (distribution,) = metadata.distributions(path=[str(site)], name='trt_detector')
+    assert distribution.version == PACKAGE_XML.findtext('version')
