@@ -114,6 +114,7 @@ def test_no_room_for_the_file(tmp_path: Path) -> None:
         'from plan_support import Builder, make_key\n'
         'from trt_detector.plan import PlanStore\n'
         'signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n'
+        'resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))\n'
         'key = make_key()\n'
         'builder = Builder(key, size=1_000_000)\n'
         'plan = PlanStore(Path(sys.argv[1])).load_or_build(key, builder, log=print)\n'

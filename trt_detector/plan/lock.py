@@ -9,8 +9,6 @@ import contextlib
 from pathlib import Path
 import threading
 
-from filelock import FileLock, Timeout
-
 from ..errors import BuildCancelledError
 
 __all__ = ['hold_lock', 'try_lock']
@@ -30,6 +28,9 @@ def hold_lock(
     :raises BuildCancelledError: if cancelled.
     :raises OSError: if the file cannot be made or locked.
     """
+    # Here, because a start that finds its plan locks nothing and need not wait for the import.
+    from filelock import FileLock, Timeout
+
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(str(path))
     pause = cancel or threading.Event()
@@ -59,6 +60,8 @@ def try_lock(path: Path) -> Iterator[bool]:
     :return: whether it is held.
     :raises OSError: if the file cannot be made or locked.
     """
+    from filelock import FileLock, Timeout
+
     lock = FileLock(str(path))
     try:
         lock.acquire(timeout=0)
