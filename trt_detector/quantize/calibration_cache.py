@@ -5,10 +5,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+import hashlib
+import math
 from pathlib import Path
+import re
+import struct
 
-__all__ = ['CalibrationCache', 'parse_calibration_cache', 'read_calibration_cache']
+from ..errors import CalibrationCacheError
+
+__all__ = [
+    'CalibrationCache',
+    'cache_version_number',
+    'parse_calibration_cache',
+    'read_calibration_cache',
+]
+
+ALGORITHMS = (
+    'EntropyCalibration2',
+    'MinMaxCalibration',
+    'EntropyCalibration',
+    'LegacyCalibration',
+)
+_HEADER = re.compile(r'TRT-([1-9][0-9]{3,5})-([A-Za-z0-9]+)')
+_HEX = re.compile(r'[0-9A-Fa-f]+')
+_BOM = b'\xef\xbb\xbf'
+# From 10.0 on TensorRT counts major * 10000 + minor * 100 + patch, before it major * 1000 + ...
+_FIRST_WIDE_VERSION = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,58 +40,221 @@ class CalibrationCache:
     The scales of a network's tensors.
 
     :param header: first line of the file, 'TRT-101401-EntropyCalibration2', say.
-    :param scales: tensor name to scale (largest magnitude / 127), in the order of the file.
+    :param scales: tensor name to scale (largest magnitude / 127, as float32), in the order of the
+        file; 0 for a tensor that was always 0.
+    :raises CalibrationCacheError: if a header, name or scale cannot be written to such a file.
     """
 
     header: str
     scales: Mapping[str, float]
 
+    def __post_init__(self) -> None:
+        _match_header(self.header)
+        rounded = {}
+        for name, scale in self.scales.items():
+            _check_name(name)
+            rounded[name] = _as_float32(name, scale)
+        object.__setattr__(self, 'scales', rounded)
+
     @property
     def algorithm(self) -> str:
         """Return the name of the calibrator, 'EntropyCalibration2', say."""
-        raise NotImplementedError
-
-    @property
-    def version_text(self) -> str:
-        """Return the version in the header as people write it: '10.14.1'."""
-        raise NotImplementedError
+        return _match_header(self.header)[2]
 
     @property
     def version_number(self) -> int:
         """Return the version in the header as TensorRT writes it: 101401."""
-        raise NotImplementedError
+        return int(_match_header(self.header)[1])
+
+    @property
+    def version_text(self) -> str:
+        """Return the version in the header as people write it: '10.14.1'."""
+        number = self.version_number
+        unit = 10_000 if number >= _FIRST_WIDE_VERSION else 1_000
+        return f'{number // unit}.{number % unit // 100}.{number % 100}'
 
     @property
     def sha256(self) -> str:
-        """Return the hash of the scales' file."""
-        raise NotImplementedError
+        """Return the hash of the file that :meth:`to_bytes` gives."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
 
     def with_version(self, version_number: int) -> CalibrationCache:
-        """Return the same scales under the header of another TensorRT (scales have no version)."""
-        raise NotImplementedError
+        """
+        Return the same scales under the header of another TensorRT.
+
+        TensorRT ignores a cache with another version in its header, though scales have no version.
+
+        :param version_number: as :func:`cache_version_number` gives it.
+        """
+        return replace(self, header=f'TRT-{version_number}-{self.algorithm}')
 
     def to_bytes(self) -> bytes:
         """Return the file that TensorRT reads."""
-        raise NotImplementedError
+        lines = [self.header]
+        for name, scale in self.scales.items():
+            lines.append(f'{name}: {struct.pack(">f", scale).hex()}')
+        return ('\n'.join(lines) + '\n').encode()
 
     def matching(self, names: Iterable[str]) -> CalibrationCache:
-        """Return only the entries of these tensors."""
-        raise NotImplementedError
+        """Return only the entries of these tensors, in the order of the file."""
+        wanted = set(names)
+        return replace(self, scales={n: s for n, s in self.scales.items() if n in wanted})
+
+
+def cache_version_number(version: str) -> int:
+    """
+    Return the number by which a calibration cache names a version of TensorRT.
+
+    :param version: full version, '8.6.1' (8601) or '10.14.1.48' (101401), say.
+    :raises CalibrationCacheError: if it is not three or more numbers.
+    """
+    match = re.match(r'(\d+)\.(\d+)\.(\d+)', version)
+    if match is None:
+        raise CalibrationCacheError(
+            f"TensorRT version is {version!r}; expected three numbers like '10.14.1'"
+        )
+    major, minor, patch = (int(part) for part in match.groups())
+    return major * (10_000 if major >= 10 else 1_000) + minor * 100 + patch
 
 
 def read_calibration_cache(path: Path) -> CalibrationCache:
     """
     Read a calibration cache file.
 
-    :raises CalibrationCacheError: if it cannot be read or is not one.
+    :raises CalibrationCacheError: if it cannot be read or is not one, with its path.
     """
-    raise NotImplementedError
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CalibrationCacheError(
+            f'calibration cache {path} cannot be read: {error.strerror or error}'
+        ) from error
+    try:
+        return parse_calibration_cache(data)
+    except CalibrationCacheError as error:
+        raise CalibrationCacheError(f'calibration cache {path}: {error}') from error
 
 
 def parse_calibration_cache(data: bytes) -> CalibrationCache:
     """
     Read the text of a calibration cache.
 
+    Taken beside what TensorRT writes: a byte order mark, CR LF, blanks at the end of a line, empty
+    lines at the end, upper-case digits, and fewer than eight of them (leading zeros left out).
+
     :raises CalibrationCacheError: with the number of the line and the reason.
     """
-    raise NotImplementedError
+    lines = data.removeprefix(_BOM).split(b'\n')
+    ends_in_newline = not lines[-1]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise CalibrationCacheError(
+            "the file is empty; expected a header like 'TRT-101401-EntropyCalibration2' and one "
+            "line 'tensor: scale' a tensor"
+        )
+    header = _decode(1, lines[0])
+    _match_header(header)
+    scales: dict[str, float] = {}
+    first_lines: dict[str, int] = {}
+    for number, raw in enumerate(lines[1:], start=2):
+        cut_off = number == len(lines) and not ends_in_newline
+        name, scale = _parse_entry(number, _decode(number, raw), cut_off=cut_off)
+        if name in scales:
+            raise CalibrationCacheError(
+                f'line {number}: tensor {name!r} stands in line {first_lines[name]} already; '
+                'two caches may have been joined'
+            )
+        scales[name] = scale
+        first_lines[name] = number
+    if not scales:
+        raise CalibrationCacheError(f'the file holds only its header {header!r} and no scale')
+    return CalibrationCache(header, scales)
+
+
+def _decode(number: int, raw: bytes) -> str:
+    """Return a line as text without the blanks at its end."""
+    try:
+        text = raw.decode('utf-8')
+    except UnicodeDecodeError as error:
+        raise CalibrationCacheError(
+            f'line {number}: byte {error.start + 1} is not UTF-8 text; the file is binary or '
+            'damaged'
+        ) from error
+    if '\0' in text:
+        raise CalibrationCacheError(f'line {number}: holds a zero byte; the file is binary')
+    return text.rstrip(' \t\r')
+
+
+def _match_header(header: str) -> re.Match[str]:
+    """Return the parts of a header, or raise CalibrationCacheError."""
+    match = _HEADER.fullmatch(header)
+    if match is None:
+        raise CalibrationCacheError(
+            f"line 1: header is {header[:60]!r}; expected 'TRT-<version>-<calibrator>', "
+            "'TRT-101401-EntropyCalibration2', say"
+        )
+    if match[2] not in ALGORITHMS:
+        raise CalibrationCacheError(
+            f'line 1: calibrator is {match[2]!r}; expected one of {", ".join(ALGORITHMS)}'
+        )
+    return match
+
+
+def _parse_entry(number: int, line: str, *, cut_off: bool) -> tuple[str, float]:
+    """Return the tensor's name and the scale in a line, or raise CalibrationCacheError."""
+    # At the last colon: names hold colons ('model.0:0') and blanks themselves.
+    name, colon, text = line.rpartition(':')
+    text = text.lstrip(' \t')
+    if not colon or not name:
+        raise CalibrationCacheError(
+            f"line {number}: is {line[:80]!r}; expected 'tensor: eight hex digits'"
+        )
+    if not _HEX.fullmatch(text) or len(text) > 8:
+        raise CalibrationCacheError(
+            f'line {number}: the scale of {name!r} is {text[:40]!r}; expected eight hex digits'
+        )
+    if cut_off and len(text) < 8:
+        raise CalibrationCacheError(
+            f'line {number}: ends after {text!r} without a line break: the file was cut off'
+        )
+    scale: float = struct.unpack('>f', bytes.fromhex(text.zfill(8)))[0]
+    fault = _scale_fault(scale)
+    if fault:
+        raise CalibrationCacheError(f'line {number}: the scale of {name!r} is {scale}; {fault}')
+    return name, scale
+
+
+def _scale_fault(scale: float) -> str:
+    """Return what is wrong with a scale, '' for nothing."""
+    if not math.isfinite(scale):
+        return 'expected a finite number; calibrate again'
+    if math.copysign(1.0, scale) < 0:
+        return 'expected 0 or more; calibrate again'
+    return ''
+
+
+def _check_name(name: str) -> None:
+    """Refuse a tensor name that would not survive being written."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise CalibrationCacheError(f'tensor name {name!r} is not Unicode text') from error
+    if not name or '\n' in name or '\0' in name:
+        raise CalibrationCacheError(
+            f'tensor name {name!r} cannot stand in a calibration cache; expected one line of text'
+        )
+
+
+def _as_float32(name: str, scale: float) -> float:
+    """Return a scale as the file keeps it, or raise CalibrationCacheError."""
+    try:
+        rounded: float = struct.unpack('>f', struct.pack('>f', scale))[0]
+    except (OverflowError, struct.error) as error:
+        raise CalibrationCacheError(
+            f'the scale of {name!r} is {scale!r}; expected a 32-bit float'
+        ) from error
+    fault = _scale_fault(rounded)
+    if fault:
+        raise CalibrationCacheError(f'the scale of {name!r} is {scale}; {fault}')
+    return rounded

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 import onnx
 
+from .graph_index import GraphIndex, node_name
+
 __all__ = ['HeadAnalysis', 'analyse_head']
+
+_CONVOLUTIONS = ('Conv', 'ConvTranspose')
+# These move values and leave them as they are.
+_SHAPE_ONLY = ('Flatten', 'Identity', 'Reshape', 'Squeeze', 'Transpose', 'Unsqueeze')
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,55 @@ def analyse_head(model: onnx.ModelProto) -> HeadAnalysis:
     """
     Find the head tail of a detector.
 
-    A node without a name is known by 'node_of_<its first output>', as TensorRT's parser names it.
+    The tail is what no path leads from to a convolution: everything that only outputs depend on.
+    The convolution of a distribution focal loss (DFL), which takes the expectation of a softmax
+    with the constants 0, 1, 2 ..., counts as arithmetic. A node without a name is known by
+    'node_of_<its first output>', as TensorRT's parser names it.
     """
-    raise NotImplementedError
+    index = GraphIndex(model.graph)
+    convolutions = [
+        number
+        for number, node in enumerate(index.nodes)
+        if node.op_type in _CONVOLUTIONS and not _is_expectation(index, node)
+    ]
+    weighted = convolutions + [
+        number for number, node in enumerate(index.nodes) if _is_dense_layer(index, node)
+    ]
+    tail_nodes, tail_tensors = _after(index, convolutions)
+    decode_nodes, decode_tensors = _after(index, weighted)
+    return HeadAnalysis(
+        convolutions=tuple(node_name(index.nodes[number]) for number in convolutions),
+        tail_nodes=tail_nodes,
+        tail_tensors=tail_tensors,
+        decode_nodes=decode_nodes,
+        decode_tensors=decode_tensors,
+    )
+
+
+def _after(index: GraphIndex, layers: list[int]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of the nodes on which none of the layers depends, and their tensors."""
+    before = index.upstream(layers)
+    after = [node for number, node in enumerate(index.nodes) if number not in before]
+    tensors = frozenset(name for node in after for name in node.output if name)
+    return frozenset(node_name(node) for node in after), tensors
+
+
+def _is_expectation(index: GraphIndex, node: onnx.NodeProto) -> bool:
+    """Return whether a node is DFL's convolution: one output channel, straight after a softmax."""
+    weights = index.constant(node.input[1])
+    if weights is None or weights.shape[0] != 1:
+        return False
+    source = index.producer(node.input[0])
+    while source is not None and source.op_type in _SHAPE_ONLY:
+        source = index.producer(source.input[0])
+    return source is not None and source.op_type == 'Softmax'
+
+
+def _is_dense_layer(index: GraphIndex, node: onnx.NodeProto) -> bool:
+    """Return whether a node is a fully connected layer with constant weights of rank 2 or more."""
+    if node.op_type not in ('Gemm', 'MatMul'):
+        return False
+    return any(
+        value is not None and value.ndim >= 2
+        for value in (index.constant(name) for name in node.input[:2])
+    )

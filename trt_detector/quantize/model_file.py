@@ -6,18 +6,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from google.protobuf.message import DecodeError, EncodeError
 import onnx
 
+from ..errors import ModelError
+
 __all__ = ['load_onnx', 'serialize_onnx']
+
+_LARGEST = 2**31 - 1
 
 
 def load_onnx(path: Path) -> onnx.ModelProto:
     """
-    Read a network with its external data.
+    Read a network with its external data, which is looked for beside it.
 
     :raises ModelError: if it or its external data cannot be read.
     """
-    raise NotImplementedError
+    try:
+        return onnx.load(str(path))
+    except OSError as error:
+        missing = error.filename or path
+        raise ModelError(
+            f'model {path} cannot be read: {error.strerror or error}: {missing}'
+        ) from error
+    except (DecodeError, onnx.checker.ValidationError, ValueError) as error:
+        raise ModelError(f'model {path} is not a complete ONNX file: {error}') from error
 
 
 def serialize_onnx(model: onnx.ModelProto) -> bytes:
@@ -26,4 +39,13 @@ def serialize_onnx(model: onnx.ModelProto) -> bytes:
 
     :raises ModelError: if it exceeds the 2 GiB that such a file may have.
     """
-    raise NotImplementedError
+    try:
+        size = model.ByteSize()
+        if size <= _LARGEST:
+            return model.SerializeToString()
+    except (EncodeError, ValueError) as error:
+        raise ModelError(f'the network cannot be written as one ONNX file: {error}') from error
+    raise ModelError(
+        f'the network has {size / 2**30:.1f} GiB; one ONNX file holds at most 2 GiB: give a smaller '
+        'network, or run this one at the precision of its file'
+    )

@@ -1,0 +1,78 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who makes and who reads each tensor of an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+
+__all__ = ['GraphIndex', 'node_name']
+
+
+def node_name(node: onnx.NodeProto) -> str:
+    """Return a node's name; one without is named after its output, as TensorRT's parser does."""
+    if node.name:
+        return node.name
+    return f'node_of_{next((name for name in node.output if name), "nothing")}'
+
+
+class GraphIndex:
+    """
+    Look-ups in a graph; it must not change while the index is used.
+
+    :param graph: the main graph of a model.
+    """
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.nodes = list(graph.node)
+        self.outputs = [value.name for value in graph.output]
+        self._initializers = {tensor.name: tensor for tensor in graph.initializer}
+        self._producer = {
+            name: number for number, node in enumerate(self.nodes) for name in node.output if name
+        }
+
+    def producer(self, tensor: str) -> onnx.NodeProto | None:
+        """Return the node that makes a tensor, None for an input or an initializer."""
+        number = self._producer.get(tensor)
+        return None if number is None else self.nodes[number]
+
+    def constant(self, tensor: str) -> npt.NDArray[np.generic] | None:
+        """Return the value of an initializer or a Constant node, None for anything else."""
+        if tensor in self._initializers:
+            return numpy_helper.to_array(self._initializers[tensor])
+        node = self.producer(tensor)
+        if node is not None and node.op_type == 'Constant':
+            for attribute in node.attribute:
+                if attribute.name == 'value':
+                    return numpy_helper.to_array(attribute.t)
+        if node is not None and node.op_type == 'Identity':
+            return self.constant(node.input[0])
+        return None
+
+    def upstream(self, numbers: Iterable[int]) -> set[int]:
+        """Return the numbers of these nodes and of all whose results they depend on."""
+        found: set[int] = set()
+        waiting = list(numbers)
+        while waiting:
+            number = waiting.pop()
+            if number in found:
+                continue
+            found.add(number)
+            for name in _read_names(self.nodes[number]):
+                if name in self._producer:
+                    waiting.append(self._producer[name])
+        return found
+
+
+def _read_names(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the tensors that a node reads, those that its subgraphs take from outside included."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield from _read_names(inner)
