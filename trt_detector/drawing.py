@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
+import colorsys
 
 import cv2
 import numpy as np
@@ -34,9 +34,7 @@ def class_label(class_id: int, class_names: Sequence[str]) -> str:
     return class_names[class_id] if 0 <= class_id < len(class_names) else str(class_id)
 
 
-def draw_detections(
-    picture: Pixels, detections: Detections, class_names: Sequence[str]
-) -> Pixels:
+def draw_detections(picture: Pixels, detections: Detections, class_names: Sequence[str]) -> Pixels:
     """
     Return a copy of a picture with boxes and labels.
 

@@ -1,0 +1,299 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""All that exists from configure to cleanup: cameras, mailbox, detector, publishers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+import time
+import traceback
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+from rclpy.subscription import Subscription
+from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image as ImageMessage
+from std_msgs.msg import Header
+from vision_msgs.msg import LabelInfo
+
+from ..config import DetectorConfig
+from ..engine import Progress
+from ..errors import DetectorError, EngineError, ImageError
+from ..factory import decode_options
+from ..image import Image
+from ..pipeline import Detector, StageTimes
+from .camera_output import CameraOutput
+from .inference_worker import DetectorFactory, InferenceWorker
+from .mailbox import Letter, Mailbox
+from .messages import make_label_info, read_image
+from .statistics import FlowStatistics
+from .topics import CameraTopics, name_camera_topics
+
+__all__ = ['DetectionFlow']
+
+_DRAIN_TIMEOUT_S = 30.0
+_WARNING_PERIOD_S = 5.0
+
+
+class DetectionFlow:
+    """
+    Turns the images of the cameras into detections.
+
+    :meth:`open`, :meth:`start`, :meth:`stop` and :meth:`close` belong to the lifecycle transitions
+    and come one at a time; :meth:`cancel` and the properties may be used by any thread.
+
+    :param node: makes subscriptions and publishers, and logs.
+    :param config: the node's parameters.
+    :param create: makes the detector, in a thread of its own.
+    :param on_error: told what went wrong with an inference, for the diagnostics.
+    :raises ConfigError: if the cameras' topics cannot be used.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        config: DetectorConfig,
+        create: DetectorFactory,
+        on_error: Callable[[str], None],
+    ) -> None:
+        self._node = node
+        self._on_error = on_error
+        self.config = config
+        self.cameras: tuple[CameraTopics, ...] = name_camera_topics(
+            config, node.resolve_topic_name
+        )
+        self.statistics = FlowStatistics(len(self.cameras))
+        self.progress: Progress | None = None
+        self.detector: Detector | None = None
+        self.subscriptions: tuple[Subscription, ...] = ()
+        self.opened_s = time.monotonic()
+        self.started_s: float | None = None
+        self._progress_logged_s = 0.0
+        self._outputs: list[CameraOutput] = []
+        self._label_info: Any = None
+        self._mailbox = Mailbox(len(self.cameras))
+        self._worker = InferenceWorker(
+            config, self._mailbox, create, self._process, self._note_progress
+        )
+
+    def open(self) -> None:
+        """
+        Make the detector and the publishers; takes as long as a build takes.
+
+        :raises Exception: what making the detector raised; :meth:`close` is still needed.
+        """
+        detector = self._worker.open()
+        names = detector.class_names
+        by_name = self.config.class_id_format == 'name'
+        ids = names if by_name else tuple(str(number) for number in range(len(names)))
+        for camera in self.cameras:
+            self._outputs.append(CameraOutput(self._node, camera, names, ids))
+        self._label_info = self._node.create_publisher(
+            LabelInfo,
+            '~/label_info',
+            QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+        )
+        self.progress = None
+        self.detector = detector
+
+    def start(self) -> None:
+        """Subscribe to the cameras and publish from now on."""
+        self._publish_label_info()
+        self._mailbox.open()
+        with ExitStack() as undo:
+            undo.callback(self._unsubscribe)
+            for number in range(len(self.cameras)):
+                self.subscriptions += (self._subscribe(number),)
+            self.started_s = time.monotonic()
+            undo.pop_all()
+
+    def stop(self) -> None:
+        """
+        Unsubscribe, throw away the images that wait, and let the one in work be published.
+
+        :raises EngineError: if the inference in progress does not end.
+        """
+        self.started_s = None
+        self._unsubscribe()
+        for camera in self._mailbox.shut():
+            self.statistics.count(camera, 'dropped')
+        if not self._mailbox.wait_idle(_DRAIN_TIMEOUT_S):
+            raise EngineError(
+                f'the inference in progress did not end within {_DRAIN_TIMEOUT_S:g} s'
+            )
+
+    def close(self) -> None:
+        """
+        Free everything; calling it again does nothing.
+
+        :raises EngineError: if the inference thread does not end.
+        """
+        self.started_s = None
+        self.detector = None
+        self._unsubscribe()
+        ended = self._worker.close()
+        while self._outputs:
+            self._outputs.pop().close()
+        if self._label_info is not None:
+            self._node.destroy_publisher(self._label_info)
+            self._label_info = None
+        if not ended:
+            raise EngineError('the inference thread did not end; the device may be stuck')
+
+    def cancel(self) -> bool:
+        """Ask a build to stop; return whether one was under way."""
+        return self._worker.cancel()
+
+    def apply(self, config: DetectorConfig) -> None:
+        """
+        Change what may change while images flow.
+
+        :param config: as before but for live parameters.
+        :raises ConfigError: if the model has no such class; nothing is changed then.
+        """
+        if self.detector is None:
+            raise DetectorError('the node is being configured; set it again when that is done')
+        self.detector.options = decode_options(config, self.detector.class_names)
+        threshold_changed = config.score_threshold != self.config.score_threshold
+        self.config = config
+        if threshold_changed and self.started_s is not None:
+            self._publish_label_info()
+
+    def _subscribe(self, number: int) -> Subscription:
+        """Return the subscription of one camera."""
+        reliable = self.config.qos_reliability == 'reliable'
+        raw = self.config.image_transport == 'raw'
+        return self._node.create_subscription(
+            ImageMessage if raw else CompressedImage,
+            self.cameras[number].subscription,
+            partial(self._receive, number),
+            QoSProfile(
+                history=HistoryPolicy.KEEP_LAST,
+                depth=1,
+                reliability=(
+                    ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+                ),
+            ),
+            # A group of its own, made anew: a group remembers every entity it ever had.
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+
+    def _unsubscribe(self) -> None:
+        """Destroy the subscriptions."""
+        subscriptions, self.subscriptions = self.subscriptions, ()
+        for subscription in subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _publish_label_info(self) -> None:
+        """Publish the class names; late subscribers get them as well."""
+        if self.detector is None:
+            return
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._label_info.publish(
+            make_label_info(header, self.detector.class_names, self.config.score_threshold)
+        )
+
+    def _note_progress(self, progress: Progress) -> None:
+        """Keep the progress for the diagnostics, and log it at most once a second."""
+        self.progress = progress
+        now = time.monotonic()
+        if now - self._progress_logged_s < 1.0:
+            return
+        self._progress_logged_s = now
+        share = '' if progress.fraction is None else f' {progress.fraction:.0%}'
+        self._node.get_logger().info(f'{progress.phase}{share} ({progress.elapsed_s:.0f} s)')
+
+    def _receive(self, camera: int, message: Any) -> None:
+        """Take a message from an executor thread to the mailbox."""
+        lost = self._mailbox.put(camera, message)
+        self.statistics.count_received(camera, lost)
+
+    def _process(self, detector: Detector, letters: list[Letter]) -> None:
+        """Detect and publish, in the inference thread; one bad batch never ends it."""
+        try:
+            self._process_batch(detector, letters)
+        except Exception as error:  # noqa: BLE001 logged; the next images may be fine
+            self._note_failure(letters, error)
+
+    def _process_batch(self, detector: Detector, letters: list[Letter]) -> None:
+        """
+        Detect in those images of a batch that can be read, and publish.
+
+        :param letters: what is dealt with is taken out.
+        """
+        taken_ns = time.monotonic_ns()
+        readable = [(letter, image) for letter in letters if (image := self._read(letter))]
+        if not readable:
+            return
+        letters[:] = [letter for letter, _ in readable]
+        read_ms = (time.monotonic_ns() - taken_ns) / 1e6
+        result = detector.detect([image for _, image in readable])
+        times = StageTimes(
+            result.times.preprocess_ms + read_ms, result.times.infer_ms, result.times.decode_ms
+        )
+        for (letter, _), found in zip(readable, result.detections, strict=True):
+            started_ns = time.monotonic_ns()
+            self._outputs[letter.camera].publish(letter.message.header, found)
+            letters.remove(letter)
+            self.statistics.count(letter.camera, 'published')
+            self._note_times(letter, taken_ns, started_ns, times)
+        if self.config.publish_debug_image:
+            # After all detections: drawing must not delay them.
+            for (letter, image), found in zip(readable, result.detections, strict=True):
+                output = self._outputs[letter.camera]
+                output.publish_debug_image(letter.message.header, image, found)
+
+    def _read(self, letter: Letter) -> Image | None:
+        """Return the image in a message, None if it is malformed: counted and warned of."""
+        try:
+            return read_image(letter.message)
+        except ImageError as error:
+            self.statistics.count(letter.camera, 'malformed')
+            self._on_error(f'{self.cameras[letter.camera].image}: {error}')
+            self._node.get_logger().warning(
+                f'dropped an image of {self.cameras[letter.camera].image}: {error}',
+                throttle_duration_sec=_WARNING_PERIOD_S,
+            )
+            return None
+
+    def _note_times(
+        self, letter: Letter, taken_ns: int, started_ns: int, times: StageTimes
+    ) -> None:
+        """Add the stage times of an image that was just published."""
+        now_ns = time.monotonic_ns()
+        stages = {
+            'wait': (taken_ns - letter.received_ns) / 1e6,
+            'preprocess': times.preprocess_ms,
+            'infer': times.infer_ms,
+            'decode': times.decode_ms,
+            'publish': (now_ns - started_ns) / 1e6,
+            'total': (now_ns - letter.received_ns) / 1e6,
+        }
+        stamp_ns = Time.from_msg(letter.message.header.stamp).nanoseconds
+        if stamp_ns:
+            stages['age'] = (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6
+        self.statistics.add_times(stages)
+
+    def _note_failure(self, letters: list[Letter], error: Exception) -> None:
+        """Count and log images of which nothing is known and nothing was published."""
+        for letter in letters:
+            self.statistics.count(letter.camera, 'failed')
+        what = f'{type(error).__name__}: {error}'
+        self._on_error(what)
+        expected = isinstance(error, DetectorError)
+        # An unexpected one is a defect: whoever mends it needs to see where.
+        details = '' if expected else f'\n{"".join(traceback.format_exception(error))}'
+        self._node.get_logger().error(
+            f'inference failed, nothing is published for {len(letters)} image(s): {what}{details}',
+            throttle_duration_sec=_WARNING_PERIOD_S,
+        )

@@ -1,0 +1,121 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The place where executor threads leave images for the inference thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import threading
+import time
+from typing import Any
+
+__all__ = ['Letter', 'Mailbox']
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Letter:
+    """
+    One message that waits, or is being worked on.
+
+    :param camera: index of the camera it came from.
+    :param message: the image message.
+    :param received_ns: time.monotonic_ns() when it came.
+    """
+
+    camera: int
+    message: Any
+    received_ns: int
+
+
+class Mailbox:
+    """
+    One slot a camera: a new image replaces the one that waits there.
+
+    It starts shut. Any number of threads may put; one thread takes.
+
+    :param cameras: number of slots.
+    """
+
+    def __init__(self, cameras: int) -> None:
+        self._slots: list[Letter | None] = [None] * cameras
+        self._next_camera = 0
+        self._accepting = False
+        self._closed = False
+        self._working = False
+        self._changed = threading.Condition()
+
+    def put(self, camera: int, message: Any) -> int:
+        """
+        Leave a message.
+
+        :return: how many messages were lost by it: 1 if it replaced one that waited, or if the
+            box is shut, else 0.
+        """
+        letter = Letter(camera, message, time.monotonic_ns())
+        with self._changed:
+            if not self._accepting:
+                return 1
+            lost = int(self._slots[camera] is not None)
+            self._slots[camera] = letter
+            self._changed.notify_all()
+        return lost
+
+    def take(self, limit: int) -> list[Letter]:
+        """
+        Wait for messages and take at most one a camera.
+
+        Cameras take turns: the camera after the last one served comes first. Calling it says that
+        the messages taken before are dealt with.
+
+        :param limit: most messages wanted.
+        :return: the messages, empty once the box is closed.
+        """
+        with self._changed:
+            self._working = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or any(self._slots))
+            letters = [] if self._closed else self._collect(limit)
+            self._working = bool(letters)
+        return letters
+
+    def open(self) -> None:
+        """Let messages in from now on."""
+        with self._changed:
+            self._accepting = not self._closed
+
+    def shut(self) -> list[int]:
+        """
+        Let no more messages in and throw away those that wait.
+
+        :return: index of the camera of each message that was thrown away.
+        """
+        with self._changed:
+            self._accepting = False
+            waiting = [letter.camera for letter in self._slots if letter is not None]
+            self._slots = [None] * len(self._slots)
+        return waiting
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Return whether everything taken was dealt with before the time was up."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._working, timeout_s)
+
+    def close(self) -> None:
+        """Shut the box for good and let take() return nothing."""
+        self.shut()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _collect(self, limit: int) -> list[Letter]:
+        """Empty up to limit slots, starting after the camera that was served last."""
+        count = len(self._slots)
+        letters: list[Letter] = []
+        for offset in range(count):
+            camera = (self._next_camera + offset) % count
+            letter = self._slots[camera]
+            if letter is not None and len(letters) < limit:
+                letters.append(letter)
+                self._slots[camera] = None
+        self._next_camera = (letters[-1].camera + 1) % count
+        return letters

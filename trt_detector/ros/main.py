@@ -1,0 +1,116 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The executable: one detector node in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import os
+import signal
+import sys
+import threading
+import traceback
+from types import FrameType
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+
+from ..config import parameter_specs
+from ..dds import tune_process
+from .node import DetectorNode
+
+__all__ = ['main']
+
+# A transition, its services, the diagnostics and the images can be under way at once.
+_THREADS = 4
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the node until SIGINT or SIGTERM.
+
+    :param argv: arguments without the program's name; None takes the process's own.
+    :return: 0, also after a signal; 1 if the node cannot start, 2 for wrong arguments.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    notes = tune_process()
+    try:
+        _parser().parse_args(remove_ros_args(['detector_node', *arguments])[1:])
+        # rclpy's own handlers would pull the context away in the middle of a transition.
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        node = DetectorNode()
+    except Exception as error:  # noqa: BLE001 bad ROS arguments come as several types
+        print(f'detector_node: cannot start: {error}', file=sys.stderr)
+        return 1
+    for note in notes:
+        node.get_logger().warning(note)
+    if not _run(node, stop):
+        # A driver call does not return: ending Python would wait for it, or crash in it.
+        sys.stderr.flush()
+        os._exit(0)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the command line, which has no options of its own beside --help."""
+    parameters = '\n'.join(
+        f'  {spec.name} ({spec.type}): {spec.meaning}' for spec in parameter_specs()
+    )
+    return argparse.ArgumentParser(
+        prog='detector_node',
+        description='Lifecycle node that detects objects in camera images.',
+        epilog=f'Parameters, given as --ros-args -p NAME:=VALUE:\n{parameters}'.replace('%', '%%'),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """Let SIGINT and SIGTERM set an event, and nothing else."""
+
+    def set_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, set_stop)
+    signal.signal(signal.SIGTERM, set_stop)
+
+
+def _run(node: DetectorNode, stop: threading.Event) -> bool:
+    """
+    Spin until the event is set, then finalize the node.
+
+    :return: False if something in the node did not end.
+    """
+    executor = MultiThreadedExecutor(num_threads=_THREADS)
+    executor.add_node(node)
+    # Python runs signal handlers in the main thread only, and not while that waits in ROS.
+    spinner = threading.Thread(target=_spin, args=(node, executor), name='spin', daemon=True)
+    spinner.start()
+    stop.wait()
+    node.get_logger().info('stopping')
+    # The executor still runs: a transition under way is answered before the node goes.
+    ended = node.finalize()
+    executor.shutdown()
+    spinner.join(timeout=5.0)
+    return ended and not spinner.is_alive()
+
+
+def _spin(node: DetectorNode, executor: MultiThreadedExecutor) -> None:
+    """Spin until the executor is shut down; an exception in a callback is logged, not fatal."""
+    while rclpy.ok() and not executor._is_shutdown:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            return
+        except Exception:  # noqa: BLE001 logged; the node goes on
+            node.get_logger().error(f'exception in a callback:\n{traceback.format_exc()}')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,150 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images out of messages, and messages out of detections."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from sensor_msgs.msg import CompressedImage as CompressedImageMessage
+from sensor_msgs.msg import Image as ImageMessage
+from std_msgs.msg import Header
+from vision_msgs.msg import (
+    Detection2D,
+    Detection2DArray,
+    LabelInfo,
+    ObjectHypothesisWithPose,
+    VisionClass,
+)
+
+from ..detections import Detections
+from ..drawing import class_label
+from ..image import Image
+
+__all__ = [
+    'DetectionsMessage',
+    'make_compressed_image',
+    'make_image',
+    'make_label_info',
+    'read_image',
+]
+
+_JPEG_QUALITY = 80
+_POOL_SIZE = 300
+
+
+def read_image(message: Any) -> Image:
+    """
+    Return the image in a sensor_msgs Image or CompressedImage.
+
+    A raw image shares the message's bytes.
+
+    :raises ImageError: if the message does not hold an image that can be read.
+    """
+    if isinstance(message, CompressedImageMessage):
+        return Image.from_compressed(message.data)
+    return Image.from_buffer(
+        message.data,
+        width=message.width,
+        height=message.height,
+        encoding=message.encoding,
+        step=message.step,
+        is_bigendian=bool(message.is_bigendian),
+    )
+
+
+class DetectionsMessage:
+    """
+    A Detection2DArray that is filled again and again.
+
+    Making a hundred Detection2D takes rclpy longer than sending them: those of the last image
+    are used for the next. One thread at a time.
+
+    :param class_ids: text for each class; a class beyond them gets its number.
+    """
+
+    def __init__(self, class_ids: Sequence[str]) -> None:
+        self._class_ids = class_ids
+        self._pool: list[Detection2D] = []
+
+    def fill(self, header: Header, detections: Detections) -> Detection2DArray:
+        """
+        Return the message for one image, valid until the next call.
+
+        :param header: the image's own; the array and each detection refer to this one object.
+        :param detections: in pixels of the original image.
+        """
+        count = len(detections)
+        while len(self._pool) < count:
+            self._pool.append(_blank_detection())
+        # One crowded image must not hold its memory for ever.
+        del self._pool[max(count, _POOL_SIZE) :]
+        rows = zip(
+            self._pool,
+            detections.boxes_xyxy.tolist(),
+            detections.scores.tolist(),
+            detections.class_ids.tolist(),
+            strict=False,
+        )
+        for message, (left, top, right, bottom), score, class_id in rows:
+            message.header = header
+            box = message.bbox
+            box.center.position.x = (left + right) / 2
+            box.center.position.y = (top + bottom) / 2
+            box.size_x = right - left
+            box.size_y = bottom - top
+            hypothesis = message.results[0].hypothesis
+            hypothesis.class_id = class_label(class_id, self._class_ids)
+            hypothesis.score = score
+        return Detection2DArray(header=header, detections=self._pool[:count])
+
+
+def _blank_detection() -> Detection2D:
+    """Return a detection with one hypothesis."""
+    return Detection2D(results=[ObjectHypothesisWithPose()])
+
+
+def make_label_info(
+    header: Header, class_names: Sequence[str], score_threshold: float
+) -> LabelInfo:
+    """Return the table of class numbers and names."""
+    return LabelInfo(
+        header=header,
+        class_map=[
+            VisionClass(class_id=number, class_name=name)
+            for number, name in enumerate(class_names)
+        ],
+        threshold=score_threshold,
+    )
+
+
+def make_image(header: Header, picture: npt.NDArray[np.uint8]) -> ImageMessage:
+    """
+    Return a bgr8 message.
+
+    :param picture: uint8 (height, width, 3) in BGR order; copied.
+    """
+    height, width = picture.shape[:2]
+    data = array.array('B')
+    data.frombytes(np.ascontiguousarray(picture).data.cast('B'))
+    return ImageMessage(
+        header=header, height=height, width=width, encoding='bgr8', step=width * 3, data=data
+    )
+
+
+def make_compressed_image(
+    header: Header, picture: npt.NDArray[np.uint8]
+) -> CompressedImageMessage:
+    """
+    Return a JPEG message.
+
+    :param picture: uint8 (height, width, 3) in BGR order.
+    """
+    _, encoded = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    data = array.array('B', encoded.tobytes())
+    return CompressedImageMessage(header=header, format='bgr8; jpeg compressed bgr8', data=data)
