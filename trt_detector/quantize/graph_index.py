@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-__all__ = ['GraphIndex', 'node_name']
+__all__ = ['GraphIndex', 'node_name', 'read_names']
 
 
 def node_name(node: onnx.NodeProto) -> str:
@@ -63,16 +63,15 @@ class GraphIndex:
             if number in found:
                 continue
             found.add(number)
-            for name in _read_names(self.nodes[number]):
-                if name in self._producer:
-                    waiting.append(self._producer[name])
+            read = read_names(self.nodes[number])
+            waiting += [self._producer[name] for name in read if name in self._producer]
         return found
 
 
-def _read_names(node: onnx.NodeProto) -> Iterator[str]:
+def read_names(node: onnx.NodeProto) -> Iterator[str]:
     """Yield the tensors that a node reads, those that its subgraphs take from outside included."""
     yield from (name for name in node.input if name)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
             for inner in graph.node:
-                yield from _read_names(inner)
+                yield from read_names(inner)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from google.protobuf.message import DecodeError, EncodeError
 import onnx
 
 from ..errors import ModelError
@@ -25,11 +24,10 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load(str(path))
     except OSError as error:
-        missing = error.filename or path
         raise ModelError(
-            f'model {path} cannot be read: {error.strerror or error}: {missing}'
+            f'model {path} cannot be read: {error.strerror or error}: {error.filename or path}'
         ) from error
-    except (DecodeError, onnx.checker.ValidationError, ValueError) as error:
+    except Exception as error:  # protobuf's DecodeError, which has moved between its versions
         raise ModelError(f'model {path} is not a complete ONNX file: {error}') from error
 
 
@@ -39,13 +37,15 @@ def serialize_onnx(model: onnx.ModelProto) -> bytes:
 
     :raises ModelError: if it exceeds the 2 GiB that such a file may have.
     """
+    size = sum(
+        tensor.ByteSize() for tensor in model.graph.initializer
+    )  # the whole would overflow where the sum does
     try:
-        size = model.ByteSize()
         if size <= _LARGEST:
-            return model.SerializeToString()
-    except (EncodeError, ValueError) as error:
+            return bytes(model.SerializeToString())
+    except Exception as error:  # protobuf's EncodeError, as above
         raise ModelError(f'the network cannot be written as one ONNX file: {error}') from error
     raise ModelError(
-        f'the network has {size / 2**30:.1f} GiB; one ONNX file holds at most 2 GiB: give a smaller '
-        'network, or run this one at the precision of its file'
+        f'the network has {size / 2**30:.1f} GiB; one ONNX file holds at most 2 GiB: give a '
+        'smaller network, or run this one at the precision of its file'
     )

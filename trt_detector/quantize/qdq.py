@@ -7,11 +7,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import onnx
+from onnx import helper, numpy_helper
 
+from ..errors import CalibrationCacheError, ModelError
 from .calibration_cache import CalibrationCache
+from .graph import analyse_head
+from .graph_index import GraphIndex, node_name
+from .names import tensor_names
+from .opset import raise_opset
 
 __all__ = ['QdqResult', 'insert_qdq']
+
+# The first with a scale for each channel.
+_OPSET = 13
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +50,189 @@ def insert_qdq(
     """
     Quantize a network's convolutions with the scales of a calibration cache.
 
+    Symmetric INT8: one scale a tensor for inputs, from the cache; one an output channel for
+    weights, max|w| / 127. Biases and everything after the last convolutions stay in float.
+
     :param exclude: names of nodes to leave in float.
     :raises CalibrationCacheError: if no convolution's input has a scale, with names of both sides.
     :raises ModelError: if the network has no convolution, or cannot be brought to opset 13.
     """
-    raise NotImplementedError
+    model = raise_opset(model, _OPSET)
+    candidates = analyse_head(model).convolutions
+    if not candidates:
+        raise ModelError('the network has no convolution to quantize; use precision fp16')
+    index = GraphIndex(model.graph)
+    skipped: dict[str, str] = {}
+    chosen: list[int] = []
+    for number, node in enumerate(index.nodes):
+        name = node_name(node)
+        if name not in candidates:
+            continue
+        reason = 'it is excluded' if name in exclude else _reason_to_skip(index, node, cache)
+        if reason:
+            skipped[name] = reason
+        else:
+            chosen.append(number)
+    if not chosen:
+        raise CalibrationCacheError(_no_match(model, index, cache, skipped))
+    _Writer(model.graph, index, cache).quantize(chosen)
+    names = tuple(node_name(index.nodes[number]) for number in chosen)
+    return QdqResult(model=model, quantized_nodes=names, skipped=skipped)
+
+
+def _reason_to_skip(index: GraphIndex, node: onnx.NodeProto, cache: CalibrationCache) -> str:
+    """Return why a convolution has to stay in float, '' if it has not."""
+    if node.op_type != 'Conv':
+        return 'a transposed convolution gains little and is left in float'
+    source, weight_name = node.input[0], node.input[1]
+    weights = index.constant(weight_name)
+    if weights is None:
+        return f'its weights {weight_name!r} are computed, not constant'
+    if weights.dtype != np.float32 or weights.ndim != 4 or not weights.size:
+        return f'its weights are {weights.dtype} of shape {list(weights.shape)}, not a 2-D kernel'
+    if not np.isfinite(weights).all():
+        return f'its weights {weight_name!r} are not all finite'
+    if weights.shape[1] == 1 and _groups(node) > 1:
+        return 'a depthwise convolution moves more data than it computes: INT8 gains nothing'
+    if source not in cache.scales:
+        return f'its input {source!r} is not in the calibration cache'
+    if cache.scales[source] < np.finfo(np.float32).tiny:
+        return f'the scale of its input {source!r} is 0: calibration saw only zeros there'
+    return ''
+
+
+def _groups(node: onnx.NodeProto) -> int:
+    """Return the number of groups of a convolution."""
+    return next((int(a.i) for a in node.attribute if a.name == 'group'), 1)
+
+
+def _no_match(
+    model: onnx.ModelProto,
+    index: GraphIndex,
+    cache: CalibrationCache,
+    skipped: Mapping[str, str],
+) -> str:
+    """Return what to tell a user whose cache quantizes nothing."""
+    inputs = [node.input[0] for node in index.nodes if node_name(node) in skipped]
+    matching = len(cache.matching(tensor_names(model)).scales)
+    reasons = sorted(set(skipped.values()))[:_EXAMPLES]
+    return (
+        f'none of the {len(skipped)} convolutions can be quantized with this calibration cache: '
+        f'{matching} of its {len(cache.scales)} entries name a tensor of the network. '
+        f'The cache names {list(cache.scales)[:_EXAMPLES]}; '
+        f'the convolutions read {inputs[:_EXAMPLES]} ({"; ".join(reasons)}). '
+        'Calibrate again with this very ONNX file'
+    )
+
+
+class _Writer:
+    """Puts Q/DQ nodes into a graph, one pair a tensor, whoever reads it."""
+
+    def __init__(self, graph: onnx.GraphProto, index: GraphIndex, cache: CalibrationCache) -> None:
+        self._graph = graph
+        self._index = index
+        self._cache = cache
+        self._taken = {tensor.name for tensor in graph.initializer}
+        self._taken |= {value.name for value in graph.input}
+        self._taken |= {name for node in index.nodes for name in (*node.output, node.name)}
+        self._activations: dict[str, str] = {}
+        self._weights: dict[str, str] = {}
+        self._nodes: list[onnx.NodeProto] = []
+
+    def quantize(self, numbers: Sequence[int]) -> None:
+        """Let these convolutions read quantized inputs and weights."""
+        chosen = set(numbers)
+        # A pair comes right before its first reader, which keeps the order of the graph valid.
+        for number, node in enumerate(self._index.nodes):
+            if number in chosen:
+                node.input[0] = self._quantized_activation(node.input[0])
+                node.input[1] = self._quantized_weights(node.input[1])
+            self._nodes.append(node)
+        self._replace_nodes()
+        self._drop_unread_weights()
+
+    def _replace_nodes(self) -> None:
+        """Put the new list of nodes into the graph."""
+        copies = []
+        for node in self._nodes:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copies.append(copy)
+        del self._graph.node[:]
+        self._graph.node.extend(copies)
+
+    def _drop_unread_weights(self) -> None:
+        """Remove float weights that only quantized convolutions read."""
+        read = {name for node in self._graph.node for name in node.input}
+        unread = self._weights.keys() - read
+        for items in (self._graph.initializer, self._graph.input):
+            for position in reversed(range(len(items))):
+                if items[position].name in unread:
+                    del items[position]
+        nodes = self._graph.node
+        for position in reversed(range(len(nodes))):
+            if nodes[position].op_type == 'Constant' and nodes[position].output[0] in unread:
+                del nodes[position]
+
+    def _quantized_activation(self, tensor: str) -> str:
+        """Return the dequantized form of a tensor, adding its pair when it is first asked for."""
+        if tensor not in self._activations:
+            scale = np.float32(self._cache.scales[tensor])
+            scale_name = self._constant(f'{tensor}_scale', np.array(scale))
+            zero_name = self._constant(f'{tensor}_zero_point', np.array(0, np.int8))
+            quantized = self._unique(f'{tensor}_quantized')
+            self._add('QuantizeLinear', [tensor, scale_name, zero_name], quantized, axis=None)
+            result = self._unique(f'{tensor}_dequantized')
+            self._add('DequantizeLinear', [quantized, scale_name, zero_name], result, axis=None)
+            self._activations[tensor] = result
+        return self._activations[tensor]
+
+    def _quantized_weights(self, tensor: str) -> str:
+        """Return the dequantized form of constant weights, adding it when first asked for."""
+        if tensor not in self._weights:
+            weights = self._index.constant(tensor)
+            if weights is None:
+                raise ModelError(f'weights {tensor!r} are not constant')
+            quantized, scales = _quantize_channels(weights)
+            names = [
+                self._constant(f'{tensor}_quantized', quantized),
+                self._constant(f'{tensor}_scale', scales),
+                self._constant(f'{tensor}_zero_point', np.zeros(scales.shape, np.int8)),
+            ]
+            self._weights[tensor] = self._unique(f'{tensor}_dequantized')
+            self._add('DequantizeLinear', names, self._weights[tensor], axis=0)
+        return self._weights[tensor]
+
+    def _add(self, kind: str, inputs: list[str], output: str, *, axis: int | None) -> None:
+        node = helper.make_node(kind, inputs, [output], name=self._unique(f'{output}/{kind}'))
+        if axis is not None:
+            node.attribute.append(helper.make_attribute('axis', axis))
+        self._nodes.append(node)
+
+    def _constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
+        name = self._unique(name)
+        self._graph.initializer.append(numpy_helper.from_array(value, name))
+        return name
+
+    def _unique(self, name: str) -> str:
+        """Return a name that the graph does not use yet."""
+        number = 1
+        result = name
+        while result in self._taken:
+            number += 1
+            result = f'{name}_{number}'
+        self._taken.add(result)
+        return result
+
+
+def _quantize_channels(
+    weights: npt.NDArray[np.generic],
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Return INT8 weights and one scale an output channel (the first dimension)."""
+    values = weights.astype(np.float64)
+    largest = np.abs(values).reshape(len(values), -1).max(axis=1)
+    scales = (largest / 127).astype(np.float32)
+    # A scale must be above 0; what rounds to 0 as a 32-bit float is 0 under any scale.
+    scales[scales < np.finfo(np.float32).tiny] = 1.0
+    shaped = scales.astype(np.float64).reshape(-1, *([1] * (values.ndim - 1)))
+    return np.clip(np.rint(values / shaped), -127, 127).astype(np.int8), scales
