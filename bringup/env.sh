@@ -2,11 +2,11 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Source this after bringup/prepare.sh, in bash or zsh: it puts the environment, ROS 2 and
+# Source this in bash after bringup/prepare.sh: it puts the environment, ROS 2 and
 # trt_detector into this shell.
 
 _trt_detector_env() {
-  local root=$1 prefix package folder site
+  local root=$1 prefix package folder
   prefix=$root/.bringup${ROS_DISTRO:+/$ROS_DISTRO}
   if [ ! -x "$prefix/venv/bin/python3" ] || [ ! -d "$prefix/install/trt_detector" ]; then
     echo "Nothing is prepared for this shell. Run: $root/bringup/prepare.sh" >&2
@@ -32,21 +32,19 @@ _trt_detector_env() {
       || _trt_detector_first PATH "$prefix/install/$package/lib/$package"
     [ "$package" != vision_msgs ] \
       || _trt_detector_first LD_LIBRARY_PATH "$prefix/install/$package/lib"
-    site=$(echo "$prefix/install/$package"/lib/python3.*/site-packages)
-    _trt_detector_first PYTHONPATH "$site"
+    # Debian's own Python installs into dist-packages.
+    for folder in "$prefix/install/$package"/{,local/}lib/python3*/{site,dist}-packages; do
+      [ ! -d "$folder" ] || _trt_detector_first PYTHONPATH "$folder"
+    done
   done
 }
 
-# Puts a folder first in a list of folders, once.
+# _trt_detector_first NAME FOLDER: moves a folder to the front of a list of folders.
 _trt_detector_first() {
-  local list
-  eval "list=\":\${$1:-}:\""
-  # shellcheck disable=SC2154
-  case $list in
-    *":$2:"*) return 0 ;;
-  esac
-  eval "export $1=\"\$2\${$1:+:\$$1}\""
+  local list=":${!1:-}:"
+  list=${list//":$2:"/:}
+  list=${list#:}
+  export "$1=$2${list:+:${list%:}}"
 }
 
-# shellcheck disable=SC2296
-_trt_detector_env "$(cd "$(dirname "${BASH_SOURCE[0]:-${(%):-%x}}")/.." && pwd -P)"
+_trt_detector_env "$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"

@@ -18,6 +18,9 @@ bringup_root=$repository/.bringup
   install_base=$prefix/install
   log_base=$prefix/log
   stamps=$prefix/stamps
+  # colcon in the interpreter of the environment, so that it sees what pip installed there.
+  colcon=("$venv_python" -c 'import sys; from colcon_core.command import main; sys.exit(main())'
+    --log-base "$log_base/colcon")
 }
 
 step_number=0
@@ -63,13 +66,13 @@ step() {
   fi
   mkdir -p "$stamps" "$log_base"
   rm -f "$stamps/$name"
-  # The lock (descriptor 9) is not for children that might outlive this script.
+  # FUNCTION and its children hold the lock, too: what outlives a killed run still blocks the next.
   set +e
   (
     set -e
     cd "$repository"
     "$function"
-  ) >"$log" 2>&1 </dev/null 9>&-
+  ) >"$log" 2>&1 </dev/null
   status=$?
   set -e
   if [[ $status -ne 0 ]]; then

@@ -40,19 +40,18 @@ bringup/prepare.sh --with test
 # shellcheck source=bringup/env.sh
 source bringup/env.sh
 
-results=$build_base/trt_detector
-junit=$results/pytest.xml
-rm -f "$junit"
+# A place of its own, so that two runs at once do not read each other's results.
+results=$prefix/test_results/$$
+rm -rf "$results"
 say ''
 # Each line of pytest is shown as it is printed.
 export PYTHONUNBUFFERED=1
 status=0
-"$venv_python" -m colcon --log-base "$log_base/colcon" test --base-paths . \
-  --packages-select trt_detector --build-base "$build_base" --install-base "$install_base" \
+"${colcon[@]}" test --base-paths . --packages-select trt_detector \
+  --build-base "$build_base" --install-base "$install_base" --test-result-base "$results" \
   --event-handlers console_direct+ --return-code-on-test-failure \
   --pytest-args "$@" </dev/null || status=$?
 say ''
-"$venv_python" -m colcon --log-base "$log_base/colcon" test-result --verbose \
-  --test-result-base "$results" || status=1
-"$venv_python" scripts/count_tests.py "$junit" || status=1
+"${colcon[@]}" test-result --verbose --test-result-base "$results" || status=1
+"$venv_python" scripts/count_tests.py "$results/trt_detector/pytest.xml" || status=1
 exit "$status"

@@ -5,11 +5,13 @@
 from pathlib import Path
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SYSTEM_PATH = '/usr/local/bin:/usr/bin:/bin'
 PRELUDE = 'set -euo pipefail\nsource "bringup/lib.sh"\nstep_count=1\nlock_prefix\n'
 
 
@@ -24,7 +26,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def run_script(checkout: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run lines of bash after those that every script of ours starts with."""
-    environment = {'PATH': '/usr/local/bin:/usr/bin:/bin', **variables}
+    environment = {'PATH': SYSTEM_PATH, **variables}
     return subprocess.run(
         ['bash', '-c', PRELUDE + script],
         cwd=checkout,
@@ -104,7 +106,10 @@ def test_the_hash_of_nothing_is_not_the_hash_of_everything(checkout: Path) -> No
 def test_two_runs_take_turns(checkout: Path) -> None:
     script = 'wait_a_second() { sleep 1; }\nstep name key text hint wait_a_second\n'
     with subprocess.Popen(
-        ['bash', '-c', PRELUDE + script], cwd=checkout, stdout=subprocess.DEVNULL
+        ['bash', '-c', PRELUDE + script],
+        cwd=checkout,
+        env={'PATH': SYSTEM_PATH},
+        stdout=subprocess.DEVNULL,
     ) as first:
         deadline = time.monotonic() + 30
         while not (checkout / '.bringup/log/name.log').exists():
@@ -127,6 +132,20 @@ def test_what_is_made_is_hidden_from_colcon(checkout: Path) -> None:
     run_script(checkout, '')
     assert (checkout / '.bringup/COLCON_IGNORE').exists()
     assert (checkout / '.bringup/AMENT_IGNORE').exists()
+
+
+def test_missing_tools_are_named_as_debian_packages(checkout: Path) -> None:
+    tools = checkout / 'tools'
+    tools.mkdir()
+    for name in ('bash', 'dirname', 'mkdir', 'touch', 'flock'):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    finished = run_script(checkout, f'missing_tools {sys.executable}\n', PATH=str(tools))
+    assert finished.returncode == 0, finished.stderr
+    assert {'cmake', 'g++', 'make'} <= set(finished.stdout.split())
+    for name in ('cmake', 'c++', 'make'):
+        (tools / name).symlink_to('/bin/true')
+    found = run_script(checkout, f'missing_tools {sys.executable}\n', PATH=str(tools)).stdout
+    assert not {'cmake', 'g++', 'make'} & set(found.split())
 
 
 @pytest.mark.parametrize('script', ['bringup/prepare.sh', 'scripts/test.sh', 'scripts/demo.sh'])
@@ -153,6 +172,22 @@ def test_env_asks_for_preparation_first(checkout: Path) -> None:
     finished = run_script(checkout, 'set +e\nsource bringup/env.sh\necho "status $?"\n')
     assert finished.stdout == 'status 1\n'
     assert finished.stderr.endswith(f'Run: {checkout}/bringup/prepare.sh\n')
+
+
+def test_env_puts_each_folder_first_and_only_once(checkout: Path) -> None:
+    shutil.copy(ROOT / 'bringup/env.sh', checkout / 'bringup')
+    executables = checkout / '.bringup/venv/bin'
+    executables.mkdir(parents=True)
+    (executables / 'python3').touch(mode=0o755)
+    (checkout / '.bringup/install/trt_detector/lib/trt_detector').mkdir(parents=True)
+    script = 'source bringup/env.sh\nPATH=/before:$PATH\nsource bringup/env.sh\necho "$PATH"\n'
+    finished = run_script(checkout, script)
+    assert finished.stdout.rstrip().split(':') == [
+        f'{checkout}/.bringup/install/trt_detector/lib/trt_detector',
+        f'{executables}',
+        '/before',
+        *SYSTEM_PATH.split(':'),
+    ]
 
 
 @pytest.mark.parametrize(

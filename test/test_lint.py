@@ -36,6 +36,8 @@ def test_ruff(arguments: tuple[str, ...]) -> None:
 @pytest.mark.timeout(600)
 def test_mypy() -> None:
     pytest.importorskip('mypy', reason='mypy is not installed: pip install mypy')
+    # The shapes in the types of older releases contradict those of newer ones.
+    pytest.importorskip('numpy', '2.3', reason='types are checked with NumPy 2.3 or newer')
     run_tool(sys.executable, '-m', 'mypy')
 
 

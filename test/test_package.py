@@ -103,6 +103,16 @@ def installed() -> Path:
         pytest.skip('trt_detector is not installed: run bringup/prepare.sh, source bringup/env.sh')
 
 
+@pytest.fixture
+def site(installed: Path) -> Path:
+    """Return the folder that holds the installed Python package."""
+    (package,) = {
+        *installed.glob('lib/python3*/*-packages/trt_detector'),
+        *installed.glob('local/lib/python3*/*-packages/trt_detector'),
+    }
+    return package.parent
+
+
 def test_package_xml_describes_an_ament_python_package() -> None:
     assert PACKAGE_XML.get('format') == '3'
     assert PACKAGE_XML.findtext('name') == 'trt_detector'
@@ -222,16 +232,14 @@ def test_marker_is_installed(installed: Path) -> None:
     assert (installed / 'share/ament_index/resource_index/packages/trt_detector').is_file()
 
 
-def test_modules_and_their_data_are_installed(installed: Path) -> None:
-    (package,) = installed.glob('lib/python3.*/site-packages/trt_detector')
+def test_modules_and_their_data_are_installed(site: Path) -> None:
     for suffix in ('*.py', '*.cu', '*.ptx', 'py.typed'):
         for path in (ROOT / 'trt_detector').rglob(suffix):
-            copy = package / path.relative_to(ROOT / 'trt_detector')
+            copy = site / path.relative_to(ROOT)
             assert copy.is_file(), copy
-    assert not (package.parent / 'test').exists()
+    assert not (site / 'test').exists()
 
 
-def test_installed_metadata(installed: Path) -> None:
-    (site,) = installed.glob('lib/python3.*/site-packages')
+def test_installed_metadata(site: Path) -> None:
     (distribution,) = metadata.distributions(path=[str(site)], name='trt_detector')
     assert distribution.version == PACKAGE_XML.findtext('version')
