@@ -5,9 +5,15 @@
 from __future__ import annotations
 
 from .calibration_cache import (
+    cache_version_number,
     CalibrationCache,
     parse_calibration_cache,
     read_calibration_cache,
 )
 
-__all__ = ['CalibrationCache', 'parse_calibration_cache', 'read_calibration_cache']
+__all__ = [
+    'CalibrationCache',
+    'cache_version_number',
+    'parse_calibration_cache',
+    'read_calibration_cache',
+]
