@@ -1,0 +1,242 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A double of TensorRT's runtime: engines that ONNX Runtime executes on device memory."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+_MAGIC = b'ptrt-double\0'
+_DTYPES = {
+    'tensor(float)': ('FLOAT', np.float32), 'tensor(float16)': ('HALF', np.float16),
+    'tensor(int64)': ('INT64', np.int64), 'tensor(int32)': ('INT32', np.int32),
+    'tensor(uint8)': ('UINT8', np.uint8), 'tensor(int8)': ('INT8', np.int8),
+    'tensor(bool)': ('BOOL', np.bool_), 'tensor(double)': ('FP8', np.float64),
+}  # fmt: skip
+_COUNTING_OPERATORS = frozenset({'NonZero', 'NonMaxSuppression'})
+_MOST_ROWS = 1000
+
+
+def pack(header: dict[str, Any], model: bytes) -> bytes:
+    """Return a plan."""
+    text = json.dumps(header, sort_keys=True).encode()
+    return _MAGIC + struct.pack('<I', len(text)) + text + model
+
+
+def unpack(plan: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return what pack() was given, or raise ValueError."""
+    if not plan.startswith(_MAGIC):
+        raise ValueError('magicTag does not match')
+    start = len(_MAGIC) + 4
+    (length,) = struct.unpack('<I', plan[len(_MAGIC) : start])
+    return json.loads(plan[start : start + length]), plan[start + length :]
+
+
+def _log(logger: Any, text: str) -> None:
+    logger.log(type(logger).Severity.ERROR, text)
+
+
+class RuntimeDouble:
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+        self._dla_core, self._host_code = -1, False
+        type(self).world.cuda.require_context('createInferRuntime')
+
+    @property
+    def DLA_core(self) -> int:  # noqa: N802
+        return self._dla_core
+
+    @DLA_core.setter
+    def DLA_core(self, value: int) -> None:  # noqa: N802
+        self._dla_core = value
+
+    @property
+    def engine_host_code_allowed(self) -> bool:
+        return self._host_code
+
+    @engine_host_code_allowed.setter
+    def engine_host_code_allowed(self, value: bool) -> None:
+        raise AssertionError('host code of a plan must stay disallowed')
+
+    def deserialize_cuda_engine(self, serialized_engine: Any) -> Any:
+        world = type(self).world
+        world.cuda.require_context('deserializeCudaEngine')
+        try:
+            header, model = unpack(bytes(serialized_engine))
+        except (ValueError, struct.error) as error:
+            _log(self._logger, f'Serialization assertion failed: {error}')
+            return None
+        if (header['module'], header['version']) != (world.record.module, world.record.version):
+            _log(self._logger, 'Version tag does not match. Note: Current Version differs')
+            return None
+        if header['compute_capability'] != list(world.compute_capability):
+            _log(self._logger, 'Platform (Device) mismatch: the plan is of another device')
+            return None
+        return type(self).trt.ICudaEngine._make(header, model, self._logger)
+
+
+class EngineDouble:
+    @classmethod
+    def _make(cls, header: dict[str, Any], model: bytes, logger: Any) -> Any:
+        engine = cls.__new__(cls)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4
+        engine._session = onnxruntime.InferenceSession(
+            model, options, providers=['CPUExecutionProvider']
+        )
+        engine._header, engine._logger = header, logger
+        engine._inputs = {value.name: value for value in engine._session.get_inputs()}
+        engine._outputs = {value.name: value for value in engine._session.get_outputs()}
+        engine._counts = any(layer['op'] in _COUNTING_OPERATORS for layer in header['layers'])
+        return engine
+
+    @property
+    def num_io_tensors(self) -> int:
+        return len(self._inputs) + len(self._outputs)
+
+    def get_tensor_name(self, index: int) -> str:
+        return [*self._inputs, *self._outputs][index]
+
+    def get_tensor_mode(self, name: str) -> Any:
+        mode = type(self).trt.TensorIOMode
+        return mode.INPUT if name in self._inputs else mode.OUTPUT
+
+    def get_tensor_dtype(self, name: str) -> Any:
+        value = (self._inputs | self._outputs)[name]
+        return getattr(type(self).trt.DataType, _DTYPES[value.type][0])
+
+    def get_tensor_location(self, name: str) -> Any:
+        return type(self).trt.TensorLocation.DEVICE
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        value = (self._inputs | self._outputs)[name]
+        return tuple(dim if isinstance(dim, int) and dim > 0 else -1 for dim in value.shape)
+
+    def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[tuple[int, ...]]:
+        assert profile_index == 0
+        shape = self.get_tensor_shape(name)
+        shapes = self._header['profile'].get(name, [shape] * 3)
+        return [tuple(item) for item in shapes]
+
+    def create_execution_context(self) -> Any:
+        cuda = type(self).world.cuda
+        cuda.require_context('createExecutionContext')
+        return type(self).trt.IExecutionContext._make(self)
+
+    def create_engine_inspector(self) -> Any:
+        return type(self).trt.EngineInspector._make(self._header)
+
+
+class InspectorDouble:
+    @classmethod
+    def _make(cls, header: dict[str, Any]) -> Any:
+        inspector = cls.__new__(cls)
+        inspector._header = header
+        return inspector
+
+    def get_engine_information(self, format: Any) -> str:  # noqa: A002
+        assert format.name == 'JSON'
+        entries = [
+            {
+                'Name': layer['name'],
+                'LayerType': layer['op'],
+                'Outputs': [{'Name': 'out', 'Format/Datatype': layer['precision']}],
+            }
+            for layer in self._header['layers']
+        ]
+        return json.dumps({'Layers': entries, 'Bindings': []})
+
+
+class ContextDouble:
+    @classmethod
+    def _make(cls, engine: Any) -> Any:
+        context = cls.__new__(cls)
+        context._engine = engine
+        context._addresses, context._input_shape = {}, None
+        fixed = {n: engine.get_tensor_shape(n) for n in engine._inputs}
+        for shape in fixed.values():
+            if all(dim >= 0 for dim in shape):
+                context._input_shape = shape
+        context._output_shapes_of = {}
+        return context
+
+    def set_input_shape(self, name: str, shape: Any) -> bool:
+        shape = tuple(int(dim) for dim in shape)
+        low, _, high = self._engine.get_tensor_profile_shape(name, 0)
+        inside = len(low) == len(shape) and all(
+            a <= dim <= b for a, dim, b in zip(low, shape, high, strict=True)
+        )
+        if not inside:
+            _log(self._engine._logger, f'IExecutionContext::setInputShape: {shape} out of range')
+            return False
+        self._input_shape = shape
+        return True
+
+    def infer_shapes(self) -> list[str]:
+        return [] if self._input_shape is not None else list(self._engine._inputs)
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        declared = self._engine.get_tensor_shape(name)
+        if name in self._engine._inputs:
+            return self._input_shape or declared
+        if self._input_shape is None:
+            return declared
+        real = self._shapes()[name]
+        if self._engine._counts:
+            return tuple(d if d >= 0 or i == 0 else -1 for i, d in enumerate(declared))
+        return real
+
+    def get_max_output_size(self, name: str) -> int:
+        dims = [dim if dim >= 0 else _MOST_ROWS for dim in self.get_tensor_shape(name)]
+        return int(np.prod(dims)) * 4
+
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        if name not in (self._engine._inputs | self._engine._outputs):
+            _log(self._engine._logger, f'setTensorAddress: no tensor {name}')
+            return False
+        self._addresses[name] = memory
+        return True
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        world, engine = type(self).world, self._engine
+        world.cuda.require_context('enqueueV3')
+        missing = [n for n in (*engine._inputs, *engine._outputs) if n not in self._addresses]
+        if missing or self._input_shape is None:
+            _log(engine._logger, f'enqueueV3: no address or shape is set for {missing}')
+            return False
+        if world.fail_run:
+            _log(engine._logger, world.fail_run)
+            return False
+        shape, addresses = self._input_shape, dict(self._addresses)
+        world.cuda.enqueue(stream_handle, lambda stream=None: self._compute(shape, addresses))
+        return True
+
+    def _compute(self, shape: tuple[int, ...], addresses: dict[str, int]) -> None:
+        """Run the network on device memory."""
+        cuda, engine = type(self).world.cuda, self._engine
+        (value,) = engine._inputs.values()
+        dtype = np.dtype(_DTYPES[value.type][1])
+        nbytes = int(np.prod(shape)) * dtype.itemsize
+        data = np.frombuffer(cuda.read(addresses[value.name], nbytes, None), dtype)
+        results = engine._session.run(list(engine._outputs), {value.name: data.reshape(shape)})
+        for name, result in zip(engine._outputs, results, strict=True):
+            cuda.write(addresses[name], np.ascontiguousarray(result).tobytes(), None)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the outputs' shapes for the input shape that is set."""
+        shape = self._input_shape
+        if shape not in self._output_shapes_of:
+            (value,) = self._engine._inputs.values()
+            zeros = np.zeros(shape, _DTYPES[value.type][1])
+            results = self._engine._session.run(list(self._engine._outputs), {value.name: zeros})
+            self._output_shapes_of[shape] = {
+                name: result.shape
+                for name, result in zip(self._engine._outputs, results, strict=True)
+            }
+        return self._output_shapes_of[shape]

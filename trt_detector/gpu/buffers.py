@@ -1,0 +1,110 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Memory of one tensor: page-locked on the host, and on the device."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import EngineError
+
+__all__ = ['TensorBuffer']
+
+
+class TensorBuffer:
+    """
+    Room for the largest shape of one tensor, at an address that never changes.
+
+    The context it was made in has to be current for every call.
+
+    :param cuda: pycuda.driver.
+    :param name: of the tensor, for messages.
+    :param dtype: element type.
+    :param max_shape: largest shape.
+    :param min_bytes: room to have beyond that, for an output whose size TensorRT bounds itself.
+    :raises EngineError: if the memory is not to be had.
+    """
+
+    def __init__(
+        self,
+        cuda: Any,
+        name: str,
+        dtype: np.dtype[np.generic],
+        max_shape: tuple[int, ...],
+        min_bytes: int = 1,
+    ) -> None:
+        self._cuda = cuda
+        self.name = name
+        self.dtype = dtype
+        self.max_shape = max_shape
+        self.nbytes = max(1, min_bytes, math.prod(max_shape) * dtype.itemsize)
+        try:
+            self._bytes: Any = cuda.pagelocked_empty(self.nbytes, np.uint8)
+        except cuda.Error as error:
+            raise self._no_memory('page-locked host', error) from error
+        # The array does not own the memory, its base does: it is freed by that.
+        self._host: Any = self._bytes.base
+        try:
+            self._device: Any = cuda.mem_alloc(self.nbytes)
+        except cuda.Error as error:
+            self._free_host()
+            raise self._no_memory('device', error) from error
+
+    @property
+    def address(self) -> int:
+        """Return the address on the device."""
+        return int(self._device)
+
+    def view(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        """
+        Return the first elements of the host side as an array, without a copy.
+
+        :raises EngineError: if the shape is larger than the buffer.
+        """
+        count = math.prod(shape) * self.dtype.itemsize
+        if count > self.nbytes:
+            raise EngineError(
+                f'tensor {self.name!r} of shape {list(shape)} does not fit its buffer of '
+                f'{list(self.max_shape)}'
+            )
+        array: npt.NDArray[Any] = self._bytes[:count].view(self.dtype).reshape(shape)
+        return array
+
+    def upload(self, view: npt.NDArray[Any], stream: Any) -> None:
+        """Copy a view to the device in the order of a stream."""
+        self._cuda.memcpy_htod_async(self._device, view, stream)
+
+    def download(self, view: npt.NDArray[Any], stream: Any) -> None:
+        """Copy from the device into a view in the order of a stream."""
+        self._cuda.memcpy_dtoh_async(view, self._device, stream)
+
+    def clear(self, stream: Any) -> None:
+        """Write zeros to the device in the order of a stream."""
+        self._cuda.memset_d8_async(self.address, 0, self.nbytes, stream)
+
+    def free(self) -> None:
+        """Free both sides; calling it again does nothing. Views of it become invalid."""
+        device, self._device = self._device, None
+        try:
+            if device is not None:
+                device.free()
+        finally:
+            self._free_host()
+
+    def _free_host(self) -> None:
+        """Free the host side."""
+        host, self._host, self._bytes = self._host, None, None
+        if host is not None:
+            host.free()
+
+    def _no_memory(self, side: str, error: Exception) -> EngineError:
+        """Return the error for memory that is not to be had."""
+        return EngineError(
+            f'no {side} memory for tensor {self.name!r} of shape {list(self.max_shape)} '
+            f'({self.nbytes / 2**20:.1f} MiB): {error}; lower max_shape or batch_size, or free '
+            'memory'
+        )

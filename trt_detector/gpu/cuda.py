@@ -1,0 +1,88 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""pycuda, imported on first use, and the CUDA context of a thread."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from ..errors import BackendUnavailableError, EngineError
+
+__all__ = ['ContextScope', 'load_pycuda']
+
+# Each call of pycuda's retain_primary_context() makes a new object, which pycuda takes for another
+# context. So it is retained once a device and process, and never released: the driver does that
+# at exit, where nothing of ours can still use it.
+_PRIMARY: dict[int, Any] = {}
+_LOCK = threading.Lock()
+
+
+def load_pycuda() -> Any:
+    """
+    Return pycuda.driver, initialized.
+
+    :raises BackendUnavailableError: if it cannot be imported or finds no driver.
+    """
+    try:
+        import pycuda.driver as cuda
+    except (ImportError, OSError) as error:
+        raise BackendUnavailableError(
+            f'pycuda cannot be imported ({type(error).__name__}: {error}); install it: pip install '
+            '"pycuda>=2022.1" ("pycuda>=2025.1.2" for CUDA 13, which JetPack 7 has)'
+        ) from error
+    try:
+        cuda.init()
+    except cuda.Error as error:
+        raise BackendUnavailableError(f'pycuda cannot start CUDA: {error}') from error
+    return cuda
+
+
+class ContextScope:
+    """
+    The primary context of a device, current in this thread until close().
+
+    It is the context that TensorRT uses. pycuda keeps a stack of contexts for each thread, and a
+    thread that ends with a stack that is not empty aborts the process: whoever makes a scope
+    closes it in the same thread. Scopes of several devices in one thread close in reverse order.
+
+    :param cuda: pycuda.driver.
+    :param device_id: number of the device.
+    :raises BackendUnavailableError: if the device cannot be used.
+    """
+
+    def __init__(self, cuda: Any, device_id: int) -> None:
+        self._cuda = cuda
+        self._thread = threading.get_ident()
+        self._open = False
+        try:
+            with _LOCK:
+                if device_id not in _PRIMARY:
+                    _PRIMARY[device_id] = cuda.Device(device_id).retain_primary_context()
+            _PRIMARY[device_id].push()
+        except cuda.Error as error:
+            raise BackendUnavailableError(
+                f'no CUDA context on device {device_id}: {error}; is its memory full, or the '
+                'device in exclusive mode?'
+            ) from error
+        self._open = True
+
+    def check_thread(self) -> None:
+        """
+        Refuse the wrong thread.
+
+        :raises EngineError: if this is not the thread that made the scope.
+        """
+        if threading.get_ident() != self._thread:
+            raise EngineError(
+                f'an engine of thread {self._thread} was used in thread {threading.get_ident()}; '
+                'make, use and close it in one thread'
+            )
+
+    def close(self) -> None:
+        """Pop the context; calling it again does nothing."""
+        if not self._open:
+            return
+        self.check_thread()
+        self._open = False
+        self._cuda.Context.pop()

@@ -1,0 +1,228 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the GPU is, asked of the driver itself: no other library is needed for it."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+import functools
+from pathlib import Path
+from typing import Any
+
+from ..errors import BackendUnavailableError
+
+__all__ = [
+    'LAST_RESORT_BYTES',
+    'DeviceInfo',
+    'get_gpu_memory_bytes',
+    'has_fast_fp16',
+    'is_jetson',
+    'read_device',
+]
+
+# Where nothing tells the size of the GPU memory: a build stays modest instead of failing.
+LAST_RESORT_BYTES = 2 << 30
+
+# CUdevice_attribute of cuda.h.
+_SM_COUNT = 16
+_INTEGRATED = 18
+_CC_MAJOR = 75
+_CC_MINOR = 76
+_ERRORS = {
+    3: 'the driver is not initialized',
+    35: 'the driver is older than the CUDA library',
+    100: 'no GPU is visible (none there, no /dev/nvidia* in the container, or hidden by '
+    'CUDA_VISIBLE_DEVICES)',
+    101: 'there is no GPU of that number',
+    803: 'the driver and its libraries have different versions; restart the machine',
+    804: 'the container has libraries of another driver; start it with --runtime nvidia',
+    999: 'the driver has failed; look into dmesg',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """
+    A GPU as its driver describes it.
+
+    :param device_id: its number, as CUDA counts them.
+    :param name: product name.
+    :param compute_capability: (major, minor).
+    :param sm_count: streaming multiprocessors.
+    :param total_memory_bytes: of the GPU; of the whole machine where they share it.
+    :param integrated: whether it shares the machine's memory (Jetson).
+    :param cuda_driver: highest CUDA version of the driver, (13, 0) say.
+    :param pci_bus_id: '0000:01:00.0' say, '' where it has none.
+    """
+
+    device_id: int
+    name: str
+    compute_capability: tuple[int, int]
+    sm_count: int
+    total_memory_bytes: int
+    integrated: bool
+    cuda_driver: tuple[int, int]
+    pci_bus_id: str
+
+    @property
+    def has_fast_fp16(self) -> bool:
+        """Return whether it is faster at FP16 than at FP32 (GTX 10 and the oldest are not)."""
+        return has_fast_fp16(self.compute_capability)
+
+
+def has_fast_fp16(compute_capability: tuple[int, int]) -> bool:
+    """Return whether GPUs of a compute capability are faster at FP16 than at FP32."""
+    return compute_capability >= (5, 3) and compute_capability != (6, 1)
+
+
+def read_device(device_id: int = 0) -> DeviceInfo:
+    """
+    Ask the driver for a GPU.
+
+    :param device_id: its number, as CUDA counts them.
+    :raises BackendUnavailableError: if there is no driver, no GPU, or none of that number.
+    """
+    driver = _load_driver()
+    count = ctypes.c_int()
+    _call(driver, 'cuDeviceGetCount', ctypes.byref(count))
+    if not 0 <= device_id < count.value:
+        raise BackendUnavailableError(
+            f'device_id is {device_id}, but the driver shows {count.value} GPU(s), numbered from 0'
+        )
+    device = ctypes.c_int()
+    _call(driver, 'cuDeviceGet', ctypes.byref(device), device_id)
+    name = ctypes.create_string_buffer(256)
+    _call(driver, 'cuDeviceGetName', name, 256, device)
+    memory = ctypes.c_size_t()
+    _call(driver, 'cuDeviceTotalMem_v2', ctypes.byref(memory), device)
+    version = ctypes.c_int()
+    _call(driver, 'cuDriverGetVersion', ctypes.byref(version))
+    return DeviceInfo(
+        device_id=device_id,
+        name=name.value.decode(errors='replace'),
+        compute_capability=(
+            _attribute(driver, device, _CC_MAJOR),
+            _attribute(driver, device, _CC_MINOR),
+        ),
+        sm_count=_attribute(driver, device, _SM_COUNT),
+        total_memory_bytes=memory.value,
+        integrated=bool(_attribute(driver, device, _INTEGRATED)),
+        cuda_driver=(version.value // 1000, version.value % 1000 // 10),
+        pci_bus_id=_pci_bus_id(driver, device),
+    )
+
+
+def get_gpu_memory_bytes(device_id: int = 0) -> int:
+    """
+    Return the size of a GPU's memory.
+
+    NVML is asked first. It does not know on machines whose GPU shares the memory (Jetson, GB10):
+    there the CUDA driver is asked, then /proc/meminfo. 2 GiB where nobody knows.
+
+    :param device_id: number of the GPU, as CUDA counts them.
+    """
+    try:
+        device: DeviceInfo | None = read_device(device_id)
+    except BackendUnavailableError:
+        device = None
+    from_nvml = _nvml_memory(device_id, device.pci_bus_id if device else '')
+    if from_nvml:
+        return from_nvml
+    if device is not None and device.total_memory_bytes:
+        return device.total_memory_bytes
+    if is_jetson():
+        return _machine_memory() or LAST_RESORT_BYTES
+    return LAST_RESORT_BYTES
+
+
+def is_jetson() -> bool:
+    """Return whether this is a Jetson, whose GPU shares the machine's memory."""
+    if Path('/etc/nv_tegra_release').exists():
+        return True
+    try:
+        compatible = Path('/proc/device-tree/compatible').read_bytes()
+    except OSError:
+        return False
+    return b'nvidia,tegra' in compatible
+
+
+@functools.cache
+def _load_driver() -> Any:
+    """Return the driver's library, initialized; a failure is tried again at the next call."""
+    try:
+        driver = ctypes.CDLL('libcuda.so.1')
+    except OSError as error:
+        raise BackendUnavailableError(
+            f'no NVIDIA driver on this machine ({error}); install it, or start the container with '
+            '--gpus all (a Jetson: --runtime nvidia)'
+        ) from error
+    _call(driver, 'cuInit', 0)
+    return driver
+
+
+def _call(driver: Any, function: str, *arguments: Any) -> None:
+    """
+    Call the driver.
+
+    :raises BackendUnavailableError: with the meaning of the error, where it is a known one.
+    """
+    try:
+        status = getattr(driver, function)(*arguments)
+    except AttributeError as error:
+        raise BackendUnavailableError(f'the NVIDIA driver has no {function}; update it') from error
+    if status:
+        meaning = _ERRORS.get(status, 'see CUresult in the CUDA documentation')
+        raise BackendUnavailableError(f'{function} failed with CUDA error {status}: {meaning}')
+
+
+def _attribute(driver: Any, device: Any, number: int) -> int:
+    """Return an attribute of a device."""
+    value = ctypes.c_int()
+    _call(driver, 'cuDeviceGetAttribute', ctypes.byref(value), number, device)
+    return value.value
+
+
+def _pci_bus_id(driver: Any, device: Any) -> str:
+    """Return where the device sits, '' where it sits on no bus."""
+    text = ctypes.create_string_buffer(32)
+    try:
+        _call(driver, 'cuDeviceGetPCIBusId', text, 32, device)
+    except BackendUnavailableError:
+        return ''
+    return text.value.decode(errors='replace')
+
+
+def _nvml_memory(device_id: int, pci_bus_id: str) -> int:
+    """Return what NVML says of the memory, 0 where it is absent or does not know."""
+    try:
+        import pynvml
+    except ImportError:
+        return 0
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return 0
+    try:
+        # CUDA_VISIBLE_DEVICES changes CUDA's numbers and not NVML's: the bus tells them apart.
+        if pci_bus_id:
+            handle = pynvml.nvmlDeviceGetHandleByPciBusId(pci_bus_id.encode())
+        else:
+            handle = pynvml.nvmlDeviceGetHandleByIndex(device_id)
+        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+    except pynvml.NVMLError:  # NotSupported, where GPU and CPU share the memory
+        return 0
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _machine_memory() -> int:
+    """Return the size of the machine's memory, 0 where the kernel does not say."""
+    try:
+        lines = Path('/proc/meminfo').read_text(encoding='ascii').splitlines()
+    except OSError:
+        return 0
+    for line in lines:
+        if line.startswith('MemTotal:'):
+            return int(line.split()[1]) * 1024
+    return 0

@@ -1,0 +1,346 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Inference with TensorRT or TensorRT for RTX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+import logging
+from pathlib import Path
+import tempfile
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..config import DetectorConfig
+from ..engine import EngineInfo, InferenceEngine
+from ..errors import BuildError, EngineError
+from ..model_info import read_model_info
+from ..plan import get_engine_filename
+from ..tensor_spec import TensorSpec
+from . import device_info
+from .bindings import Bindings
+from .buffers import TensorBuffer
+from .cuda import ContextScope, load_pycuda
+from .flavour import Flavour, load_flavour
+from .inspection import built_precision, inspect_layers, precision_summary
+from .load import load_cuda_engine
+from .logger import LogLines, make_logger
+from .plugins import load_plugins
+from .shapes import ProfileShapes
+
+__all__ = ['TensorRTEngine']
+
+_LOG = logging.getLogger(__name__)
+
+
+class TensorRTEngine(InferenceEngine):
+    """
+    A plan, deserialized, with its own buffers, execution context and stream.
+
+    The primary CUDA context stays current in the thread that makes the engine until close().
+
+    :param model_bytes: the plan. It is code: take it only from whom you trust.
+    :param batch_size: most images in one run, at most what the plan takes; a plan with a fixed
+        batch keeps its own.
+    :param backend: 'tensorrt' or 'tensorrt_rtx', of the library that built the plan.
+    :param device_id: number of the GPU.
+    :param input_shape: (height, width) of :meth:`get_input_shape` for a plan that leaves it open;
+        None is the one that it is tuned for.
+    :param tensor_names: names that the plan's inputs and outputs must have; None for any.
+    :param precision: what was built, for :attr:`info`; '' asks TensorRT's inspector.
+    :param plugin_libraries: loaded before the plan.
+    :param dla_core: Deep Learning Accelerator core, -1 for the GPU.
+    :param warnings: sentences for :attr:`info`.
+    :param details: further facts for :attr:`info`.
+    :raises BackendUnavailableError: if a library, the driver or the device is missing.
+    :raises EngineError: if TensorRT refuses the plan, or it is no detector's.
+    """
+
+    def __init__(
+        self,
+        model_bytes: bytes,
+        batch_size: int = 4,
+        *,
+        backend: str = 'tensorrt',
+        device_id: int = 0,
+        input_shape: tuple[int, int] | None = None,
+        tensor_names: Sequence[str] | None = None,
+        precision: str = '',
+        plugin_libraries: Sequence[str] = (),
+        dla_core: int = -1,
+        warnings: tuple[str, ...] = (),
+        details: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self._closed = False
+        self._bound_shape: tuple[int, ...] = ()
+        self._lines = LogLines()
+        self._resources = ExitStack()
+        with ExitStack() as undo:
+            undo.callback(self._resources.close)
+            flavour = load_flavour(backend)
+            self._cuda = load_pycuda()
+            self._scope = ContextScope(self._cuda, device_id)
+            self._resources.callback(self._scope.close)
+            self._resources.callback(self._release)
+            self._logger = make_logger(flavour, self._lines)
+            load_plugins(flavour, self._logger, plugin_libraries)
+            self._stream: Any = self._cuda.Stream()
+            self._runtime: Any
+            self._cuda_engine: Any
+            self._runtime, self._cuda_engine = load_cuda_engine(
+                flavour, model_bytes, self._logger, self._lines, dla_core
+            )
+            self._bindings = Bindings.read(flavour, self._cuda_engine, tensor_names)
+            self._batch_size = self._bindings.usable_batch(batch_size)
+            self._size = self._bindings.resolve_size(input_shape)
+            self._execution_context: Any = self._make_execution_context(flavour)
+            self._input, self._outputs = self._allocate()
+            self._bind(self._bindings.shapes.optimum)
+            self._info = self._describe(flavour, device_id, precision, warnings, details)
+            undo.pop_all()
+
+    @property
+    def info(self) -> EngineInfo:
+        """Return what really runs."""
+        return self._info
+
+    @property
+    def input_spec(self) -> TensorSpec:
+        """Return the image input, dynamic dimensions as None."""
+        return self._bindings.input_spec
+
+    @property
+    def output_specs(self) -> tuple[TensorSpec, ...]:
+        """Return the outputs in the order in which run() gives them."""
+        return self._bindings.output_specs
+
+    @property
+    def profile(self) -> ProfileShapes:
+        """Return the input shapes that the plan takes."""
+        return self._bindings.shapes
+
+    def get_input_shape(self) -> tuple[int, int]:
+        """Return (height, width) of the input in pixels."""
+        return self._size
+
+    def get_batch_size(self) -> int:
+        """Return the largest number of images that one run() takes."""
+        return self._batch_size
+
+    def run(self, batch: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """
+        Run the network, as :class:`..engine.InferenceEngine` says.
+
+        Any height and width within the plan's profile may be given, not only those of
+        :meth:`get_input_shape`. The arrays returned are the engine's page-locked buffers: they
+        are valid until the next run() or close().
+
+        :raises EngineError: if the batch lies outside the profile, or TensorRT fails.
+        """
+        if self._closed:
+            raise EngineError('run() on a closed engine')
+        self._scope.check_thread()
+        self._check_batch(batch)
+        count = len(batch)
+        shape = (max(count, self._bindings.smallest_batch), *batch.shape[1:])
+        if shape != self._bound_shape:
+            self._bind(shape)
+        self._input_view[:count] = batch
+        self._input_view[count:] = 0
+        try:
+            self._execute()
+        except self._cuda.Error as error:
+            raise EngineError(f'CUDA failed while the network ran: {error}') from error
+        return [view[:count] for view in self._output_views]
+
+    def close(self) -> None:
+        """
+        Free everything and pop the context; calling it again does nothing.
+
+        :raises EngineError: if this is not the thread that made the engine.
+        """
+        if self._closed:
+            return
+        self._scope.check_thread()
+        self._closed = True
+        self._resources.close()
+
+    @staticmethod
+    def get_gpu_memory_bytes(device_id: int = 0) -> int:
+        """Return the size of a GPU's memory, 2 GiB where nobody knows it."""
+        return device_info.get_gpu_memory_bytes(device_id)
+
+    @staticmethod
+    def get_engine_filename(model_name: str, device_id: int = 0, *, int8: bool = False) -> str:
+        """
+        Return the name of a plan's file for a GPU of this machine.
+
+        :param model_name: stem of the model's file name.
+        :param int8: whether INT8 was asked for.
+        :return: '<model>.cc_<major>.<minor>_sm_<count>.engine', or '...int8.engine'.
+        :raises BackendUnavailableError: if there is no such GPU.
+        """
+        device = device_info.read_device(device_id)
+        return get_engine_filename(
+            model_name, device.compute_capability, device.sm_count, int8=int8
+        )
+
+    @staticmethod
+    def convert_from_source(
+        onnx_model: bytes,
+        calib_cache_path: str | None = None,
+        *,
+        config: DetectorConfig | None = None,
+        batch_size: int = 4,
+        compute_capability: tuple[int, int] | None = None,
+    ) -> bytes | None:
+        """
+        Build a plan from an ONNX model in memory, without any cache of plans.
+
+        :param onnx_model: the ONNX file; its weights must be inside.
+        :param calib_cache_path: INT8 calibration cache, None for none.
+        :param config: further parameters; model_path is ignored.
+        :param batch_size: images in one run of a model with a dynamic batch.
+        :param compute_capability: GPU to build for, None for the one of this machine.
+        :return: the plan, None if TensorRT could not build it: the reason is on the log.
+        :raises DetectorError: if the parameters or the model cannot be used.
+        """
+        from .tensorrt_backend import build_once
+
+        values = config or DetectorConfig()
+        if calib_cache_path is not None:
+            values = values.with_changes(calib_cache_path=calib_cache_path)
+        with tempfile.TemporaryDirectory(prefix='trt_detector.') as folder:
+            path = Path(folder) / 'model.onnx'
+            path.write_bytes(onnx_model)
+            try:
+                outcome = build_once(
+                    values,
+                    read_model_info(path),
+                    batch_size=batch_size,
+                    compute_capability=compute_capability,
+                )
+            except BuildError as error:
+                _LOG.error('no plan was built: %s', error)
+                return None
+        return outcome.plan
+
+    def _make_execution_context(self, flavour: Flavour) -> Any:
+        """Return an execution context, which takes the memory of the activations."""
+        execution_context = self._cuda_engine.create_execution_context()
+        if execution_context is None:
+            raise EngineError(
+                f'{flavour.label} cannot create an execution context{self._lines.explain()}; free '
+                'GPU memory, or lower batch_size or max_shape'
+            )
+        return execution_context
+
+    def _allocate(self) -> tuple[TensorBuffer, tuple[TensorBuffer, ...]]:
+        """Take the buffers for the largest shapes and tell TensorRT their addresses."""
+        self._set_shape(self._bindings.shapes.maximum)
+        specs = (self._bindings.input_spec, *self._bindings.output_specs)
+        maxima = (
+            self._bindings.shapes.maximum,
+            *self._bindings.output_shapes(self._execution_context),
+        )
+        unbounded = self._bindings.unbounded(self._execution_context)
+        buffers = []
+        for spec, shape in zip(specs, maxima, strict=True):
+            room = unbounded.get(spec.name, 1)
+            buffer = TensorBuffer(self._cuda, spec.name, spec.dtype, shape, room)
+            self._resources.callback(buffer.free)
+            if not self._execution_context.set_tensor_address(spec.name, buffer.address):
+                raise EngineError(f'TensorRT refuses the buffer of {spec}{self._lines.explain()}')
+            buffers.append(buffer)
+        # Their rows are counted only as the network runs: the rest has to read zero.
+        self._unbounded = [buffer for buffer in buffers if buffer.name in unbounded]
+        return buffers[0], tuple(buffers[1:])
+
+    def _bind(self, shape: tuple[int, ...]) -> None:
+        """Prepare for inputs of a shape: nothing is allocated, the views change."""
+        self._set_shape(shape)
+        shapes = self._bindings.output_shapes(self._execution_context)
+        self._input_view = self._input.view(shape)
+        self._output_views = [
+            buffer.view(out) for buffer, out in zip(self._outputs, shapes, strict=True)
+        ]
+        self._bound_shape = shape
+
+    def _set_shape(self, shape: tuple[int, ...]) -> None:
+        """Tell TensorRT the shape of the input."""
+        self._lines.clear()
+        name = self._bindings.input_spec.name
+        self._bound_shape = ()
+        if not self._execution_context.set_input_shape(name, shape):
+            raise EngineError(
+                f'TensorRT refuses the shape {list(shape)} for {name!r}; its profile is '
+                f'{self._bindings.shapes}{self._lines.explain()}'
+            )
+        missing = self._execution_context.infer_shapes()
+        if missing:
+            raise EngineError(f'TensorRT still lacks the shapes of {missing}')
+
+    def _execute(self) -> None:
+        """Copy in, run and copy out in the order of one stream, and wait for it."""
+        stream = self._stream
+        self._input.upload(self._input_view, stream)
+        for buffer in self._unbounded:
+            buffer.clear(stream)
+        self._lines.clear()
+        if not self._execution_context.execute_async_v3(stream.handle):
+            stream.synchronize()
+            raise EngineError(f'TensorRT failed to run the network{self._lines.explain()}')
+        for buffer, view in zip(self._outputs, self._output_views, strict=True):
+            buffer.download(view, stream)
+        stream.synchronize()
+
+    def _check_batch(self, batch: npt.NDArray[Any]) -> None:
+        """
+        Refuse a batch that the plan cannot take.
+
+        :raises EngineError: with both shapes or both dtypes named.
+        """
+        if batch.dtype != self.input_spec.dtype:
+            raise EngineError(
+                f'batch has dtype {batch.dtype}; input {self.input_spec} takes '
+                f'{self.input_spec.dtype}'
+            )
+        largest = (self._batch_size, *self.profile.maximum[1:])
+        smallest = (1, *self.profile.minimum[1:])
+        allowed = ProfileShapes(smallest, largest, largest)
+        if batch.ndim != 4 or not allowed.holds(batch.shape):
+            raise EngineError(f'batch has shape {list(batch.shape)}; expected {allowed}')
+
+    def _describe(
+        self,
+        flavour: Flavour,
+        device_id: int,
+        precision: str,
+        warnings: tuple[str, ...],
+        details: tuple[tuple[str, str], ...],
+    ) -> EngineInfo:
+        """Return what runs, from the engine itself where nobody said it."""
+        layers = inspect_layers(flavour, self._cuda_engine)
+        summary = precision_summary(layers)
+        facts = [*details, ('profile', str(self.profile))]
+        if summary and 'precision of layers' not in dict(details):
+            facts.append(('precision of layers', summary))
+        return EngineInfo(
+            backend=flavour.name,
+            precision=precision or built_precision(layers) or 'unknown',
+            device=str(self._cuda.Device(device_id).name()),
+            version=flavour.version,
+            warnings=warnings,
+            details=tuple(facts),
+        )
+
+    def _release(self) -> None:
+        """Drop TensorRT's objects and the stream, each before what it was made from."""
+        self._input_view, self._output_views = np.empty(0), []
+        self._execution_context = None
+        self._cuda_engine = None
+        self._runtime = None
+        self._stream = None
