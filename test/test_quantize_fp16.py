@@ -181,8 +181,6 @@ def test_a_network_that_cannot_be_converted_is_named() -> None:
 def small_graph(nodes: list[onnx.NodeProto], *, inner: dict[str, int]) -> onnx.ModelProto:
     """Return a model of elementwise nodes from 'x' to 'y', both FP32."""
     values = {n: helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 4]) for n in 'xy'}
-        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in 'xy'
-    }
     graph = helper.make_graph(nodes, 'small', [values['x']], [values['y']])
     graph.value_info.extend(
         helper.make_tensor_value_info(name, kind, [1, 4]) for name, kind in inner.items()
