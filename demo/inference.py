@@ -71,11 +71,16 @@ class Model:
         pixels = canvas[..., ::-1].transpose(2, 0, 1).astype(np.float32) / 255
         return np.ascontiguousarray(pixels), scale, (left, top)
 
+    def run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run (batch, 3, height, width) letterboxed pictures; return the output as it is."""
+        output: NDArray[np.float32] = self._session.run(None, {'images': images})[0]
+        return output
+
     def detect(self, image_bgr: NDArray[np.uint8], threshold: float = 0.001,
                most: int = 100) -> Boxes:
         """Return at most `most` detections above `threshold`, best first."""
         pixels, scale, offset = self.letterbox(image_bgr)
-        rows = self._session.run(None, {'images': pixels[None]})[0][0]
+        rows = self.run(pixels[None])[0]
         found = self._decode_rows(rows) if self.end2end else self._decode_raw(rows, threshold)
         keep = np.flatnonzero(found.scores >= threshold)[:most]
         boxes = (found.xyxy[keep] - np.array(offset * 2, np.float32)) / np.float32(scale)

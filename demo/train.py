@@ -141,8 +141,8 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, required=True, help='checkpoint to write (.pt)')
-    parser.add_argument('--scenes', type=int, default=16000)
-    parser.add_argument('--steps', type=int, default=8000)
+    parser.add_argument('--scenes', type=int, default=11000)
+    parser.add_argument('--steps', type=int, default=4400)
     parser.add_argument('--batch', type=int, default=128)
     parser.add_argument('--rate', type=float, default=2e-3, help='learning rate')
     parser.add_argument('--workers', type=int, default=14, help='processes that render')
