@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
+import onnxruntime
 import pytest
 from quantize_support import (
     DETECTORS,
@@ -120,9 +121,8 @@ def test_few_casts_are_left(name: str) -> None:
 
 
 @pytest.mark.parametrize('name', ['yolov8', 'yolox', 'rtdetr'])
-def test_int8_with_fp16_for_the_rest(name: str) -> None:
+def test_int8_pairs_stay_next_to_their_convolutions(name: str) -> None:
     model = DETECTORS[name]()
-    images = random_images(6)
     int8 = insert_qdq(model, min_max_cache(model, random_images(8, seed=3)))
     both = convert_to_fp16(int8.model)
     assert get_opset(both) >= 19
@@ -133,8 +133,39 @@ def test_int8_with_fp16_for_the_rest(name: str) -> None:
             made = {n.output[0]: n.op_type for n in both.graph.node}
             assert {made[n] for n in node.input[:2]} == {'DequantizeLinear'}
             assert {types[n] for n in node.input} == {TensorProto.FLOAT16}
-    (expected,), (actual,) = run_model(int8.model, images), run_model(both, images)
-    assert 0 < np.abs(actual - expected).mean() < (0.01 if name == 'yolox' else 0.5)
+
+
+def rounds_in_fp16() -> bool:
+    """Return whether ONNX Runtime's QuantizeLinear rounds FP16, as the operator says."""
+    half, int8 = TensorProto.FLOAT16, TensorProto.INT8
+    graph = helper.make_graph(
+        [helper.make_node('QuantizeLinear', ['x', 'scale', 'zero'], ['y'])],
+        'rounding',
+        [helper.make_tensor_value_info('x', half, [1, 2])],
+        [helper.make_tensor_value_info('y', int8, [1, 2])],
+        [
+            numpy_helper.from_array(np.array(1, np.float16), 'scale'),
+            numpy_helper.from_array(np.array(0, np.int8), 'zero'),
+        ],
+    )
+    opsets = [helper.make_opsetid('', 19)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    (result,) = run_model(model, np.array([[[0.75, -0.75]]], np.float16))
+    return bool(result[0, 0] == 1)
+
+
+@pytest.mark.parametrize('name', ['yolov8', 'yolox', 'rtdetr'])
+def test_int8_with_fp16_stays_as_close_as_int8(name: str) -> None:
+    if not rounds_in_fp16():
+        pytest.skip(
+            f'ONNX Runtime {onnxruntime.__version__} cuts FP16 off where QuantizeLinear has to '
+            'round: install 1.31 or later, on Python 3.11 or later'
+        )
+    model = DETECTORS[name]()
+    images = random_images(6)
+    int8 = insert_qdq(model, min_max_cache(model, random_images(8, seed=3))).model
+    expected, plain, both = (run_model(m, images)[0] for m in (model, int8, convert_to_fp16(int8)))
+    assert 0 < np.abs(both - expected).mean() < 1.3 * np.abs(plain - expected).mean()
 
 
 def test_constants_out_of_range_are_clipped() -> None:
