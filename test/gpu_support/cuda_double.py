@@ -316,8 +316,11 @@ class HostAllocation:
         self._address = self._block.__array_interface__['data'][0]
         world.host_blocks[self._address] = self._block
         self.__array_interface__ = {
-            'shape': tuple(np.atleast_1d(shape)), 'typestr': dtype.str, 'data': (self._address, False), 'version': 3,
-        }  # fmt: skip
+            'shape': tuple(np.atleast_1d(shape)),
+            'typestr': dtype.str,
+            'data': (self._address, False),
+            'version': 3,
+        }
 
     def free(self) -> None:
         """Give the memory back; views of it read poison."""

@@ -52,7 +52,7 @@ def machine(
     driver = DriverDouble(gpus)
     with (
         mock.patch.dict(sys.modules, modules),
-        mock.patch.object(device_info, '_load_driver', lambda: driver),
+        mock.patch.object(device_info, '_load_driver', return_value=driver),
         mock.patch.dict(gpu_cuda._PRIMARY, clear=True),
         mock.patch.object(plugins, '_LOADED', set()),
     ):

@@ -72,6 +72,9 @@ class BuildOutcome:
 
     :param plan: the serialized engine.
     :param precision: what the network was allowed: 'fp32', 'fp16' or 'int8'.
+    :param backend: name of the library, 'tensorrt' or 'tensorrt_rtx'.
+    :param version: of the library.
+    :param notes: sentences that the user has to see.
     :param details: facts for the manifest.
     :param timing_cache: for the next build, b'' where there is none.
     :param seconds: time it took.
@@ -79,6 +82,9 @@ class BuildOutcome:
 
     plan: bytes
     precision: str
+    backend: str
+    version: str
+    notes: tuple[str, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
     timing_cache: bytes = b''
     seconds: float = 0.0
@@ -152,6 +158,9 @@ class _BuildSteps:
         return BuildOutcome(
             plan=bytes(plan),
             precision=self._request.choice.precision,
+            backend=self._flavour.name,
+            version=self._flavour.version,
+            notes=self._request.choice.notes,
             details=self._details,
             timing_cache=bytes(timing_cache.serialize()) if timing_cache is not None else b'',
             seconds=time.monotonic() - start,

@@ -30,9 +30,7 @@ class CacheService:
         self.data = replace(cache, header=header).to_bytes()
         self.note = ''
         if cache.header != header:
-            self.note = (
-                f'{cache.header} rewritten to {header}: scales are the same in every version'
-            )
+            self.note = f'{cache.header} rewritten to {header}: scales have no version'
         self.was_read = False
         self.asked_for_batch = False
 
@@ -49,7 +47,7 @@ def make_calibrator(flavour: Flavour, service: CacheService) -> Any:
         def get_batch_size(self) -> int:
             return 1
 
-        def get_batch(self, names: Sequence[str]) -> None:
+        def get_batch(self, names: Sequence[str]) -> None:  # noqa: ARG002 - TensorRT names it
             # Reached only if TensorRT refused the cache. None ends the calibration; the build
             # that follows would quantize with no scales at all, so it is thrown away.
             service.asked_for_batch = True

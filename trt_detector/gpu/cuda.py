@@ -28,8 +28,8 @@ def load_pycuda() -> Any:
         import pycuda.driver as cuda
     except (ImportError, OSError) as error:
         raise BackendUnavailableError(
-            f'pycuda cannot be imported ({type(error).__name__}: {error}); install it: pip install '
-            '"pycuda>=2022.1" ("pycuda>=2025.1.2" for CUDA 13, which JetPack 7 has)'
+            f'pycuda cannot be imported ({type(error).__name__}: {error}); install it: pip '
+            'install "pycuda>=2022.1" ("pycuda>=2025.1.2" for CUDA 13, which JetPack 7 has)'
         ) from error
     try:
         cuda.init()

@@ -37,44 +37,33 @@ class ParserComplaint:
         return f'{where}: {self.reason}{remedy}'
 
 
+_NO_MODEL = 'the file is no ONNX model or is damaged; export or copy it again'
+_NO_WEIGHTS = (
+    'its weights are in another file (external data): copy that file beside the model, or export '
+    'the model into one file'
+)
+_NO_OPERATOR = (
+    'this TensorRT has no such operator: name the plugin library that has it in plugin_libraries, '
+    'or export without it (leave NMS out of the graph: it is done after the network here)'
+)
+_OLD_OPSET = 'export the model with an opset of 11 to 17'
+_BROKEN = 'the graph is broken: check it with onnx.checker and export it again'
+_MIXED = 'the graph mixes FP32 and FP16: export it in FP32 and set precision instead'
+_TYPE = 'export the model with float32 weights and inputs'
+_SHAPES = (
+    'shapes in the graph contradict each other: export it with a fixed input size, or simplify it '
+    'with onnxsim'
+)
 # What the parser's sentence holds, and what helps then; the first that fits is taken.
 _REMEDIES = (
-    (
-        ('Failed to parse the ONNX model', 'MODEL_DESERIALIZE_FAILED'),
-        'the file is no ONNX model or is damaged; export or copy it again',
-    ),
-    (
-        ('Failed to import initializer', 'Failed to open file'),
-        'its weights are in another file (external data): copy that file beside the model, or '
-        'export the model into one file',
-    ),
-    (
-        ('Plugin not found', 'plugin creator', 'No importer registered', 'UNSUPPORTED_NODE'),
-        'this TensorRT has no such operator: name the plugin library that has it in '
-        'plugin_libraries, or export without it (leave NMS out of the graph: it is done after '
-        'the network here)',
-    ),
-    (
-        ('opset', 'Opset'),
-        'export the model with an opset of 11 to 17',
-    ),
-    (
-        ('was not registered', 'INVALID_GRAPH'),
-        'the graph is broken: check it with onnx.checker and export it again',
-    ),
-    (
-        ('must have same input types', 'must have the same type'),
-        'the graph mixes FP32 and FP16: export it in FP32 and set precision instead',
-    ),
-    (
-        ('data type', 'date type', 'Dtype'),
-        'export the model with float32 weights and inputs',
-    ),
-    (
-        ('dimension', 'Dimension', 'reshape', 'Shape Error', 'broadcast'),
-        'shapes in the graph contradict each other: export it with a fixed input size, or simplify '
-        'it with onnxsim',
-    ),
+    (('Failed to parse the ONNX model', 'MODEL_DESERIALIZE_FAILED'), _NO_MODEL),
+    (('Failed to import initializer', 'Failed to open file'), _NO_WEIGHTS),
+    (('opset', 'Opset'), _OLD_OPSET),
+    (('was not registered', 'INVALID_GRAPH'), _BROKEN),
+    (('must have same input types', 'must have the same type'), _MIXED),
+    (('data type', 'date type', 'Dtype'), _TYPE),
+    (('Plugin not found', 'plugin creator', 'No importer', 'UNSUPPORTED_NODE'), _NO_OPERATOR),
+    (('dimension', 'Dimension', 'reshape', 'Shape Error', 'broadcast'), _SHAPES),
 )
 
 

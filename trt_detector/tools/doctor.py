@@ -1,0 +1,264 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Say what is installed here, what the node would run on, and what to do about each problem."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+import importlib
+import json
+import os
+from pathlib import Path
+import platform
+import shutil
+import sys
+
+from .. import __version__
+from ..errors import DetectorError
+
+__all__ = ['Finding', 'main']
+
+_OK, _NOTE, _PROBLEM = 'ok', 'note', 'problem'
+_SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - the kernel's folder
+_NEEDED_MODULES = {
+    'numpy': 'sudo apt install python3-numpy',
+    'cv2': 'sudo apt install python3-opencv',
+    'onnx': 'pip install onnx',
+}
+_ROS_MODULES = ('rclpy', 'sensor_msgs', 'vision_msgs', 'diagnostic_msgs', 'std_srvs')
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    What is known of one thing.
+
+    :param name: of the thing.
+    :param status: 'ok'; 'note' where something is missing that the node does without; 'problem'.
+    :param text: what there is.
+    :param remedy: what to do, '' for nothing.
+    """
+
+    name: str
+    status: str
+    text: str
+    remedy: str = ''
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the tool.
+
+    :param argv: arguments without the program's name; None takes the process's own.
+    :return: 0 when the node can run, 1 when it cannot.
+    """
+    arguments = _parser().parse_args(argv)
+    findings = [*_software(), *_inference(arguments.device_id), *_ros(), *_folders(arguments)]
+    can_run = all(finding.status != _PROBLEM for finding in findings)
+    if arguments.json:
+        report = {'can_run': can_run, 'findings': [asdict(finding) for finding in findings]}
+        print(json.dumps(report, indent=1))
+        return int(not can_run)
+    for finding in findings:
+        print(f'{finding.status:8} {finding.name:16} {finding.text}')
+        if finding.remedy:
+            print(f'{"":25} -> {finding.remedy}')
+    print(
+        'the node can run here' if can_run else 'the node cannot run here: see the problems above'
+    )
+    return int(not can_run)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(prog='doctor', description=__doc__)
+    parser.add_argument('--device-id', type=int, default=0, help='number of the GPU. Default: 0.')
+    parser.add_argument(
+        '--engine-cache-dir',
+        default='',
+        help='folder of built engines. Default: trt_detector in the user cache folder.',
+    )
+    parser.add_argument('--json', action='store_true', help='print all of it as JSON')
+    return parser
+
+
+def _software() -> Iterator[Finding]:
+    """Look at Python and the libraries that every backend needs."""
+    system = f'{platform.system()} {platform.release()} {platform.machine()}'
+    version = platform.python_version()
+    too_old = sys.version_info < (3, 10)
+    yield Finding(
+        'python',
+        _PROBLEM if too_old else _OK,
+        f'{version} on {system}',
+        'use Python 3.10 or newer' if too_old else '',
+    )
+    yield Finding('trt_detector', _OK, __version__)
+    for name, remedy in _NEEDED_MODULES.items():
+        version, reason = _import(name)
+        if version:
+            yield Finding(name, _OK, version)
+        else:
+            yield Finding(name, _PROBLEM, reason, remedy)
+
+
+def _import(name: str) -> tuple[str, str]:
+    """Return (version, '') of a module that imports, else ('', reason)."""
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - a broken library may raise anything at import
+        return '', f'{type(error).__name__}: {error}'
+    return str(getattr(module, '__version__', 'unknown version')), ''
+
+
+def _inference(device_id: int) -> list[Finding]:
+    """Look at the GPU and the runtimes; one that works is enough."""
+    findings = [_device(device_id), _memory(device_id)]
+    backends = {name: _tensorrt(name, device_id) for name in ('tensorrt', 'tensorrt_rtx')}
+    findings += [*backends.values(), _pycuda(device_id)]
+    version, reason = _import('onnxruntime')
+    findings.append(
+        Finding('onnxruntime', _OK, version)
+        if version
+        else Finding('onnxruntime', _NOTE, reason, 'pip install onnxruntime')
+    )
+    cuda_works = findings[-2].status == _OK
+    usable = [name for name, f in backends.items() if f.status == _OK and cuda_works]
+    usable += ['onnxruntime'] if version else []
+    if usable:
+        findings.append(Finding('backend auto', _OK, f'takes {usable[0]}'))
+    else:
+        remedy = 'install TensorRT and pycuda on a machine with a GPU, or: pip install onnxruntime'
+        findings.append(Finding('backend auto', _PROBLEM, 'finds nothing to run on', remedy))
+    return findings
+
+
+def _device(device_id: int) -> Finding:
+    """Look at the driver and the GPU."""
+    from ..gpu.device_info import is_jetson, read_device
+
+    try:
+        device = read_device(device_id)
+    except DetectorError as error:
+        return Finding('gpu', _NOTE, 'none that can be used', str(error))
+    major, minor = device.compute_capability
+    cuda = '.'.join(str(number) for number in device.cuda_driver)
+    kind = 'Jetson' if is_jetson() else 'integrated' if device.integrated else 'discrete'
+    return Finding(
+        'gpu',
+        _OK,
+        f'{device.name}: compute capability {major}.{minor}, {device.sm_count} multiprocessors, '
+        f'{kind}, driver for CUDA {cuda}',
+    )
+
+
+def _memory(device_id: int) -> Finding:
+    """Look at the memory that builds and engines share."""
+    from ..gpu.device_info import get_gpu_memory_bytes, LAST_RESORT_BYTES
+
+    size = get_gpu_memory_bytes(device_id)
+    known = '' if size != LAST_RESORT_BYTES else ' (a guess: nothing here tells)'
+    return Finding('gpu memory', _OK if not known else _NOTE, f'{size / 2**30:.1f} GiB{known}')
+
+
+def _tensorrt(name: str, device_id: int) -> Finding:
+    """Look at one TensorRT library: importable, new enough, and fit for the GPU."""
+    from ..gpu.device_info import read_device
+    from ..gpu.flavour import load_flavour
+    from ..gpu.tensorrt_backend import find_flavour
+
+    try:
+        flavour = load_flavour(name)
+    except DetectorError as error:
+        return Finding(name, _NOTE, 'not usable', str(error))
+    modes = 'precision flags' if flavour.has_precision_flags else 'strongly typed networks'
+    try:
+        find_flavour(name, read_device(device_id))
+    except DetectorError as error:
+        return Finding(name, _NOTE, f'{flavour.label} ({modes}), builds only', str(error))
+    return Finding(name, _OK, f'{flavour.label} ({modes})')
+
+
+def _pycuda(device_id: int) -> Finding:
+    """Look at pycuda by taking a context."""
+    from ..gpu.cuda import ContextScope, load_pycuda
+
+    version, _ = _import('pycuda')
+    try:
+        with closing(ContextScope(load_pycuda(), device_id)):
+            return Finding('pycuda', _OK, f'{version}, its context works')
+    except DetectorError as error:
+        return Finding('pycuda', _NOTE, 'not usable', str(error))
+
+
+def _ros() -> Iterator[Finding]:
+    """Look at ROS 2 and how it moves images."""
+    distro = os.environ.get('ROS_DISTRO', '')
+    missing = {name: reason for name in _ROS_MODULES if (reason := _import(name)[1])}
+    if not missing:
+        yield Finding('ros 2', _OK, distro or 'from wheels (ROS_DISTRO is not set)')
+    else:
+        packages = ' '.join(f'ros-{distro}-{name}'.replace('_', '-') for name in missing)
+        remedy = 'source /opt/ros/<distro>/setup.bash, or bringup/env.sh where there is no ROS 2'
+        if distro:
+            remedy = f'sudo apt install {packages}'
+        yield Finding('ros 2', _PROBLEM, f'cannot import {", ".join(missing)}', remedy)
+    yield _dds(dict(os.environ))
+    yield _shared_memory()
+
+
+def _dds(environ: dict[str, str]) -> Finding:
+    """Look at the middleware's settings, which decide whether large images arrive."""
+    from ..dds import use_shared_memory
+
+    middleware = environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp (default)')
+    domain = environ.get('ROS_DOMAIN_ID', '0')
+    names = ('FASTDDS', 'FASTRTPS', 'CYCLONEDDS', 'ZENOH')
+    chosen = sorted(f'{k}={v}' for k, v in environ.items() if k.startswith(names))
+    before = set(environ)
+    complaints = use_shared_memory(environ)
+    added = sorted(f'{key}={environ[key]}' for key in set(environ) - before)
+    text = f'{middleware}, domain {domain}'
+    settings = '; '.join([*chosen, *(f'{item} (set by the node)' for item in added)])
+    if settings:
+        text += f', {settings}'
+    return Finding('dds', _NOTE if complaints else _OK, text, '; '.join(complaints))
+
+
+def _shared_memory() -> Finding:
+    """Look at the folder through which processes of one machine share images."""
+    try:
+        usage = shutil.disk_usage(_SHARED_MEMORY)
+    except OSError as error:
+        return Finding('shared memory', _NOTE, f'{_SHARED_MEMORY}: {error.strerror}')
+    return Finding('shared memory', _OK, f'{usage.free >> 20} MiB free of {usage.total >> 20} MiB')
+
+
+def _folders(arguments: argparse.Namespace) -> Iterator[Finding]:
+    """Look at the folder that keeps engines."""
+    from ..plan import default_cache_dir, PlanStore
+
+    def check() -> Finding:
+        chosen = arguments.engine_cache_dir
+        folder = Path(chosen).expanduser() if chosen else default_cache_dir()
+        PlanStore(folder).check_writable()
+        plans = len(list(folder.glob('*/*.engine')))
+        free = shutil.disk_usage(folder).free
+        return Finding('engine folder', _OK, f'{folder}: {plans} engine(s), {free >> 20} MiB free')
+
+    yield _guarded('engine folder', check)
+
+
+def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
+    """Return a finding; an error of ours becomes a note with its remedy."""
+    try:
+        return check()
+    except DetectorError as error:
+        return Finding(name, _NOTE, 'engines would be built at each start', str(error))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,159 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Show what an engine file was built from, what goes in and out, and the precision of layers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import closing
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+from ..errors import DetectorError, PlanError
+from ..plan import Manifest, read_ready_plan
+
+__all__ = ['main']
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the tool.
+
+    :param argv: arguments without the program's name; None takes the process's own.
+    :return: 0 when all of it could be shown, 1 when the file, or the engine in it, could not.
+    """
+    arguments = _parser().parse_args(argv)
+    path = arguments.engine.expanduser()
+    report: dict[str, Any] = {'path': str(path)}
+    failed = False
+    try:
+        plan = read_ready_plan(path).data
+        report['bytes'] = len(plan)
+        manifest = report['manifest'] = _read_manifest(path)
+        backend = arguments.backend
+        if backend == 'auto' and manifest is not None:
+            backend = manifest['flavour']
+        report |= _inspect(plan, backend, arguments.device_id)
+    except DetectorError as error:
+        failed = True
+        report['error'] = str(error)
+    if arguments.json:
+        print(json.dumps(report, indent=1))
+    else:
+        print('\n'.join(_lines(report, with_layers=arguments.layers)))
+    if failed:
+        print(f'inspect_engine: {report["error"]}', file=sys.stderr)
+    return int(failed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(prog='inspect_engine', description=__doc__)
+    parser.add_argument('engine', type=Path, help='an .engine or .plan file')
+    parser.add_argument(
+        '--backend',
+        choices=('auto', 'tensorrt', 'tensorrt_rtx'),
+        default='auto',
+        help='library that built it; auto asks the manifest, then tries each. Default: auto.',
+    )
+    parser.add_argument('--device-id', type=int, default=0, help='number of the GPU. Default: 0.')
+    parser.add_argument('--layers', action='store_true', help='list every layer')
+    parser.add_argument('--json', action='store_true', help='print all of it as JSON')
+    return parser
+
+
+def _read_manifest(path: Path) -> dict[str, Any] | None:
+    """Return the manifest beside a plan, None where there is none."""
+    beside = path.with_name(f'{path.name}.json')
+    try:
+        data = beside.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise PlanError(f'{beside} cannot be read: {error.strerror}') from error
+    manifest, altered = Manifest.read_with_seal(data)
+    values: dict[str, Any] = json.loads(manifest.to_bytes())
+    values.pop('seal')
+    if altered:
+        values['altered'] = list(altered)
+    return values
+
+
+def _inspect(plan: bytes, backend: str, device_id: int) -> dict[str, Any]:
+    """Return what TensorRT says of a plan; it has to be loaded, which needs its GPU."""
+    from ..gpu.cuda import ContextScope, load_pycuda
+    from ..gpu.device_info import read_device
+    from ..gpu.flavour import FLAVOURS
+    from ..gpu.load import PlanRefusedError
+    from ..gpu.tensorrt_backend import find_flavour
+
+    device = read_device(device_id)
+    refusals = []
+    for name in FLAVOURS if backend == 'auto' else (backend,):
+        try:
+            flavour = find_flavour(name, device)
+            with closing(ContextScope(load_pycuda(), device_id)):
+                return _describe(flavour, plan)
+        except (PlanRefusedError, DetectorError) as error:
+            refusals.append(str(error))
+    raise PlanError('the engine cannot be loaded: ' + '; '.join(refusals))
+
+
+def _describe(flavour: Any, plan: bytes) -> dict[str, Any]:
+    """Return inputs, outputs and layers of a plan."""
+    from ..gpu.bindings import Bindings
+    from ..gpu.inspection import built_precision, inspect_layers, precision_summary
+    from ..gpu.load import load_cuda_engine
+    from ..gpu.logger import LogLines, make_logger
+
+    lines = LogLines()
+    logger = make_logger(flavour, lines)
+    runtime, cuda_engine = load_cuda_engine(flavour, plan, logger, lines)
+    bindings = Bindings.read(flavour, cuda_engine)
+    layers = inspect_layers(flavour, cuda_engine)
+    del cuda_engine, runtime
+    return {
+        'library': flavour.label,
+        'input': str(bindings.input_spec),
+        'outputs': [str(spec) for spec in bindings.output_specs],
+        'profile': {
+            'min': list(bindings.shapes.minimum),
+            'opt': list(bindings.shapes.optimum),
+            'max': list(bindings.shapes.maximum),
+        },
+        'precision': built_precision(layers),
+        'precision_of_layers': precision_summary(layers),
+        'layers': [
+            {'name': layer.name, 'type': layer.kind, 'precision': layer.precision}
+            for layer in layers
+        ],
+    }
+
+
+def _lines(report: dict[str, Any], *, with_layers: bool) -> list[str]:
+    """Return the report for people."""
+    lines = []
+    for name, value in report.items():
+        if name == 'manifest':
+            lines += _manifest_lines(value)
+        elif name == 'layers':
+            lines.append(f'layers: {len(value)}')
+            if with_layers:
+                lines += [f'  {e["precision"]:5} {e["type"]:20} {e["name"]}' for e in value]
+        elif name != 'error':
+            lines.append(f'{name}: {value}')
+    return lines
+
+
+def _manifest_lines(values: dict[str, Any] | None) -> list[str]:
+    """Return the manifest for people."""
+    if values is None:
+        return ['manifest: none beside it, so nothing says what it was built from']
+    return ['manifest:', *(f'  {name}: {value}' for name, value in values.items())]
+
+
+if __name__ == '__main__':
+    sys.exit(main())
