@@ -150,7 +150,7 @@ def rounds_in_fp16() -> bool:
     )
     opsets = [helper.make_opsetid('', 19)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-    (result,) = run_model(model, np.array([[[0.75, -0.75]]], np.float16))
+    (result,) = run_model(model, np.array([[0.75, -0.75]], np.float16))
     return bool(result[0, 0] == 1)
 
 
