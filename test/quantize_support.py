@@ -301,7 +301,10 @@ def run_model(
     )
     name = session.get_inputs()[0].name
     runs = [session.run(None, {name: image[None]}) for image in images]
-    return [np.concatenate(results) for results in zip(*runs, strict=True)]
+    return [
+        np.concatenate([np.atleast_1d(part) for part in results])
+        for results in zip(*runs, strict=True)
+    ]
 
 
 def min_max_cache(
