@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+import itertools
 import os
 from pathlib import Path
-import random
 import signal
 import subprocess
 import sys
@@ -33,6 +33,7 @@ from rcl_interfaces.msg import Parameter as ParameterMessage  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.task import Future  # noqa: E402
 from sensor_msgs.msg import Image as ImageMessage  # noqa: E402
 from trt_detector.config import DetectorConfig  # noqa: E402
 from trt_detector.decode import DecodeOptions  # noqa: E402
@@ -119,9 +120,12 @@ class StubFactory:
         return detector
 
 
-def isolate_domain() -> int:
-    """Return a ROS domain for this test run, so that runs side by side do not meet."""
-    return random.Random(os.getpid()).randrange(10, 100)
+_domains = itertools.count(os.getpid() * 7)
+
+
+def next_domain() -> int:
+    """Return a ROS domain that neither the test before nor one in another process uses."""
+    return 10 + next(_domains) % 90
 
 
 @contextmanager
@@ -129,7 +133,7 @@ def ros_context() -> Iterator[Any]:
     """Provide an initialized context in a domain of its own."""
     context = rclpy.Context()
     rclpy.init(
-        args=['--ros-args', '--log-level', 'warn'], context=context, domain_id=isolate_domain()
+        args=['--ros-args', '--log-level', 'warn'], context=context, domain_id=next_domain()
     )
     try:
         yield context
@@ -156,6 +160,7 @@ class RunningNode:
             use_global_arguments=False,
         )
         self.client = rclpy.create_node('client', context=context, use_global_arguments=False)
+        self._clients: dict[str, Any] = {}
         self.diagnostics: list[DiagnosticArray] = []
         self.client.create_subscription(
             DiagnosticArray, '/diagnostics', self.diagnostics.append, 10
@@ -166,28 +171,32 @@ class RunningNode:
         ]
         self._executors[0].add_node(self.node)
         self._executors[1].add_node(self.client)
+        self._stop = Future()
         self._threads = [
-            threading.Thread(target=executor.spin, daemon=True) for executor in self._executors
+            threading.Thread(target=executor.spin_until_future_complete, args=(self._stop,))
+            for executor in self._executors
         ]
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
         self.node.finalize()
-        for executor in self._executors:
-            executor.shutdown()
+        self._stop.set_result(None)
         for thread in self._threads:
             thread.join(WAIT_S)
+        for executor in self._executors:
+            executor.shutdown()
         self.node.destroy_node()
         self.client.destroy_node()
 
     def call(self, service_type: Any, name: str, request: Any) -> Any:
         """Return the answer of a service."""
-        client = self.client.create_client(service_type, name)
+        if name not in self._clients:
+            self._clients[name] = self.client.create_client(service_type, name)
+        client = self._clients[name]
         assert client.wait_for_service(WAIT_S), f'no service {name}'
         future = client.call_async(request)
         wait_until(future.done, f'answer of {name}')
-        self.client.destroy_client(client)
         return future.result()
 
     def change_state(self, transition: int) -> bool:
@@ -283,13 +292,13 @@ def image_message(width: int = 64, height: int = 48, stamp: tuple[int, int] = (5
 
 @contextmanager
 def node_process(
-    *arguments: str, environment: dict[str, str] | None = None
+    *arguments: str, domain: int, environment: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """Run the executable in a process of its own; killed at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, '-m', 'trt_detector.ros.main', *arguments],
         cwd=ROOT,
-        env={**os.environ, 'ROS_DOMAIN_ID': str(isolate_domain()), **(environment or {})},
+        env={**os.environ, 'ROS_DOMAIN_ID': str(domain), **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -117,7 +117,7 @@ def keep_image_memory(environ: MutableMapping[str, str] = os.environ) -> bool:
         return False
     settings = {
         _M_MMAP_THRESHOLD: 32 * 2**20,  # the most that it takes
-        _M_TRIM_THRESHOLD: 2**30,
+        _M_TRIM_THRESHOLD: 256 * 2**20,
         _M_TOP_PAD: 64 * 2**20,
     }
     outcomes = [mallopt(option, value) for option, value in settings.items()]

@@ -11,7 +11,6 @@ import time
 import traceback
 from typing import Any
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
@@ -33,6 +32,7 @@ from ..factory import decode_options
 from ..image import Image
 from ..pipeline import Detector, StageTimes
 from .camera_output import CameraOutput
+from .image_receiver import ImageGroup, ImageReceiver
 from .inference_worker import DetectorFactory, InferenceWorker
 from .mailbox import Letter, Mailbox
 from .messages import make_label_info, read_image
@@ -54,6 +54,7 @@ class DetectionFlow:
 
     :param node: makes subscriptions and publishers, and logs.
     :param config: the node's parameters.
+    :param receiver: runs the callbacks of the image subscriptions.
     :param create: makes the detector, in a thread of its own.
     :param on_error: told what went wrong with an inference, for the diagnostics.
     :raises ConfigError: if the cameras' topics cannot be used.
@@ -63,10 +64,12 @@ class DetectionFlow:
         self,
         node: Node,
         config: DetectorConfig,
+        receiver: ImageReceiver,
         create: DetectorFactory,
         on_error: Callable[[str], None],
     ) -> None:
         self._node = node
+        self._receiver = receiver
         self._on_error = on_error
         self.config = config
         self.cameras: tuple[CameraTopics, ...] = name_camera_topics(
@@ -114,6 +117,7 @@ class DetectionFlow:
             undo.callback(self._unsubscribe)
             for number in range(len(self.cameras)):
                 self.subscriptions += (self._subscribe(number),)
+            self._receiver.start(self.subscriptions)
             self.started_s = time.monotonic()
             undo.pop_all()
 
@@ -184,12 +188,13 @@ class DetectionFlow:
                     ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
                 ),
             ),
-            # A group of its own, made anew: a group remembers every entity it ever had.
-            callback_group=MutuallyExclusiveCallbackGroup(),
+            # Made anew: a group remembers every entity it ever had.
+            callback_group=ImageGroup(),
         )
 
     def _unsubscribe(self) -> None:
         """Destroy the subscriptions."""
+        self._receiver.stop()
         subscriptions, self.subscriptions = self.subscriptions, ()
         for subscription in subscriptions:
             self._node.destroy_subscription(subscription)
@@ -214,7 +219,7 @@ class DetectionFlow:
         self._node.get_logger().info(f'{progress.phase}{share} ({progress.elapsed_s:.0f} s)')
 
     def _receive(self, camera: int, message: Any) -> None:
-        """Take a message from an executor thread to the mailbox."""
+        """Take a message to the mailbox, in the receiver's thread."""
         lost = self._mailbox.put(camera, message)
         self.statistics.count_received(camera, lost)
 

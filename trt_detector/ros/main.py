@@ -16,6 +16,7 @@ from types import FrameType
 import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
 from ..config import parameter_specs
@@ -89,23 +90,25 @@ def _run(node: DetectorNode, stop: threading.Event) -> bool:
     """
     executor = MultiThreadedExecutor(num_threads=_THREADS)
     executor.add_node(node)
+    spun = Future()
     # Python runs signal handlers in the main thread only, and not while that waits in ROS.
-    spinner = threading.Thread(target=_spin, args=(node, executor), name='spin', daemon=True)
+    spinner = threading.Thread(target=_spin, args=(node, executor, spun), name='spin', daemon=True)
     spinner.start()
     stop.wait()
     node.get_logger().info('stopping')
     # The executor still runs: a transition under way is answered before the node goes.
     ended = node.finalize()
-    executor.shutdown()
+    spun.set_result(None)
     spinner.join(timeout=5.0)
+    executor.shutdown()
     return ended and not spinner.is_alive()
 
 
-def _spin(node: DetectorNode, executor: MultiThreadedExecutor) -> None:
-    """Spin until the executor is shut down; an exception in a callback is logged, not fatal."""
-    while rclpy.ok() and not executor._is_shutdown:
+def _spin(node: DetectorNode, executor: MultiThreadedExecutor, spun: Future) -> None:
+    """Spin until the future is done; an exception in a callback is logged, not fatal."""
+    while not spun.done() and rclpy.ok():
         try:
-            executor.spin()
+            executor.spin_until_future_complete(spun)
         except ExternalShutdownException:
             return
         except Exception:  # noqa: BLE001 logged; the node goes on

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import time
 import traceback
 from typing import Any
@@ -14,6 +14,8 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.subscription import Subscription
+from rclpy.waitable import Waitable
 from std_srvs.srv import Trigger
 
 from ..config import DetectorConfig
@@ -22,6 +24,7 @@ from ..factory import create_detector
 from .detection_flow import DetectionFlow
 from .diagnostics import Diagnostics
 from .health import Health
+from .image_receiver import ImageGroup, ImageReceiver
 from .inference_worker import DetectorFactory
 from .parameters import (
     changes_from,
@@ -61,6 +64,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._create = create
         self._health = Health(self.get_state_label)
+        self._receiver = ImageReceiver(self)
         declare_parameters(self)
         for sentence in find_unknown_overrides(self):
             self.get_logger().warning(sentence)
@@ -77,6 +81,26 @@ class DetectorNode(LifecycleNodeMixin, Node):
             self._autostart_timer = self.create_timer(
                 0.0, self._autostart, callback_group=MutuallyExclusiveCallbackGroup()
             )
+
+    @property
+    def subscriptions(self) -> Iterator[Subscription]:
+        """Return what an executor of this node serves: all but the images."""
+        for subscription in super().subscriptions:
+            if not isinstance(subscription.callback_group, ImageGroup):
+                yield subscription
+
+    @property
+    def waitables(self) -> Iterator[Waitable]:
+        """Return what an executor of this node serves: all but the events of the images."""
+        for waitable in super().waitables:
+            if not isinstance(waitable.callback_group, ImageGroup):
+                yield waitable
+
+    def destroy_node(self) -> None:
+        """Free everything, from whatever state."""
+        self._free()
+        self._receiver.close()
+        super().destroy_node()
 
     def get_state_label(self) -> str:
         """Return the lifecycle state: 'unconfigured', 'configuring', 'active' and so on."""
@@ -177,7 +201,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         started_s = time.monotonic()
         config = read_config(self)
         self._diagnostics.set_period(config.diagnostics_period)
-        flow = DetectionFlow(self, config, self._create, self._health.note_error)
+        flow = DetectionFlow(self, config, self._receiver, self._create, self._health.note_error)
         self._health.flow = flow
         try:
             flow.open()
