@@ -44,7 +44,8 @@ _trt_detector_first() {
   local list=":${!1:-}:"
   list=${list//":$2:"/:}
   list=${list#:}
-  export "$1=$2${list:+:${list%:}}"
+  list=${list%:}
+  export "$1=$2${list:+:$list}"
 }
 
 _trt_detector_env "$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"

@@ -179,10 +179,14 @@ def test_env_puts_each_folder_first_and_only_once(checkout: Path) -> None:
     executables = checkout / '.bringup/venv/bin'
     executables.mkdir(parents=True)
     (executables / 'python3').touch(mode=0o755)
-    (checkout / '.bringup/install/trt_detector/lib/trt_detector').mkdir(parents=True)
-    script = 'source bringup/env.sh\nPATH=/before:$PATH\nsource bringup/env.sh\necho "$PATH"\n'
-    finished = run_script(checkout, script)
-    assert finished.stdout.rstrip().split(':') == [
+    site = checkout / '.bringup/install/trt_detector/lib/python3.12/site-packages'
+    site.mkdir(parents=True)
+    (checkout / '.bringup/install/trt_detector/lib/trt_detector').mkdir()
+    script = 'source bringup/env.sh\nPATH=/before:$PATH\nsource bringup/env.sh\n'
+    finished = run_script(checkout, script + 'echo "$PATH"\necho "$PYTHONPATH"\n')
+    path, python_path = finished.stdout.splitlines()
+    assert python_path == str(site)
+    assert path.split(':') == [
         f'{checkout}/.bringup/install/trt_detector/lib/trt_detector',
         f'{executables}',
         '/before',
