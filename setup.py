@@ -48,8 +48,11 @@ setup(
     entry_points={
         'console_scripts': [
             'benchmark = trt_detector.tools.benchmark:main',
+            'build_engine = trt_detector.tools.build_engine:main',
             'detect = trt_detector.tools.detect:main',
             'detector_node = trt_detector.ros.main:main',
+            'doctor = trt_detector.tools.doctor:main',
+            'inspect_engine = trt_detector.tools.inspect_engine:main',
             'play_images = trt_detector.tools.play_images:main',
         ],
     },
