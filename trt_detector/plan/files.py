@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 import secrets
 import stat
+import tempfile
 
 from ..errors import PlanError
 
@@ -17,6 +18,7 @@ __all__ = [
     'read_trusted',
     'remove_leftovers',
     'set_aside',
+    'try_writing',
     'write_atomic',
 ]
 
@@ -66,6 +68,18 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def try_writing(directory: Path) -> None:
+    """
+    Write to a folder and leave nothing there, even if killed meanwhile.
+
+    :raises OSError: if it cannot be written.
+    """
+    with tempfile.TemporaryFile(dir=directory) as file:
+        file.write(b'trt_detector')
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def set_aside(path: Path) -> Path | None:

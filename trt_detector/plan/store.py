@@ -13,7 +13,7 @@ import threading
 
 from ..errors import PlanError
 from .build import PlanBuild
-from .files import read_trusted, write_atomic
+from .files import read_trusted, try_writing, write_atomic
 from .key import DeviceKey, PlanKey
 from .lock import hold_lock
 from .manifest import Manifest
@@ -108,11 +108,9 @@ class PlanStore:
         :param needed_bytes: free space to ask for.
         :raises PlanError: if the folder cannot be made or written, or too little space is left.
         """
-        probe = self._root / f'.probe.{os.getpid()}.{threading.get_ident()}'
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_atomic(probe, b'trt_detector')
-            probe.unlink(missing_ok=True)
+            try_writing(self._root)
             space = os.statvfs(self._root)
         except OSError as error:
             raise PlanError(
