@@ -103,11 +103,15 @@ make_venv() {
   [[ -n ${ROS_DISTRO:-} ]] || pip_install -r "$requirements/bootstrap.txt"
 }
 
-# pip_install ARGUMENTS...: an interruption leaves a mark, and the next run starts afresh.
+# pip_install ARGUMENTS...: pip cleans up after its own failures, but when it is killed a mark stays,
+# and the next run starts afresh.
 pip_install() {
+  local status=0
   touch "$prefix/installing"
-  "$venv_python" -m pip install --no-input --disable-pip-version-check --progress-bar off "$@"
+  "$venv_python" -m pip install --no-input --disable-pip-version-check --progress-bar off "$@" \
+    || status=$?
   rm "$prefix/installing"
+  return "$status"
 }
 
 install_wheels() {
