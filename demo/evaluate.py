@@ -26,25 +26,36 @@ def coco_truth(pictures: Iterable[tuple[str, tuple[int, int], Scene]]) -> dict[s
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for name, (width, height), scene in pictures:
-        images.append({'id': len(images) + 1, 'file_name': name, 'width': width,
-                       'height': height})
+        images.append({'id': len(images) + 1, 'file_name': name, 'width': width, 'height': height})
         for thing in scene.objects:
             left, top, right, bottom = thing.bbox_xyxy
-            annotations.append({
-                'id': len(annotations) + 1, 'image_id': len(images),
-                'category_id': thing.class_id, 'iscrowd': 0,
-                'bbox': [left, top, right - left, bottom - top],
-                'area': (right - left) * (bottom - top)})
+            annotations.append(
+                {
+                    'id': len(annotations) + 1,
+                    'image_id': len(images),
+                    'category_id': thing.class_id,
+                    'iscrowd': 0,
+                    'bbox': [left, top, right - left, bottom - top],
+                    'area': (right - left) * (bottom - top),
+                }
+            )
     categories = [{'id': index, 'name': name} for index, name in enumerate(CLASS_NAMES)]
     return {'images': images, 'annotations': annotations, 'categories': categories}
 
 
 def _rows(image_id: int, boxes: Boxes) -> list[dict[str, Any]]:
     """Return COCO result rows."""
-    return [{'image_id': image_id, 'category_id': int(kind), 'score': float(score),
-             'bbox': [float(x1), float(y1), float(x2 - x1), float(y2 - y1)]}
-            for (x1, y1, x2, y2), score, kind in
-            zip(boxes.xyxy, boxes.scores, boxes.classes, strict=True)]
+    return [
+        {
+            'image_id': image_id,
+            'category_id': int(kind),
+            'score': float(score),
+            'bbox': [float(x1), float(y1), float(x2 - x1), float(y2 - y1)],
+        }
+        for (x1, y1, x2, y2), score, kind in zip(
+            boxes.xyxy, boxes.scores, boxes.classes, strict=True
+        )
+    ]
 
 
 def coco_figures(truth: dict[str, Any], detections: Sequence[Boxes]) -> dict[str, Any]:
@@ -55,8 +66,11 @@ def coco_figures(truth: dict[str, Any], detections: Sequence[Boxes]) -> dict[str
     """
     from faster_coco_eval import COCO, COCOeval_faster
 
-    results = [row for image, boxes in zip(truth['images'], detections, strict=True)
-               for row in _rows(image['id'], boxes)]
+    results = [
+        row
+        for image, boxes in zip(truth['images'], detections, strict=True)
+        for row in _rows(image['id'], boxes)
+    ]
     wanted = COCO(truth)
     run = COCOeval_faster(wanted, wanted.loadRes(results), 'bbox', print_function=lambda _: None)
     run.evaluate()
@@ -68,12 +82,19 @@ def coco_figures(truth: dict[str, Any], detections: Sequence[Boxes]) -> dict[str
         both, half = precision[:, :, index], precision[0, :, index]
         count = sum(a['category_id'] == index for a in truth['annotations'])
         if count:
-            table[name] = {'objects': count, 'map50_95': round(float(both.mean()), 4),
-                           'map50': round(float(half.mean()), 4)}
-    return {'map50_95': round(float(run.stats[0]), 4), 'map50': round(float(run.stats[1]), 4),
-            'map_small': round(float(run.stats[3]), 4),
-            'map_medium': round(float(run.stats[4]), 4),
-            'map_large': round(float(run.stats[5]), 4), 'classes': table}
+            table[name] = {
+                'objects': count,
+                'map50_95': round(float(both.mean()), 4),
+                'map50': round(float(half.mean()), 4),
+            }
+    return {
+        'map50_95': round(float(run.stats[0]), 4),
+        'map50': round(float(run.stats[1]), 4),
+        'map_small': round(float(run.stats[3]), 4),
+        'map_medium': round(float(run.stats[4]), 4),
+        'map_large': round(float(run.stats[5]), 4),
+        'classes': table,
+    }
 
 
 def _render(job: tuple[int, str | None]) -> Scene:
@@ -98,8 +119,9 @@ def evaluate(path: Path, seeds: Sequence[int], cache: str | None = None) -> dict
     pictures: list[tuple[str, tuple[int, int], Scene]] = []
     empty: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
     with multiprocessing.get_context('spawn').Pool(os.cpu_count()) as pool:
-        for seed, scene in zip(seeds, pool.imap(_render, ((s, cache) for s in seeds), 4),
-                               strict=True):
+        for seed, scene in zip(
+            seeds, pool.imap(_render, ((s, cache) for s in seeds), 4), strict=True
+        ):
             high, wide = scene.image_bgr.shape[:2]
             detections.append(model.detect(scene.image_bgr))
             pictures.append((f'{seed}.png', (wide, high), Scene(empty, scene.objects)))
@@ -108,12 +130,14 @@ def evaluate(path: Path, seeds: Sequence[int], cache: str | None = None) -> dict
 
 
 def _print(figures: dict[str, Any]) -> None:
-    print(f"{figures['model']}: {figures['scenes']} scenes from seed {figures['first_seed']}")
+    print(f'{figures["model"]}: {figures["scenes"]} scenes from seed {figures["first_seed"]}')
     print(f'{"class":10} {"objects":>8} {"mAP50":>8} {"mAP50-95":>9}')
     for name, row in figures['classes'].items():
-        print(f"{name:10} {row['objects']:8d} {row['map50']:8.4f} {row['map50_95']:9.4f}")
-    print(f"{'all':10} {sum(r['objects'] for r in figures['classes'].values()):8d} "
-          f"{figures['map50']:8.4f} {figures['map50_95']:9.4f}")
+        print(f'{name:10} {row["objects"]:8d} {row["map50"]:8.4f} {row["map50_95"]:9.4f}')
+    print(
+        f'{"all":10} {sum(r["objects"] for r in figures["classes"].values()):8d} '
+        f'{figures["map50"]:8.4f} {figures["map50_95"]:9.4f}'
+    )
 
 
 def main() -> None:

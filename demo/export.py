@@ -50,18 +50,21 @@ class EndToEnd(Raw):
     def forward(self, images: Tensor) -> Tensor:
         output = self.network.one(self.network.features(images))
         boxes = decode_boxes(output.distances, self.points, self.strides)
-        best, kind = output.scores.max(-1)
+        best, kind = output.scores.sigmoid().max(-1)
         top, index = best.topk(_MOST, dim=1)
         rows = torch.cat([boxes, kind[..., None].to(boxes.dtype)], -1)
         rows = rows.gather(1, index[..., None].expand(-1, -1, 5))
-        return torch.cat([rows[..., :4], top.sigmoid()[..., None], rows[..., 4:]], -1)
+        return torch.cat([rows[..., :4], top[..., None], rows[..., 4:]], -1)
 
 
 def _fused(network: DemoDetector) -> DemoDetector:
     """Fold every batch normalization into the convolution before it."""
     for module in network.modules():
-        if (isinstance(module, nn.Sequential) and len(module) == 3
-                and isinstance(module[1], nn.BatchNorm2d)):
+        if (
+            isinstance(module, nn.Sequential)
+            and len(module) == 3
+            and isinstance(module[1], nn.BatchNorm2d)
+        ):
             module[0] = torch.nn.utils.fuse_conv_bn_eval(module[0], module[1])
             module[1] = nn.Identity()
     return network
@@ -71,20 +74,36 @@ def _metadata(size: tuple[int, int], end2end: bool) -> dict[str, str]:
     kind = 'one-to-one heads, no suppression needed' if end2end else 'needs suppression'
     return {
         'description': f'trt_detector demo model, trained on drawn scenes ({kind})',
-        'author': 'trt_detector', 'license': 'Apache-2.0', 'version': '1.0.0',
-        'task': 'detect', 'stride': '32', 'batch': '1', 'imgsz': str(list(size)),
-        'names': str(dict(enumerate(CLASS_NAMES))), 'end2end': str(end2end)}
+        'author': 'trt_detector',
+        'license': 'Apache-2.0',
+        'version': '1.0.0',
+        'task': 'detect',
+        'stride': '32',
+        'batch': '1',
+        'imgsz': str(list(size)),
+        'names': str(dict(enumerate(CLASS_NAMES))),
+        'end2end': str(end2end),
+    }
 
 
 def _write(model: nn.Module, size: tuple[int, int], path: Path, end2end: bool) -> None:
     example = torch.zeros(2, 3, *size)
-    torch.onnx.export(model, (example,), str(path), opset_version=17, dynamo=False,
-                      input_names=['images'], output_names=['output0'],
-                      dynamic_axes={'images': {0: 'batch'}, 'output0': {0: 'batch'}})
+    torch.onnx.export(
+        model,
+        (example,),
+        str(path),
+        opset_version=17,
+        dynamo=False,
+        input_names=['images'],
+        output_names=['output0'],
+        dynamic_axes={'images': {0: 'batch'}, 'output0': {0: 'batch'}},
+    )
     proto = onnx.load(str(path))
     shape = proto.graph.output[0].type.tensor_type.shape
-    wanted = ['batch', *((_MOST, 6) if end2end else
-                         (4 + len(CLASS_NAMES), model(example).shape[2]))]
+    wanted = [
+        'batch',
+        *((_MOST, 6) if end2end else (4 + len(CLASS_NAMES), model(example).shape[2])),
+    ]
     for dim, value in zip(shape.dim, wanted, strict=True):
         if isinstance(value, str):
             dim.dim_param = value
@@ -95,8 +114,10 @@ def _write(model: nn.Module, size: tuple[int, int], path: Path, end2end: bool) -
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, str(path))
     if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f'{path} has {path.stat().st_size} bytes, at most {_MAX_BYTES} are '
-                         'wanted: make the network narrower')
+        raise ValueError(
+            f'{path} has {path.stat().st_size} bytes, at most {_MAX_BYTES} are '
+            'wanted: make the network narrower'
+        )
 
 
 def _difference(model: nn.Module, path: Path, batch: int) -> float:
@@ -107,8 +128,9 @@ def _difference(model: nn.Module, path: Path, batch: int) -> float:
     0.01 count: below that, rounding decides which of two equal scores comes first.
     """
     runner = Model(path)
-    images = np.stack([runner.letterbox(render_scene(seed).image_bgr)[0]
-                       for seed in VAL_SEEDS[:batch]])
+    images = np.stack(
+        [runner.letterbox(render_scene(seed).image_bgr)[0] for seed in VAL_SEEDS[:batch]]
+    )
     found = runner.run(images)
     with torch.no_grad():
         wanted = model(torch.from_numpy(images)).numpy()
@@ -131,8 +153,12 @@ def export(checkpoint: Path, folder: Path) -> dict[str, Any]:
         model = kind(network, (height, width)).eval()
         path = folder / f'{name}.onnx'
         _write(model, (height, width), path, kind is EndToEnd)
-        report[name] = {'bytes': path.stat().st_size, 'max_abs_difference_to_torch': {
-            str(batch): _difference(model, path, batch) for batch in (1, 4)}}
+        report[name] = {
+            'bytes': path.stat().st_size,
+            'max_abs_difference_to_torch': {
+                str(batch): _difference(model, path, batch) for batch in (1, 4)
+            },
+        }
     return report
 
 

@@ -26,8 +26,9 @@ class Boxes:
     classes: NDArray[np.int64]
 
 
-def _suppress(boxes: NDArray[np.float32], scores: NDArray[np.float32],
-              classes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _suppress(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], classes: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Return the indices that class-wise non-maximum suppression keeps, best first."""
     shifted = boxes + (classes * 10000.0)[:, None].astype(np.float32)
     sides = np.concatenate([shifted[:, :2], shifted[:, 2:] - shifted[:, :2]], 1)
@@ -46,15 +47,17 @@ class Model:
     def __init__(self, path: Path, threads: int = 0) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(str(path), options,
-                                                     providers=['CPUExecutionProvider'])
+        self._session = onnxruntime.InferenceSession(
+            str(path), options, providers=['CPUExecutionProvider']
+        )
         info = self._session.get_modelmeta().custom_metadata_map
         self.names: dict[int, str] = ast.literal_eval(info['names'])
         self.end2end = info['end2end'] == 'True'
         self.height, self.width = self._session.get_inputs()[0].shape[2:]
 
-    def letterbox(self, image_bgr: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float,
-                                                               tuple[int, int]]:
+    def letterbox(
+        self, image_bgr: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], float, tuple[int, int]]:
         """
         Fit a picture into the input, centred on grey.
 
@@ -66,8 +69,9 @@ class Model:
         wide, high = round(cols * scale), round(rows * scale)
         left, top = (self.width - wide) // 2, (self.height - high) // 2
         canvas = np.full((self.height, self.width, 3), _PAD, np.uint8)
-        canvas[top:top + high, left:left + wide] = cv2.resize(
-            image_bgr, (wide, high), interpolation=cv2.INTER_LINEAR)
+        canvas[top : top + high, left : left + wide] = cv2.resize(
+            image_bgr, (wide, high), interpolation=cv2.INTER_LINEAR
+        )
         pixels = canvas[..., ::-1].transpose(2, 0, 1).astype(np.float32) / 255
         return np.ascontiguousarray(pixels), scale, (left, top)
 
@@ -76,8 +80,9 @@ class Model:
         output: NDArray[np.float32] = self._session.run(None, {'images': images})[0]
         return output
 
-    def detect(self, image_bgr: NDArray[np.uint8], threshold: float = 0.001,
-               most: int = 100) -> Boxes:
+    def detect(
+        self, image_bgr: NDArray[np.uint8], threshold: float = 0.001, most: int = 100
+    ) -> Boxes:
         """Return at most `most` detections above `threshold`, best first."""
         pixels, scale, offset = self.letterbox(image_bgr)
         rows = self.run(pixels[None])[0]

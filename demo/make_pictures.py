@@ -39,17 +39,24 @@ class Picture(NamedTuple):
 
 PICTURES = (
     *(Picture(offset, (1280, 720), 'jpg') for offset in (6, 8, 13, 25, 30, 33, 35, 46, 48)),
-    Picture(28, (640, 480), 'jpg'), Picture(24, (640, 480), 'jpg'),
+    Picture(28, (640, 480), 'jpg'),
+    Picture(24, (640, 480), 'jpg'),
     Picture(41, (4000, 3000), 'jpg'),
-    Picture(17, (375, 500), 'png'), Picture(3, (320, 240), 'png'),
-    Picture(37, (480, 360), 'png'), Picture(16, (424, 240), 'png'))
+    Picture(17, (375, 500), 'png'),
+    Picture(3, (320, 240), 'png'),
+    Picture(37, (480, 360), 'png'),
+    Picture(16, (424, 240), 'png'),
+)
 """Chosen by eye for variety; every one has a held-out seed."""
 
 
 def encode(image_bgr: NDArray[np.uint8], suffix: str) -> NDArray[np.uint8]:
     """Return the bytes of a picture file, (n,) uint8, for the suffix 'jpg' or 'png'."""
-    options = ([cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if suffix == 'jpg'
-               else [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    options = (
+        [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        if suffix == 'jpg'
+        else [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    )
     done, coded = cv2.imencode(f'.{suffix}', image_bgr, options)
     if not done:
         raise RuntimeError(f'OpenCV could not write a {suffix!r} picture: its build lacks it')

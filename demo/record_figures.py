@@ -14,16 +14,25 @@ __all__ = ['main', 'record']
 
 
 def _seeds() -> dict[str, dict[str, int]]:
-    return {name.removesuffix('_SEEDS').lower(): {'first': seeds.start, 'last': seeds.stop - 1}
-            for name in splits.__all__ for seeds in [getattr(splits, name)]}
+    return {
+        name.removesuffix('_SEEDS').lower(): {'first': seeds.start, 'last': seeds.stop - 1}
+        for name in splits.__all__
+        for seeds in [getattr(splits, name)]
+    }
 
 
 def record(folder: Path) -> dict[str, Any]:
     """Return the figures in `folder`: training.json, export.json, end2end.json and raw.json."""
+
     def load(name: str) -> Any:
         return json.loads((folder / f'{name}.json').read_text())
-    return {'seeds': _seeds(), 'training': load('training'), 'export': load('export'),
-            'test': {name: load(name) for name in ('end2end', 'raw')}}
+
+    return {
+        'seeds': _seeds(),
+        'training': load('training'),
+        'export': load('export'),
+        'test': {name: load(name) for name in ('end2end', 'raw')},
+    }
 
 
 def main() -> None:

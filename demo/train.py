@@ -4,6 +4,7 @@
 """Train the demo detector on drawn scenes and write a checkpoint."""
 
 import argparse
+from collections.abc import Iterator
 import copy
 import json
 import math
@@ -16,7 +17,7 @@ from splits import TRAIN_SEEDS
 import torch
 from torch import nn, Tensor
 from trainer.augment import augment
-from trainer.data import Batches, rendered_scenes, SceneStore
+from trainer.data import Batches, Rendered, rendered_scenes, SceneStore
 from trainer.loss import detection_loss, Targets
 from trainer.network import DemoDetector, grid_points
 
@@ -37,7 +38,8 @@ class _Average:
         self._decay, self._updates = decay, 0
         self._mine, self._source = (
             [t for t in n.state_dict().values() if t.is_floating_point()]
-            for n in (self.network, network))
+            for n in (self.network, network)
+        )
 
     @torch.no_grad()
     def update(self) -> None:
@@ -66,21 +68,43 @@ def _mildness(step: int, steps: int) -> tuple[float, float]:
     return (1.0, 0.35) if done < 0.6 else (0.8, 0.12) if done < 0.8 else (0.35, 0.0)
 
 
-def _losses(output: tuple[Any, Any], points: Tensor, strides: Tensor,
-            targets: Targets) -> tuple[Tensor, Tensor]:
+def _losses(
+    output: tuple[Any, Any], points: Tensor, strides: Tensor, targets: Targets
+) -> tuple[Tensor, Tensor]:
     many, many_terms = detection_loss(output[0], points, strides, targets, _POINTS_AN_OBJECT)
     one, one_terms = detection_loss(output[1], points, strides, targets, 1)
     return many + one, torch.cat([many_terms, one_terms])
 
 
-def _save(path: Path, average: _Average, options: argparse.Namespace, step: int,
-          history: list[dict[str, float]], seconds: float) -> None:
-    info = {'scenes': options.scenes, 'steps': options.steps, 'step': step,
-            'batch': options.batch, 'learning_rate': options.rate, 'seed': _SEED,
-            'epochs': round(step * options.batch / options.scenes, 1),
-            'train_seconds': round(seconds, 1), 'torch': str(torch.__version__),
-            'cuda': torch.version.cuda, 'first_seed': TRAIN_SEEDS.start,
-            'input_size': list(INPUT_SIZE), 'history': history}
+def _named(terms: Tensor) -> dict[str, float]:
+    """Return the six loss terms by name."""
+    names = ('many_class', 'many_box', 'many_side', 'one_class', 'one_box', 'one_side')
+    return dict(zip(names, (round(v, 4) for v in terms.tolist()), strict=True))
+
+
+def _save(
+    path: Path,
+    average: _Average,
+    options: argparse.Namespace,
+    step: int,
+    history: list[dict[str, float]],
+    seconds: float,
+) -> None:
+    info = {
+        'scenes': options.scenes,
+        'steps': options.steps,
+        'step': step,
+        'batch': options.batch,
+        'learning_rate': options.rate,
+        'seed': _SEED,
+        'epochs': round(step * options.batch / options.scenes, 1),
+        'train_seconds': round(seconds, 1),
+        'torch': str(torch.__version__),
+        'cuda': torch.version.cuda,
+        'first_seed': TRAIN_SEEDS.start,
+        'input_size': list(INPUT_SIZE),
+        'history': history,
+    }
     if torch.cuda.is_available():
         info['gpu'] = 'one ' + torch.cuda.get_device_name()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,11 +114,27 @@ def _save(path: Path, average: _Average, options: argparse.Namespace, step: int,
     path.with_suffix('.json').write_text(json.dumps(info, indent=1) + '\n')
 
 
+def _fill(store: SceneStore, scenes: Iterator[Rendered], done: float) -> None:
+    """
+    Add the scenes that are due, waiting for them if need be.
+
+    Scenes come in blocks over the first half of training, so that rendering and training overlap
+    and yet every run of training sees the same scenes at the same step.
+    """
+    capacity = len(store.images)
+    block = math.ceil(capacity / _BLOCKS)
+    due = min(capacity, block * math.ceil(2 * done * _BLOCKS))
+    if store.count < due:
+        waited = time.monotonic()
+        store.take(scenes, due - store.count)
+        print(f'{store.count} scenes; waited {time.monotonic() - waited:.1f} s', flush=True)
+
+
 def train(options: argparse.Namespace) -> None:
     """Train by `options` and keep the newest checkpoint in `options.out`."""
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     began = time.monotonic()
-    seeds = TRAIN_SEEDS[:options.scenes]
+    seeds = TRAIN_SEEDS[: options.scenes]
     scenes = rendered_scenes(seeds, options.workers)
     torch.manual_seed(_SEED)
     rng = torch.Generator(device).manual_seed(_SEED)
@@ -107,18 +147,14 @@ def train(options: argparse.Namespace) -> None:
     points, strides = grid_points(*INPUT_SIZE, device)
     store = SceneStore(len(seeds), device)
     batches = Batches(store, options.batch, rng)
-    block = math.ceil(len(seeds) / _BLOCKS)
     history: list[dict[str, float]] = []
     for step in range(options.steps):
-        due = min(len(seeds), block * (1 + int(step / options.steps / 0.5 * _BLOCKS)))
-        if store.count < due:
-            waited = time.monotonic()
-            store.take(scenes, due - store.count)
-            print(f'{store.count} scenes; waited {time.monotonic() - waited:.1f} s', flush=True)
+        _fill(store, scenes, (step + 1) / options.steps)
         for group in optimizer.param_groups:
             group['lr'] = options.rate * _rate(step, options.steps, 300)
-        images, targets = augment(*batches.next(), INPUT_SIZE, *_mildness(step, options.steps),
-                                  rng)
+        images, targets = augment(
+            *batches.next(), INPUT_SIZE, *_mildness(step, options.steps), rng
+        )
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             output = forward(images)
@@ -129,10 +165,8 @@ def train(options: argparse.Namespace) -> None:
         optimizer.step()
         average.update()
         if step % options.report == 0 or step == options.steps - 1:
-            row = dict(zip(('many_class', 'many_box', 'many_side', 'one_class', 'one_box',
-                            'one_side'), (round(v, 4) for v in terms.tolist()), strict=True))
             seconds = time.monotonic() - began
-            history.append({'step': step, 'seconds': round(seconds, 1), **row})
+            history.append({'step': step, 'seconds': round(seconds, 1), **_named(terms)})
             print(history[-1], flush=True)
             _save(options.out, average, options, step + 1, history, seconds)
 

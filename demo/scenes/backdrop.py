@@ -3,6 +3,7 @@
 """What stands behind and below the objects: ground, walls, sky, markings, pools of light."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -54,7 +55,7 @@ def _covered(chain: list[Floats], u: Floats, v: Floats, level: Floats) -> Floats
     level = np.clip(level, 0, len(chain) - 1.001)
     whole = np.floor(level).astype(int)
     edges = [0, *(np.flatnonzero(np.diff(whole)) + 1).tolist(), len(level)]
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         if start == end:
             continue
         rows = slice(start, end)
@@ -84,24 +85,29 @@ def _markings(camera: Camera, rng: np.random.Generator) -> Floats:
         side = np.array([-along[1], along[0]])
         dash = rng.uniform(0.6, 1.5) if rng.random() < 0.3 else 0.5
         for start in np.arange(-12, 20, 0.5 if dash == 0.5 else 2 * dash):
-            corners = [along * a + side * b for a, b in (
-                (start, offset), (start + dash, offset), (start + dash, offset + width),
-                (start, offset + width))]
+            corners = [
+                along * a + side * b
+                for a, b in (
+                    (start, offset),
+                    (start + dash, offset),
+                    (start + dash, offset + width),
+                    (start, offset + width),
+                )
+            ]
             points = np.array([[*corner, 0] for corner in corners], np.float32)
             pixels, depth = camera.project(points)
             if depth.min() > 0.3:
-                cv2.fillPoly(mask, [np.round(pixels * 16).astype(np.int32)], 255,
-                             cv2.LINE_AA, 4)
+                cv2.fillPoly(mask, [np.round(pixels * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     return mask.astype(np.float32) / 255
 
 
-def _wall_canvas(place: Place, rng: np.random.Generator) -> tuple[Floats, float]:
+def _wall_canvas(rng: np.random.Generator) -> tuple[Floats, float]:
     """Return a wall of 24 m by 6 m as (384, 1536, 3) BGR and its texels per metre."""
     density = 64
     tile, side = make_wall(str(rng.choice(list(WALLS))), rng)
     small = cv2.resize(tile, (int(side * density),) * 2, interpolation=cv2.INTER_AREA)
     repeat = (6 * density // small.shape[0] + 1, 24 * density // small.shape[1] + 1, 1)
-    wall = np.tile(small, repeat)[:6 * density, :24 * density].copy()
+    wall = np.tile(small, repeat)[: 6 * density, : 24 * density].copy()
     if rng.random() < 0.4:
         top = int((6 - rng.uniform(0.8, 1.4)) * density)
         wall[top:] = wall[top:] * 0.3 + jittered(rng, rng.random(), 0.3, 0.4) * 0.7
@@ -121,10 +127,12 @@ def _wall_item(wall: Floats, density: int, rng: np.random.Generator) -> None:
     """Paint a window, a door, a poster or a lamp onto a wall."""
     x = rng.uniform(0, 23)
     kind = rng.choice(4, p=[0.25, 0.15, 0.45, 0.15])
-    low, high, wide = ((1.2, rng.uniform(2.2, 3.5), rng.uniform(0.8, 2.0)),
-                       (0.0, rng.uniform(2.0, 3.2), rng.uniform(0.9, 2.6)),
-                       (rng.uniform(0.9, 2.0), 0.0, rng.uniform(0.3, 1.1)),
-                       (rng.uniform(2.5, 4), 0.0, rng.uniform(0.6, 1.4)))[kind]
+    low, high, wide = (
+        (1.2, rng.uniform(2.2, 3.5), rng.uniform(0.8, 2.0)),
+        (0.0, rng.uniform(2.0, 3.2), rng.uniform(0.9, 2.6)),
+        (rng.uniform(0.9, 2.0), 0.0, rng.uniform(0.3, 1.1)),
+        (rng.uniform(2.5, 4), 0.0, rng.uniform(0.6, 1.4)),
+    )[kind]
     high = high or low + (rng.uniform(0.3, 0.9) if kind == 2 else 0.14)
     top, bottom = int((6 - high) * density), int((6 - low) * density)
     left, right = int(x * density), int((x + wide) * density)
@@ -150,9 +158,13 @@ def _sky(camera: Camera, rng: np.random.Generator, rays: Floats) -> Floats:
     mix = np.clip(up * 2.2, 0, 1)[..., None]
     cloud = noise_tile(2)
     side = rays[0] / np.maximum(rays[1], np.float32(0.1))
-    over = cv2.remap(cloud, (side * 200 % 511).astype(np.float32),
-                     (up * 420 % 511).astype(np.float32), cv2.INTER_LINEAR,
-                     borderMode=cv2.BORDER_WRAP)
+    over = cv2.remap(
+        cloud,
+        (side * 200 % 511).astype(np.float32),
+        (up * 420 % 511).astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
+    )
     sky = haze * (1 - mix) + zenith * mix + np.clip(over, 0, 1)[..., None] * 0.16
     ridge = noise_tile(3 if rng.random() < 0.5 else 4)[int(rng.integers(512))]
     if rng.random() < 0.4:
@@ -164,14 +176,13 @@ def _sky(camera: Camera, rng: np.random.Generator, rays: Floats) -> Floats:
     return np.clip(sky * (1 - solid) + tone * solid, 0, 1).astype(np.float32)
 
 
-def _floor(camera: Camera, place: Place, rng: np.random.Generator, x: Floats,
-           y: Floats) -> Floats:
+def _floor(camera: Camera, place: Place, rng: np.random.Generator, x: Floats, y: Floats) -> Floats:
     """Return the colours of the ground at (rows, cols) world coordinates."""
     tile, side = make_floor(place.floor, rng)
     chain = mip_chain(tile)
     far = np.maximum(y[:, camera.width // 2], np.float32(0.1))
     height = camera.position[2]
-    per_px = np.sqrt(far ** 3 / height) / camera.focal_px
+    per_px = np.sqrt(far**3 / height) / camera.focal_px
     turn = rng.uniform(0, np.pi) if place.floor in ('grass', 'gravel') else rng.normal(0, 0.15)
     cos, sin = np.float32(np.cos(turn) / side), np.float32(np.sin(turn) / side)
     out = _covered(chain, x * cos + y * sin, y * cos - x * sin, _detail(512 / side, per_px))
@@ -184,7 +195,7 @@ def _floor(camera: Camera, place: Place, rng: np.random.Generator, x: Floats,
         out += (paint - out) * (mask * np.float32(rng.uniform(0.5, 0.9)))[..., None]
     for _ in range(rng.integers(1, 4)):
         at_x, at_y, wide = rng.uniform(-5, 5), rng.uniform(2, 12), rng.uniform(1.5, 4)
-        glow = np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / np.float32(2 * wide ** 2))
+        glow = np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / np.float32(2 * wide**2))
         out *= 1 + np.float32(rng.uniform(-0.22, 0.28)) * glow[..., None]
     if np.isfinite(place.wall_m):
         gap = np.abs(place.wall_m + np.float32(np.tan(place.wall_yaw)) * x - y)
@@ -208,11 +219,16 @@ def draw_backdrop(camera: Camera, place: Place, rng: np.random.Generator) -> Bac
     edge = np.clip((rays[2] + 0.5 / camera.focal_px) * camera.focal_px, 0, 1)
     above = wall_t if np.isfinite(place.wall_m) else np.where(edge > 0, 1, np.inf)
     if np.isfinite(place.wall_m):
-        canvas, density = _wall_canvas(place, rng)
+        canvas, density = _wall_canvas(rng)
         u = (rays[0] * above + 12) * np.float32(density)
         v = (6 - height - rays[2] * above) * np.float32(density)
-        behind = cv2.remap(cv2.GaussianBlur(canvas, (0, 0), 0.8), u % canvas.shape[1], v,
-                           cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        behind = cv2.remap(
+            cv2.GaussianBlur(canvas, (0, 0), 0.8),
+            u % canvas.shape[1],
+            v,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT,
+        )
         edge = np.clip((ground_t - wall_t) * 200 / place.wall_m + 0.5, 0, 1)
     else:
         behind = _sky(camera, rng, rays)

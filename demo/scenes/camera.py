@@ -3,13 +3,15 @@
 """The pinhole camera of a scene; the world is x right, y forward, z up, in metres."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ['Camera', 'Floats', 'Region']
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
+"""An array of float32; NumPy's own types widen too readily to say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,9 @@ class Camera:
     rotation: Floats
 
     @classmethod
-    def looking(cls, size: tuple[int, int], focal_px: float, height_m: float,
-                pitch: float, roll: float) -> 'Camera':
+    def looking(
+        cls, size: tuple[int, int], focal_px: float, height_m: float, pitch: float, roll: float
+    ) -> 'Camera':
         """Make a camera above the origin that looks along +y, `pitch` radians downward."""
         cos_p, sin_p = np.cos(pitch), np.sin(pitch)
         right = np.array([1.0, 0.0, 0.0])
@@ -92,5 +95,8 @@ class Camera:
         v = region.top + (np.arange(rows, dtype=np.float32) + 0.5) * step_y - self.height / 2
         u, v = (u / self.focal_px).astype(np.float32), (v / self.focal_px).astype(np.float32)
         right, down, forward = self.rotation
-        return (right[:, None, None] * u[None, None, :] + down[:, None, None] * v[None, :, None]
-                + forward[:, None, None])
+        return (
+            right[:, None, None] * u[None, None, :]
+            + down[:, None, None] * v[None, :, None]
+            + forward[:, None, None]
+        )

@@ -19,6 +19,7 @@ def _drawers(colour: Floats, height: float, count: int, seed: int) -> Paint:
         grip = between(np.abs(points[:, 0]), -1.0, 0.09) * between(cell % 1, 0.72, 0.8, 0.02)
         shade = 1 - np.where(np.abs(normals[:, 2]) > 0.5, 0, 0.45 * np.maximum(line, grip))
         return grime(colour * shade[:, None].astype(np.float32), points, 0.05, seed)
+
     return paint
 
 
@@ -42,8 +43,10 @@ def _pillar(rng: np.random.Generator) -> Solid:
         warning = guard * stripe + 0.08 * (1 - stripe)
         low = between(points[:, 2], -1.0, 0.9 if banded else -2.0)[:, None]
         return grime(colour * (1 - low) + warning * low, points, 0.15, 2)
-    shape = (Box((0, 0, 3.0), (half, half, 3.0)) if rng.random() < 0.6
-             else Frustum(0, 6.0, half, half))
+
+    shape = (
+        Box((0, 0, 3.0), (half, half, 3.0)) if rng.random() < 0.6 else Frustum(0, 6.0, half, half)
+    )
     return Solid(-1, (Part(shape, paint),), half * 1.45)
 
 
@@ -52,11 +55,16 @@ def _bench(rng: np.random.Generator) -> Solid:
     top = plain(jittered(rng, 0.09, rng.choice([0.05, 0.3]), 0.6), 0.12)
     leg = plain(jittered(rng, 0.6, 0.05, 0.3), 0.1)
     parts = [Part(Box((0, 0, height), (hx, hy, 0.025)), top)]
-    parts += [Part(Box((sx * (hx - 0.05), sy * (hy - 0.05), height / 2), (0.025, 0.025,
-                                                                       height / 2)), leg)
-              for sx in (-1, 1) for sy in (-1, 1)]
-    return Solid(-1, tuple(parts), float(np.hypot(hx, hy)),
-                 rotation=turned(rng.uniform(0, 2 * np.pi)))
+    parts += [
+        Part(
+            Box((sx * (hx - 0.05), sy * (hy - 0.05), height / 2), (0.025, 0.025, height / 2)), leg
+        )
+        for sx in (-1, 1)
+        for sy in (-1, 1)
+    ]
+    return Solid(
+        -1, tuple(parts), float(np.hypot(hx, hy)), rotation=turned(rng.uniform(0, 2 * np.pi))
+    )
 
 
 def _bollard(rng: np.random.Generator) -> Solid:
@@ -68,8 +76,12 @@ def _bollard(rng: np.random.Generator) -> Solid:
 def _beam(rng: np.random.Generator) -> Solid:
     hx, thick = rng.uniform(0.6, 1.3), rng.uniform(0.05, 0.09)
     paint = plain(jittered(rng, rng.choice([0.1, 0.6]), 0.08, rng.uniform(0.3, 0.7)), 0.15)
-    return Solid(-1, (Part(Box((0, 0, thick), (hx, thick, thick)), paint, 0.1),), hx * 0.8,
-                 rotation=turned(rng.uniform(0, 2 * np.pi)))
+    return Solid(
+        -1,
+        (Part(Box((0, 0, thick), (hx, thick, thick)), paint, 0.1),),
+        hx * 0.8,
+        rotation=turned(rng.uniform(0, 2 * np.pi)),
+    )
 
 
 def build_clutter(rng: np.random.Generator) -> Solid:
@@ -82,8 +94,11 @@ def build_shelf(rng: np.random.Generator) -> Solid:
     """Build a rack of shelves with plain cartons, to stand before a wall."""
     hx, hy, height = rng.uniform(0.9, 1.6), 0.3, rng.uniform(1.8, 3.0)
     metal = plain(jittered(rng, rng.choice([0.6, 0.05]), rng.choice([0.1, 0.7]), 0.5), 0.08)
-    parts = [Part(Box((sx * hx, sy * hy, height / 2), (0.03, 0.03, height / 2)), metal)
-             for sx in (-1, 1) for sy in (-1, 1)]
+    parts = [
+        Part(Box((sx * hx, sy * hy, height / 2), (0.03, 0.03, height / 2)), metal)
+        for sx in (-1, 1)
+        for sy in (-1, 1)
+    ]
     levels = int(rng.integers(2, 5))
     for level in range(levels):
         z = 0.15 + level * (height - 0.3) / levels

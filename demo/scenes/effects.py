@@ -22,7 +22,7 @@ def _blurred(image: Floats, rng: np.random.Generator, scale: float) -> Floats:
         centre = size // 2
         for step in np.linspace(-length / 2, length / 2, 4 * size):
             x, y = centre + step * np.cos(angle), centre + step * np.sin(angle)
-            kernel[int(round(y)), int(round(x))] += 1
+            kernel[round(y), round(x)] += 1
         return cv2.filter2D(image, -1, kernel / kernel.sum())
     return image
 
@@ -44,7 +44,7 @@ def photograph(image: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
     curve = rng.uniform(-0.25, 0.45)
     image = np.clip(image, 0, 1)
     image = image + np.float32(curve) * image * (1 - image) * (2 * image - 1)
-    level = rng.uniform(0.003, 0.03) * min(1.0, scale ** 0.5 + 0.1)
+    level = rng.uniform(0.003, 0.03) * min(1.0, scale**0.5 + 0.1)
     noise = rng.standard_normal((height, width), dtype=np.float32)
     chroma = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), dtype=np.float32)
     chroma = cv2.resize(chroma, (width, height), interpolation=cv2.INTER_LINEAR)

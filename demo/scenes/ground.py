@@ -36,23 +36,26 @@ def _tinted(contrast: Floats, colour: Floats) -> Floats:
     return np.clip(contrast[..., None] * colour, 0, 1).astype(np.float32)
 
 
-def _cells(rng: np.random.Generator, rows: int, cols: int, gap: int, shift: bool,
-           spread: float) -> tuple[Floats, Floats]:
+def _cells(
+    rng: np.random.Generator, rows: int, cols: int, gap: int, shift: bool, spread: float
+) -> tuple[Floats, Floats]:
     """Return (512, 512) tone of each tile, around 1, and 0..1 where the joints are."""
     high, wide = _SIZE // rows, _SIZE // cols
     tone = np.repeat(np.repeat(1 + spread * rng.standard_normal((rows, cols)), high, 0), wide, 1)
     joint = np.zeros((rows * high, cols * wide))
     for row in range(rows):
-        offset = (wide // 2 if shift and row % 2 else 0)
+        offset = wide // 2 if shift and row % 2 else 0
         band = slice(row * high, (row + 1) * high)
         tone[band] = np.roll(tone[band], offset, 1)
-        joint[row * high:row * high + gap] = 1
+        joint[row * high : row * high + gap] = 1
         for col in range(cols):
             start = (col * wide + offset) % (cols * wide)
-            joint[band, start:start + gap] = 1
+            joint[band, start : start + gap] = 1
     size = (_SIZE, _SIZE)
-    return (cv2.resize(tone.astype(np.float32), size, interpolation=cv2.INTER_AREA),
-            cv2.resize(joint.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+    return (
+        cv2.resize(tone.astype(np.float32), size, interpolation=cv2.INTER_AREA),
+        cv2.resize(joint.astype(np.float32), size, interpolation=cv2.INTER_AREA),
+    )
 
 
 def _concrete(rng: np.random.Generator) -> Floats:
@@ -94,8 +97,12 @@ def _gravel(rng: np.random.Generator) -> Floats:
 
 
 def _brick(rng: np.random.Generator) -> Floats:
-    return _tinted(np.rot90(_photo('brick')), jittered(rng, rng.choice([0.03, 0.08, 0.1]),
-                                             rng.choice([0.15, 0.45]), rng.uniform(0.45, 0.65)))
+    return _tinted(
+        np.rot90(_photo('brick')),
+        jittered(
+            rng, rng.choice([0.03, 0.08, 0.1]), rng.choice([0.15, 0.45]), rng.uniform(0.45, 0.65)
+        ),
+    )
 
 
 def _planks(rng: np.random.Generator) -> Floats:
@@ -107,14 +114,19 @@ def _planks(rng: np.random.Generator) -> Floats:
 
 def _epoxy(rng: np.random.Generator) -> Floats:
     contrast = 1 + 0.04 * noise_tile(5) + 0.02 * noise_tile(2, 64)
-    return _tinted(contrast, jittered(rng, rng.choice([0.6, 0.38, 0.1]), 0.15,
-                                      rng.uniform(0.4, 0.68)))
+    return _tinted(
+        contrast, jittered(rng, rng.choice([0.6, 0.38, 0.1]), 0.15, rng.uniform(0.4, 0.68))
+    )
 
 
 def _plaster(rng: np.random.Generator) -> Floats:
     contrast = 1 + 0.04 * noise_tile(3) + 0.03 * noise_tile(1, 64)
-    return _tinted(contrast, jittered(rng, rng.choice([0.1, 0.15, 0.58]),
-                                      rng.choice([0.03, 0.15]), rng.uniform(0.55, 0.85)))
+    return _tinted(
+        contrast,
+        jittered(
+            rng, rng.choice([0.1, 0.15, 0.58]), rng.choice([0.03, 0.15]), rng.uniform(0.55, 0.85)
+        ),
+    )
 
 
 def _corrugated(rng: np.random.Generator) -> Floats:
@@ -131,13 +143,22 @@ def _blocks(rng: np.random.Generator) -> Floats:
 
 _Maker = Callable[[np.random.Generator], Floats]
 FLOORS: dict[str, tuple[_Maker, float]] = {
-    'concrete': (_concrete, 4.0), 'tiles': (_tiles, 2.4), 'epoxy': (_epoxy, 4.0),
-    'planks': (_planks, 1.8), 'asphalt': (_asphalt, 2.0), 'grass': (_grass, 1.6),
-    'gravel': (_gravel, 1.3), 'brick': (_brick, 1.5)}
+    'concrete': (_concrete, 4.0),
+    'tiles': (_tiles, 2.4),
+    'epoxy': (_epoxy, 4.0),
+    'planks': (_planks, 1.8),
+    'asphalt': (_asphalt, 2.0),
+    'grass': (_grass, 1.6),
+    'gravel': (_gravel, 1.3),
+    'brick': (_brick, 1.5),
+}
 """Materials for the ground and the metres that one tile of each covers."""
 WALLS: dict[str, tuple[_Maker, float]] = {
-    'plaster': (_plaster, 4.0), 'corrugated': (_corrugated, 2.4), 'blocks': (_blocks, 1.6),
-    'brick': (_brick, 1.4)}
+    'plaster': (_plaster, 4.0),
+    'corrugated': (_corrugated, 2.4),
+    'blocks': (_blocks, 1.6),
+    'brick': (_brick, 1.4),
+}
 
 
 def make_floor(kind: str, rng: np.random.Generator) -> tuple[Floats, float]:

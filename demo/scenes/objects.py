@@ -15,12 +15,30 @@ __all__ = ['build_object', 'CLASS_NAMES']
 
 CLASS_NAMES = ('cone', 'ball', 'crate', 'barrel', 'pallet', 'sign')
 
-_CONE_HUES = ((0.04, 0.93, 0.95), (0.06, 0.9, 0.95), (0.01, 0.85, 0.85), (0.14, 0.9, 0.92),
-              (0.22, 0.8, 0.85), (0.6, 0.7, 0.75))
-_WOODS = ((0.09, 0.5, 0.72), (0.08, 0.42, 0.58), (0.1, 0.36, 0.82), (0.09, 0.2, 0.52),
-          (0.07, 0.5, 0.42))
-_BARREL_HUES = ((0.6, 0.8, 0.6), (0.01, 0.8, 0.65), (0.38, 0.6, 0.42), (0.13, 0.85, 0.85),
-                (0.6, 0.06, 0.2), (0.05, 0.6, 0.45), (0.58, 0.1, 0.72))
+_CONE_HUES = (
+    (0.04, 0.93, 0.95),
+    (0.06, 0.9, 0.95),
+    (0.01, 0.85, 0.85),
+    (0.14, 0.9, 0.92),
+    (0.22, 0.8, 0.85),
+    (0.6, 0.7, 0.75),
+)
+_WOODS = (
+    (0.09, 0.5, 0.72),
+    (0.08, 0.42, 0.58),
+    (0.1, 0.36, 0.82),
+    (0.09, 0.2, 0.52),
+    (0.07, 0.5, 0.42),
+)
+_BARREL_HUES = (
+    (0.6, 0.8, 0.6),
+    (0.01, 0.8, 0.65),
+    (0.38, 0.6, 0.42),
+    (0.13, 0.85, 0.85),
+    (0.6, 0.06, 0.2),
+    (0.05, 0.6, 0.45),
+    (0.58, 0.1, 0.72),
+)
 
 
 def _pick(rng: np.random.Generator, choices: tuple[tuple[float, float, float], ...]) -> Floats:
@@ -37,7 +55,7 @@ def build_cone(rng: np.random.Generator) -> Solid:
     radius = height * rng.uniform(0.2, 0.27)
     body = _pick(rng, _CONE_HUES)
     stripe = jittered(rng, 0.1, 0.03, 0.9, 0.4)
-    bands = [(0.42, 0.62), (0.7, 0.82)][:rng.integers(0, 3)]
+    bands = [(0.42, 0.62), (0.7, 0.82)][: rng.integers(0, 3)]
     seed = _seed(rng)
 
     def paint(points: Floats, _normals: Floats) -> Floats:
@@ -51,16 +69,23 @@ def build_cone(rng: np.random.Generator) -> Solid:
 
     base = radius * rng.uniform(1.2, 1.4)
     foot = body * 0.95 if rng.random() < 0.55 else jittered(rng, 0.6, 0.05, 0.16)
-    parts = (Part(Box((0, 0, 0.018), (base, base, 0.018)), plain(foot, 0.15, seed)),
-             Part(Frustum(0.03, height, radius, 0.022 + 0.02 * rng.random()), paint, 0.15))
+    parts = (
+        Part(Box((0, 0, 0.018), (base, base, 0.018)), plain(foot, 0.15, seed)),
+        Part(Frustum(0.03, height, radius, 0.022 + 0.02 * rng.random()), paint, 0.15),
+    )
     fallen = rng.random() < 0.08
     tilt = -np.pi / 2 - np.arctan2(base, height) if fallen else 0.0
-    return Solid(0, parts, height * 0.75 if fallen else base * 1.2,
-                 rotation=turned(rng.uniform(0, 2 * np.pi), tilt))
+    return Solid(
+        0,
+        parts,
+        height * 0.75 if fallen else base * 1.2,
+        rotation=turned(rng.uniform(0, 2 * np.pi), tilt),
+    )
 
 
 def _icosahedron() -> Floats:
-    golden = (1 + 5 ** 0.5) / 2
+    golden = (1 + 5**0.5) / 2
+    points: list[tuple[float, float, float]]
     points = [(0, s, t * golden) for s in (-1, 1) for t in (-1, 1)]
     points += [(s, t * golden, 0) for s in (-1, 1) for t in (-1, 1)]
     points += [(t * golden, 0, s) for s in (-1, 1) for t in (-1, 1)]
@@ -75,6 +100,7 @@ def _football(first: Floats, second: Floats) -> Paint:
         dark = np.clip((nearest - 0.925) / 0.008, 0, 1)[:, None]
         seam = between((normals @ spots.T).max(1), 0.79, 0.805, 0.01)[:, None]
         return (first * (1 - dark) + second * dark) * (1 - 0.3 * seam)
+
     return paint
 
 
@@ -85,6 +111,7 @@ def _basketball(first: Floats, second: Floats) -> Paint:
         line = np.minimum(np.minimum(np.abs(y), np.abs(z)), np.abs(bow))
         mix = np.clip((0.035 - line) / 0.012, 0, 1)[:, None]
         return first * (1 - mix) + second * mix
+
     return paint
 
 
@@ -94,6 +121,7 @@ def _panels(first: Floats, second: Floats, count: int) -> Paint:
         mix = np.clip(0.5 + np.sin(turn) * 12, 0, 1)[:, None]
         pole = np.clip((np.abs(normals[:, 2]) - 0.93) * 40, 0, 1)[:, None]
         return (first * (1 - mix) + second * mix) * (1 - pole) + pole * 0.9
+
     return paint
 
 
@@ -102,6 +130,7 @@ def _felt(first: Floats) -> Paint:
         wave = normals[:, 2] - 0.55 * np.sin(2 * np.arctan2(normals[:, 1], normals[:, 0]))
         line = np.clip((0.06 - np.abs(wave)) / 0.02, 0, 1)[:, None]
         return grime(first * (1 - line) + 0.92 * line, points, 0.12, 3)
+
     return paint
 
 
@@ -122,8 +151,7 @@ def build_ball(rng: np.random.Generator) -> Solid:
     else:
         paint = plain(vivid, 0.05, _seed(rng))
     ball = Part(Sphere((0, 0, radius), radius), paint, rng.uniform(0.15, 0.6))
-    return Solid(1, (ball,), radius * 1.1,
-                 rotation=turned(rng.uniform(0, 2 * np.pi)))
+    return Solid(1, (ball,), radius * 1.1, rotation=turned(rng.uniform(0, 2 * np.pi)))
 
 
 def _boards(colour: Floats, along: int, half: float, count: int, seed: int) -> Paint:
@@ -137,14 +165,16 @@ def _boards(colour: Floats, along: int, half: float, count: int, seed: int) -> P
         tint = sample_noise(np.floor(cell) * np.float32(0.37), np.zeros_like(cell), 97.0, seed)
         dark = 1 - 0.7 * np.clip((0.008 - gap) / 0.004, 0, 1)
         return grain(points, normals) * (dark * (1 + 0.14 * tint))[:, None]
+
     return paint
 
 
 def _frame(hx: float, hy: float, hz: float, width: float) -> list[Box]:
     """Return the twelve edge boards of a crate with half sizes `hx`, `hy`, `hz`."""
     t = width / 2
-    boxes = [Box((sx * (hx - t), sy * (hy - t), hz), (t, t, hz))
-             for sx in (-1, 1) for sy in (-1, 1)]
+    boxes = [
+        Box((sx * (hx - t), sy * (hy - t), hz), (t, t, hz)) for sx in (-1, 1) for sy in (-1, 1)
+    ]
     for level in (t, 2 * hz - t):
         boxes += [Box((0, s * (hy - t), level), (hx - 2 * t, t, t)) for s in (-1, 1)]
         boxes += [Box((s * (hx - t), 0, level), (t, hy - 2 * t, t)) for s in (-1, 1)]
@@ -159,13 +189,21 @@ def build_crate(rng: np.random.Generator) -> Solid:
     colour = jittered(rng, rng.random(), 0.5, 0.5) if painted else _pick(rng, _WOODS)
     edge = colour * np.float32(rng.uniform(0.8, 1.15))
     inset = 0.02
-    body = Part(Box((0, 0, hz), (hx - inset, hy - inset, hz - inset)),
-                _boards(colour, 0, hz, int(rng.integers(3, 6)), seed))
+    body = Part(
+        Box((0, 0, hz), (hx - inset, hy - inset, hz - inset)),
+        _boards(colour, 0, hz, int(rng.integers(3, 6)), seed),
+    )
     width = hz * rng.uniform(0.18, 0.3)
-    frame = [Part(box, streaks(edge, int(np.argmax(box.half)), seed + 1))
-             for box in _frame(hx, hy, hz, width)]
-    return Solid(2, (body, *frame), float(np.hypot(hx, hy)) * 1.02,
-                 rotation=turned(rng.uniform(0, 2 * np.pi)))
+    frame = [
+        Part(box, streaks(edge, int(np.argmax(box.half)), seed + 1))
+        for box in _frame(hx, hy, hz, width)
+    ]
+    return Solid(
+        2,
+        (body, *frame),
+        float(np.hypot(hx, hy)) * 1.02,
+        rotation=turned(rng.uniform(0, 2 * np.pi)),
+    )
 
 
 def _barrel_paint(rng: np.random.Generator, height: float, wooden: bool) -> Paint:
@@ -191,6 +229,7 @@ def _barrel_paint(rng: np.random.Generator, height: float, wooden: bool) -> Pain
             mix = np.clip((spots - np.float32(rusty)) * 5, 0, 0.85)[:, None]
             base = base * (1 - mix) + rust * mix
         return grime(base, points, 0.1, seed)
+
     return paint
 
 
@@ -220,12 +259,18 @@ def build_pallet(rng: np.random.Generator) -> Solid:
     colour = jittered(rng, rng.choice([0.6, 0.01]), 0.65, 0.55) if painted else _pick(rng, _WOODS)
     seed = _seed(rng)
     board, block = 0.022, rng.uniform(0.075, 0.1)
-    parts = [Part(Box((0, s * (hy - 0.05), board / 2), (hx, 0.05, board / 2)),
-                  streaks(colour * np.float32(0.9), 0, seed)) for s in (-1, 0, 1)]
+    parts = [
+        Part(
+            Box((0, s * (hy - 0.05), board / 2), (hx, 0.05, board / 2)),
+            streaks(colour * np.float32(0.9), 0, seed),
+        )
+        for s in (-1, 0, 1)
+    ]
     for s in (-1, 0, 1):
         for r in (-1, 0, 1):
-            box = Box((r * (hx - 0.06), s * (hy - 0.05), board + block / 2),
-                      (0.06, 0.05, block / 2))
+            box = Box(
+                (r * (hx - 0.06), s * (hy - 0.05), board + block / 2), (0.06, 0.05, block / 2)
+            )
             parts.append(Part(box, streaks(colour * np.float32(0.85), 1, seed)))
     count = int(rng.integers(5, 9))
     width = 2 * hx / (count + (count - 1) * rng.uniform(0.25, 0.6))
@@ -234,12 +279,19 @@ def build_pallet(rng: np.random.Generator) -> Solid:
         tone = colour * np.float32(rng.uniform(0.88, 1.1))
         box = Box((x, 0, 1.5 * board + block), (width / 2, hy, board / 2))
         parts.append(Part(box, streaks(tone, 1, seed + i % 3)))
-    return Solid(4, tuple(parts), float(np.hypot(hx, hy)),
-                 rotation=turned(rng.uniform(0, 2 * np.pi)))
+    return Solid(
+        4, tuple(parts), float(np.hypot(hx, hy)), rotation=turned(rng.uniform(0, 2 * np.pi))
+    )
 
 
 _BUILDERS: tuple[Callable[[np.random.Generator], Solid], ...] = (
-    build_cone, build_ball, build_crate, build_barrel, build_pallet, build_sign)
+    build_cone,
+    build_ball,
+    build_crate,
+    build_barrel,
+    build_pallet,
+    build_sign,
+)
 
 
 def build_object(class_id: int, rng: np.random.Generator) -> Solid:

@@ -11,8 +11,17 @@ import numpy as np
 
 from .camera import Floats
 
-__all__ = ['Paint', 'between', 'grime', 'jittered', 'noise_tile', 'plain', 'sample_noise',
-           'sample_picture', 'streaks']
+__all__ = [
+    'Paint',
+    'between',
+    'grime',
+    'jittered',
+    'noise_tile',
+    'plain',
+    'sample_noise',
+    'sample_picture',
+    'streaks',
+]
 
 Paint = Callable[[Floats, Floats], Floats]
 """Maps (n, 3) local points in metres and (n, 3) normals to (n, 3) BGR colours in 0..1."""
@@ -30,7 +39,9 @@ def noise_tile(seed: int = 1, coarsest: int = 4) -> Floats:
         grid = np.pad(rng.standard_normal((cells, cells)).astype(np.float32), 2, mode='wrap')
         zoom = _TILE // cells
         large = cv2.resize(grid, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
-        total += np.float32(weight) * large[2 * zoom:2 * zoom + _TILE, 2 * zoom:2 * zoom + _TILE]
+        total += (
+            np.float32(weight) * large[2 * zoom : 2 * zoom + _TILE, 2 * zoom : 2 * zoom + _TILE]
+        )
         cells, weight = cells * 2, weight * 0.6
     total -= total.mean()
     return np.clip(total / (2.2 * total.std()), -1.4, 1.4).astype(np.float32)
@@ -64,8 +75,9 @@ def sample_picture(image: Floats, x: Floats, y: Floats) -> Floats:
     return _bilinear(image, x - np.float32(0.5), y - np.float32(0.5), False)
 
 
-def jittered(rng: np.random.Generator, hue: float, saturation: float, value: float,
-             spread: float = 1.0) -> Floats:
+def jittered(
+    rng: np.random.Generator, hue: float, saturation: float, value: float, spread: float = 1.0
+) -> Floats:
     """Return a BGR colour in 0..1 near an HSV colour, all in 0..1."""
     h = (hue + rng.normal(0, 0.012) * spread) % 1.0
     s = float(np.clip(saturation + rng.normal(0, 0.08) * spread, 0.0, 1.0))
@@ -75,8 +87,9 @@ def jittered(rng: np.random.Generator, hue: float, saturation: float, value: flo
 
 def between(x: Floats, low: float, high: float, soft: float = 0.004) -> Floats:
     """Return 1 where `low` < `x` < `high` and 0 elsewhere, with edges `soft` wide."""
-    return (np.clip((x - low) / soft + 0.5, 0, 1) * np.clip((high - x) / soft + 0.5, 0, 1)
-            ).astype(np.float32)
+    return (np.clip((x - low) / soft + 0.5, 0, 1) * np.clip((high - x) / soft + 0.5, 0, 1)).astype(
+        np.float32
+    )
 
 
 def grime(colour: Floats, points: Floats, amount: float, seed: int = 1) -> Floats:
@@ -89,8 +102,10 @@ def grime(colour: Floats, points: Floats, amount: float, seed: int = 1) -> Float
 
 def plain(colour: Floats, wear: float = 0.1, seed: int = 1) -> Paint:
     """Return a paint of one colour with some wear."""
+
     def paint(points: Floats, _normals: Floats) -> Floats:
         return grime(np.broadcast_to(colour, points.shape), points, wear, seed)
+
     return paint
 
 
@@ -104,4 +119,5 @@ def streaks(colour: Floats, along: int, seed: int, contrast: float = 0.2) -> Pai
         knots = sample_noise(wide, points[:, along], 150.0, seed + 1)
         shade = 1 + np.float32(contrast) * (0.7 * grain + 0.6 * knots)
         return colour * shade[:, None]
+
     return paint

@@ -50,8 +50,9 @@ def _region_of(solid: Solid, camera: Camera, points: Floats | None = None) -> Re
     return Region(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
-def _grid_window(part_corners: Floats, camera: Camera, region: Region,
-                 shape: tuple[int, ...]) -> tuple[slice, slice] | None:
+def _grid_window(
+    part_corners: Floats, camera: Camera, region: Region, shape: tuple[int, ...]
+) -> tuple[slice, slice] | None:
     """Return the rows and columns of the grid that the corners (8, 3) span."""
     pixels, depth = camera.project(part_corners)
     if depth.min() < 0.1:
@@ -65,8 +66,9 @@ def _grid_window(part_corners: Floats, camera: Camera, region: Region,
     return slice(low[1], high[1]), slice(low[0], high[0])
 
 
-def _nearest(solid: Solid, camera: Camera, region: Region,
-             shape: tuple[int, int]) -> tuple[Floats, Floats, NDArray[np.int16]]:
+def _nearest(
+    solid: Solid, camera: Camera, region: Region, shape: tuple[int, int]
+) -> tuple[Floats, Floats, NDArray[np.int16]]:
     """Trace a grid over `region`; return local rays, first hits and the parts that are hit."""
     rays = camera.rays(region, *shape).reshape(3, -1)
     local = (solid.rotation.T @ rays).reshape(3, *shape)
@@ -95,8 +97,9 @@ def covered_area(solid: Solid, camera: Camera) -> float:
     return float((best < _MISS).mean() * region.width * region.height)
 
 
-def _shade(solid: Solid, index: int, origin: Floats, rays: Floats, t: Floats,
-           light: Light) -> Floats:
+def _shade(
+    solid: Solid, index: int, origin: Floats, rays: Floats, t: Floats, light: Light
+) -> Floats:
     """Return (n, 3) lit colours where local `rays` (3, n) hit part `index` at `t`."""
     part = solid.parts[index]
     points = (origin[:, None] + rays * t).T.astype(np.float32)
@@ -148,8 +151,7 @@ def trace_layer(solid: Solid, camera: Camera, light: Light) -> Layer | None:
     return Layer(region, image[..., :3], image[..., 3], full)
 
 
-def cast_shadow(shade: Floats, ground: Floats, solid: Solid, camera: Camera,
-                light: Light) -> None:
+def cast_shadow(shade: Floats, ground: Floats, solid: Solid, camera: Camera, light: Light) -> None:
     """
     Darken the ground where the solid hides the light, and under it.
 
@@ -161,11 +163,18 @@ def cast_shadow(shade: Floats, ground: Floats, solid: Solid, camera: Camera,
     fallen = corners - drop * light.direction
     near = camera.project(corners)[1].min() > 0.2
     region = _region_of(solid, camera, np.concatenate([corners, fallen]))
-    size = max(4, int(solid.footprint * camera.focal_px
-                      / max(float(np.linalg.norm(solid.position - camera.position)), 0.3)))
+    size = max(
+        4,
+        int(
+            solid.footprint
+            * camera.focal_px
+            / max(float(np.linalg.norm(solid.position - camera.position)), 0.3)
+        ),
+    )
     pad = size // 3 + 2
-    region = Region(region.left - pad, region.top - pad, region.right + pad,
-                    region.bottom + pad).clip(camera.width, camera.height)
+    region = Region(
+        region.left - pad, region.top - pad, region.right + pad, region.bottom + pad
+    ).clip(camera.width, camera.height)
     if not near or region.width < 2 or region.height < 2:
         return
     step = 2 if region.width * region.height > 20000 else 1

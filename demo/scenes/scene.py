@@ -4,7 +4,6 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,8 +65,9 @@ def _plan_camera(size: tuple[int, int], rng: np.random.Generator) -> Camera:
 def _plan_light(indoor: bool, rng: np.random.Generator) -> Light:
     bearing = rng.uniform(0, 2 * np.pi)
     rise = rng.uniform(0.75, 1.45) if indoor else rng.uniform(0.5, 1.3)
-    direction = np.array([np.cos(bearing) * np.cos(rise), np.sin(bearing) * np.cos(rise),
-                          np.sin(rise)], np.float32)
+    direction = np.array(
+        [np.cos(bearing) * np.cos(rise), np.sin(bearing) * np.cos(rise), np.sin(rise)], np.float32
+    )
     strength = rng.uniform(0.25, 0.6) if indoor else rng.uniform(0.2, 0.95)
     soft = rng.uniform(0.06, 0.2) if indoor or strength < 0.5 else rng.uniform(0.015, 0.05)
     return Light(direction, float(1.1 - 0.62 * strength), float(strength), float(soft))
@@ -80,8 +80,9 @@ def _moved(solid: Solid, x: float, y: float, base: float = 0.0) -> Solid:
     return Solid(solid.class_id, solid.parts, solid.footprint, position, solid.rotation)
 
 
-def _spot(camera: Camera, place: Place, placed: list[Solid], footprint: float,
-          rng: np.random.Generator) -> tuple[float, float] | None:
+def _spot(
+    camera: Camera, place: Place, placed: list[Solid], footprint: float, rng: np.random.Generator
+) -> tuple[float, float] | None:
     """Draw a free place on the ground in view, often close to something else."""
     limit = min(place.wall_m - 1.0, 15.0)
     nearest = max(1.4, float(camera.position[2]) * 1.15)
@@ -99,8 +100,10 @@ def _spot(camera: Camera, place: Place, placed: list[Solid], footprint: float,
         wall = place.wall_m + np.tan(place.wall_yaw) * x - 0.1
         if y - footprint < 1.1 or y + footprint * 1.05 > wall:
             continue
-        if all(np.hypot(x - s.position[0], y - s.position[1]) > s.footprint + footprint
-               for s in placed):
+        if all(
+            np.hypot(x - s.position[0], y - s.position[1]) > s.footprint + footprint
+            for s in placed
+        ):
             return x, y
     return None
 
@@ -127,13 +130,15 @@ def _plan(seed: int, size: tuple[int, int]) -> _Plan:
         shelf = build_shelf(rng)
         x = rng.uniform(-0.4, 0.4) * place.wall_m
         y = place.wall_m + np.tan(place.wall_yaw) * x - 0.5
-        shelf = Solid(-1, shelf.parts, shelf.footprint,
-                      rotation=turned(float(place.wall_yaw)))
+        shelf = Solid(-1, shelf.parts, shelf.footprint, rotation=turned(float(place.wall_yaw)))
         placed.append(_moved(shelf, x, y))
     wanted = int(np.clip(rng.geometric(0.16), 1, 13))
     for index in range(wanted + int(rng.integers(0, 4))):
-        solid = (build_object(int(rng.integers(len(CLASS_NAMES))), rng) if index < wanted
-                 else build_clutter(rng))
+        solid = (
+            build_object(int(rng.integers(len(CLASS_NAMES))), rng)
+            if index < wanted
+            else build_clutter(rng)
+        )
         spot = _spot(camera, place, placed, solid.footprint, rng)
         if spot is None:
             continue
@@ -148,6 +153,7 @@ def _behind_first(plan: _Plan) -> list[Solid]:
     def key(solid: Solid) -> tuple[float, float]:
         flat = solid.position - plan.camera.position
         return -float(np.hypot(flat[0], flat[1])), float(solid.position[2])
+
     return sorted(plan.solids, key=key)
 
 
@@ -173,8 +179,12 @@ def _box(layer: Layer, mask: Floats) -> tuple[int, int, int, int] | None:
     if not len(rows):
         return None
     left, top = layer.region.left, layer.region.top
-    return (left + int(cols[0]), top + int(rows[0]), left + int(cols[-1]) + 1,
-            top + int(rows[-1]) + 1)
+    return (
+        left + int(cols[0]),
+        top + int(rows[0]),
+        left + int(cols[-1]) + 1,
+        top + int(rows[-1]) + 1,
+    )
 
 
 def render_layers(seed: int, size: tuple[int, int]) -> tuple[_Plan, list[tuple[Solid, Layer]]]:
@@ -223,8 +233,9 @@ def render_scene(seed: int, size: tuple[int, int] = (1280, 720)) -> Scene:
     :param size: width and height in pixels; both change what the camera sees, not the place.
     """
     plan, layers = render_layers(seed, size)
-    backdrop = draw_backdrop(plan.camera, plan.place,
-                             np.random.Generator(np.random.PCG64([seed, 2])))
+    backdrop = draw_backdrop(
+        plan.camera, plan.place, np.random.Generator(np.random.PCG64([seed, 2]))
+    )
     image = _compose(backdrop, plan, layers)
     pixels = photograph(image, np.random.Generator(np.random.PCG64([seed, 3])))
     objects = []
@@ -232,6 +243,7 @@ def render_scene(seed: int, size: tuple[int, int] = (1280, 720)) -> Scene:
         box = _box(layer, mask)
         if solid.class_id >= 0 and box is not None:
             share = min(1.0, float(mask.sum()) / max(layer.full_area, 1.0))
-            objects.append(SceneObject(solid.class_id, CLASS_NAMES[solid.class_id], box,
-                                       round(share, 4)))
+            objects.append(
+                SceneObject(solid.class_id, CLASS_NAMES[solid.class_id], box, round(share, 4))
+            )
     return Scene(pixels, tuple(objects))

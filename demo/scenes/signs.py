@@ -39,13 +39,23 @@ def _word(art: Floats, text: str, colour: Floats, width: float, middle: float = 
     (w, h), _ = cv2.getTextSize(text, face, 1.0, thick)
     scale = min(width * _ART / w, 0.45 * _ART / h)
     corner = (int(_ART / 2 - w * scale / 2), int(_ART * middle + h * scale / 2))
-    cv2.putText(art, text, corner, face, scale, _bytes(colour), max(2, int(thick * scale)),
-                cv2.LINE_AA)
+    cv2.putText(
+        art, text, corner, face, scale, _bytes(colour), max(2, int(thick * scale)), cv2.LINE_AA
+    )
 
 
 def _arrow(art: Floats, colour: Floats, turn: float) -> None:
-    shape = np.array([(-0.5, 0.1), (-0.5, -0.1), (0.05, -0.1), (0.05, -0.32), (0.5, 0.0),
-                      (0.05, 0.32), (0.05, 0.1)])
+    shape = np.array(
+        [
+            (-0.5, 0.1),
+            (-0.5, -0.1),
+            (0.05, -0.1),
+            (0.05, -0.32),
+            (0.5, 0.0),
+            (0.05, 0.32),
+            (0.05, 0.1),
+        ]
+    )
     cos, sin = np.cos(turn), np.sin(turn)
     _fill(art, (shape @ [[cos, sin], [-sin, cos]]).astype(np.float32), colour, 1.0)
 
@@ -101,8 +111,12 @@ def _rectangle(rng: np.random.Generator) -> tuple[Floats, Floats]:
     stretch = (1.35, 1.35 * tall) if rng.random() < 0.6 else (1.35 * tall, 1.35)
     outline = np.clip(_ring(4, np.pi / 4, stretch), -1, 1)
     art = np.zeros((_ART, _ART, 3), np.uint8)
-    hue, saturation, value = ((0.38, 0.8, 0.5), (0.6, 0.85, 0.65), (0.14, 0.85, 0.9),
-                              (0.1, 0.03, 0.9))[rng.integers(4)]
+    hue, saturation, value = (
+        (0.38, 0.8, 0.5),
+        (0.6, 0.85, 0.65),
+        (0.14, 0.85, 0.9),
+        (0.1, 0.03, 0.9),
+    )[rng.integers(4)]
     back = jittered(rng, hue, saturation, value)
     ink = np.full(3, 0.93 if value < 0.8 else 0.08, np.float32)
     _fill(art, outline, ink, 1.1)
@@ -125,6 +139,7 @@ def _plate_paint(art: Floats, centre_z: float, radius: float, seed: int) -> Pain
         colour = sample_picture(picture, x, y)
         colour = np.where((normals[:, 1] > 0)[:, None], back, colour)
         return grime(colour, points, 0.06, seed)
+
     return paint
 
 
@@ -140,10 +155,15 @@ def build_sign(rng: np.random.Generator) -> Solid:
     seed = int(rng.integers(1, 6))
     foot = plain(jittered(rng, 0.13, rng.choice([0.05, 0.7]), rng.choice([0.25, 0.6])), 0.12)
     size = rng.uniform(0.13, 0.2)
-    base = (Frustum(0, 0.05, size, size * 0.9) if rng.random() < 0.5
-            else Box((0, 0, 0.025), (size, size, 0.025)))
-    parts = (Part(Plate(-post - 0.006, placed), _plate_paint(art, centre, radius, seed), 0.12),
-             Part(Frustum(0, height - 0.6 * radius, post, post), metal, 0.3),
-             Part(base, foot))
+    base = (
+        Frustum(0, 0.05, size, size * 0.9)
+        if rng.random() < 0.5
+        else Box((0, 0, 0.025), (size, size, 0.025))
+    )
+    parts = (
+        Part(Plate(-post - 0.006, placed), _plate_paint(art, centre, radius, seed), 0.12),
+        Part(Frustum(0, height - 0.6 * radius, post, post), metal, 0.3),
+        Part(base, foot),
+    )
     yaw = rng.normal(0, 0.5) if rng.random() < 0.9 else rng.uniform(0, 2 * np.pi)
     return Solid(5, parts, max(size * 1.3, radius * 0.6), rotation=turned(yaw))

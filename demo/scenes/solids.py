@@ -77,7 +77,7 @@ class Sphere:
         to_x, to_y, to_z = (origin[i] - np.float32(self.centre[i]) for i in range(3))
         a = ray[0] * ray[0] + ray[1] * ray[1] + ray[2] * ray[2]
         b = to_x * ray[0] + to_y * ray[1] + to_z * ray[2]
-        c = to_x * to_x + to_y * to_y + to_z * to_z - np.float32(self.radius ** 2)
+        c = to_x * to_x + to_y * to_y + to_z * to_z - np.float32(self.radius**2)
         inside = b * b - a * c
         near = (-b - np.sqrt(np.maximum(inside, 0))) / a
         return np.where((inside > 0) & (near > _NEAR), near, _FAR)
@@ -120,7 +120,7 @@ class Frustum:
         for level, radius in ((self.z0, self.r0), (self.z1, self.r1)):
             cap = (np.float32(level) - oz) / rise
             x, y = ox + cap * ray[0], oy + cap * ray[1]
-            valid = (x * x + y * y <= np.float32(radius ** 2)) & (cap > _NEAR) & (cap < best)
+            valid = (x * x + y * y <= np.float32(radius**2)) & (cap > _NEAR) & (cap < best)
             best = np.where(valid, cap, best)
         return best
 
@@ -140,8 +140,10 @@ class Frustum:
 
     def bounds(self) -> tuple[Floats, Floats]:
         radius = max(self.r0, self.r1)
-        return (np.array([self.x - radius, self.y - radius, self.z0], np.float32),
-                np.array([self.x + radius, self.y + radius, self.z1], np.float32))
+        return (
+            np.array([self.x - radius, self.y - radius, self.z0], np.float32),
+            np.array([self.x + radius, self.y + radius, self.z1], np.float32),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +172,10 @@ class Plate:
 
     def bounds(self) -> tuple[Floats, Floats]:
         low, high = self.outline.min(0), self.outline.max(0)
-        return (np.array([low[0], self.y, low[1]], np.float32),
-                np.array([high[0], self.y, high[1]], np.float32))
+        return (
+            np.array([low[0], self.y, low[1]], np.float32),
+            np.array([high[0], self.y, high[1]], np.float32),
+        )
 
 
 @dataclass(frozen=True, slots=True)

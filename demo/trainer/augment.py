@@ -17,8 +17,14 @@ def _uniform(shape: tuple[int, ...], low: float, high: float, rng: torch.Generat
     return torch.rand(shape, generator=rng, device=rng.device) * (high - low) + low
 
 
-def _warp(images: Tensor, targets: Targets, size: tuple[int, int], scale: Tensor, flip: Tensor,
-          centre: Tensor) -> tuple[Tensor, Targets]:
+def _warp(
+    images: Tensor,
+    targets: Targets,
+    size: tuple[int, int],
+    scale: Tensor,
+    flip: Tensor,
+    centre: Tensor,
+) -> tuple[Tensor, Targets]:
     """
     Scale, mirror and place pictures on a grey canvas.
 
@@ -46,8 +52,13 @@ def _warp(images: Tensor, targets: Targets, size: tuple[int, int], scale: Tensor
 def _crop(targets: Targets, low: Tensor, high: Tensor, keep: float) -> Targets:
     """Cut boxes at the (batch, 2) corners; forget those of which less than `keep` is left."""
     boxes = targets.boxes
-    cut = torch.cat([torch.maximum(boxes[..., :2], low[:, None]),
-                     torch.minimum(boxes[..., 2:], high[:, None])], -1)
+    cut = torch.cat(
+        [
+            torch.maximum(boxes[..., :2], low[:, None]),
+            torch.minimum(boxes[..., 2:], high[:, None]),
+        ],
+        -1,
+    )
     cut[..., 2:] = torch.maximum(cut[..., 2:], cut[..., :2])
     area = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
     side = cut[..., 2:] - cut[..., :2]
@@ -55,8 +66,9 @@ def _crop(targets: Targets, low: Tensor, high: Tensor, keep: float) -> Targets:
     return Targets(cut * valid[..., None], targets.classes, valid)
 
 
-def _one(images: Tensor, targets: Targets, size: tuple[int, int], strength: float,
-         rng: torch.Generator) -> tuple[Tensor, Targets]:
+def _one(
+    images: Tensor, targets: Targets, size: tuple[int, int], strength: float, rng: torch.Generator
+) -> tuple[Tensor, Targets]:
     """Show each picture alone, as letterboxing would, but scaled and moved at random."""
     count, height, width = len(images), *size
     fit = min(width / images.shape[3], height / images.shape[2])
@@ -72,8 +84,9 @@ def _one(images: Tensor, targets: Targets, size: tuple[int, int], strength: floa
     return canvas, _crop(moved, low, high, 0.25)
 
 
-def _four(images: Tensor, targets: Targets, size: tuple[int, int],
-          rng: torch.Generator) -> tuple[Tensor, Targets]:
+def _four(
+    images: Tensor, targets: Targets, size: tuple[int, int], rng: torch.Generator
+) -> tuple[Tensor, Targets]:
     """Show four pictures of the batch at once, that meet at a random point."""
     count, height, width = len(images), *size
     full = torch.tensor([width, height], device=images.device, dtype=torch.float32)
@@ -97,13 +110,19 @@ def _four(images: Tensor, targets: Targets, size: tuple[int, int],
         across = right if corner % 2 else ~right
         down = below if corner // 2 else ~below
         canvas = torch.where((across[:, None, :] & down[:, :, None])[:, None], piece, canvas)
-        parts.append(_crop(moved, torch.maximum(low, centre - half),
-                           torch.minimum(high, centre + half), 0.35))
+        parts.append(
+            _crop(
+                moved, torch.maximum(low, centre - half), torch.minimum(high, centre + half), 0.35
+            )
+        )
     merged = Targets(*(torch.cat(fields, 1) for fields in zip(*parts, strict=True)))
     order = merged.valid.to(torch.int8).argsort(dim=1, descending=True, stable=True)
-    order = order[:, :targets.valid.shape[1] * 3 // 2]
-    return canvas, Targets(merged.boxes.gather(1, order[..., None].expand(-1, -1, 4)),
-                           merged.classes.gather(1, order), merged.valid.gather(1, order))
+    order = order[:, : targets.valid.shape[1] * 3 // 2]
+    return canvas, Targets(
+        merged.boxes.gather(1, order[..., None].expand(-1, -1, 4)),
+        merged.classes.gather(1, order),
+        merged.valid.gather(1, order),
+    )
 
 
 def _colour(images: Tensor, strength: float, rng: torch.Generator) -> Tensor:
@@ -114,16 +133,24 @@ def _colour(images: Tensor, strength: float, rng: torch.Generator) -> Tensor:
     vivid = 1 + _uniform((count, 1, 1, 1), -0.5, 0.4, rng) * strength
     images = (grey + (images - grey) * vivid) * gain * light
     middle = images.mean((1, 2, 3), keepdim=True)
-    images = middle + (images - middle) * (1 + _uniform((count, 1, 1, 1), -0.3, 0.3, rng)
-                                           * strength)
-    noisy = (_uniform((count, 1, 1, 1), 0, 1, rng) < 0.3) * _uniform((count, 1, 1, 1), 0, 0.03,
-                                                                    rng)
+    images = middle + (images - middle) * (
+        1 + _uniform((count, 1, 1, 1), -0.3, 0.3, rng) * strength
+    )
+    noisy = (_uniform((count, 1, 1, 1), 0, 1, rng) < 0.3) * _uniform(
+        (count, 1, 1, 1), 0, 0.03, rng
+    )
     noise = torch.randn(images.shape, generator=rng, device=images.device)
     return (images + noise * noisy).clamp(0, 1)
 
 
-def augment(images: Tensor, targets: Targets, size: tuple[int, int], strength: float,
-            mosaic: float, rng: torch.Generator) -> tuple[Tensor, Targets]:
+def augment(
+    images: Tensor,
+    targets: Targets,
+    size: tuple[int, int],
+    strength: float,
+    mosaic: float,
+    rng: torch.Generator,
+) -> tuple[Tensor, Targets]:
     """
     Make a training batch.
 
@@ -134,13 +161,17 @@ def augment(images: Tensor, targets: Targets, size: tuple[int, int], strength: f
     """
     pictures = images.float() / 255
     fours = round(len(images) * mosaic)
-    canvas, moved = _one(pictures[fours:], Targets(*(t[fours:] for t in targets)), size, strength,
-                         rng)
+    canvas, moved = _one(
+        pictures[fours:], Targets(*(t[fours:] for t in targets)), size, strength, rng
+    )
     if fours:
         many, merged = _four(pictures[:fours], Targets(*(t[:fours] for t in targets)), size, rng)
         extra = merged.valid.shape[1] - moved.valid.shape[1]
-        moved = Targets(F.pad(moved.boxes, (0, 0, 0, extra)), F.pad(moved.classes, (0, extra)),
-                        F.pad(moved.valid, (0, extra)))
+        moved = Targets(
+            F.pad(moved.boxes, (0, 0, 0, extra)),
+            F.pad(moved.classes, (0, extra)),
+            F.pad(moved.valid, (0, extra)),
+        )
         canvas = torch.cat([many, canvas])
         moved = Targets(*(torch.cat(pair) for pair in zip(merged, moved, strict=True)))
     return _colour(canvas, max(strength, 0.3), rng), moved

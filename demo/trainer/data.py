@@ -47,8 +47,11 @@ def _render(seed: int) -> Rendered:
     scale = STORED_SIZE[0] / scene.image_bgr.shape[1]
     boxes = np.array([o.bbox_xyxy for o in scene.objects], np.float32).reshape(-1, 4) * scale
     classes = np.array([o.class_id for o in scene.objects], np.int64)
-    return Rendered(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)),
-                    boxes.astype(np.float32), classes)
+    return Rendered(
+        np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)),
+        boxes.astype(np.float32),
+        classes,
+    )
 
 
 def rendered_scenes(seeds: Sequence[int], workers: int) -> Iterator[Rendered]:
@@ -81,8 +84,9 @@ class SceneStore:
 
     def batch(self, index: Tensor) -> tuple[Tensor, Targets]:
         """Return (n, 3, 360, 640) uint8 pictures and their objects."""
-        return self.images[index], Targets(self.boxes[index], self.classes[index],
-                                           self.valid[index])
+        return self.images[index], Targets(
+            self.boxes[index], self.classes[index], self.valid[index]
+        )
 
 
 class Batches:
@@ -94,7 +98,8 @@ class Batches:
 
     def next(self) -> tuple[Tensor, Targets]:
         if len(self._order) < self._size:
-            self._order = torch.randperm(self._store.count, generator=self._rng,
-                                         device=self._rng.device)
-        index, self._order = self._order[:self._size], self._order[self._size:]
+            self._order = torch.randperm(
+                self._store.count, generator=self._rng, device=self._rng.device
+            )
+        index, self._order = self._order[: self._size], self._order[self._size :]
         return self._store.batch(index)

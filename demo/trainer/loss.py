@@ -35,14 +35,16 @@ def _pair_iou(a: Tensor, b: Tensor) -> Tensor:
     wide = (torch.minimum(a[..., 2], b[..., 2]) - torch.maximum(a[..., 0], b[..., 0])).clamp(0)
     high = (torch.minimum(a[..., 3], b[..., 3]) - torch.maximum(a[..., 1], b[..., 1])).clamp(0)
     shared = wide * high
-    areas = ((a[..., 2] - a[..., 0]) * (a[..., 3] - a[..., 1])
-             + (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1]))
+    areas = (a[..., 2] - a[..., 0]) * (a[..., 3] - a[..., 1]) + (b[..., 2] - b[..., 0]) * (
+        b[..., 3] - b[..., 1]
+    )
     return shared / (areas - shared).clamp(1e-6)
 
 
 @torch.no_grad()
-def assign(boxes: Tensor, scores: Tensor, points: Tensor, strides: Tensor, targets: Targets,
-           count: int) -> Assignment:
+def assign(
+    boxes: Tensor, scores: Tensor, points: Tensor, strides: Tensor, targets: Targets, count: int
+) -> Assignment:
     """
     Give each object the `count` points that already answer best for it.
 
@@ -74,14 +76,16 @@ def assign(boxes: Tensor, scores: Tensor, points: Tensor, strides: Tensor, targe
 def _box_cost(predicted: Tensor, truth: Tensor) -> Tensor:
     """Return 1 - CIoU of (n, 4) boxes."""
     iou = _pair_iou(predicted, truth)
-    hull = (torch.maximum(predicted[:, 2:], truth[:, 2:])
-            - torch.minimum(predicted[:, :2], truth[:, :2]))
+    hull = torch.maximum(predicted[:, 2:], truth[:, 2:]) - torch.minimum(
+        predicted[:, :2], truth[:, :2]
+    )
     diagonal = hull.pow(2).sum(-1).clamp(1e-6)
     apart = (predicted[:, :2] + predicted[:, 2:] - truth[:, :2] - truth[:, 2:]).pow(2).sum(-1) / 4
     size, true_size = predicted[:, 2:] - predicted[:, :2], truth[:, 2:] - truth[:, :2]
-    angle = (torch.atan(true_size[:, 0] / true_size[:, 1].clamp(1e-6))
-             - torch.atan(size[:, 0] / size[:, 1].clamp(1e-6)))
-    shape = angle.pow(2) * (4 / torch.pi ** 2)
+    angle = torch.atan(true_size[:, 0] / true_size[:, 1].clamp(1e-6)) - torch.atan(
+        size[:, 0] / size[:, 1].clamp(1e-6)
+    )
+    shape = angle.pow(2) * (4 / torch.pi**2)
     with torch.no_grad():
         pull = shape / (1 - iou + shape).clamp(1e-6)
     return 1 - iou + apart / diagonal + pull * shape
@@ -103,8 +107,9 @@ def _side_cost(logits: Tensor, sides: Tensor) -> Tensor:
     return -(below * (1 - share) + above * share).mean(-1)
 
 
-def detection_loss(output: HeadOutput, points: Tensor, strides: Tensor, targets: Targets,
-                   count: int) -> tuple[Tensor, Tensor]:
+def detection_loss(
+    output: HeadOutput, points: Tensor, strides: Tensor, targets: Targets, count: int
+) -> tuple[Tensor, Tensor]:
     """Return the loss of one set of heads and its three (class, box, side) terms."""
     logits, scores = output.distances.float(), output.scores.float()
     boxes = decode_boxes(logits, points, strides)

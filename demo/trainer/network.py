@@ -25,11 +25,14 @@ class HeadOutput(NamedTuple):
     scores: Tensor
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1,
-          groups: int = 1) -> nn.Sequential:
+def _conv(
+    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03), nn.ReLU(inplace=True))
+        nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03),
+        nn.ReLU(inplace=True),
+    )
 
 
 def _separable(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
@@ -87,7 +90,8 @@ class _Neck(nn.Module):
         self.down = nn.ModuleList(_separable(width, width, 2, 5) for _ in range(2))
         self.mix = nn.ModuleList(
             nn.Sequential(_separable(2 * width, width, 1, 5), _separable(width, width))
-            for _ in range(4))
+            for _ in range(4)
+        )
         self.up = nn.Upsample(scale_factor=2.0, mode='nearest')
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
@@ -105,22 +109,30 @@ class _Heads(nn.Module):
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.classes = classes
-        self.sides = nn.ModuleList(nn.Sequential(
-            _separable(width, width, 1, 5), _separable(width, width),
-            nn.Conv2d(width, 4 * _BINS, 1)) for _ in STRIDES)
-        self.scores = nn.ModuleList(nn.Sequential(
-            _separable(width, width), _separable(width, width),
-            nn.Conv2d(width, classes, 1)) for _ in STRIDES)
+        self.sides = nn.ModuleList(
+            nn.Sequential(
+                _separable(width, width, 1, 5),
+                _separable(width, width),
+                nn.Conv2d(width, 4 * _BINS, 1),
+            )
+            for _ in STRIDES
+        )
+        self.scores = nn.ModuleList(
+            nn.Sequential(
+                _separable(width, width), _separable(width, width), nn.Conv2d(width, classes, 1)
+            )
+            for _ in STRIDES
+        )
         for head in self.scores:
             nn.init.constant_(head[-1].bias, -5.5)
         for head in self.sides:
             nn.init.constant_(head[-1].bias, 1.0)
 
     def forward(self, features: list[Tensor]) -> HeadOutput:
-        sides = torch.cat([h(f).flatten(2) for h, f in
-                           zip(self.sides, features, strict=True)], 2)
-        scores = torch.cat([h(f).flatten(2) for h, f in
-                            zip(self.scores, features, strict=True)], 2)
+        sides = torch.cat([h(f).flatten(2) for h, f in zip(self.sides, features, strict=True)], 2)
+        scores = torch.cat(
+            [h(f).flatten(2) for h, f in zip(self.scores, features, strict=True)], 2
+        )
         sides = sides.transpose(1, 2).reshape(-1, sides.shape[2], 4, _BINS)
         return HeadOutput(sides, scores.transpose(1, 2))
 
@@ -133,16 +145,21 @@ class DemoDetector(nn.Module):
     :param widths: channels at strides 2, 4, 8, 16 and 32.
     """
 
-    def __init__(self, classes: int, widths: tuple[int, ...] = (16, 32, 64, 96, 128),
-                 neck: int = 64) -> None:
+    def __init__(
+        self, classes: int, widths: tuple[int, ...] = (16, 32, 64, 96, 128), neck: int = 64
+    ) -> None:
         super().__init__()
         two, four, eight, sixteen, thirty_two = widths
         self.stem = nn.Sequential(_conv(3, two, 3, 2), _conv(two, four, 3, 2), _Stage(four, 1))
-        self.stages = nn.ModuleList([
-            nn.Sequential(_conv(four, eight, 3, 2), _Stage(eight, 2)),
-            nn.Sequential(_conv(eight, sixteen, 3, 2), _Stage(sixteen, 2)),
-            nn.Sequential(_conv(sixteen, thirty_two, 3, 2), _Stage(thirty_two, 1),
-                          _Pooled(thirty_two))])
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(_conv(four, eight, 3, 2), _Stage(eight, 2)),
+                nn.Sequential(_conv(eight, sixteen, 3, 2), _Stage(sixteen, 2)),
+                nn.Sequential(
+                    _conv(sixteen, thirty_two, 3, 2), _Stage(thirty_two, 1), _Pooled(thirty_two)
+                ),
+            ]
+        )
         self.neck = _Neck((eight, sixteen, thirty_two), neck)
         self.many = _Heads(neck, classes)
         self.one = _Heads(neck, classes)
@@ -161,8 +178,9 @@ class DemoDetector(nn.Module):
         return self.many(features), self.one(features)
 
 
-def grid_points(height: int, width: int, device: torch.device | str = 'cpu'
-                ) -> tuple[Tensor, Tensor]:
+def grid_points(
+    height: int, width: int, device: torch.device | str = 'cpu'
+) -> tuple[Tensor, Tensor]:
     """Return (points, 2) centres x, y in pixels and (points, 1) strides, finest level first."""
     points, strides = [], []
     for stride in STRIDES:
