@@ -19,7 +19,7 @@ from pathlib import Path
 import shutil
 import sys
 
-__all__ = ['find_shared_memory_profile', 'keep_image_memory', 'tune_process', 'use_shared_memory']
+__all__ = ['find_package_file', 'keep_image_memory', 'tune_process', 'use_shared_memory']
 
 _PROFILE = Path('config', 'fastdds_shm.xml')
 _PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
@@ -55,7 +55,7 @@ def use_shared_memory(environ: MutableMapping[str, str] = os.environ) -> list[st
         return []
     if any(Path(name).exists() for name in _PROFILE_FILES):
         return []
-    profile = find_shared_memory_profile(environ)
+    profile = find_package_file(_PROFILE, environ)
     if profile is None:
         return [f'{_PROFILE} is not installed: large images may be lost on their way']
     try:
@@ -82,11 +82,17 @@ def _is_fast_dds_2(environ: MutableMapping[str, str]) -> bool:
     )
 
 
-def find_shared_memory_profile(environ: MutableMapping[str, str] = os.environ) -> Path | None:
-    """Return the profile's path: the installed one, or that of the source tree."""
+def find_package_file(
+    name: str | Path, environ: MutableMapping[str, str] = os.environ
+) -> Path | None:
+    """
+    Return the path of a file or folder that belongs to the package, None if it is not there.
+
+    :param name: relative to share/trt_detector, or to the root of the source tree.
+    """
     for folder in _share_folders(environ):
-        if (folder / _PROFILE).is_file():
-            return folder / _PROFILE
+        if (folder / name).exists():
+            return folder / name
     return None
 
 

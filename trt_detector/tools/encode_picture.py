@@ -73,7 +73,8 @@ def _planes(picture: Pixels, first: int) -> Pixels:
     quarter = height * width // 4
     u, v = planar[height * width :][:quarter], planar[height * width + quarter :]
     chroma = np.stack((u, v) if first == 1 else (v, u), axis=-1)
-    return np.concatenate((planar[: height * width], chroma.reshape(-1))).reshape(-1, width)
+    rows = np.concatenate((planar[: height * width], chroma.reshape(-1))).reshape(-1, width)
+    return np.asarray(rows, np.uint8)
 
 
 def _packed(picture: Pixels, *, luma_first: bool) -> Pixels:

@@ -85,7 +85,8 @@ def _play(
         # Reading a picture for the first time takes part of the pause, and does not add to it.
         if stop.wait(max(0.0, next_s - time.monotonic())):
             break
-        next_s = max(next_s + 1 / options.rate, time.monotonic() - 1.0)
+        # Never in a burst to make up for a pause: that is not what a camera does.
+        next_s = max(next_s, time.monotonic()) + 1 / options.rate
         now = node.get_clock().now()
         message.header.stamp = now.to_msg()
         publisher.publish(message)
