@@ -57,6 +57,8 @@ def _rules() -> dict[str, Rule]:
     rules['onnxruntime_engine'] = Rule(
         values | {'engine'}, lazy_libraries=frozenset({'onnxruntime'})
     )
+    # The conversion to FP16 is ONNX Runtime's.
+    rules['quantize'] = Rule(values, lazy_libraries=frozenset({'onnxruntime'}))
     rules['pipeline'] = Rule(values | frozenset(STAGES))
     rules['factory'] = Rule(
         values | frozenset(STAGES) | {'pipeline'}, lazy_parts=frozenset({'gpu'})
@@ -107,6 +109,7 @@ def _imports(path: Path) -> Iterator[tuple[int, str, str, bool]]:
             yield node.lineno, 'library', (node.module or '').split('.')[0], inside
         elif isinstance(node, ast.ImportFrom) and node.level == depth:
             names = [node.module] if node.module else [alias.name for alias in node.names]
+            names = [name for name in names if name != '__version__']
             for name in names:
                 yield node.lineno, 'part', name.split('.')[0], inside
 
