@@ -63,6 +63,16 @@ def _boxes_of(scene):
     )
 
 
+def _outside_signs(scene):
+    """Return an (h, w) mask, true where no sign is within 16 pixels."""
+    outside = np.ones(scene.image_bgr.shape[:2], bool)
+    for thing in scene.objects:
+        if thing.class_name == 'sign':
+            left, top, right, bottom = thing.bbox_xyxy
+            outside[max(0, top - 16) : bottom + 16, max(0, left - 16) : right + 16] = False
+    return outside
+
+
 def test_same_seed_gives_the_same_scene():
     first, second = render_scene(11, _SIZE), render_scene(11, _SIZE)
     assert np.array_equal(first.image_bgr, second.image_bgr)
@@ -135,13 +145,18 @@ def test_ground_truth_lists_exactly_the_committed_pictures():
     'picture', [p for p in PICTURES if p.size[0] < 2000], ids=lambda p: p.name
 )
 def test_committed_picture_is_what_its_seed_gives(picture: Picture):
-    """Pixels may differ by rounding: vector units and JPEG libraries round differently."""
+    """
+    Pixels may differ by rounding: vector units and JPEG libraries round differently.
+
+    Signs are left out of the comparison, because OpenCV 4 and 5 draw other letters.
+    """
     scene = picture.render()
     assert _boxes_of(scene) == _truth_of(picture.name)
     committed = cv2.imread(str(_DEMO / 'pictures' / picture.name))
     again = cv2.imdecode(encode(scene.image_bgr, picture.suffix), cv2.IMREAD_COLOR)
     assert committed.shape == again.shape == (picture.size[1], picture.size[0], 3)
-    difference = np.abs(committed.astype(int) - again)
+    difference = np.abs(committed.astype(int) - again)[_outside_signs(scene)]
+    assert difference.size > committed.size / 4
     assert difference.mean() < 1.0
     assert np.percentile(difference, 99.9) <= 16
 
