@@ -192,3 +192,8 @@ def test_a_failed_start_frees_the_engine(lamp: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(ConfigError, match='classes'):
         _detector(lamp, classes=('car',))
     assert closed == [1]
+
+
+def test_a_plan_cannot_run_on_onnx_runtime(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='is a TensorRT plan, which backend onnxruntime cannot'):
+        _detector(tmp_path / 'model.engine')

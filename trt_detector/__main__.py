@@ -10,7 +10,10 @@ import sys
 __all__ = ['main']
 
 _TOOLS = {
+    'build_engine': 'build the TensorRT engine of a model ahead of time',
     'detect': 'detect objects in picture files',
+    'doctor': 'tell what is installed, what is missing, and how to mend it',
+    'inspect_engine': 'tell what a built engine is made of',
 }
 
 

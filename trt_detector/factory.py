@@ -43,6 +43,11 @@ def create_detector(
     """
     path = Path(config.model_path).expanduser()
     model = None if path.suffix in _PLAN_SUFFIXES else read_model_info(path)
+    if model is None and config.backend == 'onnxruntime':
+        raise ConfigError(
+            f'model_path {config.model_path!r} is a TensorRT plan, which backend onnxruntime cannot '
+            'run; name the ONNX file, or set backend to auto'
+        )
     with ExitStack() as undo:
         engine = _open_engine(config, model, on_progress, cancel)
         undo.callback(engine.close)
