@@ -23,12 +23,14 @@ class Detections:
     :param boxes_xyxy: float32 (n, 4), left, top, right, bottom in pixels.
     :param scores: float32 (n,), 0 to 1, descending.
     :param class_ids: int32 (n,), index of the class.
+    :param invalid: candidates that were left out because a value of them was NaN or infinite.
     :raises ValueError: if the arrays' shapes do not belong together.
     """
 
     boxes_xyxy: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32]
     class_ids: npt.NDArray[np.int32]
+    invalid: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.scores)
@@ -56,4 +58,6 @@ class Detections:
 
         :param rows: indices in the wanted order, or a mask of length n.
         """
-        return Detections(self.boxes_xyxy[rows], self.scores[rows], self.class_ids[rows])
+        return Detections(
+            self.boxes_xyxy[rows], self.scores[rows], self.class_ids[rows], self.invalid
+        )

@@ -40,6 +40,11 @@ class BatchResult:
     detections: tuple[Detections, ...]
     times: StageTimes
 
+    @property
+    def invalid(self) -> int:
+        """Return how many candidates were left out because they were NaN or infinite."""
+        return sum(found.invalid for found in self.detections)
+
 
 class Detector:
     """
@@ -160,4 +165,5 @@ def _to_source(detections: Detections, place: Letterbox) -> Detections:
     """Return detections in pixels of the original image; what lies in the padding is left out."""
     boxes = place.to_source(detections.boxes_xyxy)
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return Detections(boxes, detections.scores, detections.class_ids).select(inside)
+    mapped = Detections(boxes, detections.scores, detections.class_ids, detections.invalid)
+    return mapped.select(inside)

@@ -4,7 +4,17 @@
 
 from __future__ import annotations
 
+from .facts import GraphFacts
 from .head import DecodeOptions, Head
-from .registry import known_layouts, recognize_head
+from .registry import known_layouts, layout_names, recognize, recognize_head, Recognized
 
-__all__ = ['DecodeOptions', 'Head', 'known_layouts', 'recognize_head']
+__all__ = [
+    'DecodeOptions',
+    'GraphFacts',
+    'Head',
+    'Recognized',
+    'known_layouts',
+    'layout_names',
+    'recognize',
+    'recognize_head',
+]

@@ -4,68 +4,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..detections import Detections
-from ..tensor_spec import TensorSpec
-from .head import DecodeOptions, Head, select_classes
+from .facts import GraphFacts
+from .head import DecodeOptions, Fit
+from .select import report
 
 __all__ = ['EndToEnd', 'EndToEndHead']
+
+
+# Who chooses the best boxes keeps fewer; without an input size that alone tells them from anchors.
+_MOST_ROWS = 1000
 
 
 class EndToEndHead:
     """
     Decodes [N, M, 6]: corners in input pixels, score, class; zero rows pad the list.
 
-    YOLOv10, YOLO26 and exports with the suppression inside write it.
+    YOLOv10, YOLO26 and exports with the suppression inside write it. Further values of a row
+    (mask coefficients, keypoints) are not looked at.
+
+    :param output: number of the output.
     """
 
     layout = 'end-to-end [N, M, 6]'
     num_classes: int | None = None
 
+    def __init__(self, output: int = 0) -> None:
+        self._output = output
+
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
         """Decode a batch, as :class:`.head.Head` says."""
-        return [self._decode_one(rows, options) for rows in outputs[0]]
-
-    @staticmethod
-    def _decode_one(rows: npt.NDArray[Any], options: DecodeOptions) -> Detections:
-        """
-        Return the rows to report.
-
-        :param rows: (m, 6).
-        """
-        scores = rows[:, 4]
-        keep = (scores >= options.score_threshold) & np.isfinite(rows).all(axis=1)
-        # A padding row is all zeros, and a threshold of 0 would let it through.
-        keep &= (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
-        keep &= select_classes(rows[:, 5], options.classes)
-        kept = rows[keep]
-        order = np.argsort(-kept[:, 4], kind='stable')[: options.max_detections]
-        best = kept[order].astype(np.float32)
-        return Detections(
-            boxes_xyxy=np.ascontiguousarray(best[:, :4]),
-            scores=np.ascontiguousarray(best[:, 4]),
-            class_ids=best[:, 5].astype(np.int32),
-        )
+        return [
+            # A padding row is all zeros: it has no area.
+            report(rows[:, :4], rows[:, 4], rows[:, 5], options, suppress=False)
+            for rows in outputs[self._output].astype(np.float32, copy=False)
+        ]
 
 
 class EndToEnd:
-    """Recognizes one rank-3 output whose rows have six values."""
+    """Recognizes rows of six values: by metadata, by operators, or because they are few."""
 
     name = 'end_to_end'
     description = '[N, M, 6]: x1, y1, x2, y2 in input pixels, score, class'
+    preset = 'yolo'
 
-    def match(self, outputs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> Head | None:
-        """Return a decoder, as :class:`.head.HeadLayout` says."""
-        if len(outputs) != 1 or len(outputs[0].shape) != 3 or outputs[0].shape[2] != 6:
+    def fit(self, facts: GraphFacts) -> Fit | None:
+        """Return how well it fits, as :class:`.head.HeadLayout` says."""
+        plane = facts.plane()
+        if plane is None:
             return None
-        # RT-DETR has the same shape with normalized centre boxes; its metadata alone tells.
-        if 'RTDETR' in metadata.get('head', ''):
+        _, count, values = plane[1].shape
+        if values is None or values != 6 + facts.extra_values():
             return None
-        return EndToEndHead()
+        selects = facts.selects(plane[1])
+        certain = not facts.detr and (facts.end2end or selects is True)
+        grade = 3 if count is None or count <= _MOST_ROWS else 2
+        if facts.detr or facts.anchors(count):
+            grade = -1
+        elif count is None and facts.anchors(count) is None and selects is False:
+            # Rows without end that nothing has chosen are raw predictions.
+            grade = 0
+        head = partial(EndToEndHead, plane[0])
+        return Fit(None, 'corners, score, class', head, certain=certain, grade=grade)

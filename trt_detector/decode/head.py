@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from ..detections import Detections
-from ..tensor_spec import TensorSpec
+from .facts import GraphFacts
 
-__all__ = ['DecodeOptions', 'Head', 'HeadLayout', 'select_classes']
+__all__ = ['DecodeOptions', 'Fit', 'Head', 'HeadLayout']
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,21 @@ class DecodeOptions:
         better one stays.
     :param max_detections: most detections in one image, at least 1.
     :param classes: the class ids to report, None for all.
+    :param class_agnostic: whether boxes of different classes suppress each other, too.
+    :param class_score_thresholds: class ids with a least score of their own.
     """
 
     score_threshold: float = 0.25
     iou_threshold: float = 0.45
     max_detections: int = 300
     classes: frozenset[int] | None = None
+    class_agnostic: bool = False
+    class_score_thresholds: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def least_score(self) -> float:
+        """Return the score that a detection of any class has at least."""
+        return min([self.score_threshold, *(score for _, score in self.class_score_thresholds)])
 
 
 class Head(Protocol):
@@ -40,7 +48,7 @@ class Head(Protocol):
 
     @property
     def layout(self) -> str:
-        """Return the layout's name, as recognition and the log write it."""
+        """Return the layout's description, as recognition and the log write it."""
 
     @property
     def num_classes(self) -> int | None:
@@ -53,9 +61,30 @@ class Head(Protocol):
         Decode a batch.
 
         :param outputs: one array an output of the network, first dimension the batch.
-        :return: one result an image, boxes in pixels of the network's input, best first. The
-            boxes are copies: they stay valid when the outputs are written again.
+        :return: one result an image, boxes in pixels of the network's input, best first, finite
+            and of positive size, but not clipped. The boxes are copies: they stay valid when the
+            outputs are written again.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """
+    How well a layout fits a graph.
+
+    :param num_classes: C of that reading, None where it does not tell.
+    :param reading: what the outputs would mean, for people.
+    :param make: returns the decoder; ModelError if something that it needs is unknown.
+    :param certain: whether names, metadata or operators say so, and not shapes alone.
+    :param grade: of readings that are equally certain the highest is taken; below 0 only where
+        the user asks for it.
+    """
+
+    num_classes: int | None
+    reading: str
+    make: Callable[[], Head]
+    certain: bool = False
+    grade: int = 0
 
 
 class HeadLayout(Protocol):
@@ -63,24 +92,7 @@ class HeadLayout(Protocol):
 
     name: str
     description: str
+    preset: str
 
-    def match(self, outputs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> Head | None:
-        """
-        Return a decoder if the outputs are of this layout.
-
-        :param outputs: names, shapes and dtypes of the network's outputs.
-        :param metadata: key and value texts of the model file.
-        """
-
-
-def select_classes(
-    class_ids: npt.NDArray[Any], classes: frozenset[int] | None
-) -> npt.NDArray[np.bool_]:
-    """
-    Return which rows are of a class to report.
-
-    :param class_ids: (n,), any integer or float dtype.
-    """
-    if classes is None:
-        return np.ones(len(class_ids), np.bool_)
-    return np.isin(class_ids, list(classes))
+    def fit(self, facts: GraphFacts) -> Fit | None:
+        """Return how well the layout fits, None if the outputs cannot be of it."""

@@ -1,6 +1,14 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Greedy non-maximum suppression, class by class."""
+"""
+Greedy non-maximum suppression, class by class, with the results of torchvision's batched_nms.
+
+The reference is what torchvision does on the CPU of an x86-64 machine: intersection over union in
+float32; up to 1,000 boxes each class is first shifted into a plane of its own, with the rounding
+that this brings, beyond that the classes are taken one by one. One thing differs on purpose: the
+shift of the reference lets boxes of two classes meet where a coordinate is negative; here they
+never do.
+"""
 
 from __future__ import annotations
 
@@ -11,43 +19,229 @@ import numpy.typing as npt
 
 __all__ = ['batched_nms']
 
+# Up to so many boxes every pair is looked at.
+_BLOCK = 64
+# Overlaps of so many pairs are worked out at once: their arrays stay in the second-level cache.
+_CHUNK = 1 << 15
+# The reference shifts the classes apart up to so many boxes.
+_MOST_SHIFTED = 1000
+# Of few classes the best boxes say little about the others.
+_MANY_CLASSES = 8
+
+_Array = npt.NDArray[Any]
+
 
 def batched_nms(
-    boxes_xyxy: npt.NDArray[Any],
-    scores: npt.NDArray[Any],
-    class_ids: npt.NDArray[Any],
+    boxes_xyxy: _Array,
+    scores: _Array,
+    class_ids: _Array,
     iou_threshold: float,
     max_detections: int,
+    *,
+    class_agnostic: bool = False,
 ) -> npt.NDArray[np.intp]:
     """
-    Keep the best box of each group of boxes of one class that overlap.
+    Keep the best box of each group of boxes that overlap.
 
-    A box goes when a better kept one of its class has an intersection over union with it larger
-    than the threshold. Boxes of equal score are taken in the order in which they come.
+    A box goes when a better kept one has an intersection over union with it larger than the
+    threshold. Boxes of equal score are taken in the order in which they come.
 
     :param boxes_xyxy: (n, 4) in pixels, finite.
     :param scores: (n,), finite.
-    :param class_ids: (n,) integers.
+    :param class_ids: (n,) integers, 0 or more.
     :param iou_threshold: 0 to 1.
-    :param max_detections: the search ends when so many are kept.
+    :param max_detections: so many are kept at most.
+    :param class_agnostic: whether boxes of different classes suppress each other.
     :return: indices of the kept boxes, best first.
     """
     order = np.argsort(-scores, kind='stable')
-    boxes = boxes_xyxy[order].astype(np.float64)
-    if len(boxes):
-        # Boxes of two classes never meet once each class has a plane of its own. In float64
-        # the shift costs no precision of a float32 coordinate.
-        extent = boxes.max() - boxes.min() + 1
-        boxes += (class_ids[order] * extent)[:, None]
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    kept: list[int] = []
-    left = np.arange(len(boxes))
-    while len(left) and len(kept) < max_detections:
-        best, left = left[0], left[1:]
-        kept.append(int(best))
-        corner_low = np.maximum(boxes[best, :2], boxes[left, :2])
-        corner_high = np.minimum(boxes[best, 2:], boxes[left, 2:])
-        overlap = np.clip(corner_high - corner_low, 0, None).prod(axis=1)
-        union = areas[best] + areas[left] - overlap
-        left = left[overlap <= iou_threshold * union]
-    return order[kept]
+    count = len(order)
+    if not count:
+        return order
+    edges = np.ascontiguousarray(boxes_xyxy[order].T, np.float32)
+    ids = np.zeros(count, np.intp) if class_agnostic else class_ids[order]
+    if not class_agnostic and count <= _MOST_SHIFTED:
+        edges += ids.astype(np.float32) * (edges.max() + np.float32(1))
+    # Boxes without an area divide zero by zero: NaN is not above the limit, so they stay.
+    with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
+        candidates = _Candidates(edges, ids, _float32_limit(iou_threshold))
+        return order[candidates.keep(max_detections)[:max_detections]]
+
+
+def _float32_limit(threshold: float) -> np.float32:
+    """Return the float32 that float32 values exceed just when they exceed the threshold."""
+    limit = np.float32(threshold)
+    return limit if float(limit) <= threshold else np.nextafter(limit, np.float32(-np.inf))
+
+
+class _Candidates:
+    """
+    The boxes that are neither kept nor gone, best first.
+
+    :param edges: float32 (4, n), left, top, right, bottom.
+    :param ids: (n,), class of each box.
+    :param limit: overlaps above it suppress.
+    """
+
+    def __init__(self, edges: _Array, ids: _Array, limit: np.float32) -> None:
+        self._edges = edges
+        self._ids = ids
+        self._limit = limit
+        self._areas = (edges[2] - edges[0]) * (edges[3] - edges[1])
+        self._ranks = np.arange(len(ids))
+
+    def keep(self, wanted: int) -> npt.NDArray[np.intp]:
+        """Return the ranks of the kept boxes, ascending; the first 'wanted' of them are final."""
+        kept = []
+        found = 0
+        if len(self._ranks) > _BLOCK and np.count_nonzero(np.bincount(self._ids)) > _MANY_CLASSES:
+            kept += self._take_best_of_classes()
+        while len(self._ranks) > _BLOCK and found < wanted:
+            rows = self._sweep(16 * len(self._ranks))
+            if rows is not None:
+                kept.append(self._ranks[rows])
+                self._select(slice(0, 0))
+                break
+            kept.append(self._take_block())
+            found += len(kept[-1])
+        if len(self._ranks) and found < wanted:
+            kept.append(self._ranks[self._resolve(len(self._ranks))])
+        return np.sort(np.concatenate(kept)) if len(kept) > 1 else kept[0]
+
+    def _select(self, rows: Any) -> None:
+        """Go on with some of the boxes."""
+        self._edges = self._edges[:, rows]
+        self._ids = self._ids[rows]
+        self._areas = self._areas[rows]
+        self._ranks = self._ranks[rows]
+
+    def _hits(self, first: Any, second: Any) -> npt.NDArray[np.bool_]:
+        """
+        Return which pairs overlap by more than the limit.
+
+        Each side is (edges, areas) that broadcast against each other. The operations and their
+        order are the reference's: float32 rounds as it does there.
+        """
+        low = np.maximum(first[0][:2], second[0][:2])
+        size = np.minimum(first[0][2:], second[0][2:])
+        size -= low
+        np.maximum(size, 0, out=size)
+        overlap = np.multiply(size[0], size[1], out=size[0])
+        union = np.add(first[1], second[1], out=size[1])
+        union -= overlap
+        overlap /= union
+        return np.asarray(overlap > self._limit)
+
+    def _take_best_of_classes(self) -> list[npt.NDArray[np.intp]]:
+        """
+        Keep the best box of every class at once and drop what it suppresses, while that pays.
+
+        Most candidates are doubles of the few best ones.
+        """
+        kept = []
+        count = len(self._ranks)
+        while count > _BLOCK:
+            best = np.empty(int(self._ids.max()) + 1, np.intp)
+            # The last write stays: from behind, that is the first box of the class.
+            best[self._ids[::-1]] = np.arange(count - 1, -1, -1)
+            rivals = best[self._ids]
+            gone = self._hits(
+                (self._edges[:, rivals], self._areas[rivals]), (self._edges, self._areas)
+            )
+            winners = np.flatnonzero(rivals == np.arange(count))
+            gone[winners] = True
+            kept.append(self._ranks[winners])
+            self._select(np.flatnonzero(~gone))
+            before, count = count, len(self._ranks)
+            if count > 0.7 * before:
+                break
+        return kept
+
+    def _resolve(self, count: int) -> list[int]:
+        """Return which of the first boxes stay, every pair of them looked at."""
+        edges, areas, ids = self._edges[:, :count], self._areas[:count], self._ids[:count]
+        hits = self._hits((edges[:, :, None], areas[:, None]), (edges[:, None], areas))
+        hits &= ids[:, None] == ids
+        # A box always stays for itself, one without an area too.
+        np.fill_diagonal(hits, True)
+        if np.count_nonzero(hits) == count:
+            return list(range(count))
+        rows = np.packbits(hits, axis=1, bitorder='little')
+        width, bits = rows.shape[1], rows.tobytes()
+        alive = (1 << count) - 1
+        kept = []
+        while alive:
+            row = (alive & -alive).bit_length() - 1
+            kept.append(row)
+            alive &= ~int.from_bytes(bits[row * width : (row + 1) * width], 'little')
+        return kept
+
+    def _take_block(self) -> npt.NDArray[np.intp]:
+        """Settle the best boxes among themselves and drop what they suppress."""
+        rows = self._resolve(_BLOCK)
+        kept = self._ranks[rows]
+        edges, areas, ids = self._edges[:, rows], self._areas[rows], self._ids[rows]
+        self._select(slice(_BLOCK, None))
+        at = 0
+        while at < len(rows) and len(self._ranks):
+            part = slice(at, at + max(1, _CHUNK // len(self._ranks)))
+            at = part.stop
+            hits = self._hits(
+                (edges[:, part, None], areas[part, None]), (self._edges[:, None], self._areas)
+            )
+            hits &= ids[part, None] == self._ids
+            self._select(np.flatnonzero(~hits.any(axis=0)))
+        return kept
+
+    def _sweep(self, most_pairs: int) -> npt.NDArray[np.intp] | None:
+        """
+        Return which boxes stay, looking only at pairs of a class that can overlap enough.
+
+        :return: None if there are more such pairs than most_pairs.
+        """
+        count = len(self._ranks)
+        # A pair overlaps by more than the limit only if the overlap is wider than that share of
+        # each box: the right box starts in the first part of the left one.
+        share = 1 - float(self._limit) + 1e-5
+        start = self._edges[0].astype(np.float64)
+        end = start + share * np.maximum(self._edges[2] - start, 0)
+        lowest = start.min()
+        planes = self._ids * (end.max() - lowest + 1)
+        start += planes
+        by_start = np.argsort(start)
+        partners = np.searchsorted(start[by_start], (end + planes)[by_start], side='right')
+        partners -= np.arange(1, count + 1)
+        total = int(partners.sum())
+        if total > most_pairs:
+            return None
+        offsets = np.cumsum(partners) - partners - np.arange(1, count + 1)
+        left = np.repeat(by_start, partners)
+        right = by_start[np.arange(total) - np.repeat(offsets, partners)]
+        below = np.minimum(self._edges[3][left], self._edges[3][right])
+        meet = below > np.maximum(self._edges[1][left], self._edges[1][right])
+        left, right = left[meet], right[meet]
+        hits = self._hits(
+            (self._edges[:, left], self._areas[left]), (self._edges[:, right], self._areas[right])
+        )
+        left, right = left[hits], right[hits]
+        return _settle(np.minimum(left, right), np.maximum(left, right), count)
+
+
+def _settle(
+    better: npt.NDArray[np.intp], worse: npt.NDArray[np.intp], count: int
+) -> npt.NDArray[np.intp]:
+    """
+    Return which of count boxes stay, given the pairs of which only one may.
+
+    :param better: (m,), the better box of each pair.
+    :param worse: (m,), the other.
+    """
+    gone = np.zeros(count, np.bool_)
+    while len(better):
+        challenged = np.zeros(count, np.bool_)
+        challenged[worse] = True
+        # Whom no undecided better box challenges, that stays.
+        gone[worse[~challenged[better]]] = True
+        open_pairs = ~(gone[better] | gone[worse])
+        better, worse = better[open_pairs], worse[open_pairs]
+    return np.flatnonzero(~gone)

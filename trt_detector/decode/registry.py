@@ -1,21 +1,71 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Find the decoder for a network by its outputs and metadata."""
+"""
+Find the decoder for a network by what is known of its graph.
+
+docs/models.md has the rules in words. Each layout grades itself; the best alone decodes, and
+where two are best the user has to choose.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..errors import ModelError
 from ..tensor_spec import TensorSpec
+from .detr import Detr, DetrRows
+from .detr_deploy import DetrDeploy
+from .detr_logits import DetrLogits
+from .efficient_nms import EfficientNms
 from .end_to_end import EndToEnd
-from .head import Head, HeadLayout
+from .facts import GraphFacts
+from .head import Fit, Head, HeadLayout
+from .torchvision import Torchvision
 from .yolo import Yolo
+from .yolo_objectness import YoloObjectness
+from .yolox import Yolox
 
-__all__ = ['known_layouts', 'recognize_head']
+__all__ = ['Recognized', 'known_layouts', 'layout_names', 'recognize', 'recognize_head']
 
-# The first that matches decodes: the narrower layout stands before the wider one.
-_LAYOUTS: tuple[HeadLayout, ...] = (EndToEnd(), Yolo())
+_LAYOUTS: tuple[HeadLayout, ...] = (
+    EndToEnd(),
+    Yolo(),
+    Yolo(transposed=True),
+    YoloObjectness(),
+    YoloObjectness(transposed=True),
+    Yolox(decoded=False),
+    Yolox(decoded=True),
+    Detr(),
+    DetrRows(),
+    DetrLogits('sigmoid'),
+    DetrLogits('softmax'),
+    DetrDeploy(),
+    EfficientNms(),
+    Torchvision(),
+)
+_LAYOUT_OF_NAME = {layout.name: layout for layout in _LAYOUTS}
+# Tasks whose outputs hold upright boxes in a part that can be told from the rest.
+_BOX_TASKS = ('detect', 'segment', 'pose')
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """
+    The decoder that was found.
+
+    :param head: decodes.
+    :param name: of the layout, as the parameter 'head' writes it.
+    :param preset: name of the preprocessing that networks of this kind expect.
+    :param single_image: whether the outputs are those of one image, without a batch dimension.
+    :param warnings: what the user has to know.
+    """
+
+    head: Head
+    name: str
+    preset: str
+    single_image: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def known_layouts() -> tuple[str, ...]:
@@ -23,21 +73,81 @@ def known_layouts() -> tuple[str, ...]:
     return tuple(f'{layout.name}: {layout.description}' for layout in _LAYOUTS)
 
 
-def recognize_head(outputs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> Head:
+def layout_names() -> tuple[str, ...]:
+    """Return the names that the parameter 'head' takes, beside 'auto'."""
+    return tuple(_LAYOUT_OF_NAME)
+
+
+def recognize(facts: GraphFacts, name: str = 'auto') -> Recognized:
     """
     Return the decoder for a network.
 
-    :param outputs: the network's outputs in the order in which it gives them.
-    :param metadata: key and value texts of the model file.
-    :raises ModelError: if no layout matches, or the model is not a detector.
+    :param name: of the layout that the user asks for, 'auto' to find it.
+    :raises ModelError: if none fits, if several fit alike, or if the model's task has no boxes.
     """
-    task = metadata.get('task', 'detect')
-    if task != 'detect':
-        raise ModelError(f"the model's task is {task!r}; expected 'detect'")
-    for layout in _LAYOUTS:
-        head = layout.match(outputs, metadata)
-        if head is not None:
-            return head
-    found = '; '.join(str(output) for output in outputs) or 'none'
-    known = '; '.join(known_layouts())
-    raise ModelError(f'no head layout fits the outputs {found}. Known layouts: {known}')
+    if facts.task not in _BOX_TASKS and name == 'auto':
+        raise ModelError(
+            f"the model's task is {facts.task!r}; expected 'detect' (or 'segment', 'pose' for "
+            'their boxes)'
+        )
+    layout, fit = _choose(facts) if name == 'auto' else _ask(facts, name)
+    warnings = []
+    if facts.task != 'detect' or facts.extra_values():
+        what = facts.task if facts.task != 'detect' else 'segment'
+        warnings.append(f"the model's task is {what!r}: only its boxes are reported")
+    return Recognized(
+        head=fit.make(),
+        name=layout.name,
+        preset=layout.preset,
+        single_image=layout.name == 'torchvision',
+        warnings=tuple(warnings),
+    )
+
+
+def recognize_head(outputs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> Head:
+    """
+    Return the decoder for a network of which only outputs and metadata are known.
+
+    :raises ModelError: as :func:`recognize`.
+    """
+    return recognize(GraphFacts(tuple(outputs), metadata)).head
+
+
+def _ask(facts: GraphFacts, name: str) -> tuple[HeadLayout, Fit]:
+    """Return the layout that the user asks for."""
+    layout = _LAYOUT_OF_NAME.get(name)
+    if layout is None:
+        raise ModelError(f'head is {name!r}; expected auto or {", ".join(_LAYOUT_OF_NAME)}')
+    fit = layout.fit(facts)
+    if fit is None:
+        raise ModelError(
+            f'head is {name!r}, which is {layout.description}; the model has the outputs '
+            f'{facts.describe()}'
+        )
+    return layout, fit
+
+
+def _choose(facts: GraphFacts) -> tuple[HeadLayout, Fit]:
+    """Return the layout that fits best."""
+    fits = [(layout, layout.fit(facts)) for layout in _LAYOUTS]
+    possible = [(layout, fit) for layout, fit in fits if fit and (fit.certain or fit.grade >= 0)]
+    if not possible:
+        raise ModelError(
+            f'no head layout fits the outputs {facts.describe()}. Known layouts: '
+            f'{"; ".join(known_layouts())}'
+        )
+    best = max(_rank(facts, fit) for _, fit in possible)
+    chosen = [(layout, fit) for layout, fit in possible if _rank(facts, fit) == best]
+    if len(chosen) > 1:
+        readings = '; '.join(f'{layout.name} ({fit.reading})' for layout, fit in chosen)
+        raise ModelError(
+            f'the outputs {facts.describe()} can be read in {len(chosen)} ways: {readings}. Set '
+            'the parameter head to the right one, or class_names so that their number tells'
+        )
+    return chosen[0]
+
+
+def _rank(facts: GraphFacts, fit: Fit) -> tuple[bool, bool, int]:
+    """Return what decides between two layouts, the weightiest first."""
+    unknown = facts.num_names is None or fit.num_classes is None
+    return fit.certain, unknown or fit.num_classes == facts.num_names, fit.grade

@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..detections import Detections
-from ..tensor_spec import TensorSpec
-from .head import DecodeOptions, Head, select_classes
-from .nms import batched_nms
+from .facts import GraphFacts
+from .head import DecodeOptions, Fit
+from .select import best_of_classes, centres_to_corners, report
 
 __all__ = ['Yolo', 'YoloHead']
+
+_COCO_CLASSES = 80
 
 
 class YoloHead:
@@ -24,19 +27,26 @@ class YoloHead:
 
     YOLOv8, YOLOv9, YOLO11 and YOLO12 write it, YOLOv5u too. A box is of its best class alone.
 
-    :param num_classes: C.
+    :param num_classes: C; values behind the class scores (mask coefficients, keypoints) are not
+        looked at.
+    :param transposed: whether the output is [N, A, 4 + C].
+    :param output: number of the output.
     """
 
-    layout = 'YOLO [N, 4 + C, A]'
-
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, *, transposed: bool = False, output: int = 0) -> None:
         self.num_classes: int | None = num_classes
+        self.layout = 'YOLO [N, A, 4 + C]' if transposed else 'YOLO [N, 4 + C, A]'
+        self._transposed = transposed
+        self._values = 4 + num_classes
+        self._output = output
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
         """Decode a batch, as :class:`.head.Head` says."""
-        return [self._decode_one(columns, options) for columns in outputs[0]]
+        axes = (0, 2, 1) if self._transposed else (0, 1, 2)
+        batch = outputs[self._output].transpose(axes)[:, : self._values]
+        return [self._decode_one(columns, options) for columns in batch]
 
     @staticmethod
     def _decode_one(columns: npt.NDArray[Any], options: DecodeOptions) -> Detections:
@@ -46,31 +56,51 @@ class YoloHead:
         :param columns: (4 + C, A).
         """
         # Most anchors are background: one pass over the scores leaves a few to look at.
-        # A comparison with NaN is false, so an anchor with a NaN score drops out here.
-        found = np.flatnonzero(columns[4:].max(axis=0) >= options.score_threshold)
-        candidates = columns[:, found].astype(np.float32)
+        found = best_of_classes(columns[4:], options.least_score)
+        candidates = columns[:, found].astype(np.float32, copy=False)
+        with np.errstate(invalid='ignore', over='ignore'):
+            # The sum is finite only if each value is; that is cheaper than to look at each.
+            finite = np.isfinite(candidates.sum(axis=0))
+            boxes = centres_to_corners(candidates[:4].T)
         class_ids = candidates[4:].argmax(axis=0)
         scores = candidates[4:].max(axis=0)
-        keep = np.isfinite(candidates).all(axis=0) & select_classes(class_ids, options.classes)
-        keep &= (candidates[2] > 0) & (candidates[3] > 0)
-        centres, sizes = candidates[:2, keep].T, candidates[2:4, keep].T
-        boxes = np.concatenate((centres - sizes / 2, centres + sizes / 2), axis=1)
-        scores, class_ids = scores[keep], class_ids[keep].astype(np.int32)
-        rows = batched_nms(boxes, scores, class_ids, options.iou_threshold, options.max_detections)
-        return Detections(boxes[rows], scores[rows], class_ids[rows])
+        return report(boxes, scores, class_ids, options, suppress=True, finite=finite)
 
 
 class Yolo:
-    """Recognizes one rank-3 output with more columns (anchors) than rows (values)."""
+    """
+    Recognizes YOLOv8's output by its anchor count, or as the longer of the two dimensions.
 
-    name = 'yolo'
-    description = '[N, 4 + C, A]: centre x, y, width, height in input pixels, C class scores'
+    :param transposed: look for [N, A, 4 + C].
+    """
 
-    def match(self, outputs: Sequence[TensorSpec], metadata: Mapping[str, str]) -> Head | None:
-        """Return a decoder, as :class:`.head.HeadLayout` says."""
-        if len(outputs) != 1 or len(outputs[0].shape) != 3 or metadata.get('end2end') == 'True':
+    preset = 'yolo'
+
+    def __init__(self, *, transposed: bool = False) -> None:
+        self._transposed = transposed
+        self.name = 'yolo_transposed' if transposed else 'yolo'
+        shape = '[N, A, 4 + C]' if transposed else '[N, 4 + C, A]'
+        self.description = f'{shape}: centre x, y, width, height in input pixels, C class scores'
+
+    def fit(self, facts: GraphFacts) -> Fit | None:
+        """Return how well it fits, as :class:`.head.HeadLayout` says."""
+        plane = facts.plane()
+        if plane is None:
             return None
-        _, values, anchors = outputs[0].shape
-        if values is None or values < 5 or (anchors is not None and anchors <= values):
+        _, values, anchors = plane[1].shape
+        if self._transposed:
+            values, anchors = anchors, values
+        if values is None or values - facts.extra_values() < 5:
             return None
-        return YoloHead(values - 4)
+        count = values - facts.extra_values() - 4
+        a_cell = facts.anchors(anchors)
+        grade = {1: 4, 3: -1, 0: 0, None: 2}[a_cell]
+        if facts.end2end or facts.detr or (a_cell != 1 and anchors and anchors <= values):
+            grade = -1
+        if facts.anchors(values) == 1 and a_cell != 1:
+            grade = -1
+        if grade >= 0:
+            # Exporters put the values first, and 80 classes are the most usual.
+            grade += (not self._transposed) + (facts.num_names is None and count == _COCO_CLASSES)
+        head = partial(YoloHead, count, transposed=self._transposed, output=plane[0])
+        return Fit(count, f'boxes and {count} class scores', head, grade=grade)

@@ -1,0 +1,110 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The head of YOLOv5 and YOLOv7: [N, A, 5 + C] of centre boxes, objectness and class scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..detections import Detections
+from .facts import GraphFacts
+from .head import DecodeOptions, Fit
+from .select import centres_to_corners, report
+
+__all__ = ['YoloObjectness', 'YoloObjectnessHead', 'decode_objectness']
+
+_COCO_CLASSES = 80
+
+
+def decode_objectness(rows: npt.NDArray[Any], options: DecodeOptions) -> Detections:
+    """
+    Return the predictions of one image to report; a score is objectness times class score.
+
+    :param rows: (A, 5 + C), centre x, y, width, height in input pixels, objectness, scores.
+    """
+    # No class score is above 1, so the objectness alone rules most predictions out.
+    found = np.flatnonzero(~(rows[:, 4] < options.least_score))
+    candidates = rows[found].astype(np.float32, copy=False)
+    with np.errstate(invalid='ignore', over='ignore'):
+        finite = np.isfinite(candidates.sum(axis=1))
+        boxes = centres_to_corners(candidates)
+        scores = candidates[:, 4] * candidates[:, 5:].max(axis=1)
+    class_ids = candidates[:, 5:].argmax(axis=1)
+    return report(boxes, scores, class_ids, options, suppress=True, finite=finite)
+
+
+class YoloObjectnessHead:
+    """
+    Decodes [N, A, 5 + C]: centre x, y, width, height in input pixels, objectness, C class scores.
+
+    YOLOv5 and YOLOv7 write it with three anchors a cell, YOLOv6 with one.
+
+    :param num_classes: C; values behind the class scores are not looked at.
+    :param transposed: whether the output is [N, 5 + C, A].
+    :param output: number of the output.
+    """
+
+    def __init__(self, num_classes: int, *, transposed: bool = False, output: int = 0) -> None:
+        self.num_classes: int | None = num_classes
+        self.layout = f'YOLO with objectness {_shape(transposed)}'
+        self._transposed = transposed
+        self._values = 5 + num_classes
+        self._output = output
+
+    def decode(
+        self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
+    ) -> list[Detections]:
+        """Decode a batch, as :class:`.head.Head` says."""
+        axes = (0, 2, 1) if self._transposed else (0, 1, 2)
+        batch = outputs[self._output].transpose(axes)[:, :, : self._values]
+        return [decode_objectness(rows, options) for rows in batch]
+
+
+class YoloObjectness:
+    """
+    Recognizes YOLOv5's output by its anchor count of three a cell, or by the class names.
+
+    :param transposed: look for [N, 5 + C, A].
+    """
+
+    preset = 'yolo'
+
+    def __init__(self, *, transposed: bool = False) -> None:
+        self._transposed = transposed
+        self.name = 'yolo_objectness_transposed' if transposed else 'yolo_objectness'
+        self.description = (
+            f'{_shape(transposed)}: centre x, y, width, height in input pixels, objectness, C '
+            'class scores'
+        )
+
+    def fit(self, facts: GraphFacts) -> Fit | None:
+        """Return how well it fits, as :class:`.head.HeadLayout` says."""
+        plane = facts.plane()
+        if plane is None:
+            return None
+        _, anchors, values = plane[1].shape
+        if self._transposed:
+            values, anchors = anchors, values
+        if values is None or values - facts.extra_values() < 6:
+            return None
+        count = values - facts.extra_values() - 5
+        a_cell = facts.anchors(anchors)
+        grade = {1: 4, 3: 6, 0: 0, None: 2}[a_cell]
+        if facts.end2end or facts.detr or (not a_cell and anchors and anchors <= values):
+            grade = -1
+        if facts.anchors(values) == 1 and not a_cell:
+            grade = -1
+        if grade >= 0 and facts.num_names is None and count == _COCO_CLASSES:
+            grade += 1
+        head = partial(YoloObjectnessHead, count, transposed=self._transposed, output=plane[0])
+        return Fit(count, f'boxes, objectness and {count} class scores', head, grade=grade)
+
+
+def _shape(transposed: bool) -> str:
+    """Return the output's shape in words."""
+    return '[N, 5 + C, A]' if transposed else '[N, A, 5 + C]'
