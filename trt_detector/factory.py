@@ -97,7 +97,7 @@ def _class_names(config: DetectorConfig, model: ModelInfo | None, head: Head) ->
     """Return the class names, the parameter before the model's own, checked for their count."""
     source, names = 'class_names', config.class_names
     if not names and model is not None and model.class_names:
-        source, names = f"metadata 'names' of {model.path.name}", model.class_names
+        source, names = model.names_source, model.class_names
     count = head.num_classes
     if names and count is not None and len(names) != count:
         raise ConfigError(
