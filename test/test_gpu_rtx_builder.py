@@ -20,7 +20,7 @@ from trt_detector.gpu.build import BuildOutcome
 from trt_detector.gpu.flavour import Flavour, load_flavour
 from trt_detector.gpu.logger import LogLines, make_logger
 from trt_detector.gpu.parse import parse_network
-from trt_detector.gpu.precision import choose_precision, prepare_model
+from trt_detector.gpu.precision import choose_precision, prepare_network
 from trt_detector.gpu.tensorrt_backend import build_once
 from trt_detector.model_info import read_model_info
 
@@ -87,7 +87,7 @@ def test_the_parser_sees_the_types_of_the_precision(
         precision=precision, calib_cache_path=str(cache) if precision == 'int8' else ''
     )
     choice = choose_precision(config, model, fast_fp16=True)
-    prepared = prepare_model(flavour, model, choice)
+    prepared = prepare_network(flavour, model, choice, (64, 64))
     lines = LogLines()
     logger = make_logger(flavour, lines)
     builder = flavour.trt.Builder(logger)
