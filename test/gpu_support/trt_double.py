@@ -12,6 +12,14 @@ from types import ModuleType
 from typing import Any
 
 from . import engine_double
+from .network_double import (
+    LayerDouble,
+    NetworkDouble,
+    ParserDouble,
+    ParserErrorDouble,
+    TensorDouble,
+)
+from .recorded import check_trampoline, log, Recorded, Trampoline
 from .records import Record
 
 _ENUMS = (
