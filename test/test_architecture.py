@@ -63,7 +63,9 @@ def _rules() -> dict[str, Rule]:
     # The conversion to FP16 is ONNX Runtime's.
     rules['quantize'] = Rule(values, lazy_libraries=frozenset({'onnxruntime'}))
     rules['pipeline'] = Rule(values | frozenset(STAGES))
-    rules['model_source'] = Rule(values | frozenset(STAGES) | {'pipeline'})
+    rules['model_source'] = Rule(
+        values | frozenset(STAGES) | {'pipeline'}, lazy_parts=frozenset({'gpu'})
+    )
     rules['factory'] = Rule(
         values | frozenset(STAGES) | {'pipeline', 'model_source'}, lazy_parts=frozenset({'gpu'})
     )

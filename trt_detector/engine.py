@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,14 @@ import numpy.typing as npt
 from .errors import EngineError
 from .tensor_spec import TensorSpec
 
-__all__ = ['EngineInfo', 'InferenceEngine', 'Progress', 'ProgressCallback']
+__all__ = [
+    'BatchSlot',
+    'EngineInfo',
+    'HostSlot',
+    'InferenceEngine',
+    'Progress',
+    'ProgressCallback',
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +174,73 @@ class InferenceEngine(ABC):
                 f'batch has shape {batch.shape}; expected 1 to {expected[0]} images of '
                 f'{expected[1:]}'
             )
+
+
+class BatchSlot(ABC):
+    """
+    Room for one batch on its way through an engine.
+
+    An engine with several slots works on one while the host fills and reads the others. A slot
+    belongs to the engine's thread. Its course is targets(), start(), finish(), and again.
+    """
+
+    @abstractmethod
+    def targets(self, count: int) -> Sequence[Any]:
+        """Return the places of count images, as the preprocessor of this engine fills them."""
+
+    @abstractmethod
+    def start(self, count: int) -> None:
+        """
+        Run the network on the first count places; returns at once where the engine can.
+
+        :raises EngineError: if the runtime refuses.
+        """
+
+    @abstractmethod
+    def finish(self) -> list[npt.NDArray[Any]]:
+        """
+        Wait for the outputs.
+
+        :return: as :meth:`InferenceEngine.run`; valid until the slot is used again.
+        :raises EngineError: if the runtime fails.
+        """
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Forget what was begun, once nothing of it runs any more."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the slot; calling it again does nothing."""
+
+
+class HostSlot(BatchSlot):
+    """
+    The slot of an engine that takes its batch from host memory and runs while the caller waits.
+
+    :param engine: runs in finish().
+    """
+
+    def __init__(self, engine: InferenceEngine) -> None:
+        self._engine = engine
+        shape = engine.batch_shape(engine.get_batch_size())
+        self._batch = np.zeros(shape, engine.input_spec.dtype)
+        self._count = 0
+
+    def targets(self, count: int) -> Sequence[Any]:
+        """Return the arrays of count images."""
+        return list(self._batch[:count])
+
+    def start(self, count: int) -> None:
+        """Note how many images there are."""
+        self._count = count
+
+    def finish(self) -> list[npt.NDArray[Any]]:
+        """Run the engine."""
+        return self._engine.run(self._batch[: self._count])
+
+    def abandon(self) -> None:
+        """Do nothing: nothing runs."""
+
+    def close(self) -> None:
+        """Do nothing: the arrays go with the slot."""

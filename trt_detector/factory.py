@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 import threading
+from typing import Any
 
 from .config import DetectorConfig
 from .decode import DecodeOptions
@@ -15,12 +16,14 @@ from .engine import InferenceEngine, ProgressCallback
 from .errors import BackendUnavailableError, ConfigError
 from .model_info import ModelInfo, prepare_model, read_model_info
 from .model_source import channels_last, DEFAULT_SIZE, height_width, ModelSource
-from .onnxruntime_engine import OnnxRuntimeEngine
+from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine
 from .pipeline import Detector
 
 __all__ = ['create_detector', 'decode_options']
 
 _PLAN_SUFFIXES = ('.engine', '.plan')
+# How many rows such a network returns is known only when it has run.
+_COUNTING_OPERATORS = frozenset({'NonMaxSuppression', 'NonZero'})
 
 
 def create_detector(
@@ -165,16 +168,29 @@ def _open_onnxruntime(
             f'{fixed_batch}; set batch_size to 0, or export with a dynamic batch'
         )
     size = _input_shape(config, model)
-    return OnnxRuntimeEngine(
-        prepare_model(model, size or DEFAULT_SIZE),
-        batch_size,
-        input_shape=size,
-        threads=config.inference_threads,
-        model_dir=model.path.resolve().parent if model.external_data else None,
-        precision=model.precision,
-        warnings=tuple(warnings),
-        details=details,
-    )
+    arguments: dict[str, Any] = {
+        'input_shape': size,
+        'threads': config.inference_threads,
+        'model_dir': model.path.resolve().parent if model.external_data else None,
+        'precision': model.precision,
+        'warnings': tuple(warnings),
+    }
+    prepared = prepare_model(model, size or DEFAULT_SIZE)
+    if has_cuda_provider():
+        from .gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
+
+        try:
+            return CudaOnnxRuntimeEngine(
+                prepared,
+                batch_size,
+                device_id=config.device_id,
+                counts_rows=bool(model.operators & _COUNTING_OPERATORS),
+                details=details,
+                **arguments,
+            )
+        except BackendUnavailableError as error:
+            details = (*details, ('CUDA', f'not used: {error}'))
+    return OnnxRuntimeEngine(prepared, batch_size, details=details, **arguments)
 
 
 def _input_shape(config: DetectorConfig, model: ModelInfo) -> tuple[int, int] | None:

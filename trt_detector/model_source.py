@@ -130,7 +130,11 @@ class ModelSource:
                 f'the input is {engine.input_spec}: the network scales its pixels itself; remove '
                 'input_scale, input_mean and input_std'
             )
-        return CpuPreprocessor(spec, engine.input_spec, engine.get_input_shape())
+        from .gpu.device_preprocessor import preprocess_on_device
+
+        return preprocess_on_device(spec, engine) or CpuPreprocessor(
+            spec, engine.input_spec, engine.get_input_shape()
+        )
 
     def fit_input(self, engine: InferenceEngine) -> FitInput | None:
         """Return what sets an open input size by the first image, None where it is settled."""

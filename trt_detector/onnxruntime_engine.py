@@ -16,7 +16,7 @@ from .engine import EngineInfo, InferenceEngine
 from .errors import BackendUnavailableError, EngineError, ModelError
 from .tensor_spec import TensorSpec
 
-__all__ = ['OnnxRuntimeEngine']
+__all__ = ['OnnxRuntimeEngine', 'has_cuda_provider', 'make_asynchronous_run_options']
 
 # Where neither the model nor the caller tells the size of a dynamic input.
 _DEFAULT_INPUT_SHAPE = (640, 640)
@@ -37,15 +37,16 @@ _DTYPES = {
 
 class OnnxRuntimeEngine(InferenceEngine):
     """
-    An ONNX model on the CPU.
+    An ONNX model, on the CPU unless other providers are given.
 
     :param model_bytes: the ONNX file.
     :param batch_size: most images in one run; a model with a fixed batch keeps its own.
     :param input_shape: (height, width) for a model whose input size is dynamic.
     :param threads: threads of one run; 0 is one a physical core.
-    :param providers: ONNX Runtime's execution providers, best first.
+    :param providers: ONNX Runtime's execution providers, best first: names, or names with options.
     :param model_dir: folder with the model's external data.
     :param precision: what the model computes in, for :attr:`info`.
+    :param device: what it runs on, for :attr:`info`.
     :param warnings: sentences for :attr:`info`.
     :param details: further facts for :attr:`info`.
     :raises BackendUnavailableError: if onnxruntime is not installed.
@@ -59,9 +60,10 @@ class OnnxRuntimeEngine(InferenceEngine):
         *,
         input_shape: tuple[int, int] | None = None,
         threads: int = 0,
-        providers: Sequence[str] = ('CPUExecutionProvider',),
+        providers: Sequence[Any] = ('CPUExecutionProvider',),
         model_dir: Path | None = None,
         precision: str = 'fp32',
+        device: str = 'CPU',
         warnings: tuple[str, ...] = (),
         details: tuple[tuple[str, str], ...] = (),
     ) -> None:
@@ -79,7 +81,7 @@ class OnnxRuntimeEngine(InferenceEngine):
         self._info = EngineInfo(
             backend='onnxruntime',
             precision=precision,
-            device=self._session.get_providers()[0].removesuffix('ExecutionProvider'),
+            device=device,
             version=_version(),
             warnings=warnings,
             details=details,
@@ -167,8 +169,26 @@ class OnnxRuntimeEngine(InferenceEngine):
         return size
 
 
+def has_cuda_provider() -> bool:
+    """Return whether an ONNX Runtime is installed that was built for CUDA."""
+    try:
+        import onnxruntime
+    except (ImportError, OSError):
+        return False
+    return 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
+
+
+def make_asynchronous_run_options() -> Any:
+    """Return options of a run that queues its work on the device and returns at once."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry('disable_synchronize_execution_providers', '1')
+    return options
+
+
 def _open_session(
-    model_bytes: bytes, threads: int, providers: Sequence[str], model_dir: Path | None
+    model_bytes: bytes, threads: int, providers: Sequence[Any], model_dir: Path | None
 ) -> Any:
     """Return an InferenceSession, errors translated."""
     try:
@@ -177,6 +197,9 @@ def _open_session(
         raise BackendUnavailableError(
             f'ONNX Runtime cannot be imported ({error}); install it: pip install onnxruntime'
         ) from error
+    if len(providers) > 1 and hasattr(onnxruntime, 'preload_dlls'):
+        # Finds cuDNN and the CUDA libraries where pip has put them.
+        onnxruntime.preload_dlls()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads

@@ -4,30 +4,42 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 import time
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import Protocol, runtime_checkable
 
 from .decode import DecodeOptions, Head
 from .detections import Detections
-from .engine import EngineInfo, InferenceEngine
+from .engine import BatchSlot, EngineInfo, HostSlot, InferenceEngine
+from .errors import EngineError
 from .image import Image
 from .preprocess import Letterbox, Preprocessor
 
-__all__ = ['BatchResult', 'Detector', 'FitInput', 'StageTimes']
+__all__ = ['BatchResult', 'Detector', 'FitInput', 'PendingBatch', 'SlotSource', 'StageTimes']
 
 # Given (width, height) of the first image, sets the engine's input size and returns the stages
 # for it; None where the size stays.
 FitInput = Callable[[tuple[int, int]], tuple[Preprocessor, Head] | None]
 
 
+@runtime_checkable
+class SlotSource(Protocol):
+    """A preprocessor that fills slots of its own: it works on the device, say."""
+
+    def open_slots(self) -> Sequence[BatchSlot]:
+        """Return the slots, first to be used first; closed with the detector."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageTimes:
-    """How long the stages of one batch took, in milliseconds."""
+    """
+    How long the stages of one batch took, in milliseconds.
+
+    Where the engine works beside the host, infer_ms runs from the start of the batch to the
+    moment when its outputs were asked for and there.
+    """
 
     preprocess_ms: float
     infer_ms: float
@@ -50,6 +62,25 @@ class BatchResult:
     def invalid(self) -> int:
         """Return how many candidates were left out because they were NaN or infinite."""
         return sum(found.invalid for found in self.detections)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PendingBatch:
+    """
+    A batch that was submitted and not yet collected.
+
+    :param slot: where it is.
+    :param places: where each image lies in the network's input.
+    :param options: which detections it reports.
+    :param preprocess_ms: how long the host worked on the images.
+    :param started_s: time.perf_counter() when it was handed to the engine.
+    """
+
+    slot: BatchSlot
+    places: tuple[Letterbox, ...]
+    options: DecodeOptions
+    preprocess_ms: float
+    started_s: float
 
 
 class Detector:
@@ -88,7 +119,9 @@ class Detector:
         self._options = options
         self._fit = fit
         self._warnings = warnings
-        self._batch = _empty_batch(engine)
+        self._slots: tuple[BatchSlot, ...] = ()
+        self._free: deque[BatchSlot] = deque()
+        self._open_slots()
 
     @property
     def info(self) -> EngineInfo:
@@ -129,31 +162,91 @@ class Detector:
         :raises ValueError: if there are more or fewer.
         :raises EngineError: if the inference fails; nothing is known of the images then.
         """
+        return self.collect(self.submit(images))
+
+    @property
+    def depth(self) -> int:
+        """Return how many batches may be submitted before the first is collected."""
+        return len(self._slots)
+
+    def submit(self, images: Sequence[Image]) -> PendingBatch:
+        """
+        Begin with a batch; where the engine works beside the host this returns before it ran.
+
+        :param images: as :meth:`detect` takes them; not needed any more once this returns.
+        :return: for :meth:`collect`, in the order of submission.
+        :raises ValueError: if there are more or fewer.
+        :raises EngineError: if :attr:`depth` batches are under way, or the engine refuses.
+        """
         count = len(images)
         if not 1 <= count <= self.batch_size:
             raise ValueError(f'got {count} images; expected 1 to {self.batch_size}')
+        if not self._free:
+            raise EngineError(f'{self.depth} batches are under way; collect the first one')
         options = self._options
         if self._fit is not None:
             self._fit_input(images[0])
-        started = time.perf_counter()
-        places = [
-            self._preprocessor(image, slot)
-            for image, slot in zip(images, self._batch, strict=False)
-        ]
-        prepared = time.perf_counter()
-        outputs = self._engine.run(self._batch[:count])
-        inferred = time.perf_counter()
-        found = self._head.decode(outputs, options)
+        begun = time.perf_counter()
+        slot = self._free.popleft()
+        try:
+            places = tuple(
+                self._preprocessor(image, target)
+                for image, target in zip(images, slot.targets(count), strict=True)
+            )
+            started = time.perf_counter()
+            slot.start(count)
+        except BaseException:
+            self._give_up(slot)
+            raise
+        return PendingBatch(slot, places, options, (started - begun) * 1e3, started)
+
+    def collect(self, pending: PendingBatch) -> BatchResult:
+        """
+        Wait for a batch and decode it.
+
+        :raises EngineError: if the inference fails; nothing is known of the images then.
+        """
+        slot = pending.slot
+        try:
+            outputs = slot.finish()
+            inferred = time.perf_counter()
+            found = self._head.decode(outputs, pending.options)
+        except BaseException:
+            self._give_up(slot)
+            raise
+        self._free.append(slot)
         mapped = tuple(
-            _to_source(detections, place) for detections, place in zip(found, places, strict=True)
+            _to_source(detections, place)
+            for detections, place in zip(found, pending.places, strict=True)
         )
         decoded = time.perf_counter()
         times = StageTimes(
-            preprocess_ms=(prepared - started) * 1e3,
-            infer_ms=(inferred - prepared) * 1e3,
+            preprocess_ms=pending.preprocess_ms,
+            infer_ms=(inferred - pending.started_s) * 1e3,
             decode_ms=(decoded - inferred) * 1e3,
         )
         return BatchResult(mapped, times)
+
+    def _give_up(self, slot: BatchSlot) -> None:
+        """Free the slot of a batch that failed."""
+        self._free.append(slot)
+        slot.abandon()
+
+    def _open_slots(self) -> None:
+        """Make the slots of the present preprocessor and input size."""
+        self._close_slots()
+        if isinstance(self._preprocessor, SlotSource):
+            self._slots = tuple(self._preprocessor.open_slots())
+        else:
+            self._slots = (HostSlot(self._engine),)
+        self._free.extend(self._slots)
+
+    def _close_slots(self) -> None:
+        """Free the slots."""
+        self._free.clear()
+        slots, self._slots = self._slots, ()
+        for slot in slots:
+            slot.close()
 
     def _fit_input(self, image: Image) -> None:
         """Settle the input size by the first image."""
@@ -161,7 +254,7 @@ class Detector:
         stages = fit((image.width, image.height)) if fit is not None else None
         if stages is not None:
             self._preprocessor, self._head = stages
-            self._batch = _empty_batch(self._engine)
+            self._open_slots()
 
     def warm_up(self, iterations: int) -> None:
         """
@@ -172,20 +265,17 @@ class Detector:
         self._engine.warm_up(iterations)
 
     def close(self) -> None:
-        """Free the engine; calling it again does nothing."""
-        self._engine.close()
+        """Free the slots and the engine; calling it again does nothing."""
+        try:
+            self._close_slots()
+        finally:
+            self._engine.close()
 
     def __enter__(self) -> Detector:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _empty_batch(engine: InferenceEngine) -> npt.NDArray[Any]:
-    """Return room for a full batch."""
-    shape = engine.batch_shape(engine.get_batch_size())
-    return np.zeros(shape, engine.input_spec.dtype)
 
 
 def _to_source(detections: Detections, place: Letterbox) -> Detections:

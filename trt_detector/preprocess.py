@@ -22,6 +22,7 @@ from .tensor_spec import TensorSpec
 __all__ = [
     'PRESETS',
     'CpuPreprocessor',
+    'InputLayout',
     'Letterbox',
     'PreprocessSpec',
     'Preprocessor',
@@ -181,16 +182,50 @@ class Letterbox:
         return np.array((gain_x, gain_y) * 2), np.array(offset, np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class InputLayout:
+    """
+    How a network's input holds a picture.
+
+    :param channels: 1 or 3.
+    :param channels_last: whether it is [N, H, W, C].
+    :param dtype: float32, float16 or uint8.
+    """
+
+    channels: int
+    channels_last: bool
+    dtype: np.dtype[np.generic]
+
+    @classmethod
+    def of(cls, input_spec: TensorSpec) -> InputLayout:
+        """
+        Return the layout of an input.
+
+        :raises ModelError: if the input is not an image.
+        """
+        shape, dtype = input_spec.shape, input_spec.dtype
+        if len(shape) == 4 and dtype in (np.float32, np.float16, np.uint8):
+            if shape[1] in (1, 3):
+                return cls(int(shape[1] or 3), False, dtype)
+            if shape[3] in (1, 3):
+                return cls(int(shape[3] or 3), True, dtype)
+        raise ModelError(
+            f'input is {input_spec}; expected [N, C, H, W] or [N, H, W, C] with 1 or 3 channels '
+            'in float32, float16 or uint8'
+        )
+
+
 class Preprocessor(Protocol):
     """Writes an image into one slot of a batch."""
 
-    def __call__(self, image: Image, out: npt.NDArray[Any]) -> Letterbox:
+    def __call__(self, image: Image, out: Any) -> Letterbox:
         """
         Fill a slot.
 
         :param image: of any size and encoding.
         :param out: one slot in the dtype and layout of the network's input, (C, H, W) or
-            (H, W, C); every value of it is written.
+            (H, W, C); every value of it is written. An array, unless the preprocessor opens slots
+            of its own.
         :return: where the image lies in the slot.
         """
 
@@ -212,7 +247,8 @@ class CpuPreprocessor:
         self, spec: PreprocessSpec, input_spec: TensorSpec, input_size: tuple[int, int]
     ) -> None:
         self._spec = spec
-        self._channels_last, self._channels = _layout(input_spec)
+        layout = InputLayout.of(input_spec)
+        self._channels_last, self._channels = layout.channels_last, layout.channels
         height, width = input_size
         self._input_size = (width, height)
         self._placed: Letterbox | None = None
@@ -259,22 +295,3 @@ class CpuPreprocessor:
             np.multiply(plane, self._gain[channel], out=target, casting='same_kind')
             if self._bias[channel]:
                 target += self._bias[channel].astype(target.dtype)
-
-
-def _layout(input_spec: TensorSpec) -> tuple[bool, int]:
-    """
-    Return whether channels come last, and how many there are.
-
-    :raises ModelError: if the input is not an image.
-    """
-    shape = input_spec.shape
-    known = input_spec.dtype in (np.float32, np.float16, np.uint8)
-    if len(shape) == 4 and known:
-        if shape[1] in (1, 3):
-            return False, int(shape[1] or 3)
-        if shape[3] in (1, 3):
-            return True, int(shape[3] or 3)
-    raise ModelError(
-        f'input is {input_spec}; expected [N, C, H, W] or [N, H, W, C] with 1 or 3 channels in '
-        'float32, float16 or uint8'
-    )

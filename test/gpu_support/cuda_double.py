@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import itertools
 import threading
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from .letterbox_host import host_kernel
 
 _POISON = 0xDD
 
@@ -47,6 +49,7 @@ class CudaDouble:
         self.streams: dict[int, Stream] = {}
         self.contexts: dict[int, PrimaryContext] = {}
         self.faults: list[str] = []
+        self.refuses_ptx = False
         self.taken_bytes = 0
         self.allocations = 0
         self.retained = 0
@@ -138,7 +141,7 @@ class CudaDouble:
             shape: Any, dtype: Any, order: str = 'C', mem_flags: int = 0
         ) -> np.ndarray:
             # As with pycuda, the base of the array is the allocation itself.
-            return np.asarray(HostAllocation(world, shape, np.dtype(dtype)))
+            return np.asarray(HostAllocation(world, shape, np.dtype(dtype), bool(mem_flags & 2)))
 
         def memcpy_htod_async(dest: Any, src: np.ndarray, stream: Stream | None = None) -> None:
             copy_in(world, int(dest), src, stream)
@@ -155,6 +158,10 @@ class CudaDouble:
                 lambda: world.write(address, bytes([data]) * count, stream)
             )
 
+        module.Event = lambda flags=0: Event(world)
+        module.event_flags = SimpleNamespace(BLOCKING_SYNC=1, DISABLE_TIMING=2)
+        module.host_alloc_flags = SimpleNamespace(DEVICEMAP=2)
+        module.module_from_buffer = lambda buffer: Module(world, buffer)
         module.pagelocked_empty = pagelocked_empty
         module.memcpy_htod_async = memcpy_htod_async
         module.memcpy_dtoh_async = memcpy_dtoh_async
@@ -256,17 +263,95 @@ class Stream:
     def synchronize(self) -> None:
         """Run what waits, in order."""
         self._world.require_context('cuStreamSynchronize')
-        try:
-            while self.queue:
-                self.queue.pop(0)()
-        finally:
-            self.queue.clear()
+        _run(self.queue, lambda: False)
+
+    def wait_for_event(self, event: Event) -> None:
+        """Let what comes later wait for an event."""
+        self._world.require_context('cuStreamWaitEvent')
+        self.queue.append(event.waiter())
 
     def __del__(self) -> None:
         record = self._world.streams.pop(getattr(self, 'handle', 0), None)
         if record is not None and not self._world.stack():
             self._world.faults.append('a stream was dropped with no context current: it leaks')
             self._world.streams[self.handle] = record
+
+
+def _run(queue: list[Any], enough: Any) -> None:
+    """Run a queue in order until enough() says so; after a fault the rest is thrown away."""
+    try:
+        while queue and not enough():
+            queue.pop(0)()
+    except BaseException:
+        queue.clear()
+        raise
+
+
+class Event:
+    """A mark in a stream: it is passed when all that was queued before it ran."""
+
+    def __init__(self, world: CudaDouble) -> None:
+        world.require_context('cuEventCreate')
+        self._world = world
+        self._passed: list[bool] = [True]
+        self._queue: list[Any] = []
+
+    def record(self, stream: Stream) -> Event:
+        """Put the mark at the end of a stream."""
+        self._world.require_context('cuEventRecord')
+        passed = self._passed = [False]
+        self._queue = stream.queue
+        stream.queue.append(lambda: passed.__setitem__(0, True))
+        return self
+
+    def waiter(self) -> Any:
+        """Return work that ends once the mark, where it is now, is passed."""
+        passed, queue = self._passed, self._queue
+        return lambda: _run(queue, lambda: passed[0])
+
+    def synchronize(self) -> None:
+        """Run the stream of the mark up to it, and nothing else."""
+        self._world.require_context('cuEventSynchronize')
+        self.waiter()()
+
+
+class Module:
+    """A module: its one kernel is compiled for the host from the source of this package."""
+
+    def __init__(self, world: CudaDouble, ptx: bytes) -> None:
+        world.require_context('cuModuleLoadData')
+        if world.refuses_ptx:
+            raise LogicError('cuModuleLoadDataEx failed: the provided PTX was compiled with an '
+                             'unsupported toolchain.')  # fmt: skip
+        assert b'.entry letterbox' in ptx
+        self._world = world
+
+    def get_function(self, name: str) -> Function:
+        """Return the kernel."""
+        assert name == 'letterbox'
+        return Function(self._world)
+
+
+class Function:
+    """The kernel."""
+
+    def __init__(self, world: CudaDouble) -> None:
+        self._world = world
+        self._kernel = host_kernel()
+        self._sizes: list[int] = []
+
+    def prepare(self, formats: list[str]) -> None:
+        """Note the sizes of the parameters."""
+        self._sizes = [int(text.removesuffix('s')) for text in formats]
+
+    def prepared_async_call(
+        self, grid: Any, block: Any, stream: Stream, jobs: bytes, spec: bytes
+    ) -> None:
+        """Queue the kernel; its parameters are copied at once, as a launch does."""
+        self._world.require_context('cuLaunchKernel')
+        assert [len(jobs), len(spec)] == self._sizes
+        assert block == (32, 8, 1)
+        stream.queue.append(lambda: self._kernel(jobs, spec, grid))
 
 
 class _StreamRecord:
@@ -308,8 +393,11 @@ class DeviceAllocation:
 class HostAllocation:
     """Page-locked host memory; the base of the array that pagelocked_empty returns."""
 
-    def __init__(self, world: CudaDouble, shape: Any, dtype: np.dtype) -> None:
+    def __init__(
+        self, world: CudaDouble, shape: Any, dtype: np.dtype, mapped: bool = False
+    ) -> None:
         world.require_context('cuMemHostAlloc')
+        self._mapped = mapped
         nbytes = int(np.prod(shape)) * dtype.itemsize
         self._world = world
         self._block: np.ndarray | None = np.full(nbytes, _POISON, np.uint8)
@@ -321,6 +409,12 @@ class HostAllocation:
             'data': (self._address, False),
             'version': 3,
         }
+
+    def get_device_pointer(self) -> int:
+        """Return the address by which a kernel finds it."""
+        if not self._mapped:
+            raise LogicError('cuMemHostGetDevicePointer failed: the memory is not mapped')
+        return int(self._address)
 
     def free(self) -> None:
         """Give the memory back; views of it read poison."""

@@ -26,6 +26,7 @@ class TensorBuffer:
     :param dtype: element type.
     :param max_shape: largest shape.
     :param min_bytes: room to have beyond that, for an output whose size TensorRT bounds itself.
+    :param mapped: the device reads the page-locked memory itself; there is no other.
     :raises EngineError: if the memory is not to be had.
     """
 
@@ -36,6 +37,8 @@ class TensorBuffer:
         dtype: np.dtype[np.generic],
         max_shape: tuple[int, ...],
         min_bytes: int = 1,
+        *,
+        mapped: bool = False,
     ) -> None:
         self._cuda = cuda
         self.name = name
@@ -43,21 +46,39 @@ class TensorBuffer:
         self.max_shape = max_shape
         self.nbytes = max(1, min_bytes, math.prod(max_shape) * dtype.itemsize)
         try:
-            self._bytes: Any = cuda.pagelocked_empty((self.nbytes,), np.uint8)
+            flags = cuda.host_alloc_flags.DEVICEMAP if mapped else 0
+            self._bytes: Any = cuda.pagelocked_empty((self.nbytes,), np.uint8, mem_flags=flags)
         except cuda.Error as error:
             raise self._no_memory('page-locked host', error) from error
         # The array does not own the memory, its base does: it is freed by that.
         self._host: Any = self._bytes.base
+        self._device: Any = None
+        if mapped:
+            self._address = int(self._host.get_device_pointer())
+            return
         try:
-            self._device: Any = cuda.mem_alloc(self.nbytes)
+            self._device = cuda.mem_alloc(self.nbytes)
         except cuda.Error as error:
             self._free_host()
             raise self._no_memory('device', error) from error
+        self._address = int(self._device)
 
     @property
     def address(self) -> int:
         """Return the address on the device."""
-        return int(self._device)
+        return self._address
+
+    def holds(self, count: int) -> bool:
+        """Return whether there is room for a number of bytes."""
+        return count <= self.nbytes
+
+    def twin(self) -> TensorBuffer:
+        """
+        Return another buffer for the same tensor; the caller frees it.
+
+        :raises EngineError: if the memory is not to be had.
+        """
+        return TensorBuffer(self._cuda, self.name, self.dtype, self.max_shape, self.nbytes)
 
     def view(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         """

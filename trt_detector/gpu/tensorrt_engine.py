@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config import DetectorConfig
-from ..engine import EngineInfo, InferenceEngine
+from ..engine import EngineInfo
 from ..errors import EngineError
 from ..plan import get_engine_filename
 from ..tensor_spec import TensorSpec
@@ -20,6 +20,7 @@ from . import device_info
 from .bindings import Bindings
 from .buffers import TensorBuffer
 from .cuda import ContextScope, load_pycuda
+from .device_engine import DeviceEngine
 from .flavour import Flavour, load_flavour
 from .inspection import built_precision, inspect_layers, precision_summary
 from .load import load_cuda_engine
@@ -30,7 +31,7 @@ from .shapes import ProfileShapes
 __all__ = ['TensorRTEngine']
 
 
-class TensorRTEngine(InferenceEngine):
+class TensorRTEngine(DeviceEngine):
     """
     A plan, deserialized, with its own buffers, execution context and stream.
 
@@ -70,6 +71,8 @@ class TensorRTEngine(InferenceEngine):
     ) -> None:
         self._closed = False
         self._bound_shape: tuple[int, ...] = ()
+        self._bound_addresses: tuple[int, ...] = ()
+        self._device_id = device_id
         self._lines = LogLines()
         self._resources = ExitStack()
         with ExitStack() as undo:
@@ -116,6 +119,21 @@ class TensorRTEngine(InferenceEngine):
         """Return the input shapes that the plan takes."""
         return self._bindings.shapes
 
+    @property
+    def device_id(self) -> int:
+        """Return the number of the GPU."""
+        return self._device_id
+
+    @property
+    def cuda(self) -> Any:
+        """Return pycuda.driver."""
+        return self._cuda
+
+    @property
+    def stream(self) -> Any:
+        """Return the stream that the network runs in."""
+        return self._stream
+
     def get_input_shape(self) -> tuple[int, int]:
         """Return (height, width) of the input in pixels."""
         return self._size
@@ -142,6 +160,7 @@ class TensorRTEngine(InferenceEngine):
         shape = (max(count, self._bindings.smallest_batch), *batch.shape[1:])
         if shape != self._bound_shape:
             self._bind(shape)
+        self._bind_addresses(self._input.address, self._outputs)
         self._input_view[:count] = batch
         self._input_view[count:] = 0
         try:
@@ -151,6 +170,37 @@ class TensorRTEngine(InferenceEngine):
         if count == shape[0]:
             return list(self._output_views)
         return [view[:count] for view in self._output_views]
+
+    def get_room(self) -> int:
+        """Return how many images the input memory of enqueue() has to hold."""
+        return max(self._batch_size, self._bindings.smallest_batch)
+
+    def make_outputs(self) -> list[TensorBuffer]:
+        """Return a further set of output buffers, as :class:`.device_engine.DeviceEngine` says."""
+        with ExitStack() as undo:
+            made = []
+            for own in self._outputs:
+                made.append(own.twin())
+                undo.callback(made[-1].free)
+            undo.pop_all()
+        return made
+
+    def enqueue(
+        self, count: int, input_address: int, outputs: Sequence[TensorBuffer]
+    ) -> list[tuple[int, ...]]:
+        """Run the network in its stream, as :class:`.device_engine.DeviceEngine` says."""
+        if self._closed:
+            raise EngineError('enqueue() on a closed engine')
+        shape = self.batch_shape(max(count, self._bindings.smallest_batch))
+        if shape != self._bound_shape:
+            self._bind(shape)
+        self._bind_addresses(input_address, outputs)
+        self._start(outputs)
+        return [view.shape for view in self._output_views]
+
+    def check_thread(self) -> None:
+        """Refuse the wrong thread, as :class:`.device_engine.DeviceEngine` says."""
+        self._scope.check_thread()
 
     def close(self) -> None:
         """
@@ -237,12 +287,23 @@ class TensorRTEngine(InferenceEngine):
             room = unbounded.get(spec.name, 1)
             buffer = TensorBuffer(self._cuda, spec.name, spec.dtype, shape, room)
             self._resources.callback(buffer.free)
-            if not self._execution_context.set_tensor_address(spec.name, buffer.address):
-                raise EngineError(f'TensorRT refuses the buffer of {spec}{self._lines.explain()}')
             buffers.append(buffer)
         # Their rows are counted only as the network runs: the rest has to read zero.
-        self._unbounded = [buffer for buffer in buffers if buffer.name in unbounded]
+        self._unbounded = frozenset(unbounded)
+        self._bind_addresses(buffers[0].address, buffers[1:])
         return buffers[0], tuple(buffers[1:])
+
+    def _bind_addresses(self, input_address: int, outputs: Sequence[TensorBuffer]) -> None:
+        """Tell TensorRT the addresses of the tensors, where they are not those of last time."""
+        addresses = (input_address, *(buffer.address for buffer in outputs))
+        if addresses == self._bound_addresses:
+            return
+        self._bound_addresses = ()
+        specs = (self._bindings.input_spec, *self._bindings.output_specs)
+        for spec, address in zip(specs, addresses, strict=True):
+            if not self._execution_context.set_tensor_address(spec.name, address):
+                raise EngineError(f'TensorRT refuses the buffer of {spec}{self._lines.explain()}')
+        self._bound_addresses = addresses
 
     def _bind(self, shape: tuple[int, ...]) -> None:
         """Prepare for inputs of a shape: nothing is allocated, the views change."""
@@ -272,15 +333,21 @@ class TensorRTEngine(InferenceEngine):
         """Copy in, run and copy out in the order of one stream, and wait for it."""
         stream = self._stream
         self._input.upload(self._input_view, stream)
-        for buffer in self._unbounded:
-            buffer.clear(stream)
+        self._start(self._outputs)
+        for buffer, view in zip(self._outputs, self._output_views, strict=True):
+            buffer.download(view, stream)
+        stream.synchronize()
+
+    def _start(self, outputs: Sequence[TensorBuffer]) -> None:
+        """Queue the network behind what its stream has to do."""
+        stream = self._stream
+        for buffer in outputs:
+            if buffer.name in self._unbounded:
+                buffer.clear(stream)
         self._lines.clear()
         if not self._execution_context.execute_async_v3(stream.handle):
             stream.synchronize()
             raise EngineError(f'TensorRT failed to run the network{self._lines.explain()}')
-        for buffer, view in zip(self._outputs, self._output_views, strict=True):
-            buffer.download(view, stream)
-        stream.synchronize()
 
     def _check_batch(self, batch: npt.NDArray[Any]) -> None:
         """

@@ -1,0 +1,342 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images through the device: the same answers as on the CPU, several batches under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import gc
+from pathlib import Path
+import threading
+from typing import Any
+
+from core_support import lamp_detector, metadata, save, tensor
+from gpu_support import networks
+from gpu_support.machine import GPU, machine
+from gpu_support.onnxruntime_double import cuda_provider
+import numpy as np
+from onnx import helper
+import pytest
+from test_gpu_letterbox import make_image
+from trt_detector.config import DetectorConfig
+from trt_detector.detections import Detections
+from trt_detector.errors import EngineError
+from trt_detector.factory import create_detector
+from trt_detector.gpu import device_preprocessor, letterbox_kernel
+from trt_detector.gpu.device_preprocessor import DevicePreprocessor
+from trt_detector.gpu.image_stage import rows_read
+from trt_detector.image import Image
+from trt_detector.onnxruntime_engine import has_cuda_provider
+from trt_detector.pipeline import Detector
+
+ENCODINGS = ['bgr8', 'rgba8', 'mono8', 'yuv422', 'nv12', 'bayer_rggb8', 'mono16']
+
+
+def config(path: Path, folder: Path, **changes: Any) -> DetectorConfig:
+    """Return parameters that show every candidate."""
+    values: dict[str, Any] = {
+        'model_path': str(path), 'precision': 'fp32', 'batch_size': 3, 'warmup_iterations': 1,
+        'engine_cache_dir': str(folder), 'score_threshold': 0.0, 'input_shape': '64x64',
+    }  # fmt: skip
+    return DetectorConfig(**(values | changes))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Return a model whose eight answers are the means of the input's parts: every pixel counts."""
+    gain = np.array([6, 6, 6, 6, 0.9, 0], np.float32)
+    base = np.array([[8, 8, 40, 40, 0.05, row % 2] for row in range(8)], np.float32)
+    nodes = [
+        helper.make_node(
+            'AveragePool', ['images'], ['m'], kernel_shape=[16, 16], strides=[16, 16]
+        ),
+        helper.make_node('Reshape', ['m', 'shape'], ['rows']),
+        helper.make_node('Mul', ['rows', 'gain'], ['scaled']),
+        helper.make_node('Add', ['scaled', 'base'], ['output0']),
+    ]
+    return save(
+        tmp_path / 'means.onnx',
+        nodes,
+        inputs={'images': ('batch', 3, 64, 64)},
+        outputs={'output0': ('batch', 8, 6)},
+        initializers=[
+            tensor('shape', np.array([-1, 8, 6])), tensor('gain', gain), tensor('base', base)
+        ],
+        metadata=metadata(end2end=True),
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def device(kind: str, **behaviour: Any) -> Iterator[tuple[Any, str]]:
+    """Yield (the state of the double of CUDA, name of the backend) of a kind of machine."""
+    if kind == 'onnxruntime':
+        with machine(None, **behaviour) as world, cuda_provider(world.cuda):
+            yield world.cuda, kind
+    else:
+        with machine(kind, **behaviour) as world:
+            yield world.cuda, world.record.module
+
+
+@pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3', 'onnxruntime'])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return a kind of machine."""
+    return str(request.param)
+
+
+def pictures() -> list[Image]:
+    """Return images of several encodings, sizes and strides."""
+    images = []
+    for i, encoding in enumerate(ENCODINGS):
+        width, height = 90 + 40 * i, 200 - 20 * i
+        if encoding == 'bayer_rggb8':
+            data = make_image('mono8', width, height, seed=i).data
+            images.append(Image(data, width, height, encoding, width))
+        elif encoding == 'mono16':
+            data = make_image('mono8', 2 * width, height, seed=i).data
+            images.append(Image(data, width, height, encoding, 2 * width))
+        else:
+            images.append(make_image(encoding, width, height, i, seed=i))
+    return images
+
+
+def on_cpu(path: Path, folder: Path, images: list[Image]) -> list[Detections]:
+    """Return what the CPU finds in each image."""
+    with create_detector(config(path, folder, backend='onnxruntime')) as detector:
+        assert not isinstance(detector._preprocessor, DevicePreprocessor)
+        return [detector.detect([image]).detections[0] for image in images]
+
+
+def assert_same(found: Detections, expected: Detections) -> None:
+    """Compare within what one grey level can change."""
+    assert len(expected)
+    assert len(found) == len(expected)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=0.02)
+    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=2)
+
+
+def test_it_finds_what_the_cpu_finds(kind: str, model: Path, tmp_path: Path) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            assert isinstance(detector._preprocessor, DevicePreprocessor)
+            alone = [detector.detect([image]).detections[0] for image in images]
+            together = [
+                found
+                for first in range(0, len(images), 3)
+                for found in detector.detect(images[first : first + 3]).detections
+            ]
+        gc.collect()
+        cuda.assert_clean()
+    for found, batched, wanted in zip(alone, together, expected, strict=True):
+        assert_same(found, wanted)
+        assert_same(batched, wanted)
+
+
+def test_batches_under_way_do_not_disturb_each_other(
+    kind: str, model: Path, tmp_path: Path
+) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            assert detector.depth == 2
+            found, waiting = [], [detector.submit([images[0]])]
+            for image in images[1:]:
+                waiting.append(detector.submit([image]))
+                with pytest.raises(EngineError, match='2 batches are under way'):
+                    detector.submit([image])
+                found.append(detector.collect(waiting.pop(0)).detections[0])
+            found.append(detector.collect(waiting.pop(0)).detections[0])
+        gc.collect()
+        cuda.assert_clean()
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+def test_collecting_waits_for_nothing_else(model: Path, tmp_path: Path) -> None:
+    with device('onnxruntime') as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            first = detector.submit([make_image('bgr8', 100, 80)])
+            second = detector.submit([make_image('bgr8', 80, 100)])
+            queued = sum(len(record.queue) for record in cuda.streams.values())
+            assert queued > 0, 'submit() waited'
+            detector.collect(first)
+            left = sum(len(record.queue) for record in cuda.streams.values())
+            assert 0 < left < queued, 'the second batch ran before it was asked for'
+            detector.collect(second)
+            assert not any(record.queue for record in cuda.streams.values())
+
+
+def test_the_image_is_not_needed_after_submit(kind: str, model: Path, tmp_path: Path) -> None:
+    images = [make_image('bgr8', 60, 50), make_image('bgr8', 300, 400)]
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (_, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            pending = detector.submit(images)
+            for image in images:
+                image.data[:] = 255
+            found = detector.collect(pending).detections
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+def test_memory_grows_once(kind: str, model: Path, tmp_path: Path) -> None:
+    images = [make_image('bgr8', 300, 200), make_image('bgr8', 30, 20)]
+    with device(kind) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            for image in images * detector.depth:
+                detector.detect([image])
+            taken = cuda.allocations
+            for image in images * 2:
+                detector.detect([image])
+            assert cuda.allocations == taken
+
+
+def test_a_gpu_that_shares_memory_reads_the_images_where_they_are(
+    kind: str, model: Path, tmp_path: Path
+) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind, gpus=[{**GPU, 'integrated': 1}]) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            detector.detect(images[:1])
+            taken = cuda.allocations
+            found = [detector.detect([image]).detections[0] for image in images]
+            assert cuda.allocations == taken, 'a mapped image took device memory'
+        gc.collect()
+        cuda.assert_clean()
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+def test_a_failed_batch_leaves_the_slot_usable(model: Path, tmp_path: Path) -> None:
+    image = make_image('bgr8', 90, 70)
+    (expected,) = on_cpu(model, tmp_path, [image])
+    with machine('tensorrt-10.3') as world:
+        detector = create_detector(config(model, tmp_path, backend='tensorrt'))
+        with detector:
+            world.fail_run = 'a fault'
+            for _ in range(2 * detector.depth):
+                with pytest.raises(EngineError, match='a fault'):
+                    detector.detect([image])
+            world.fail_run = ''
+            assert_same(detector.detect([image]).detections[0], expected)
+        gc.collect()
+        world.cuda.assert_clean()
+
+
+def test_a_full_device_frees_what_it_took(kind: str, model: Path, tmp_path: Path) -> None:
+    with device(kind) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            detector.detect([make_image('bgr8', 90, 70)])
+        gc.collect()
+        cuda.limit_bytes = 200_000
+        with pytest.raises(EngineError, match='no device memory'):
+            create_detector(config(model, tmp_path, backend=backend))
+        gc.collect()
+        cuda.assert_clean()
+
+
+def test_the_cpu_prepares_where_the_kernel_cannot_be_loaded(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        letterbox_kernel, 'compile_at_run_time', lambda _: b'.entry letterbox also refused'
+    )
+    image = make_image('bgr8', 90, 70)
+    (expected,) = on_cpu(model, tmp_path, [image])
+    with machine('tensorrt-10.3') as world:
+        world.cuda.refuses_ptx = True
+        with create_detector(config(model, tmp_path, backend='tensorrt')) as detector:
+            assert detector.depth == 1
+            assert_same(detector.detect([image]).detections[0], expected)
+        gc.collect()
+        world.cuda.assert_clean()
+    assert 'images are prepared by the CPU: the driver refuses the shipped PTX' in caplog.text
+
+
+def test_onnxruntime_without_its_cuda_libraries_runs_on_the_cpu(
+    model: Path, tmp_path: Path
+) -> None:
+    with machine(None) as world, cuda_provider(world.cuda, loads=False):
+        with create_detector(config(model, tmp_path, backend='onnxruntime')) as detector:
+            assert detector.info.device == 'CPU'
+            assert 'could not load its CUDA provider' in dict(detector.info.details)['CUDA']
+            assert len(detector.detect([make_image('bgr8', 90, 70)]).detections) == 1
+        gc.collect()
+        world.cuda.assert_clean()
+
+
+def test_a_network_that_counts_is_fed_by_the_cpu(tmp_path: Path) -> None:
+    path = lamp_detector(tmp_path / 'lamp.onnx')
+    with machine(None) as world, cuda_provider(world.cuda):
+        with create_detector(config(path, tmp_path, backend='onnxruntime')) as detector:
+            assert detector.depth == 2
+        counting = networks.counting(tmp_path / 'counting.onnx', size=64)
+        from trt_detector.gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
+        from trt_detector.preprocess import PreprocessSpec
+
+        with CudaOnnxRuntimeEngine(counting.read_bytes(), 1, counts_rows=True) as engine:
+            assert device_preprocessor.preprocess_on_device(PreprocessSpec(), engine) is None
+        gc.collect()
+        world.cuda.assert_clean()
+
+
+def test_two_detectors_in_two_threads(kind: str, model: Path, tmp_path: Path) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    found: dict[int, list[Detections]] = {}
+
+    def work(number: int, backend: str) -> None:
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            found[number] = [detector.detect([image]).detections[0] for image in images]
+        gc.collect()
+
+    with device(kind) as (cuda, backend):
+        threads = [threading.Thread(target=work, args=(i, backend)) for i in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        cuda.assert_clean()
+    for number in range(2):
+        for one, other in zip(found[number], expected, strict=True):
+            assert_same(one, other)
+
+
+@pytest.mark.parametrize(('source', 'resized'), [(480, 360), (2160, 360), (7, 3), (4, 9), (1, 1)])
+def test_rows_read_are_those_around_the_centres(source: int, resized: int) -> None:
+    rows = rows_read(source, resized).reshape(resized, 2)
+    centres = (np.arange(resized) + 0.5) * source / resized - 0.5
+    low = np.clip(np.floor(centres + 1e-9), 0, source - 1)
+    np.testing.assert_array_equal(rows[:, 0], low)
+    np.testing.assert_array_equal(rows[:, 1], np.clip(np.floor(centres + 1e-9) + 1, 0, source - 1))
+
+
+def collect_all(detector: Detector, images: list[Image]) -> list[Detections]:
+    """Return the detections with as many batches under way as there may be."""
+    found, waiting = [], []
+    for image in images:
+        waiting.append(detector.submit([image]))
+        if len(waiting) == detector.depth:
+            found.append(detector.collect(waiting.pop(0)).detections[0])
+    return found + [detector.collect(pending).detections[0] for pending in waiting]
+
+
+@pytest.mark.gpu
+def test_onnxruntime_on_a_gpu(model: Path, tmp_path: Path) -> None:
+    if not has_cuda_provider():
+        pytest.skip('no ONNX Runtime for CUDA: pip install onnxruntime-gpu')
+    images = pictures() * 4
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('trt_detector.factory.has_cuda_provider', lambda: False)
+        expected = on_cpu(model, tmp_path, images)
+    with create_detector(config(model, tmp_path, backend='onnxruntime')) as detector:
+        assert dict(detector.info.details).get('provider') == 'CUDA', detector.info
+        assert isinstance(detector._preprocessor, DevicePreprocessor)
+        found = collect_all(detector, images)
+        batched = detector.detect(images[:3]).detections
+    for one, other in zip([*found, *batched], [*expected, *expected[:3]], strict=True):
+        assert_same(one, other)

@@ -1,0 +1,102 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Preprocessing on the device, straight into the engine's input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+import logging
+
+from ..engine import BatchSlot, InferenceEngine
+from ..errors import BackendUnavailableError, EngineError
+from ..image import Image
+from ..preprocess import InputLayout, Letterbox, PreprocessSpec
+from .device_engine import DeviceEngine
+from .device_info import read_device
+from .device_slot import DeviceSlot, Lanes, SlotTarget
+from .letterbox_kernel import KERNEL_ENCODINGS, LetterboxKernel
+
+__all__ = ['DevicePreprocessor', 'preprocess_on_device']
+
+_LOG = logging.getLogger(__name__)
+
+# Copy of one batch, execution of another: the host decodes a third, which needs none.
+_SLOTS = 2
+
+
+class DevicePreprocessor:
+    """
+    Fills the slots that it opens, as :class:`..preprocess.CpuPreprocessor` fills arrays.
+
+    It belongs to the engine's thread.
+
+    :param engine: whose input it fills, at the size that it has now.
+    :param mapped: let the device read page-locked memory; None where it shares the machine's.
+    :raises BackendUnavailableError: if the kernel cannot be loaded.
+    :raises ModelError: if the input is not an image of 1 or 3 channels.
+    """
+
+    def __init__(
+        self, spec: PreprocessSpec, engine: DeviceEngine, *, mapped: bool | None = None
+    ) -> None:
+        device = read_device(engine.device_id)
+        height, width = engine.get_input_shape()
+        self._spec = spec
+        self._engine = engine
+        self._input_size = (width, height)
+        self._mapped = device.integrated if mapped is None else mapped
+        self._kernel: LetterboxKernel | None = LetterboxKernel(
+            engine.cuda,
+            spec,
+            InputLayout.of(engine.input_spec),
+            (height, width),
+            device.compute_capability,
+        )
+
+    def open_slots(self) -> Sequence[BatchSlot]:
+        """
+        Return the slots, which take the kernel with them: it can be called once.
+
+        :raises EngineError: if it was called before, or the memory is not to be had.
+        """
+        kernel, self._kernel = self._kernel, None
+        if kernel is None:
+            raise EngineError('the slots of a preprocessor were opened twice')
+        cuda = self._engine.cuda
+        lanes = Lanes(kernel, cuda.Stream(), cuda.Stream())
+        slots: list[BatchSlot] = []
+        with ExitStack() as undo:
+            # Else the traceback would keep the streams beyond the life of the context.
+            undo.callback(lanes.close)
+            for _ in range(_SLOTS):
+                slots.append(DeviceSlot(self._engine, lanes, mapped=self._mapped))
+                undo.callback(slots[-1].close)
+            undo.pop_all()
+        return slots
+
+    def __call__(self, image: Image, out: SlotTarget) -> Letterbox:
+        """
+        Send an image into its place; the kernel runs when the slot starts.
+
+        :param image: of any size and encoding; what the kernel cannot read is converted first.
+        :return: where the image lies in the network's input.
+        """
+        if image.encoding not in KERNEL_ENCODINGS:
+            image = Image.from_array(image.to_bgr())
+        place = Letterbox.fit((image.width, image.height), self._input_size, self._spec)
+        out.slot.load(out.index, image, place)
+        return place
+
+
+def preprocess_on_device(
+    spec: PreprocessSpec, engine: InferenceEngine
+) -> DevicePreprocessor | None:
+    """Return the preprocessor of an engine that works on a device, None where the CPU has to."""
+    if not isinstance(engine, DeviceEngine) or not engine.works_on_device:
+        return None
+    try:
+        return DevicePreprocessor(spec, engine)
+    except BackendUnavailableError as error:
+        _LOG.warning('images are prepared by the CPU: %s', error)
+        return None

@@ -1,0 +1,184 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""One batch on its way through the device: upload, kernel, network, download."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+import logging
+import math
+from typing import Any
+
+import numpy.typing as npt
+
+from ..engine import BatchSlot
+from ..errors import EngineError
+from ..image import Image
+from ..preprocess import Letterbox
+from .device_engine import DeviceEngine
+from .image_stage import ImageStage
+from .letterbox_kernel import LetterboxJob, LetterboxKernel
+
+__all__ = ['DeviceSlot', 'Lanes', 'SlotTarget']
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Lanes:
+    """
+    What the slots of an engine share.
+
+    The copies have streams of their own, so that they run beside the network: the engine's stream
+    has the kernel and the network alone. Events order the three.
+
+    :param kernel: fills the input.
+    :param upload: stream of the images.
+    :param download: stream of the outputs.
+    """
+
+    kernel: LetterboxKernel
+    upload: Any
+    download: Any
+
+    def close(self) -> None:
+        """Drop kernel and streams while the context is current."""
+        self.kernel.close()
+        self.upload = self.download = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlotTarget:
+    """Place of one image in a slot."""
+
+    slot: DeviceSlot
+    index: int
+
+
+class DeviceSlot(BatchSlot):
+    """
+    Memory and events of one batch. The engine's context has to be current for every call.
+
+    :param engine: runs the network.
+    :param lanes: shared with the engine's other slots.
+    :param mapped: see :class:`.image_stage.ImageStage`.
+    :raises EngineError: if the memory is not to be had.
+    """
+
+    def __init__(self, engine: DeviceEngine, lanes: Lanes, *, mapped: bool) -> None:
+        cuda = engine.cuda
+        self._engine = engine
+        self._lanes: Lanes | None = lanes
+        self._jobs: list[LetterboxJob] = []
+        self._views: list[npt.NDArray[Any]] = []
+        self._resources = ExitStack()
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            shape = engine.batch_shape(engine.get_room())
+            self._image_bytes = math.prod(shape[1:]) * engine.input_spec.dtype.itemsize
+            try:
+                self._input: Any = cuda.mem_alloc(shape[0] * self._image_bytes)
+            except cuda.Error as error:
+                raise EngineError(
+                    f'no device memory for a batch of {list(shape)}: {error}; lower '
+                    'batch_size, or free memory'
+                ) from error
+            self._resources.callback(self._input.free)
+            # What lies behind a small batch is read by networks of a fixed one.
+            cuda.memset_d8_async(int(self._input), 0, shape[0] * self._image_bytes, engine.stream)
+            self._outputs = engine.make_outputs()
+            for buffer in self._outputs:
+                self._resources.callback(buffer.free)
+            self._stages = [ImageStage(cuda, mapped=mapped) for _ in range(shape[0])]
+            for stage in self._stages:
+                self._resources.callback(stage.free)
+            # Blocking: a thread that spins until the GPU is done burns a core.
+            flags = cuda.event_flags.BLOCKING_SYNC | cuda.event_flags.DISABLE_TIMING
+            self._events: list[Any] = [cuda.Event(flags) for _ in range(3)]
+            undo.pop_all()
+
+    def targets(self, count: int) -> Sequence[SlotTarget]:
+        """Return the places of count images."""
+        self._engine.check_thread()
+        self._jobs = []
+        return [SlotTarget(self, index) for index in range(count)]
+
+    def load(self, index: int, image: Image, place: Letterbox) -> None:
+        """
+        Send an image on its way.
+
+        :param image: in an encoding of the kernel; not needed once this returns.
+        """
+        try:
+            staged = self._stages[index].load(image, place, self._open_lanes().upload)
+        except self._engine.cuda.Error as error:
+            raise EngineError(f'CUDA failed to copy an image: {error}') from error
+        self._jobs.append(
+            LetterboxJob(
+                source=staged.address,
+                target=int(self._input) + index * self._image_bytes,
+                chroma_offset=staged.chroma_offset,
+                step=staged.step,
+                encoding=image.encoding,
+                place=place,
+                gathered=staged.gathered,
+            )
+        )
+
+    def start(self, count: int) -> None:
+        """Queue kernel, network and download; return at once."""
+        try:
+            self._enqueue(count)
+        except self._engine.cuda.Error as error:
+            raise EngineError(f'CUDA failed to start the network: {error}') from error
+
+    def finish(self) -> list[npt.NDArray[Any]]:
+        """Wait for the download, and for nothing else."""
+        try:
+            self._events[2].synchronize()
+        except self._engine.cuda.Error as error:
+            raise EngineError(f'CUDA failed while the network ran: {error}') from error
+        return self._views
+
+    def abandon(self) -> None:
+        """Wait until nothing of the slot runs any more."""
+        if self._lanes is None:
+            return
+        for stream in (self._lanes.upload, self._engine.stream, self._lanes.download):
+            try:
+                stream.synchronize()
+            except self._engine.cuda.Error as error:
+                _LOG.warning('CUDA failed after an inference that failed: %s', error)
+
+    def close(self) -> None:
+        """Free the memory once nothing of it is in use; calling it again does nothing."""
+        self.abandon()
+        self._views, self._events = [], []
+        self._resources.close()
+        self._lanes = None
+
+    def _enqueue(self, count: int) -> None:
+        """Queue everything behind the uploads."""
+        lanes, stream = self._open_lanes(), self._engine.stream
+        uploaded, computed, done = self._events
+        uploaded.record(lanes.upload)
+        stream.wait_for_event(uploaded)
+        lanes.kernel.launch(self._jobs, stream)
+        shapes = self._engine.enqueue(count, int(self._input), self._outputs)
+        computed.record(stream)
+        lanes.download.wait_for_event(computed)
+        views = [buffer.view(shape) for buffer, shape in zip(self._outputs, shapes, strict=True)]
+        for buffer, view in zip(self._outputs, views, strict=True):
+            buffer.download(view, lanes.download)
+        done.record(lanes.download)
+        # An output without a batch dimension is that of the one image of a batch of one.
+        padded = count < self._engine.get_room()
+        self._views = [view[:count] for view in views] if padded else views
+
+    def _open_lanes(self) -> Lanes:
+        """Return the lanes, or raise EngineError where the slot is closed."""
+        if self._lanes is None:
+            raise EngineError('a slot was used after close()')
+        return self._lanes

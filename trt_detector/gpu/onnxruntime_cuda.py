@@ -1,0 +1,180 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX Runtime on a CUDA device, in a stream and on memory of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import BackendUnavailableError, EngineError
+from ..onnxruntime_engine import make_asynchronous_run_options, OnnxRuntimeEngine
+from .buffers import TensorBuffer
+from .cuda import ContextScope, load_pycuda
+from .device_engine import DeviceEngine
+
+__all__ = ['CudaOnnxRuntimeEngine']
+
+_PROVIDER = 'CUDAExecutionProvider'
+
+
+class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
+    """
+    An ONNX model on a CUDA device.
+
+    The primary CUDA context stays current in the thread that makes the engine until close().
+
+    :param device_id: number of the GPU.
+    :param counts_rows: the network decides as it runs how many rows it returns: such outputs
+        cannot be given memory beforehand, so :attr:`works_on_device` is False.
+    :raises BackendUnavailableError: if pycuda, the driver or the CUDA provider is missing.
+
+    For the other parameters see :class:`..onnxruntime_engine.OnnxRuntimeEngine`.
+    """
+
+    def __init__(
+        self,
+        model_bytes: bytes,
+        batch_size: int = 4,
+        *,
+        device_id: int = 0,
+        input_shape: tuple[int, int] | None = None,
+        threads: int = 0,
+        model_dir: Path | None = None,
+        precision: str = 'fp32',
+        counts_rows: bool = False,
+        warnings: tuple[str, ...] = (),
+        details: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self._device_id = device_id
+        self._counts_rows = counts_rows
+        self._bindings: dict[tuple[int, ...], Any] = {}
+        self._shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        self._resources = ExitStack()
+        with ExitStack() as undo:
+            undo.callback(self._resources.close)
+            self._cuda = load_pycuda()
+            self._scope = ContextScope(self._cuda, device_id)
+            self._resources.callback(self._scope.close)
+            self._resources.callback(self._release)
+            self._stream: Any = self._cuda.Stream()
+            options = {
+                'device_id': str(device_id),
+                # ONNX Runtime queues its work here, and waits only where it is told to.
+                'user_compute_stream': str(self._stream.handle),
+            }
+            super().__init__(
+                model_bytes,
+                batch_size,
+                input_shape=input_shape,
+                threads=threads,
+                providers=((_PROVIDER, options), 'CPUExecutionProvider'),
+                model_dir=model_dir,
+                precision=precision,
+                device=str(self._cuda.Device(device_id).name()),
+                warnings=warnings,
+                details=(*details, ('provider', 'CUDA')),
+            )
+            if self._session.get_providers()[0] != _PROVIDER:
+                raise BackendUnavailableError(
+                    'ONNX Runtime could not load its CUDA provider; are cuDNN 9 and the CUDA '
+                    'libraries of its version installed?'
+                )
+            self._run_options = make_asynchronous_run_options()
+            undo.pop_all()
+
+    @property
+    def works_on_device(self) -> bool:
+        """Return whether enqueue() can be used."""
+        return not self._counts_rows
+
+    @property
+    def device_id(self) -> int:
+        """Return the number of the GPU."""
+        return self._device_id
+
+    @property
+    def cuda(self) -> Any:
+        """Return pycuda.driver."""
+        return self._cuda
+
+    @property
+    def stream(self) -> Any:
+        """Return the stream that the network runs in."""
+        return self._stream
+
+    def make_outputs(self) -> list[TensorBuffer]:
+        """Return a further set of output buffers, as :class:`.device_engine.DeviceEngine` says."""
+        self.check_thread()
+        shapes = self._find_shapes(self.get_room())
+        with ExitStack() as undo:
+            made = []
+            for spec, shape in zip(self.output_specs, shapes, strict=True):
+                made.append(TensorBuffer(self._cuda, spec.name, spec.dtype, shape))
+                undo.callback(made[-1].free)
+            undo.pop_all()
+        return made
+
+    def enqueue(
+        self, count: int, input_address: int, outputs: Sequence[TensorBuffer]
+    ) -> list[tuple[int, ...]]:
+        """Run the network in its stream, as :class:`.device_engine.DeviceEngine` says."""
+        if self._session is None:
+            raise EngineError('enqueue() on a closed engine')
+        count = self.get_batch_size() if self._fixed_batch else count
+        shapes = self._find_shapes(count)
+        addresses = (input_address, *(buffer.address for buffer in outputs))
+        key = (count, *self.get_input_shape(), *addresses)
+        if key not in self._bindings:
+            self._bindings[key] = self._bind(count, addresses, shapes)
+        try:
+            self._session.run_with_iobinding(self._bindings[key], self._run_options)
+        except Exception as error:  # ONNX Runtime's own classes share no base but this one
+            raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
+        return shapes
+
+    def check_thread(self) -> None:
+        """Refuse the wrong thread, as :class:`.device_engine.DeviceEngine` says."""
+        self._scope.check_thread()
+
+    def close(self) -> None:
+        """
+        Free the session and pop the context; calling it again does nothing.
+
+        :raises EngineError: if this is not the thread that made the engine.
+        """
+        if self._session is None:
+            return
+        self._scope.check_thread()
+        self._resources.close()
+
+    def _find_shapes(self, count: int) -> list[tuple[int, ...]]:
+        """Return the shapes of the outputs for a batch: a run on zeros tells them once."""
+        key = (count, *self.get_input_shape())
+        if key not in self._shapes:
+            zeros = np.zeros(self.batch_shape(count), self.input_spec.dtype)
+            self._shapes[key] = [output.shape for output in self.run(zeros)]
+        return self._shapes[key]
+
+    def _bind(
+        self, count: int, addresses: tuple[int, ...], shapes: Sequence[tuple[int, ...]]
+    ) -> Any:
+        """Return what tells ONNX Runtime where the tensors are."""
+        binding = self._session.io_binding()
+        spec, device = self.input_spec, ('cuda', self._device_id)
+        binding.bind_input(
+            spec.name, *device, spec.dtype, list(self.batch_shape(count)), addresses[0]
+        )
+        for output, shape, address in zip(self.output_specs, shapes, addresses[1:], strict=True):
+            binding.bind_output(output.name, *device, output.dtype, list(shape), address)
+        return binding
+
+    def _release(self) -> None:
+        """Drop the session before its stream, and both while the context is current."""
+        self._bindings.clear()
+        self._session = None
+        self._stream = None
