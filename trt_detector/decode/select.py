@@ -20,6 +20,8 @@ _COLUMNS = 2048
 
 # In pixels: float32 can still multiply and shift such coordinates without an overflow.
 _FARTHEST = 1e9
+# Numbers of classes in float outputs that an int32 holds.
+_MOST_CLASSES = 2**31
 
 _Array = npt.NDArray[Any]
 
@@ -78,7 +80,7 @@ def report(
     if finite is not None:
         whole &= finite
     if class_ids.dtype.kind == 'f':
-        whole &= np.isfinite(class_ids)
+        whole &= np.abs(class_ids.astype(np.float32, copy=False)) < _MOST_CLASSES
     invalid = int(np.count_nonzero(~whole & ~(scores < options.least_score)))
     sizes = boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]
     rows = np.flatnonzero(whole & sizes[:, 0] & sizes[:, 1] & (class_ids >= 0))
