@@ -44,7 +44,7 @@ def config(path: Path, folder: Path, **changes: Any) -> DetectorConfig:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """Return a model whose eight answers are the means of the input's parts: every pixel counts."""
+    """Return a model whose eight answers are means of parts of the input: every pixel counts."""
     gain = np.array([6, 6, 6, 6, 0.9, 0], np.float32)
     base = np.array([[8, 8, 40, 40, 0.05, row % 2] for row in range(8)], np.float32)
     nodes = [
@@ -156,42 +156,48 @@ def test_batches_under_way_do_not_disturb_each_other(
 
 
 def test_collecting_waits_for_nothing_else(model: Path, tmp_path: Path) -> None:
-    with device('onnxruntime') as (cuda, backend):
-        with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            first = detector.submit([make_image('bgr8', 100, 80)])
-            second = detector.submit([make_image('bgr8', 80, 100)])
-            queued = sum(len(record.queue) for record in cuda.streams.values())
-            assert queued > 0, 'submit() waited'
-            detector.collect(first)
-            left = sum(len(record.queue) for record in cuda.streams.values())
-            assert 0 < left < queued, 'the second batch ran before it was asked for'
-            detector.collect(second)
-            assert not any(record.queue for record in cuda.streams.values())
+    with (
+        device('onnxruntime') as (cuda, backend),
+        create_detector(config(model, tmp_path, backend=backend)) as detector,
+    ):
+        first = detector.submit([make_image('bgr8', 100, 80)])
+        second = detector.submit([make_image('bgr8', 80, 100)])
+        queued = sum(len(record.queue) for record in cuda.streams.values())
+        assert queued > 0, 'submit() waited'
+        detector.collect(first)
+        left = sum(len(record.queue) for record in cuda.streams.values())
+        assert 0 < left < queued, 'the second batch ran before it was asked for'
+        detector.collect(second)
+        assert not any(record.queue for record in cuda.streams.values())
 
 
 def test_the_image_is_not_needed_after_submit(kind: str, model: Path, tmp_path: Path) -> None:
     images = [make_image('bgr8', 60, 50), make_image('bgr8', 300, 400)]
     expected = on_cpu(model, tmp_path, images)
-    with device(kind) as (_, backend):
-        with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            pending = detector.submit(images)
-            for image in images:
-                image.data[:] = 255
-            found = detector.collect(pending).detections
+    with (
+        device(kind) as (_, backend),
+        create_detector(config(model, tmp_path, backend=backend)) as detector,
+    ):
+        pending = detector.submit(images)
+        for image in images:
+            image.data[:] = 255
+        found = detector.collect(pending).detections
     for one, other in zip(found, expected, strict=True):
         assert_same(one, other)
 
 
 def test_memory_grows_once(kind: str, model: Path, tmp_path: Path) -> None:
     images = [make_image('bgr8', 300, 200), make_image('bgr8', 30, 20)]
-    with device(kind) as (cuda, backend):
-        with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            for image in images * detector.depth:
-                detector.detect([image])
-            taken = cuda.allocations
-            for image in images * 2:
-                detector.detect([image])
-            assert cuda.allocations == taken
+    with (
+        device(kind) as (cuda, backend),
+        create_detector(config(model, tmp_path, backend=backend)) as detector,
+    ):
+        for image in images * detector.depth:
+            detector.detect([image])
+        taken = cuda.allocations
+        for image in images * 2:
+            detector.detect([image])
+        assert cuda.allocations == taken
 
 
 def test_a_gpu_that_shares_memory_reads_the_images_where_they_are(

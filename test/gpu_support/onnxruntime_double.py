@@ -98,7 +98,7 @@ def cuda_provider(world: CudaDouble, *, loads: bool = True) -> Iterator[None]:
 
     with (
         mock.patch.object(onnxruntime, 'InferenceSession', session),
-        mock.patch.object(onnxruntime, 'get_available_providers', lambda: [_CUDA, _CPU]),
-        mock.patch.object(onnxruntime, 'preload_dlls', lambda: None, create=True),
+        mock.patch.object(onnxruntime, 'get_available_providers', return_value=[_CUDA, _CPU]),
+        mock.patch.object(onnxruntime, 'preload_dlls', create=True),
     ):
         yield

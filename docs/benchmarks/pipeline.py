@@ -1,0 +1,244 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Measure the pipeline from raw images to detections beside the bare engine and a plain program.
+
+- bare: the engine alone on input that lies on the device, two runs queued, outputs copied back.
+- pipeline: Detector.submit() and collect() with as many batches under way as it has slots.
+- one by one: Detector.detect().
+- plain: what one writes first: cv2.resize, float conversion, transpose, session.run().
+
+    python3 docs/benchmarks/pipeline.py --json docs/benchmarks/pipeline.json
+
+It needs a GPU, pycuda and an ONNX Runtime for CUDA. The larger network has the size of YOLOv8n: 8
+GFLOP at 640x640, 84 values for each of 8400 places; its weights are random.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+import json
+from pathlib import Path
+import statistics
+import tempfile
+import time
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper, TensorProto
+import onnxruntime
+from trt_detector.config import DetectorConfig
+from trt_detector.factory import create_detector
+from trt_detector.image import Image
+from trt_detector.pipeline import Detector
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / 'demo' / 'models' / 'demo_end2end.onnx'
+FRAME_SIZES = [(1920, 1080), (3840, 2160)]
+BATCHES = [1, 4, 8]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--json', type=Path, help='file for the raw figures')
+    parser.add_argument('--seconds', type=float, default=1.5, help='length of a measurement')
+    arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        models = {'demo': DEMO, 'yolo-sized': make_network(Path(folder) / 'network.onnx')}
+        for name, path in models.items():
+            for batch in BATCHES:
+                rows += measure(name, path, batch, arguments.seconds)
+                for row in rows[-7:]:
+                    print(json.dumps(row), flush=True)
+    if arguments.json:
+        text = json.dumps({'onnxruntime': onnxruntime.__version__, 'rows': rows}, indent=1)
+        arguments.json.write_text(text + '\n', encoding='utf-8')
+
+
+def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str, Any]]:
+    """Return the rows of one network and batch size."""
+    config = DetectorConfig(
+        model_path=str(path), backend='onnxruntime', batch_size=batch, score_threshold=0.25,
+        input_shape='auto' if path == DEMO else '640x640',
+    )  # fmt: skip
+    rows = []
+    with create_detector(config) as detector:
+        facts = {'model': name, 'batch': batch, 'device': detector.info.device}
+        rows.append(facts | {'way': 'bare'} | bare(detector, batch, seconds))
+        for width, height in FRAME_SIZES:
+            images = page_locked_images(detector, width, height, batch)
+            facts['frames'] = f'{width}x{height}'
+            rows.append(facts | {'way': 'pipeline'} | pipeline(detector, images, seconds))
+            rows.append(
+                facts
+                | {'way': 'one by one'}
+                | loop(lambda images=images: detector.detect(images), batch, seconds)
+            )
+    session = onnxruntime.InferenceSession(
+        str(path), providers=['CUDAExecutionProvider', 'CPUExecutionProvider']
+    )
+    size = tuple(session.get_inputs()[0].shape[2:])
+    for width, height in FRAME_SIZES:
+        facts['frames'] = f'{width}x{height}'
+        pictures = np.random.default_rng(1).integers(0, 256, (batch, height, width, 3), np.uint8)
+        rows.append(
+            facts
+            | {'way': 'plain (no decoding)'}
+            | loop(lambda p=pictures: plain(session, p, size), batch, seconds)
+        )
+    return rows
+
+
+def plain(session: Any, pictures: np.ndarray, size: tuple[int, int]) -> Any:
+    """Run as one writes it first."""
+    prepared = []
+    for picture in pictures:
+        small = cv2.resize(picture, size[::-1])
+        rgb = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
+        prepared.append((rgb.astype(np.float32) / 255).transpose(2, 0, 1))
+    return session.run(None, {session.get_inputs()[0].name: np.stack(prepared)})
+
+
+def page_locked_images(detector: Detector, width: int, height: int, count: int) -> list[Image]:
+    """Return noise in page-locked memory."""
+    cuda = detector._engine.cuda  # type: ignore[attr-defined]
+    images = []
+    for seed in range(count):
+        data = cuda.pagelocked_empty((width * height * 3,), np.uint8)
+        data[:] = np.random.default_rng(seed).integers(0, 256, data.size, np.uint8)
+        images.append(Image(data, width, height, 'bgr8', width * 3))
+    return images
+
+
+def bare(detector: Detector, batch: int, seconds: float) -> dict[str, Any]:
+    """Run the engine of a detector alone, with its slots' own memory, two runs under way."""
+    engine: Any = detector._engine
+    slots: list[Any] = list(detector._slots)
+    cuda = engine.cuda
+    events = [cuda.Event(cuda.event_flags.BLOCKING_SYNC) for _ in slots]
+
+    def start(i: int) -> None:
+        slot = slots[i]
+        shapes = engine.enqueue(batch, int(slot._input), slot._outputs)
+        for buffer, shape in zip(slot._outputs, shapes, strict=True):
+            buffer.download(buffer.view(shape), engine.stream)
+        events[i].record(engine.stream)
+
+    for i in range(len(slots)):
+        start(i)
+    turn = 0
+
+    def one() -> None:
+        nonlocal turn
+        events[turn].synchronize()
+        start(turn)
+        turn = (turn + 1) % len(slots)
+
+    figures = loop(one, batch, seconds)
+    engine.stream.synchronize()
+    return figures
+
+
+def pipeline(detector: Detector, images: list[Image], seconds: float) -> dict[str, Any]:
+    """Keep all slots busy."""
+    waiting = [detector.submit(images) for _ in range(detector.depth)]
+    stages: list[Any] = []
+
+    def one() -> None:
+        result = detector.collect(waiting.pop(0))
+        waiting.append(detector.submit(images))
+        stages.append(result.times)
+
+    figures = loop(one, len(images), seconds)
+    for pending in waiting:
+        detector.collect(pending)
+    for name in ('preprocess_ms', 'decode_ms'):
+        figures[name] = statistics.median(getattr(times, name) for times in stages)
+    return figures
+
+
+def loop(work: Callable[[], Any], batch: int, seconds: float) -> dict[str, Any]:
+    """Return the rate, the percentiles of a call, and the thread's CPU time for a frame."""
+    for _ in range(10):
+        work()
+    times = []
+    cpu, begun = time.thread_time(), time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        before = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - before) * 1e3)
+    elapsed = time.perf_counter() - begun
+    frames = len(times) * batch
+    return {
+        'fps': frames / elapsed,
+        'p50_ms': float(np.percentile(times, 50)),
+        'p99_ms': float(np.percentile(times, 99)),
+        'thread_cpu_ms_a_frame': (time.thread_time() - cpu) * 1e3 / frames,
+    }
+
+
+def make_network(path: Path) -> Path:
+    """Write a network of about the size of YOLOv8n with random weights."""
+    random = np.random.default_rng(0)
+    nodes: list[Any] = []
+    weights: list[Any] = []
+
+    def conv(source: str, inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> str:
+        name = f'c{len(weights)}'
+        scale = (2 / (inputs * kernel * kernel)) ** 0.5
+        value = random.normal(0, scale, (outputs, inputs, kernel, kernel)).astype(np.float32)
+        weights.append(numpy_helper.from_array(value, f'{name}_w'))
+        nodes.append(
+            helper.make_node(
+                'Conv', [source, f'{name}_w'], [f'{name}_y'],
+                strides=[stride, stride], pads=[kernel // 2] * 4, kernel_shape=[kernel, kernel],
+            )
+        )  # fmt: skip
+        if kernel == 1:
+            return f'{name}_y'
+        nodes.append(helper.make_node('Relu', [f'{name}_y'], [f'{name}_r']))
+        return f'{name}_r'
+
+    x = conv('images', 3, 16, 2)
+    x = conv(conv(x, 16, 32, 2), 32, 32)
+    heads = []
+    for inputs, outputs in ((32, 64), (64, 128), (128, 256)):
+        x = conv(x, inputs, outputs, 2)
+        for _ in range(5 if outputs != 128 else 4):
+            x = conv(x, outputs, outputs)
+        flat = f'flat{outputs}'
+        nodes.append(helper.make_node('Reshape', [conv(x, outputs, 84, 1, 1), 'shape'], [flat]))
+        heads.append(flat)
+    nodes += [
+        helper.make_node('Concat', heads, ['raw'], axis=2),
+        helper.make_node('Split', ['raw', 'parts'], ['boxes', 'logits'], axis=1),
+        helper.make_node('Sub', ['logits', 'bias'], ['shifted']),
+        helper.make_node('Sigmoid', ['shifted'], ['scores']),
+        helper.make_node('Concat', ['boxes', 'scores'], ['output0'], axis=1),
+    ]
+    weights += [
+        numpy_helper.from_array(np.array([0, 84, -1]), 'shape'),
+        numpy_helper.from_array(np.array([4, 80]), 'parts'),
+        numpy_helper.from_array(np.array(8, np.float32), 'bias'),
+    ]
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (('images', ['n', 3, 640, 640]), ('output0', ['n', 84, 8400]))
+    ]
+    graph = helper.make_graph(nodes, 'network', values[:1], values[1:], initializer=weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)])
+    model.ir_version = 8
+    names = str({i: f'class{i}' for i in range(80)})
+    helper.set_model_props(
+        model, {'names': names, 'imgsz': '[640, 640]', 'stride': '32', 'task': 'detect'}
+    )
+    onnx.save(model, path)
+    return path
+
+
+if __name__ == '__main__':
+    main()
