@@ -190,7 +190,7 @@ def cupy_chain(images: Any, batch: Any, place: Letterbox) -> dict[str, Chain]:
     return {'cupy': chain}
 
 
-def queued_us(chain: Chain, repeats: int = 60, rounds: int = 15) -> dict[str, float]:
+def queued_us(chain: Chain, repeats: int = 16, rounds: int = 15) -> dict[str, float]:
     """Return the time of a call in a queue that is never empty."""
     for i in range(BATCH):
         chain(i)
@@ -198,7 +198,7 @@ def queued_us(chain: Chain, repeats: int = 60, rounds: int = 15) -> dict[str, fl
     for _ in range(rounds):
         torch.cuda.synchronize()
         # Long enough to queue everything behind it.
-        torch.cuda._sleep(40_000_000)
+        torch.cuda._sleep(100_000_000)
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
         for i in range(repeats):
