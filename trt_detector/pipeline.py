@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 import time
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .decode import DecodeOptions, Head
 from .detections import Detections
@@ -118,17 +120,11 @@ class Detector:
         :raises ValueError: if there are more or fewer.
         :raises EngineError: if the inference fails; nothing is known of the images then.
         """
-        count = len(images)
-        if not 1 <= count <= self.batch_size:
-            raise ValueError(f'got {count} images; expected 1 to {self.batch_size}')
         options = self._options
         started = time.perf_counter()
-        places = [
-            self._preprocessor(image, slot)
-            for image, slot in zip(images, self._batch, strict=False)
-        ]
+        batch, places = self.prepare(images)
         prepared = time.perf_counter()
-        outputs = self._engine.run(self._batch[:count])
+        outputs = self._engine.run(batch)
         inferred = time.perf_counter()
         found = self._head.decode(outputs, options)
         mapped = tuple(
@@ -141,6 +137,23 @@ class Detector:
             decode_ms=(decoded - inferred) * 1e3,
         )
         return BatchResult(mapped, times)
+
+    def prepare(self, images: Sequence[Image]) -> tuple[npt.NDArray[Any], list[Letterbox]]:
+        """
+        Preprocess images, as :meth:`detect` does; calibration takes its inputs from here.
+
+        :param images: 1 to :attr:`batch_size` images.
+        :return: the network's input, valid until the next call, and where each image lies in it.
+        :raises ValueError: if there are more or fewer images.
+        """
+        count = len(images)
+        if not 1 <= count <= self.batch_size:
+            raise ValueError(f'got {count} images; expected 1 to {self.batch_size}')
+        places = [
+            self._preprocessor(image, slot)
+            for image, slot in zip(images, self._batch, strict=False)
+        ]
+        return self._batch[:count], places
 
     def warm_up(self, iterations: int) -> None:
         """
