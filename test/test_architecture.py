@@ -23,7 +23,10 @@ ROS_LIBRARIES = frozenset({
     'vision_msgs',
 })  # fmt: skip
 
-VALUES = ['errors', 'tensor_spec', 'detections', 'compressed_image', 'image', 'config', 'drawing']
+VALUES = [
+    'errors', 'tensor_spec', 'detections', 'compressed_image', 'image', 'parameter_spec', 'config',
+    'drawing',
+]  # fmt: skip
 STAGES = ['preprocess', 'engine', 'decode', 'plan', 'quantize', 'model_info', 'onnxruntime_engine']
 
 

@@ -189,11 +189,11 @@ def test_a_failed_start_frees_the_engine(lamp: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(
         OnnxRuntimeEngine, 'close', lambda self: (closed.append(1), original(self))[1]
     )
-    with pytest.raises(ConfigError, match='classes'):
-        _detector(lamp, classes=('car',))
+
+    def fail(self: Detector, iterations: int) -> None:
+        raise EngineError(f'no room for {iterations} runs')
+
+    monkeypatch.setattr(Detector, 'warm_up', fail)
+    with pytest.raises(EngineError, match='no room for 3 runs'):
+        _detector(lamp)
     assert closed == [1]
-
-
-def test_a_plan_cannot_run_on_onnx_runtime(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match='is a TensorRT plan, which backend onnxruntime cannot'):
-        _detector(tmp_path / 'model.engine')

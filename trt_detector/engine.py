@@ -83,6 +83,23 @@ class InferenceEngine(ABC):
     def get_input_shape(self) -> tuple[int, int]:
         """Return (height, width) of the input in pixels."""
 
+    def get_input_shape_range(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the smallest and the largest (height, width) that set_input_shape() takes."""
+        return self.get_input_shape(), self.get_input_shape()
+
+    def set_input_shape(self, size: tuple[int, int]) -> None:
+        """
+        Change what :meth:`get_input_shape` returns, for a network that leaves it open.
+
+        :param size: (height, width) in pixels.
+        :raises EngineError: if the engine cannot run at it.
+        """
+        if size != self.get_input_shape():
+            raise EngineError(
+                f'the engine runs at {self.get_input_shape()[::-1]} pixels only, not at '
+                f'{size[::-1]}'
+            )
+
     @abstractmethod
     def get_batch_size(self) -> int:
         """Return the largest number of images that one run() takes."""

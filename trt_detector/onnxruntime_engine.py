@@ -20,6 +20,8 @@ __all__ = ['OnnxRuntimeEngine']
 
 # Where neither the model nor the caller tells the size of a dynamic input.
 _DEFAULT_INPUT_SHAPE = (640, 640)
+# ONNX Runtime has no limit of its own; beyond this no camera's image is meant.
+_LARGEST_SIDE = 16384
 
 _DTYPES = {
     'tensor(float)': np.float32,
@@ -102,6 +104,21 @@ class OnnxRuntimeEngine(InferenceEngine):
         """Return (height, width) of the input in pixels."""
         return self._size
 
+    def get_input_shape_range(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the smallest and the largest (height, width) that set_input_shape() takes."""
+        height, width = self._own_size()
+        return (height or 1, width or 1), (height or _LARGEST_SIDE, width or _LARGEST_SIDE)
+
+    def set_input_shape(self, size: tuple[int, int]) -> None:
+        """Change the input size, as :class:`.engine.InferenceEngine` says."""
+        smallest, largest = self.get_input_shape_range()
+        for low, wanted, high in zip(smallest, size, largest, strict=True):
+            if not low <= wanted <= high:
+                raise EngineError(
+                    f'the input {self._inputs[0]} cannot run at {size[1]}x{size[0]} pixels'
+                )
+        self._size = size
+
     def get_batch_size(self) -> int:
         """Return the largest number of images that one run() takes."""
         return self._batch_size
@@ -116,23 +133,30 @@ class OnnxRuntimeEngine(InferenceEngine):
             raise EngineError('run() on a closed engine')
         self._check_batch(batch)
         count = len(batch)
-        if self._fixed_batch and count < self._batch_size:
+        padded = self._fixed_batch and count < self._batch_size
+        if padded:
             missing = np.zeros((self._batch_size - count, *batch.shape[1:]), batch.dtype)
             batch = np.concatenate((batch, missing))
         try:
             outputs = self._session.run(self._output_names, {self._inputs[0].name: batch})
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
             raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
-        return [output[:count] for output in outputs]
+        # Outputs without a batch dimension are those of the one image of a batch of one.
+        return [output[:count] for output in outputs] if padded else list(outputs)
 
     def close(self) -> None:
         """Free the session; calling it again does nothing."""
         self._session = None
 
+    def _own_size(self) -> tuple[int | None, int | None]:
+        """Return the (height, width) that the model fixes, None where it leaves them open."""
+        shape = self._inputs[0].shape
+        height, width = shape[1:3] if self._channels_last() else shape[2:4]
+        return height, width
+
     def _resolve_size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
         """Return (height, width): the model's own where it is fixed, else the wanted one."""
-        shape = self._inputs[0].shape
-        own = shape[1:3] if self._channels_last() else shape[2:4]
+        own = self._own_size()
         height, width = wanted or _DEFAULT_INPUT_SHAPE
         size = (own[0] or height, own[1] or width)
         if wanted is not None and size != wanted:

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 import time
 from typing import Any
 
@@ -18,7 +18,11 @@ from .engine import EngineInfo, InferenceEngine
 from .image import Image
 from .preprocess import Letterbox, Preprocessor
 
-__all__ = ['BatchResult', 'Detector', 'StageTimes']
+__all__ = ['BatchResult', 'Detector', 'FitInput', 'StageTimes']
+
+# Given (width, height) of the first image, sets the engine's input size and returns the stages
+# for it; None where the size stays.
+FitInput = Callable[[tuple[int, int]], tuple[Preprocessor, Head] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Detector:
     :param model_name: for people.
     :param class_names: names by class id.
     :param options: which detections to report.
+    :param fit: chooses the input size as the first image comes, None where it is settled.
+    :param warnings: sentences for :attr:`info`, beside the engine's own.
     """
 
     def __init__(
@@ -71,6 +77,8 @@ class Detector:
         model_name: str,
         class_names: tuple[str, ...],
         options: DecodeOptions,
+        fit: FitInput | None = None,
+        warnings: tuple[str, ...] = (),
     ) -> None:
         self._engine = engine
         self._preprocessor = preprocessor
@@ -78,14 +86,15 @@ class Detector:
         self.model_name = model_name
         self.class_names = class_names
         self._options = options
-        self._batch = np.zeros(
-            engine.batch_shape(engine.get_batch_size()), engine.input_spec.dtype
-        )
+        self._fit = fit
+        self._warnings = warnings
+        self._batch = _empty_batch(engine)
 
     @property
     def info(self) -> EngineInfo:
         """Return what really runs."""
-        return self._engine.info
+        info = self._engine.info
+        return replace(info, warnings=info.warnings + self._warnings) if self._warnings else info
 
     @property
     def layout(self) -> str:
@@ -121,8 +130,10 @@ class Detector:
         :raises EngineError: if the inference fails; nothing is known of the images then.
         """
         options = self._options
+        if self._fit is not None:
+            self._fit_input(images[0])
         started = time.perf_counter()
-        batch, places = self.prepare(images)
+        batch, places = self._fill(images)
         prepared = time.perf_counter()
         outputs = self._engine.run(batch)
         inferred = time.perf_counter()
@@ -146,6 +157,12 @@ class Detector:
         :return: the network's input, valid until the next call, and where each image lies in it.
         :raises ValueError: if there are more or fewer images.
         """
+        if self._fit is not None:
+            self._fit_input(images[0])
+        return self._fill(images)
+
+    def _fill(self, images: Sequence[Image]) -> tuple[npt.NDArray[Any], list[Letterbox]]:
+        """Write images into the batch."""
         count = len(images)
         if not 1 <= count <= self.batch_size:
             raise ValueError(f'got {count} images; expected 1 to {self.batch_size}')
@@ -154,6 +171,14 @@ class Detector:
             for image, slot in zip(images, self._batch, strict=False)
         ]
         return self._batch[:count], places
+
+    def _fit_input(self, image: Image) -> None:
+        """Settle the input size by the first image."""
+        fit, self._fit = self._fit, None
+        stages = fit((image.width, image.height)) if fit is not None else None
+        if stages is not None:
+            self._preprocessor, self._head = stages
+            self._batch = _empty_batch(self._engine)
 
     def warm_up(self, iterations: int) -> None:
         """
@@ -172,6 +197,12 @@ class Detector:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _empty_batch(engine: InferenceEngine) -> npt.NDArray[Any]:
+    """Return room for a full batch."""
+    shape = engine.batch_shape(engine.get_batch_size())
+    return np.zeros(shape, engine.input_spec.dtype)
 
 
 def _to_source(detections: Detections, place: Letterbox) -> Detections:

@@ -4,18 +4,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+import math
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .config import DetectorConfig
 from .errors import ModelError
 from .image import Image
 from .tensor_spec import TensorSpec
 
-__all__ = ['CpuPreprocessor', 'Letterbox', 'PreprocessSpec', 'Preprocessor']
+__all__ = [
+    'PRESETS',
+    'CpuPreprocessor',
+    'Letterbox',
+    'PreprocessSpec',
+    'Preprocessor',
+    'fit_input_size',
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,70 @@ class PreprocessSpec:
     scale: float = 1 / 255
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @classmethod
+    def from_config(cls, config: DetectorConfig, preset: str) -> PreprocessSpec:
+        """
+        Return a preset with the values that parameters replace.
+
+        :param preset: name of the preset that parameter preprocess_preset stands for with auto.
+        """
+        wanted = config.preprocess_preset
+        spec = PRESETS[preset if wanted == 'auto' else wanted]
+        changes: dict[str, Any] = {
+            'mode': config.resize_mode,
+            'anchor': config.letterbox_anchor,
+            'color': config.color_order,
+        }
+        changes = {name: value for name, value in changes.items() if value != 'auto'}
+        if config.pad_value >= 0:
+            changes['pad_value'] = config.pad_value
+        if config.input_scale > 0:
+            changes['scale'] = config.input_scale
+        for name, values in (('mean', config.input_mean), ('std', config.input_std)):
+            if values:
+                changes[name] = values * 3 if len(values) == 1 else values
+        return replace(spec, **changes)
+
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# What networks of a family were trained with; config/presets has the same as parameters.
+PRESETS: Mapping[str, PreprocessSpec] = MappingProxyType(
+    {
+        'yolo': PreprocessSpec(),
+        'yolox': PreprocessSpec(anchor='top_left', color='bgr', scale=1.0),
+        'detr': PreprocessSpec(mode='stretch'),
+        'detr_imagenet': PreprocessSpec(mode='stretch', mean=_IMAGENET_MEAN, std=_IMAGENET_STD),
+        'torchvision': PreprocessSpec(anchor='top_left'),
+    }
+)
+
+
+def fit_input_size(
+    image_size: tuple[int, int],
+    limit: tuple[int, int],
+    stride: int,
+    smallest: tuple[int, int],
+    largest: tuple[int, int],
+) -> tuple[int, int]:
+    """
+    Return the smallest (height, width) that holds an image scaled into a limit.
+
+    :param image_size: (width, height) of the image in pixels.
+    :param limit: (height, width) that the image is scaled into.
+    :param stride: the size is a multiple of it.
+    :param smallest: (height, width) that the network takes at least.
+    :param largest: (height, width) that it takes at most.
+    """
+    gain = min(limit[1] / image_size[0], limit[0] / image_size[1])
+    size = []
+    for source, low, high in zip(image_size[::-1], smallest, largest, strict=True):
+        wanted = math.ceil(max(1, round(source * gain)) / stride) * stride
+        low = math.ceil(low / stride) * stride
+        size.append(min(max(wanted, low), max(high // stride * stride, 1)))
+    return size[0], size[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,3 +57,42 @@ def machine(
         mock.patch.object(plugins, '_LOADED', set()),
     ):
         yield world
+
+
+class RealCuda:
+    """Lets the double of TensorRT execute on the memory of a real GPU."""
+
+    def __init__(self, cuda: Any) -> None:
+        self._cuda = cuda
+
+    def require_context(self, what: str) -> None:
+        """Refuse what needs a current context in this thread."""
+        if self._cuda.Context.get_current() is None:
+            raise AssertionError(f'{what}: no CUDA context is current in this thread')
+
+    def read(self, address: int, nbytes: int, stream: Any) -> bytes:
+        """Read device memory inside a kernel."""
+        data = bytearray(nbytes)
+        self._cuda.memcpy_dtoh(data, address)
+        return bytes(data)
+
+    def write(self, address: int, data: bytes, stream: Any) -> None:
+        """Write device memory inside a kernel."""
+        self._cuda.memcpy_htod(address, data)
+
+    def enqueue(self, handle: int, work: Any) -> None:
+        """Run a kernel behind all that was queued before."""
+        self._cuda.Context.synchronize()
+        work()
+
+
+@contextlib.contextmanager
+def machine_with_real_cuda(personality: str, cuda: Any, **behaviour: Any) -> Iterator[World]:
+    """Put a double of TensorRT on a machine whose GPU, driver and pycuda are real."""
+    record = load_record(personality)
+    capability = device_info.read_device(0).compute_capability
+    world = World(record, RealCuda(cuda), compute_capability=capability, **behaviour)
+    modules: dict[str, Any] = {'tensorrt': None, 'tensorrt_rtx': None}
+    modules[record.module] = make_tensorrt(world)
+    with mock.patch.dict(sys.modules, modules):
+        yield world

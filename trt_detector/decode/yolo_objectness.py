@@ -69,6 +69,8 @@ class YoloObjectness:
     """
     Recognizes YOLOv5's output by its anchor count of three a cell, or by the class names.
 
+    With one anchor a cell the transposed one is YOLOv8's, unless the user says otherwise.
+
     :param transposed: look for [N, 5 + C, A].
     """
 
@@ -95,6 +97,9 @@ class YoloObjectness:
         count = values - facts.extra_values() - 5
         a_cell = facts.anchors(anchors)
         grade = {1: 4, 3: 6, 0: 0, None: 2}[a_cell]
+        if self._transposed and a_cell != 3:
+            # Nobody exports it so, and one class name too few must not look like it.
+            grade = -1
         if facts.end2end or facts.detr or (not a_cell and anchors and anchors <= values):
             grade = -1
         if facts.anchors(values) == 1 and not a_cell:

@@ -43,7 +43,7 @@ class TensorBuffer:
         self.max_shape = max_shape
         self.nbytes = max(1, min_bytes, math.prod(max_shape) * dtype.itemsize)
         try:
-            self._bytes: Any = cuda.pagelocked_empty(self.nbytes, np.uint8)
+            self._bytes: Any = cuda.pagelocked_empty((self.nbytes,), np.uint8)
         except cuda.Error as error:
             raise self._no_memory('page-locked host', error) from error
         # The array does not own the memory, its base does: it is freed by that.

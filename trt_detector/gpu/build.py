@@ -190,11 +190,11 @@ class _BuildSteps:
             raise BuildError(f'input {tensor.name!r} is {list(own)}; the profile is {shapes}')
         if all(dim >= 0 for dim in own):
             return
-        profile = self._builder.create_optimization_profile()
-        profile.set_shape(tensor.name, shapes.minimum, shapes.optimum, shapes.maximum)
-        self._builder_config.add_optimization_profile(profile)
-        if self._flavour.has_calibrator:
-            self._builder_config.set_calibration_profile(profile)
+        optimization_profile = self._builder.create_optimization_profile()
+        optimization_profile.set_shape(tensor.name, shapes.minimum, shapes.optimum, shapes.maximum)
+        self._builder_config.add_optimization_profile(optimization_profile)
+        if self._flavour.has_calibrator and self._request.choice.cache is not None:
+            self._builder_config.set_calibration_profile(optimization_profile)
 
     def _set_target(self) -> None:
         """Build for another GPU, or for a DLA core, where that is asked for."""
@@ -245,9 +245,10 @@ class _BuildSteps:
         if timing_cache is None and self._request.timing_cache:
             # One of another version or device, or damaged: begin again.
             timing_cache = self._builder_config.create_timing_cache(b'')
-        if timing_cache is not None:
-            self._builder_config.set_timing_cache(timing_cache, False)
-        return timing_cache
+        accepted = timing_cache is not None and self._builder_config.set_timing_cache(
+            timing_cache, False
+        )
+        return timing_cache if accepted else None
 
     def _check_result(self, plan: Any, progress: BuildProgress, lines: LogLines) -> None:
         """

@@ -85,10 +85,10 @@ def _layer(entry: Any) -> LayerInfo:
     if not isinstance(entry, dict):
         return LayerInfo(str(entry), '', '')
     formats = [
-        str(tensor.get('Format/Datatype', tensor.get('Format', '')))
+        str(item.get('Format/Datatype', item.get('Format', '')))
         for side in ('Outputs', 'Inputs')
-        for tensor in entry.get(side, ())
-        if isinstance(tensor, dict)
+        for item in entry.get(side, ())
+        if isinstance(item, dict)
     ]
     precision = next(
         (name for name, signs in _SIGNS if any(sign in f for sign in signs for f in formats)), ''

@@ -247,8 +247,9 @@ def hold_layers(
             layer.precision = wanted
             held += 1
     if held:
-        name = 'OBEY_PRECISION_CONSTRAINTS' if obey else 'PREFER_PRECISION_CONSTRAINTS'
-        builder_config.set_flag(flavour.enum('BuilderFlag', name))
+        must = flavour.enum('BuilderFlag', 'OBEY_PRECISION_CONSTRAINTS')
+        may = flavour.enum('BuilderFlag', 'PREFER_PRECISION_CONSTRAINTS')
+        builder_config.set_flag(must if obey else may)
     return held
 
 

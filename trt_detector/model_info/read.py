@@ -6,17 +6,22 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .errors import ModelError
-from .tensor_spec import TensorSpec
+from ..errors import ModelError
+from ..tensor_spec import TensorSpec
+from .graph import all_nodes, tail_operators
+from .sidecar import read_sidecars
 
-__all__ = ['ModelInfo', 'read_model_info']
+__all__ = ['TARGET_SIZES', 'ModelInfo', 'parse_names', 'read_model_info']
+
+# What RT-DETR, D-FINE and DEIM call their second input: width and height of each image.
+TARGET_SIZES = 'orig_target_sizes'
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,9 @@ class ModelInfo:
     :param sha256: over the file and its external data, hexadecimal.
     :param inputs: the graph's inputs without its weights.
     :param outputs: the graph's outputs.
-    :param metadata: key and value texts that the exporter wrote.
-    :param class_names: names by class id, None where the file has none.
+    :param metadata: key and value texts that the exporter wrote, and those of the files beside
+        the model for the keys that it did not write.
+    :param class_names: names by class id, None where nobody gives any.
     :param input_size: (height, width) in pixels of the one image input, from its shape or from
         the metadata; None where neither tells.
     :param stride: the metadata's, None where it has none.
@@ -38,6 +44,9 @@ class ModelInfo:
     :param operators: operator types in use, subgraphs included.
     :param precision: 'int8' for a graph with Q/DQ nodes, 'fp16' for half weights, else 'fp32'.
     :param external_data: files beside the model that hold weights.
+    :param tails: for an output's name the operator types between it and the last convolutions
+        or matrix products.
+    :param names_source: where the class names come from, for people.
     """
 
     path: Path
@@ -53,18 +62,27 @@ class ModelInfo:
     operators: frozenset[str]
     precision: str
     external_data: tuple[Path, ...]
+    tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    names_source: str = ''
 
     @property
     def image_input(self) -> TensorSpec:
         """
-        Return the only input.
+        Return the only input, beside the one that :func:`.prepare.prepare_model` removes.
 
         :raises ModelError: if the graph has none or several.
         """
-        if len(self.inputs) != 1:
+        images = _images(self.inputs)
+        if len(images) != 1:
             found = '; '.join(str(spec) for spec in self.inputs) or 'none'
             raise ModelError(f'{self.path} has the inputs {found}; expected one image')
-        return self.inputs[0]
+        return images[0]
+
+    @property
+    def target_sizes_input(self) -> TensorSpec | None:
+        """Return the input that asks for the size of the original images, None for none."""
+        sizes = [spec for spec in self.inputs if spec not in _images(self.inputs)]
+        return sizes[0] if sizes else None
 
 
 def read_model_info(path: Path) -> ModelInfo:
@@ -78,16 +96,19 @@ def read_model_info(path: Path) -> ModelInfo:
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     inputs = tuple(_tensor_spec(path, v) for v in graph.input if v.name not in weights)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    own = {entry.key: entry.value for entry in model.metadata_props}
+    beside = read_sidecars(path)
+    metadata = {**beside.metadata, **own}
     external = _external_data(path, graph)
-    operators = frozenset(node.op_type for node in _nodes(graph))
+    operators = frozenset(node.op_type for node in all_nodes(graph))
+    source = "metadata 'names'" if 'names' in own else beside.sources.get('names', '')
     return ModelInfo(
         path=path,
         sha256=_sha256(data, external),
         inputs=inputs,
         outputs=tuple(_tensor_spec(path, value) for value in graph.output),
         metadata=metadata,
-        class_names=_class_names(path, metadata),
+        class_names=parse_names(metadata, f'{path}: {source}'),
         input_size=_input_size(inputs, metadata),
         stride=_stride(metadata),
         opset=max(
@@ -97,6 +118,8 @@ def read_model_info(path: Path) -> ModelInfo:
         operators=operators,
         precision=_precision(graph, operators),
         external_data=external,
+        tails={value.name: tail_operators(graph, value.name) for value in graph.output},
+        names_source=f'{source} of {path.name}' if source else '',
     )
 
 
@@ -142,17 +165,6 @@ def _tensor_spec(path: Path, value: Any) -> TensorSpec:
     return TensorSpec(value.name, shape, dtype)
 
 
-def _nodes(graph: Any) -> Iterable[Any]:
-    """Yield the nodes of a graph and of the graphs inside them."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField('g'):
-                yield from _nodes(attribute.g)
-            for inner in attribute.graphs:
-                yield from _nodes(inner)
-
-
 def _external_data(path: Path, graph: Any) -> tuple[Path, ...]:
     """Return the files that hold weights, or raise ModelError for one that is missing."""
     names = {
@@ -189,8 +201,13 @@ def _literal(metadata: Mapping[str, str], key: str) -> Any:
         return None
 
 
-def _class_names(path: Path, metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    """Return the class names that exporters write as a dict or list under 'names'."""
+def parse_names(metadata: Mapping[str, str], source: str) -> tuple[str, ...] | None:
+    """
+    Return the class names that exporters write as a dict or list under 'names'.
+
+    :param source: where they come from, for the error.
+    :raises ModelError: if they are not names by class number.
+    """
     if 'names' not in metadata:
         return None
     names = _literal(metadata, 'names')
@@ -204,8 +221,16 @@ def _class_names(path: Path, metadata: Mapping[str, str]) -> tuple[str, ...] | N
     if isinstance(names, list | tuple) and names:
         return tuple(str(name) for name in names)
     raise ModelError(
-        f"{path}: metadata 'names' is {metadata['names'][:80]!r}; expected names by class number "
-        'from 0, or a list; set class_names and remove the entry'
+        f'{source} is {metadata["names"][:80]!r}; expected names by class number from 0, or a '
+        'list; set class_names and remove the entry'
+    )
+
+
+def _images(inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """Return the inputs but one [N, 2] that deployed DETRs have for the original sizes."""
+    return (
+        tuple(spec for spec in inputs if spec.name != TARGET_SIZES or spec.shape[1:] != (2,))
+        or inputs
     )
 
 
@@ -213,8 +238,9 @@ def _input_size(
     inputs: tuple[TensorSpec, ...], metadata: Mapping[str, str]
 ) -> tuple[int, int] | None:
     """Return (height, width) of the image input."""
-    if len(inputs) == 1 and len(inputs[0].shape) == 4:
-        shape = inputs[0].shape
+    images = _images(inputs)
+    if len(images) == 1 and len(images[0].shape) == 4:
+        shape = images[0].shape
         pair = shape[1:3] if shape[3] in (1, 3) and shape[1] not in (1, 3) else shape[2:4]
         if pair[0] is not None and pair[1] is not None:
             return (pair[0], pair[1])

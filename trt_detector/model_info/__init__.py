@@ -1,0 +1,11 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an ONNX file and the files beside it say of a model, read without running it."""
+
+from __future__ import annotations
+
+from .prepare import prepare_model
+from .read import ModelInfo, parse_names, read_model_info
+from .sidecar import read_sidecars
+
+__all__ = ['ModelInfo', 'parse_names', 'prepare_model', 'read_model_info', 'read_sidecars']

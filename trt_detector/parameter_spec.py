@@ -1,0 +1,114 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of a parameter beside its value, and the checks that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+import math
+from typing import Any
+
+from .errors import ConfigError
+
+__all__ = ['ParameterSpec', 'check_value', 'parameter', 'type_name']
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSpec:
+    """
+    What is known of one parameter beside its value.
+
+    :param name: the parameter's name.
+    :param type: bool, int, float, str, or list[...] of int, float or str.
+    :param default: value where the user gives none.
+    :param meaning: one sentence for people.
+    :param unit: of the value, '' where it has none.
+    :param minimum: smallest value allowed, None for no bound.
+    :param maximum: largest value allowed, None for no bound.
+    :param choices: the values allowed, empty for any.
+    :param live: whether it may change while the node is active.
+    """
+
+    name: str
+    type: str
+    default: Any
+    meaning: str
+    unit: str
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+    live: bool
+
+
+def parameter(
+    default: Any,
+    meaning: str,
+    *,
+    unit: str = '',
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> Any:
+    """Return a dataclass field that carries what :class:`ParameterSpec` says of it."""
+    about = {
+        'meaning': meaning,
+        'unit': unit,
+        'minimum': minimum,
+        'maximum': maximum,
+        'choices': choices,
+        'live': live,
+    }
+    return field(default=default, metadata=about)
+
+
+def type_name(annotation: Any) -> str:
+    """Return the parameter type that a field's annotation stands for."""
+    text = str(annotation)
+    return f'list[{text[6:-6]}]' if text.startswith('tuple[') else text
+
+
+def check_value(spec: ParameterSpec, value: Any) -> Any:
+    """
+    Return the value in its canonical form.
+
+    :raises ConfigError: if its type, range or choice is wrong.
+    """
+    if spec.type.startswith('list['):
+        if isinstance(value, str) or not hasattr(value, '__iter__'):
+            raise ConfigError(f'{spec.name} is {value!r}; expected a list of {spec.type[5:-1]}')
+        return tuple(_checked_scalar(spec, spec.type[5:-1], item) for item in value)
+    return _checked_scalar(spec, spec.type, value)
+
+
+def _checked_scalar(spec: ParameterSpec, type_name: str, value: Any) -> Any:
+    """Return one number, switch or text in its canonical form, or raise ConfigError."""
+    python_type: Any = {'bool': bool, 'int': int, 'float': float, 'str': str}[type_name]
+    if type_name == 'float' and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, python_type) or (type_name == 'int' and isinstance(value, bool)):
+        raise ConfigError(
+            f'{spec.name} is {value!r} of type {type(value).__name__}; expected {spec.type}'
+        )
+    if type_name == 'str':
+        _check_text(spec, value)
+    elif type_name in ('int', 'float'):
+        _check_range(spec, value)
+    return value
+
+
+def _check_text(spec: ParameterSpec, value: str) -> None:
+    """Refuse a text that is not among the choices, or empty inside a list."""
+    if spec.choices and value not in spec.choices:
+        raise ConfigError(f'{spec.name} is {value!r}; expected one of {", ".join(spec.choices)}')
+    if spec.type.startswith('list[') and not value.strip():
+        raise ConfigError(f'{spec.name} holds an empty text; leave it out or fill it in')
+
+
+def _check_range(spec: ParameterSpec, value: float) -> None:
+    """Refuse a number that is not finite or out of range."""
+    low = -math.inf if spec.minimum is None else spec.minimum
+    high = math.inf if spec.maximum is None else spec.maximum
+    if not math.isfinite(value) or not low <= value <= high:
+        bounds = f'{low:g} to {high:g}' if math.isfinite(high) else f'{low:g} or more'
+        raise ConfigError(f'{spec.name} is {value!r}; expected {bounds} {spec.unit}'.rstrip())
