@@ -230,14 +230,15 @@ def _open_onnxruntime(
     batch_size: int,
     details: tuple[tuple[str, str], ...],
 ) -> OnnxRuntimeEngine:
-    """Open the model with ONNX Runtime, which runs it in its own precision."""
+    """Open the model with ONNX Runtime: in its own precision, or INT8 by a calibration cache."""
     warnings = []
-    if config.precision not in ('auto', model.precision):
+    quantize = config.precision == 'int8' and model.precision == 'fp32' and config.calib_cache_path
+    if config.precision not in ('auto', model.precision) and not quantize:
         warnings.append(
             f'precision is {config.precision!r}, but ONNX Runtime runs {model.path.name} as it '
             f'is: {model.precision}'
         )
-    if config.calib_cache_path and not Path(config.calib_cache_path).expanduser().is_file():
+    if config.calib_cache_path and not quantize and not Path(config.calib_cache_path).expanduser().is_file():
         warnings.append(f'calib_cache_path {config.calib_cache_path!r} names no file')
     fixed_batch = model.image_input.shape[0] if model.image_input.shape else None
     if fixed_batch is not None and 0 < config.batch_size != fixed_batch:
@@ -246,13 +247,21 @@ def _open_onnxruntime(
             f'{fixed_batch}; set batch_size to 0, or export with a dynamic batch'
         )
     size = _input_shape(config, model)
+    data, folder = prepare_model(model, size or _DEFAULT_SIZE), model.path.resolve().parent
+    if quantize:
+        from .quantize.onnx_int8 import quantize_onnx
+
+        cache_path = Path(config.calib_cache_path).expanduser()
+        data, facts = quantize_onnx(data, folder, cache_path, config.quantize_exclude)
+        details += facts
     return OnnxRuntimeEngine(
-        prepare_model(model, size or _DEFAULT_SIZE),
+        data,
         batch_size,
         input_shape=size,
         threads=config.inference_threads,
-        model_dir=model.path.resolve().parent if model.external_data else None,
-        precision=model.precision,
+        model_dir=folder if model.external_data and not quantize else None,
+        exact=bool(quantize),
+        precision='int8' if quantize else model.precision,
         warnings=tuple(warnings),
         details=details,
     )

@@ -45,6 +45,8 @@ class OnnxRuntimeEngine(InferenceEngine):
     :param threads: threads of one run; 0 is one a physical core.
     :param providers: ONNX Runtime's execution providers, best first.
     :param model_dir: folder with the model's external data.
+    :param exact: compute Q/DQ nodes as they stand. Fused into INT8 kernels, ONNX Runtime adds
+        pairs of products in 16 bits on CPUs without VNNI, which overflow.
     :param precision: what the model computes in, for :attr:`info`.
     :param warnings: sentences for :attr:`info`.
     :param details: further facts for :attr:`info`.
@@ -61,11 +63,14 @@ class OnnxRuntimeEngine(InferenceEngine):
         threads: int = 0,
         providers: Sequence[str] = ('CPUExecutionProvider',),
         model_dir: Path | None = None,
+        exact: bool = False,
         precision: str = 'fp32',
         warnings: tuple[str, ...] = (),
         details: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        self._session: Any = _open_session(model_bytes, threads, providers, model_dir)
+        self._session: Any = _open_session(
+            model_bytes, threads, providers, model_dir, exact=exact
+        )
         self._inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self._outputs = tuple(_spec(value) for value in self._session.get_outputs())
         if len(self._inputs) != 1 or len(self._inputs[0].shape) != 4:
@@ -168,7 +173,12 @@ class OnnxRuntimeEngine(InferenceEngine):
 
 
 def _open_session(
-    model_bytes: bytes, threads: int, providers: Sequence[str], model_dir: Path | None
+    model_bytes: bytes,
+    threads: int,
+    providers: Sequence[str],
+    model_dir: Path | None,
+    *,
+    exact: bool,
 ) -> Any:
     """Return an InferenceSession, errors translated."""
     try:
@@ -182,6 +192,8 @@ def _open_session(
     options.intra_op_num_threads = threads
     # Frames come at a camera's pace: threads that spin between them burn a core for nothing.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    if exact:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     if model_dir is not None:
         options.add_session_config_entry(
             'session.model_external_initializers_file_folder_path', os.fspath(model_dir)
