@@ -49,6 +49,7 @@ setup(
         'console_scripts': [
             'benchmark = trt_detector.tools.benchmark:main',
             'build_engine = trt_detector.tools.build_engine:main',
+            'calibrate = trt_detector.tools.calibrate:main',
             'detect = trt_detector.tools.detect:main',
             'detector_node = trt_detector.ros.main:main',
             'doctor = trt_detector.tools.doctor:main',

@@ -63,15 +63,22 @@ def _rules() -> dict[str, Rule]:
     # The conversion to FP16 is ONNX Runtime's.
     rules['quantize'] = Rule(values, lazy_libraries=frozenset({'onnxruntime'}))
     rules['pipeline'] = Rule(values | frozenset(STAGES))
+    rules['model_source'] = Rule(values | frozenset(STAGES) | {'pipeline'})
+    rules['int8_gate'] = Rule(values | frozenset(STAGES) | {'pipeline'})
+    rules['evaluation'] = Rule(
+        values | frozenset(STAGES) | {'pipeline'},
+        lazy_libraries=frozenset({'faster_coco_eval'}),
+    )
     rules['factory'] = Rule(
-        values | frozenset(STAGES) | {'pipeline'}, lazy_parts=frozenset({'gpu'})
+        values | frozenset(STAGES) | {'pipeline', 'model_source', 'int8_gate'},
+        lazy_parts=frozenset({'gpu'}),
     )
     rules['gpu'] = Rule(values | frozenset(STAGES), lazy_libraries=GPU_LIBRARIES)
     rules['ros'] = Rule(
         values | frozenset(STAGES) | {'pipeline', 'factory', 'dds'}, libraries=ROS_LIBRARIES
     )
     rules['tools'] = Rule(
-        values | frozenset(STAGES) | {'pipeline', 'factory', 'dds'},
+        values | frozenset(STAGES) | {'pipeline', 'factory', 'dds', 'evaluation'},
         lazy_parts=frozenset({'gpu'}),
         lazy_libraries=ROS_LIBRARIES | GPU_LIBRARIES,
     )

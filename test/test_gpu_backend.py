@@ -416,6 +416,40 @@ def test_a_batch_that_does_not_fit_is_refused(model: Path, tmp_path: Path) -> No
             assert engine.get_batch_size() == 2
 
 
+def test_the_input_shape_is_chosen_within_the_profile(tmp_path: Path) -> None:
+    model = networks.yolo(tmp_path / 'open.onnx', size=('h', 'w'))
+    profile = {'min_shape': [1, 3, 32, 32], 'max_shape': [2, 3, 96, 96]}
+    with machine('tensorrt-10.3') as world:
+        with opened(model, input_shape='48x64') as engine:
+            assert engine.get_input_shape() == (48, 64)
+            assert engine.profile.maximum == (2, 3, 48, 64)
+        for size in ('48x64', '96x32'):
+            with opened(model, input_shape=size, **profile) as engine:
+                assert f'{engine.get_input_shape()[0]}x{engine.get_input_shape()[1]}' == size
+        assert len(world.builds) == 2
+        with pytest.raises(ConfigError, match=r'input_shape is 97x96, .* \[2, 3, 96, 96\]'):
+            open_once(model, input_shape='97x96', **profile)
+
+
+@pytest.mark.parametrize('personality', ['tensorrt-8.6', 'tensorrt-11.4'])
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+def test_the_sizes_that_a_deployed_detr_asks_for_become_a_constant(
+    precision: str, personality: str, tmp_path: Path
+) -> None:
+    model = networks.deployed_detr(tmp_path / 'detr.onnx')
+    batch = np.zeros((2, 3, 40, 80), np.float32)
+    with machine(personality) as world:
+        with opened(model, precision=precision, input_shape='40x80') as engine:
+            assert [spec.name for spec in engine.output_specs] == ['scores', 'boxes']
+            boxes = engine.run(batch)[1]
+            np.testing.assert_allclose(boxes, [[[20, 20, 60, 40]]] * 2)
+        with opened(model, precision=precision, input_shape='80x40') as engine:
+            boxes = engine.run(batch.reshape(2, 3, 80, 40))[1]
+            np.testing.assert_allclose(boxes, [[[10, 40, 30, 80]]] * 2)
+        assert len(world.builds) == 2
+        world.cuda.assert_clean()
+
+
 def test_no_gpu_and_no_library_are_reported(model: Path) -> None:
     with machine('tensorrt-10.3', gpus=[]), pytest.raises(BackendUnavailableError, match='GPU'):
         open_once(model)

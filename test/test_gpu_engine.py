@@ -314,3 +314,20 @@ def test_convert_from_source(personality: str, tmp_path: Path) -> None:
         world.fail_build = 'Error Code 10: could not find any implementation for node conv'
         assert TensorRTEngine.convert_from_source(model.read_bytes()) is None
         assert_clean(world)
+
+
+def test_engines_share_one_logger_and_each_gets_its_errors(dynamic: Path) -> None:
+    with machine('tensorrt-10.3') as world:
+        plan = build(dynamic, **SHAPES)
+        with TensorRTEngine(plan) as first:
+            logger = world.logger
+            with pytest.raises(EngineError, match='Serialization assertion'):
+                TensorRTEngine(b'no plan')
+            with TensorRTEngine(plan) as second:
+                world.fail_run = 'Error Code 1: Cuda Runtime'
+                for engine in (second, first):
+                    with pytest.raises(EngineError, match='Error Code 1'):
+                        engine.run(pictures(1, 3, 64, 64))
+        gc.collect()
+        assert world.logger is logger
+        assert_clean(world)

@@ -12,6 +12,7 @@ from typing import Any
 
 from gpu_support import networks
 from gpu_support.requirements import require_rtx_builder
+import onnx
 import pytest
 from trt_detector.config import DetectorConfig
 from trt_detector.engine import Progress
@@ -20,9 +21,10 @@ from trt_detector.gpu.build import BuildOutcome
 from trt_detector.gpu.flavour import Flavour, load_flavour
 from trt_detector.gpu.logger import LogLines, make_logger
 from trt_detector.gpu.parse import parse_network
-from trt_detector.gpu.precision import choose_precision, prepare_model
+from trt_detector.gpu.precision import choose_precision, prepare_network
 from trt_detector.gpu.tensorrt_backend import build_once
 from trt_detector.model_info import read_model_info
+from trt_detector.quantize.graph import analyse_head
 
 DEMO = Path(__file__).parents[1] / 'demo' / 'models'
 MAGIC = b'vtrt'
@@ -87,7 +89,7 @@ def test_the_parser_sees_the_types_of_the_precision(
         precision=precision, calib_cache_path=str(cache) if precision == 'int8' else ''
     )
     choice = choose_precision(config, model, fast_fp16=True)
-    prepared = prepare_model(flavour, model, choice)
+    prepared = prepare_network(flavour, model, choice, (64, 64))
     lines = LogLines()
     logger = make_logger(flavour, lines)
     builder = flavour.trt.Builder(logger)
@@ -103,6 +105,25 @@ def test_the_parser_sees_the_types_of_the_precision(
     kind = 'FLOAT' if precision == 'fp32' else 'HALF'
     assert convolutions[:6] == [kind] * 6
     assert network.get_input(0).dtype.name == network.get_output(0).dtype.name == 'FLOAT'
+
+
+@pytest.mark.parametrize('name', ['demo_end2end.onnx', 'demo_raw.onnx', 'yolo.onnx'])
+def test_sensitive_layers_go_by_the_names_of_their_nodes(
+    name: str, flavour: Flavour, tmp_path: Path
+) -> None:
+    model = networks.yolo(tmp_path / name) if name == 'yolo.onnx' else DEMO / name
+    proto = onnx.load(model)
+    lines = LogLines()
+    logger = make_logger(flavour, lines)
+    builder = flavour.trt.Builder(logger)
+    network = parse_network(flavour, builder, model.read_bytes(), None, logger, lines)
+    layers = {network.get_layer(index).name for index in range(network.num_layers)}
+    constants = {
+        node.name for node in proto.graph.node if node.op_type in ('Constant', 'ConstantOfShape')
+    }
+    sensitive = analyse_head(proto).tail_nodes - constants
+    assert len(sensitive) > 5
+    assert sensitive <= layers
 
 
 @pytest.mark.parametrize(

@@ -88,13 +88,21 @@ class Detector:
         self._options = options
         self._fit = fit
         self._warnings = warnings
+        self._details: tuple[tuple[str, str], ...] = ()
         self._batch = _empty_batch(engine)
 
     @property
     def info(self) -> EngineInfo:
         """Return what really runs."""
         info = self._engine.info
-        return replace(info, warnings=info.warnings + self._warnings) if self._warnings else info
+        return replace(
+            info, warnings=info.warnings + self._warnings, details=info.details + self._details
+        )
+
+    @property
+    def size_is_open(self) -> bool:
+        """Return whether the first image is still to choose the input size."""
+        return self._fit is not None
 
     @property
     def layout(self) -> str:
@@ -148,6 +156,13 @@ class Detector:
             decode_ms=(decoded - inferred) * 1e3,
         )
         return BatchResult(mapped, times)
+
+    def annotate(
+        self, warnings: tuple[str, ...], details: tuple[tuple[str, str], ...]
+    ) -> None:
+        """Add to what :attr:`info` tells."""
+        self._warnings += warnings
+        self._details += details
 
     def prepare(self, images: Sequence[Image]) -> tuple[npt.NDArray[Any], list[Letterbox]]:
         """

@@ -41,9 +41,22 @@ def _log(logger: Any, text: str) -> None:
     logger.log(type(logger).Severity.ERROR, text)
 
 
+def register_logger(world: Any, logger: Any) -> None:
+    """
+    Play what TensorRT does with loggers: the first one is kept, and any other is ignored.
+
+    Whoever gives another one would miss its lines, and crash once the first is freed.
+    """
+    if world.logger is None:
+        world.logger = logger
+    elif world.logger is not logger:
+        world.logger_faults.append('the logger differs from the one that is registered')
+
+
 class RuntimeDouble:
     def __init__(self, logger: Any) -> None:
         self._logger = logger
+        register_logger(type(self).world, logger)
         self._dla_core, self._host_code = -1, False
         type(self).world.cuda.require_context('createInferRuntime')
 

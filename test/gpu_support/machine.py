@@ -57,6 +57,7 @@ def machine(
         mock.patch.object(plugins, '_LOADED', set()),
     ):
         yield world
+        assert world.logger_faults == []
 
 
 class RealCuda:

@@ -92,6 +92,46 @@ def yolo(
     return _save(path, graph, (batch, 3, *size), {'output0': (batch, 4 + classes, cells)})
 
 
+def deployed_detr(path: Path) -> Path:
+    """
+    Write a network that asks for the size of the original image, as deployed DETRs do.
+
+    Its one box is the same for each image, in shares of width and height.
+    """
+    graph = _Graph(seed=2)
+    graph.constant('shares', [[[0.25, 0.5, 0.75, 1.0]]])
+    graph.constant('first_axis', [1], np.int64)
+    sizes = graph.node('Cast', ['orig_target_sizes'], 'sizes', to=TensorProto.FLOAT)
+    sizes = graph.node('Concat', [sizes, sizes], 'twice', axis=1)
+    sizes = graph.node('Unsqueeze', [sizes, 'first_axis'], 'rows')
+    mean = graph.node('ReduceMean', ['images'], 'mean', axes=[2, 3], keepdims=0)
+    mean = graph.node('ReduceSum', [mean, 'first_axis'], 'sum', keepdims=1)
+    graph.nodes.append(helper.make_node('Identity', [mean], ['scores'], name='scores'))
+    graph.constant('nothing', 0.0)
+    mean = graph.node('Mul', [mean, 'nothing'], 'zeros')
+    mean = graph.node('Unsqueeze', [mean, 'first_axis'], 'zero_rows')
+    shares = graph.node('Add', ['shares', mean], 'shares_of_each')
+    graph.nodes.append(helper.make_node('Mul', [shares, sizes], ['boxes'], name='boxes'))
+    proto = helper.make_graph(
+        graph.nodes,
+        'detr',
+        [
+            helper.make_tensor_value_info('images', TensorProto.FLOAT, ('n', 3, 'h', 'w')),
+            helper.make_tensor_value_info('orig_target_sizes', TensorProto.INT64, ('n', 2)),
+        ],
+        [
+            helper.make_tensor_value_info('scores', TensorProto.FLOAT, ('n', 1)),
+            helper.make_tensor_value_info('boxes', TensorProto.FLOAT, ('n', 1, 4)),
+        ],
+        graph.weights,
+    )
+    model = helper.make_model(proto, opset_imports=[helper.make_opsetid('', 17)])
+    model.ir_version = 8
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+    return path
+
+
 def counting(path: Path, *, size: int = 16) -> Path:
     """Write a network whose output has as many rows as bright pixels: the input does not tell."""
     graph = _Graph(seed=1)

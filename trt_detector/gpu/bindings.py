@@ -88,11 +88,9 @@ class Bindings:
 
         :raises EngineError: if the engine does not take the wanted one.
         """
-        first = 1 if self._channels_last() else 2
-        optimum = self.shapes.optimum
         if wanted is None:
-            return (optimum[first], optimum[first + 1])
-        shape = (*optimum[:first], *wanted, *optimum[first + 2 :])
+            return self.shapes.size
+        shape = self.shapes.with_size(wanted)
         if not self.shapes.holds(shape):
             raise EngineError(
                 f'input size {wanted[1]}x{wanted[0]} makes the shape {list(shape)}; the plan '
@@ -124,11 +122,6 @@ class Bindings:
             for name in names
             if any(dim < 0 for dim in execution_context.get_tensor_shape(name))
         }
-
-    def _channels_last(self) -> bool:
-        """Return whether the input is N, H, W, C."""
-        shape = self.shapes.optimum
-        return shape[3] in (1, 3) and shape[1] not in (1, 3)
 
 
 def _spec(flavour: Flavour, cuda_engine: Any, name: str) -> TensorSpec:

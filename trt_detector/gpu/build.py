@@ -19,7 +19,7 @@ from .plugins import load_plugins
 from .precision import (
     hold_layers,
     PrecisionChoice,
-    prepare_model,
+    prepare_network,
     PreparedModel,
     set_precision_flags,
 )
@@ -54,6 +54,7 @@ class BuildRequest:
     :param target: for which device.
     :param plugin_libraries: loaded first.
     :param timing_cache: of an earlier build, b'' for none.
+    :param input_size: (height, width) that the network runs at, where the shapes leave it open.
     """
 
     model: ModelInfo
@@ -63,6 +64,7 @@ class BuildRequest:
     target: BuildTarget = BuildTarget()
     plugin_libraries: tuple[str, ...] = ()
     timing_cache: bytes = b''
+    input_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ def build_plan(flavour: Flavour, request: BuildRequest, progress: BuildProgress)
     logger = make_logger(flavour, lines)
     progress.say('loading the model')
     load_plugins(flavour, logger, request.plugin_libraries)
-    prepared = prepare_model(flavour, request.model, request.choice)
+    size = request.input_size or request.shapes.size
+    prepared = prepare_network(flavour, request.model, request.choice, size)
     progress.check()
     builder = _make_builder(flavour, logger, lines)
     _check_dla(flavour, builder, request)

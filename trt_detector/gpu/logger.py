@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections import deque
 import logging
+import threading
 from typing import Any
+import weakref
 
 from .flavour import Flavour
 
@@ -21,6 +23,15 @@ _LEVELS = {
     'VERBOSE': logging.NOTSET,
 }
 _KEPT = 200
+_LOCK = threading.Lock()
+_LOGGERS: dict[Any, tuple[Any, weakref.WeakSet[LogLines]]] = {}
+
+
+def _pass_on(severity: str, text: str) -> None:
+    """Give a line to Python's logging; the least severe are not worth it."""
+    level = _LEVELS.get(severity, logging.WARNING)
+    if level > logging.NOTSET:
+        _LOG.log(level, '%s', text.strip())
 
 
 class LogLines:
@@ -30,12 +41,9 @@ class LogLines:
         self._lines: deque[tuple[str, str]] = deque(maxlen=_KEPT)
 
     def add(self, severity: str, text: str) -> None:
-        """Keep a line if it is a warning or worse, and pass it on."""
-        level = _LEVELS.get(severity, logging.WARNING)
-        if level >= logging.WARNING:
+        """Keep a line if it is a warning or worse."""
+        if _LEVELS.get(severity, logging.WARNING) >= logging.WARNING:
             self._lines.append((severity, text.strip()))
-        if level > logging.NOTSET:
-            _LOG.log(level, '%s', text.strip())
 
     def errors(self) -> tuple[str, ...]:
         """Return the errors so far, doubled ones once."""
@@ -54,10 +62,23 @@ class LogLines:
 
 def make_logger(flavour: Flavour, lines: LogLines) -> Any:
     """
-    Return an ILogger that writes into lines.
+    Return the process's ILogger of a library, which writes into lines from now on.
 
-    The caller keeps it alive for as long as anything that was made with it.
+    TensorRT keeps the first logger that it is given for as long as anything of it lives, ignores
+    any other, and calls the first one even when its owner is gone. So there is one for each
+    library, it is never freed, and each line goes to all who listen.
     """
+    with _LOCK:
+        if flavour.trt not in _LOGGERS:
+            listeners: weakref.WeakSet[LogLines] = weakref.WeakSet()
+            _LOGGERS[flavour.trt] = (_new_logger(flavour, listeners), listeners)
+        logger, listeners = _LOGGERS[flavour.trt]
+        listeners.add(lines)
+    return logger
+
+
+def _new_logger(flavour: Flavour, listeners: weakref.WeakSet[LogLines]) -> Any:
+    """Return an ILogger that passes each line on."""
     base: Any = flavour.trt.ILogger
 
     class _Logger(base):
@@ -66,6 +87,8 @@ def make_logger(flavour: Flavour, lines: LogLines) -> Any:
             base.__init__(self)
 
         def log(self, severity: Any, msg: str) -> None:
-            lines.add(severity.name, msg)
+            _pass_on(severity.name, msg)
+            for lines in tuple(listeners):
+                lines.add(severity.name, msg)
 
     return _Logger()

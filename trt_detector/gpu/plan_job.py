@@ -93,11 +93,16 @@ class PlanJob:
     def _flags(self) -> tuple[str, ...]:
         """Return what else the builder is told, and what else a plan depends on."""
         major, minor = self.device.cuda_driver
+        baked: tuple[str, ...] = ()
+        if self.request.model.target_sizes_input is not None:
+            # The size is a constant inside such a network, and else only a request to the engine.
+            baked = (f'input_size={self.request.input_size or self.request.shapes.size}',)
         return (
             f'workspace_fraction={self.config.workspace_fraction:g}',
             f'dla_core={self.request.target.dla_core}',
             f'cuda_driver={major}.{minor}',
             f'machine={platform.machine()}',
+            *baked,
         )
 
     def _really_built(self, outcome: BuildOutcome) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, TYPE_CHECKING
 
 from ..config import DetectorConfig
 from ..errors import CalibrationCacheError, ConfigError
-from ..model_info import ModelInfo
+from ..model_info import ModelInfo, prepare_model
 from ..quantize import CalibrationCache, read_calibration_cache
 from .flavour import Flavour
 
@@ -24,7 +24,7 @@ __all__ = [
     'PreparedModel',
     'choose_precision',
     'hold_layers',
-    'prepare_model',
+    'prepare_network',
     'set_precision_flags',
 ]
 
@@ -107,33 +107,47 @@ def choose_precision(
     return PrecisionChoice('int8', cache, _sha256(path), notes)
 
 
-def prepare_model(flavour: Flavour, model: ModelInfo, choice: PrecisionChoice) -> PreparedModel:
+def prepare_network(
+    flavour: Flavour, model: ModelInfo, choice: PrecisionChoice, input_size: tuple[int, int]
+) -> PreparedModel:
     """
-    Return the model as this TensorRT has to get it for a precision.
+    Return the model as this TensorRT has to get it for a precision, with the image as only input.
 
     A TensorRT with precision flags gets the model as it is, and the names of the layers that
     stay at a higher precision. One without takes the types in the network as they are: there
     the network is converted, INT8 with the scales of the same cache.
 
+    :param input_size: (height, width) that the network runs at.
     :raises CalibrationCacheError: if no entry of the cache names a tensor of the network.
     :raises ModelError: if the network cannot be converted.
     """
-    own_precision = model.precision == choice.precision and choice.cache is None
-    if own_precision:
-        return _as_is(model)
-    from ..quantize.model_file import load_onnx
-
-    proto = load_onnx(model.path)
+    data = prepare_model(model, input_size)
+    plain = PreparedModel(data, model.path if model.external_data else None)
+    if model.precision == choice.precision and choice.cache is None:
+        return plain
+    proto = _load(model, data)
     matched = _check_cache(model, proto, choice.cache) if choice.cache is not None else {}
     if flavour.has_precision_flags:
-        return _with_layer_precisions(model, proto, choice, matched)
+        return _with_layer_precisions(plain, proto, choice, matched)
     return _converted(proto, choice, matched)
 
 
-def _as_is(model: ModelInfo) -> PreparedModel:
-    """Return the model's own file; its path matters only where weights lie beside it."""
-    path = model.path if model.external_data else None
-    return PreparedModel(model.path.read_bytes(), path)
+def _load(model: ModelInfo, data: bytes) -> onnx.ModelProto:
+    """
+    Return the network in the bytes of a prepared model, its external data included.
+
+    :raises ModelError: if the external data cannot be read.
+    """
+    if model.target_sizes_input is None:
+        from ..quantize.model_file import load_onnx
+
+        return load_onnx(model.path)
+    import onnx
+
+    proto = onnx.load_model_from_string(data)
+    if model.external_data:
+        onnx.external_data_helper.load_external_data_for_model(proto, str(model.path.parent))
+    return proto
 
 
 def _quantized_notes(wanted: str, path: Path | None, model: ModelInfo) -> tuple[str, ...]:
@@ -178,7 +192,7 @@ def _check_cache(
 
 
 def _with_layer_precisions(
-    model: ModelInfo,
+    plain: PreparedModel,
     proto: onnx.ModelProto,
     choice: PrecisionChoice,
     details: dict[str, str],
@@ -187,9 +201,8 @@ def _with_layer_precisions(
     from ..quantize.graph import analyse_head
 
     if choice.precision == 'fp32':
-        return _as_is(model)
+        return plain
     head = analyse_head(proto)
-    plain = _as_is(model)
     half = head.tail_nodes - head.decode_nodes if choice.precision == 'int8' else frozenset()
     return PreparedModel(plain.data, plain.path, half, head.decode_nodes, details)
 

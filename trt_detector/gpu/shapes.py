@@ -33,6 +33,21 @@ class ProfileShapes:
     optimum: Shape
     maximum: Shape
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return (height, width) of the optimum in pixels."""
+        return self.size_of(self.optimum)
+
+    def size_of(self, shape: Shape) -> tuple[int, int]:
+        """Return (height, width) of a shape of this input."""
+        first = 1 if _is_channels_last(self.optimum) else 2
+        return (shape[first], shape[first + 1])
+
+    def with_size(self, size: tuple[int, int]) -> Shape:
+        """Return the optimum with another height and width."""
+        first = 1 if _is_channels_last(self.optimum) else 2
+        return (*self.optimum[:first], *size, *self.optimum[first + 2 :])
+
     def holds(self, shape: Sequence[int]) -> bool:
         """Return whether a shape lies inside."""
         return len(shape) == len(self.minimum) and all(
@@ -82,6 +97,11 @@ def profile_shapes(
     return shapes
 
 
+def _is_channels_last(shape: Sequence[int | None]) -> bool:
+    """Return whether a shape of rank 4 is N, H, W, C."""
+    return shape[3] in (1, 3) and shape[1] not in (1, 3)
+
+
 def _check_given(spec: TensorSpec, name: str, shape: Shape) -> None:
     """Refuse a shape that differs from the model where the model is fixed."""
     if not shape:
@@ -99,8 +119,9 @@ def _check_given(spec: TensorSpec, name: str, shape: Shape) -> None:
 def _default_shape(spec: TensorSpec, batch_size: int, size: tuple[int, int] | None) -> Shape:
     """Return the shape of a full batch where no parameter gives one."""
     height, width = size or DEFAULT_SIZE
-    channels_last = spec.shape[3] in (1, 3) and spec.shape[1] not in (1, 3)
-    wanted = (batch_size, height, width, 3) if channels_last else (batch_size, 3, height, width)
+    wanted = (batch_size, 3, height, width)
+    if _is_channels_last(spec.shape):
+        wanted = (batch_size, height, width, 3)
     return tuple(
         own if own is not None else dim for own, dim in zip(spec.shape, wanted, strict=True)
     )

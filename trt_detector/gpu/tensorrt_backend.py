@@ -7,27 +7,28 @@ from __future__ import annotations
 from contextlib import closing
 import logging
 from pathlib import Path
+import tempfile
 import threading
 import time
 
 from ..config import DetectorConfig
 from ..engine import InferenceEngine, Progress, ProgressCallback
-from ..errors import BackendUnavailableError, ConfigError, EngineError
-from ..model_info import ModelInfo
+from ..errors import BackendUnavailableError, BuildError, ConfigError, EngineError
+from ..model_info import ModelInfo, read_model_info
 from ..plan import default_cache_dir, PlanStore, read_ready_plan, StoredPlan
 from ..plan.files import set_aside
-from .build import build_plan, BuildOutcome, BuildRequest, BuildTarget
+from .build import build_plan, BuildOutcome
 from .cuda import ContextScope, load_pycuda
-from .device_info import DeviceInfo, get_gpu_memory_bytes, has_fast_fp16, read_device
+from .device_info import DeviceInfo, has_fast_fp16, read_device
 from .flavour import Flavour, FLAVOURS, load_flavour
 from .load import PlanRefusedError
 from .plan_job import PlanJob
 from .precision import choose_precision
 from .progress import BuildProgress
-from .shapes import profile_shapes, ProfileShapes
+from .request import make_request
 from .tensorrt_engine import TensorRTEngine
 
-__all__ = ['build_once', 'find_flavour', 'open_engine', 'prepare_plan']
+__all__ = ['build_once', 'convert_source', 'find_flavour', 'open_engine', 'prepare_plan']
 
 _LOG = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ def prepare_plan(
     For the errors see :func:`open_engine`.
     """
     start = time.monotonic()
-    request = _request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
+    request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
     folder = Path(config.engine_cache_dir) if config.engine_cache_dir else default_cache_dir()
     job = PlanJob(config, device, flavour, request, PlanStore(folder))
 
@@ -143,9 +144,10 @@ def build_once(
     """
     Build a plan and keep it nowhere.
 
+    For the errors see :func:`open_engine`.
+
     :param compute_capability: GPU to build for, which need not be in this machine; None for the
         GPU of this machine.
-    For the errors see :func:`open_engine`.
     """
     if compute_capability is None:
         device = read_device(config.device_id)
@@ -154,7 +156,7 @@ def build_once(
     else:
         flavour = _find_cross_builder(config.backend)
         fast_fp16 = has_fast_fp16(compute_capability)
-    request = _request(
+    request = make_request(
         config, model,
         fast_fp16=fast_fp16, batch_size=batch_size, compute_capability=compute_capability,
     )  # fmt: skip
@@ -165,53 +167,32 @@ def build_once(
             return build_plan(flavour, request, progress)
 
 
-def _request(
+def convert_source(
+    onnx_model: bytes,
     config: DetectorConfig,
-    model: ModelInfo,
     *,
-    fast_fp16: bool,
     batch_size: int,
     compute_capability: tuple[int, int] | None = None,
-) -> BuildRequest:
-    """Return what to build from the parameters."""
-    shapes = profile_shapes(
-        model.image_input,
-        batch_size,
-        size=model.input_size,
-        min_shape=config.min_shape,
-        opt_shape=config.opt_shape,
-        max_shape=config.max_shape,
-    )
-    _check_batch(config, model, shapes)
-    memory = get_gpu_memory_bytes(config.device_id)
-    return BuildRequest(
-        model=model,
-        shapes=shapes,
-        choice=choose_precision(config, model, fast_fp16=fast_fp16),
-        workspace_bytes=int(config.workspace_fraction * memory),
-        target=BuildTarget(compute_capability, config.dla_core),
-        plugin_libraries=config.plugin_libraries,
-    )
-
-
-def _check_batch(config: DetectorConfig, model: ModelInfo, shapes: ProfileShapes) -> None:
+) -> bytes | None:
     """
-    Refuse a batch_size that the model or max_shape cannot hold.
+    Build a plan from the bytes of an ONNX model; None if TensorRT cannot: the log says why.
 
-    :raises ConfigError: with both numbers.
+    For the other errors see :func:`open_engine`.
     """
-    wanted, largest = config.batch_size, shapes.maximum[0]
-    fixed = model.image_input.shape[0]
-    if fixed is not None and wanted not in (0, fixed):
-        raise ConfigError(
-            f'batch_size is {wanted}, but {model.path.name} has a fixed batch of {fixed}; set '
-            'batch_size to 0, or export with a dynamic batch'
-        )
-    if fixed is None and wanted > largest:
-        raise ConfigError(
-            f'batch_size is {wanted}, but max_shape {list(shapes.maximum)} takes {largest} '
-            'image(s); raise its first number or lower batch_size'
-        )
+    with tempfile.TemporaryDirectory(prefix='trt_detector.') as folder:
+        path = Path(folder) / 'model.onnx'
+        path.write_bytes(onnx_model)
+        try:
+            outcome = build_once(
+                config,
+                read_model_info(path),
+                batch_size=batch_size,
+                compute_capability=compute_capability,
+            )
+        except BuildError as error:
+            _LOG.error('no plan was built: %s', error)
+            return None
+    return outcome.plan
 
 
 def _check_support(flavour: Flavour, device: DeviceInfo) -> None:
@@ -277,7 +258,8 @@ def _load(
         batch_size,
         backend=flavour.name,
         device_id=config.device_id,
-        tensor_names=[spec.name for spec in (*model.inputs, *model.outputs)],
+        input_shape=config.input_size,
+        tensor_names=[spec.name for spec in (model.image_input, *model.outputs)],
         precision=precision,
         plugin_libraries=config.plugin_libraries,
         dla_core=config.dla_core,
@@ -290,7 +272,6 @@ def _open_ready_plan(config: DetectorConfig, batch_size: int) -> TensorRTEngine:
     """Return the engine of a plan that the user brought."""
     stored = read_ready_plan(Path(config.model_path).expanduser())
     device = read_device(config.device_id)
-    size = (config.opt_shape[2], config.opt_shape[3]) if config.opt_shape else None
     reasons = []
     for name in FLAVOURS if config.backend == 'auto' else (config.backend,):
         try:
@@ -300,7 +281,7 @@ def _open_ready_plan(config: DetectorConfig, batch_size: int) -> TensorRTEngine:
                 batch_size,
                 backend=flavour.name,
                 device_id=config.device_id,
-                input_shape=size,
+                input_shape=config.input_size,
                 plugin_libraries=config.plugin_libraries,
                 dla_core=config.dla_core,
                 warnings=stored.notes,

@@ -6,9 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-import logging
-from pathlib import Path
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -16,8 +13,7 @@ import numpy.typing as npt
 
 from ..config import DetectorConfig
 from ..engine import EngineInfo, InferenceEngine
-from ..errors import BuildError, EngineError
-from ..model_info import read_model_info
+from ..errors import EngineError
 from ..plan import get_engine_filename
 from ..tensor_spec import TensorSpec
 from . import device_info
@@ -32,8 +28,6 @@ from .plugins import load_plugins
 from .shapes import ProfileShapes
 
 __all__ = ['TensorRTEngine']
-
-_LOG = logging.getLogger(__name__)
 
 
 class TensorRTEngine(InferenceEngine):
@@ -154,6 +148,8 @@ class TensorRTEngine(InferenceEngine):
             self._execute()
         except self._cuda.Error as error:
             raise EngineError(f'CUDA failed while the network ran: {error}') from error
+        if count == shape[0]:
+            return list(self._output_views)
         return [view[:count] for view in self._output_views]
 
     def close(self) -> None:
@@ -208,25 +204,14 @@ class TensorRTEngine(InferenceEngine):
         :return: the plan, None if TensorRT could not build it: the reason is on the log.
         :raises DetectorError: if the parameters or the model cannot be used.
         """
-        from .tensorrt_backend import build_once
+        from .tensorrt_backend import convert_source
 
         values = config or DetectorConfig()
         if calib_cache_path is not None:
             values = values.with_changes(calib_cache_path=calib_cache_path)
-        with tempfile.TemporaryDirectory(prefix='trt_detector.') as folder:
-            path = Path(folder) / 'model.onnx'
-            path.write_bytes(onnx_model)
-            try:
-                outcome = build_once(
-                    values,
-                    read_model_info(path),
-                    batch_size=batch_size,
-                    compute_capability=compute_capability,
-                )
-            except BuildError as error:
-                _LOG.error('no plan was built: %s', error)
-                return None
-        return outcome.plan
+        return convert_source(
+            onnx_model, values, batch_size=batch_size, compute_capability=compute_capability
+        )
 
     def _make_execution_context(self, flavour: Flavour) -> Any:
         """Return an execution context, which takes the memory of the activations."""

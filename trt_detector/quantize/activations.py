@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import math
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, shape_inference, TensorProto

@@ -155,9 +155,7 @@ def run_gate(
     return total
 
 
-def _iou(
-    left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float64]:
+def _iou(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Return the intersection over union of boxes (n, 4) and (m, 4) as (n, m)."""
     a, b = left[:, None, :].astype(np.float64), right[None, :, :].astype(np.float64)
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import CalibrationCacheError
 from .calibration_cache import cache_version_number, CalibrationCache
 from .histogram import MagnitudeHistogram
-from .thresholds import METHODS, range_of
+from .thresholds import DEFAULT_PERCENTILE, METHODS, range_of
 
 __all__ = [
     'CalibrationMethod',
@@ -31,21 +31,22 @@ class CalibrationMethod:
     How ranges are chosen.
 
     :param name: 'entropy', 'minmax' or 'percentile'.
-    :param percentile: for 'percentile', share of the values in range, above 0 to 100.
+    :param percentile: share of the values that stay in range at least, 0 to 100.
     :raises CalibrationCacheError: if one of them cannot be used.
     """
 
     name: str = 'entropy'
-    percentile: float = 99.99
+    percentile: float = DEFAULT_PERCENTILE
 
     def __post_init__(self) -> None:
         if self.name not in METHODS:
             raise CalibrationCacheError(
                 f'method is {self.name!r}; expected one of {", ".join(METHODS)}'
             )
-        if not 0 < self.percentile <= 100:
+        least = 50 if self.name == 'percentile' else 0
+        if not least <= self.percentile <= 100:
             raise CalibrationCacheError(
-                f'percentile is {self.percentile}; expected above 0 and at most 100, 99.99 say'
+                f'percentile is {self.percentile}; expected {least} to 100 for {self.name}'
             )
 
 

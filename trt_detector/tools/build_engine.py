@@ -32,6 +32,7 @@ _NAMES = (
     'batch_size',
     'min_shape',
     'opt_shape',
+    'input_shape',
     'max_shape',
     'dla_core',
     'plugin_libraries',

@@ -32,7 +32,7 @@ from ..quantize.calibration import (
     write_calibration,
 )
 from ..quantize.sampling import Coverage, FrameSampler
-from ..quantize.thresholds import METHODS
+from ..quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from .build_engine import ProgressBar
 from .frame_sources import BagSource, FrameSource, PictureSource, TopicSource, VideoSource
 
@@ -130,7 +130,12 @@ def _parser() -> argparse.ArgumentParser:
         'on; 0 keeps none',
     )
     add('--method', choices=METHODS, default='entropy', help='how ranges are chosen')
-    add('--percentile', type=float, default=99.99, help='for --method percentile')
+    add(
+        '--percentile',
+        type=float,
+        default=DEFAULT_PERCENTILE,
+        help='share of the values that entropy and percentile keep in range at least',
+    )
     add(
         '--least-difference',
         type=float,
@@ -336,7 +341,7 @@ def _facts(job: _Job, coverage: Coverage, counter: _Counter, gate_frames: int) -
         'model': job.model.path.name,
         'model_sha256': job.model.sha256,
         'method': job.method.name,
-        'percentile': job.method.percentile if job.method.name == 'percentile' else None,
+        'percentile': None if job.method.name == 'minmax' else job.method.percentile,
         'frames': counter.frames,
         'gate_frames': gate_frames,
         'sample_sha256': sample_sha256,
@@ -347,12 +352,13 @@ def _facts(job: _Job, coverage: Coverage, counter: _Counter, gate_frames: int) -
 def _sentence(job: _Job, facts: dict[str, Any]) -> str:
     """Return the result for people."""
     coverage = facts['coverage']
-    lines = [
+    result = (
         f'{job.output}: {facts["tensors"]} tensors by {facts["method"]} from {facts["frames"]} '
         f'of {coverage["available"]} frames ({coverage["duplicates"]} like others left out, '
         f'{coverage["unreadable"]} unreadable), from {coverage["tenths"]} of 10 parts of the '
         f'input; {sidecar_path(job.output).name} says how'
-    ]
+    )
+    lines = [result]
     if facts['gate_frames']:
         folder = gate_folder(job.output).name
         lines.append(f'{facts["gate_frames"]} further frames to check INT8 with: {folder}')

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 import time
 from typing import Any, Protocol
@@ -57,7 +58,7 @@ class PictureSource:
     def frames(self) -> Iterator[SourceFrame]:
         """Yield the files."""
         for number, path in enumerate(self._files):
-            yield SourceFrame(number, path.name, lambda path=path: Image.from_file(path))
+            yield SourceFrame(number, path.name, partial(Image.from_file, path))
 
     def close(self) -> None:
         """Do nothing: every file is closed once it is read."""
@@ -144,7 +145,7 @@ class BagSource:
     @property
     def total(self) -> int | None:
         """Return the number of images."""
-        return sum(connection.msgcount for connection in self._connections)
+        return int(sum(connection.msgcount for connection in self._connections))
 
     def frames(self) -> Iterator[SourceFrame]:
         """Yield the images in the order of their recording."""
@@ -177,7 +178,8 @@ class TopicSource:
             import rclpy
             from rclpy.exceptions import InvalidTopicNameException
             from rclpy.qos import qos_profile_sensor_data
-            from sensor_msgs.msg import CompressedImage, Image as ImageMessage
+            from sensor_msgs.msg import CompressedImage
+            from sensor_msgs.msg import Image as ImageMessage
         except ImportError as error:
             raise ImageError(
                 f'--topic needs ROS 2 ({error}); source its setup file first'
