@@ -36,12 +36,16 @@ from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.task import Future  # noqa: E402
 from sensor_msgs.msg import Image as ImageMessage  # noqa: E402
 from trt_detector.config import DetectorConfig  # noqa: E402
+from trt_detector.dds import use_shared_memory  # noqa: E402
 from trt_detector.decode import DecodeOptions  # noqa: E402
 from trt_detector.detections import Detections  # noqa: E402
 from trt_detector.engine import EngineInfo  # noqa: E402
 from trt_detector.factory import decode_options  # noqa: E402
 from trt_detector.pipeline import BatchResult, StageTimes  # noqa: E402
 from trt_detector.ros.node import DetectorNode  # noqa: E402
+
+# Before the first participant of the process: large best-effort images are lost without.
+use_shared_memory()
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / 'demo' / 'models' / 'demo_end2end.onnx'
@@ -291,14 +295,17 @@ def image_message(width: int = 64, height: int = 48, stamp: tuple[int, int] = (5
 
 
 @contextmanager
-def node_process(
-    *arguments: str, domain: int, environment: dict[str, str] | None = None
-) -> Iterator[subprocess.Popen[str]]:
-    """Run the executable in a process of its own; killed at the end if it still runs."""
+def node_process(*arguments: str, domain: int, code: str = '') -> Iterator[subprocess.Popen[str]]:
+    """
+    Run the executable in a process of its own; killed at the end if it still runs.
+
+    :param code: Python to run in the place of the executable's module.
+    """
+    start = ['-c', code] if code else ['-m', 'trt_detector.ros.main']
     process = subprocess.Popen(
-        [sys.executable, '-m', 'trt_detector.ros.main', *arguments],
+        [sys.executable, *start, *arguments],
         cwd=ROOT,
-        env={**os.environ, 'ROS_DOMAIN_ID': str(domain), **(environment or {})},
+        env={**os.environ, 'ROS_DOMAIN_ID': str(domain), 'PYTHONUNBUFFERED': '1'},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import gc
 import json
 from pathlib import Path
 import signal
@@ -33,9 +34,11 @@ from trt_detector.errors import (
     ConfigError,
     EngineError,
 )
+from trt_detector.factory import create_detector
 from trt_detector.gpu import plan_job
 from trt_detector.gpu.tensorrt_backend import open_engine
 from trt_detector.gpu.tensorrt_engine import TensorRTEngine
+from trt_detector.image import Image
 from trt_detector.model_info import read_model_info
 
 BATCH = np.random.default_rng(3).random((2, 3, 64, 64), np.float32)
@@ -464,6 +467,7 @@ sys.path.insert(0, {tests!r})
 from gpu_support.machine import machine
 from trt_detector.config import DetectorConfig
 from trt_detector.gpu.tensorrt_backend import open_engine
+from trt_detector.image import Image
 from trt_detector.model_info import read_model_info
 model = Path({model!r})
 config = DetectorConfig(model_path=str(model), engine_cache_dir={plans!r})
@@ -507,3 +511,33 @@ def test_a_killed_build_leaves_nothing_that_stops_the_next(model: Path) -> None:
         assert len(world.builds) == 1
     assert len(list(model.parent.glob('plans/*/*.engine'))) == 1
     assert not list(model.parent.glob('plans/**/*.partial'))
+
+
+@pytest.mark.parametrize('personality', ['tensorrt-8.6', 'tensorrt-11.4', 'tensorrt_rtx-1.7'])
+def test_the_whole_detector_finds_the_same_with_both_runtimes(
+    personality: str, tmp_path: Path
+) -> None:
+    demo = Path(__file__).parents[1] / 'demo' / 'models' / 'demo_end2end.onnx'
+    random = np.random.default_rng(5)
+    images = [
+        Image.from_array(random.integers(0, 255, (*size, 3), np.uint8), 'bgr8')
+        for size in ((240, 320), (320, 200))
+    ]
+    values = {
+        'model_path': str(demo), 'precision': 'fp32', 'batch_size': 2, 'warmup_iterations': 1,
+        'engine_cache_dir': str(tmp_path), 'score_threshold': 0.0,
+    }  # fmt: skip
+    with create_detector(DetectorConfig(backend='onnxruntime', **values)) as detector:
+        expected = detector.detect(images).detections
+    with machine(personality) as world:
+        backend = world.record.module
+        with create_detector(DetectorConfig(backend=backend, **values)) as detector:
+            assert detector.info.backend == backend
+            found = detector.detect(images).detections
+        gc.collect()
+        world.cuda.assert_clean()
+    assert [len(item.scores) for item in found] == [len(item.scores) for item in expected]
+    assert all(len(item.scores) for item in expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.boxes_xyxy, other.boxes_xyxy, atol=1e-3)
+        np.testing.assert_array_equal(one.class_ids, other.class_ids)

@@ -270,6 +270,7 @@ def test_doctor_of_a_healthy_machine(
     assert found['backend auto']['text'] == 'takes tensorrt'
     assert found['ros 2']['text'] == 'jazzy'
     assert '0 engine(s)' in found['engine folder']['text']
+    assert not (tmp_path / 'plans').exists()
 
 
 def test_doctor_without_gpu_falls_back_and_gives_remedies(

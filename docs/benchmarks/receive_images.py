@@ -90,7 +90,7 @@ def measure(node: Any, options: argparse.Namespace, folder: Path) -> dict[str, A
     """Play images to the node and return the figures."""
     camera = start_camera(options, folder)
     counts = node._health.flow.statistics.counts
-    while counts(0).received < 2 * options.rate:  # the first ones fill caches and memory pools
+    while published(folder) < 2 * options.rate:  # the first ones fill caches and memory pools
         time.sleep(0.01)
         if camera.poll() is not None:
             raise SystemExit(f'the camera ended with {camera.returncode}')
@@ -132,7 +132,8 @@ def start_camera(options: argparse.Namespace, folder: Path) -> subprocess.Popen[
 
 def published(folder: Path) -> int:
     """Return how many images the camera has published so far."""
-    return (folder / 'log.jsonl').read_bytes().count(b'\n')
+    log = folder / 'log.jsonl'
+    return log.read_bytes().count(b'\n') if log.exists() else 0
 
 
 def cpu_s() -> float:
@@ -151,7 +152,10 @@ def tune(options: argparse.Namespace) -> list[str]:
     """Do what the node's executable does at its start, or leave parts of it out."""
     if not options.without_malloc:
         dds.keep_image_memory()
-    return [] if options.without_shared_memory else dds.use_shared_memory()
+    if options.without_shared_memory:
+        # The camera inherits it, and leaves Fast DDS alone as well.
+        os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'DEFAULT'
+    return dds.use_shared_memory()
 
 
 def parse_arguments() -> argparse.Namespace:

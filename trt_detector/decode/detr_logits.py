@@ -124,6 +124,8 @@ class DetrLogits:
         spare = softmax or (facts.detr and facts.num_names == values - 1)
         count = values - 1 if spare else values
         anchors = bool(facts.anchors(queries)) or (queries or 0) > MOST_QUERIES
+        if 'logit' in facts.outputs[pair[1]].name.lower():
+            anchors = False
         return Fit(
             count,
             f'normalized boxes and {count} classes by {self._activation}',

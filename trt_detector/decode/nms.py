@@ -46,7 +46,7 @@ def batched_nms(
     A box goes when a better kept one has an intersection over union with it larger than the
     threshold. Boxes of equal score are taken in the order in which they come.
 
-    :param boxes_xyxy: (n, 4) in pixels, finite.
+    :param boxes_xyxy: (n, 4) in pixels, within a billion of them.
     :param scores: (n,), finite.
     :param class_ids: (n,) integers, 0 or more.
     :param iou_threshold: 0 to 1.

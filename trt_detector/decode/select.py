@@ -18,6 +18,11 @@ __all__ = ['best_of_classes', 'centres_to_corners', 'report']
 # Columns looked at together: with 80 classes they fit the second-level cache.
 _COLUMNS = 2048
 
+# In pixels: float32 can still multiply and shift such coordinates without an overflow.
+_FARTHEST = 1e9
+# Numbers of classes in float outputs that an int32 holds.
+_MOST_CLASSES = 2**31
+
 _Array = npt.NDArray[Any]
 
 
@@ -33,7 +38,7 @@ def best_of_classes(scores: _Array, least: float) -> npt.NDArray[np.intp]:
         part = slice(start, start + _COLUMNS)
         np.max(scores[:, part], axis=0, out=best[part])
     # Not 'best >= least': a NaN is to be counted, and no comparison with it is true.
-    return np.flatnonzero(~(best < least))
+    return np.flatnonzero(~(best.astype(np.float32, copy=False) < least))
 
 
 def centres_to_corners(boxes: _Array) -> npt.NDArray[np.float32]:
@@ -58,8 +63,9 @@ def report(
     """
     Return the candidates to report, best first; equal scores keep their order.
 
-    Left out: what scores too little, is of another class, has no area, or is not finite. The
-    last is counted, unless it certainly scores too little.
+    Left out: what scores too little, is of another class, has no area, or is not finite (a box
+    far from any picture is as good as infinite). The last is counted, unless it certainly scores
+    too little.
 
     :param boxes_xyxy: (n, 4) in pixels of the network's input.
     :param scores: (n,).
@@ -67,16 +73,18 @@ def report(
     :param suppress: whether duplicates are still among them.
     :param finite: (n,), which candidates came from finite values; None looks at the others.
     """
-    whole = np.isfinite(boxes_xyxy).all(axis=1) & np.isfinite(scores)
+    boxes_xyxy = boxes_xyxy.astype(np.float32, copy=False)
+    scores = scores.astype(np.float32, copy=False)
+    with np.errstate(invalid='ignore'):
+        whole = (np.abs(boxes_xyxy).max(axis=1, initial=0) < _FARTHEST) & np.isfinite(scores)
     if finite is not None:
         whole &= finite
     if class_ids.dtype.kind == 'f':
-        whole &= np.isfinite(class_ids)
+        whole &= np.abs(class_ids.astype(np.float32, copy=False)) < _MOST_CLASSES
     invalid = int(np.count_nonzero(~whole & ~(scores < options.least_score)))
     sizes = boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]
     rows = np.flatnonzero(whole & sizes[:, 0] & sizes[:, 1] & (class_ids >= 0))
-    boxes = np.ascontiguousarray(boxes_xyxy[rows], np.float32)
-    scores = scores[rows].astype(np.float32, copy=False)
+    boxes, scores = boxes_xyxy[rows], scores[rows]
     class_ids = class_ids[rows].astype(np.int32, copy=False)
     wanted = _wanted(scores, class_ids, options)
     if not wanted.all():

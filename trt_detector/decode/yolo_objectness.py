@@ -28,7 +28,8 @@ def decode_objectness(rows: npt.NDArray[Any], options: DecodeOptions) -> Detecti
     :param rows: (A, 5 + C), centre x, y, width, height in input pixels, objectness, scores.
     """
     # No class score is above 1, so the objectness alone rules most predictions out.
-    found = np.flatnonzero(~(rows[:, 4] < options.least_score))
+    objectness = rows[:, 4].astype(np.float32, copy=False)
+    found = np.flatnonzero(~(objectness < options.least_score))
     candidates = rows[found].astype(np.float32, copy=False)
     with np.errstate(invalid='ignore', over='ignore'):
         finite = np.isfinite(candidates.sum(axis=1))

@@ -54,7 +54,8 @@ class YoloxHead:
 
         :param rows: (A, 5 + C).
         """
-        found = np.flatnonzero(~(rows[:, 4] < options.least_score))
+        objectness = rows[:, 4].astype(np.float32, copy=False)
+        found = np.flatnonzero(~(objectness < options.least_score))
         candidates = rows[found].astype(np.float32, copy=False)
         strides = self._strides[found, None]
         with np.errstate(invalid='ignore', over='ignore'):

@@ -27,6 +27,7 @@ __all__ = ['main']
 
 # A transition, its services, the diagnostics and the images can be under way at once.
 _THREADS = 4
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     for note in notes:
         node.get_logger().warning(note)
-    if not _run(node, stop):
+    ended = _run(node, stop)
+    # A second signal may come while Python ends, and would then kill: launch sends one of its own
+    # after that of the terminal.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if not ended:
         # A driver call does not return: ending Python would wait for it, or crash in it.
         sys.stderr.flush()
         os._exit(0)
@@ -78,8 +84,8 @@ def _stop_on_signals(stop: threading.Event) -> None:
     def set_stop(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    signal.signal(signal.SIGINT, set_stop)
-    signal.signal(signal.SIGTERM, set_stop)
+    for number in _SIGNALS:
+        signal.signal(number, set_stop)
 
 
 def _run(node: DetectorNode, stop: threading.Event) -> bool:

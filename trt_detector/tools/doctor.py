@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+import contextlib
 from dataclasses import asdict, dataclass
 import importlib
 import json
@@ -188,7 +188,7 @@ def _pycuda(device_id: int) -> Finding:
 
     version, _ = _import('pycuda')
     try:
-        with closing(ContextScope(load_pycuda(), device_id)):
+        with contextlib.closing(ContextScope(load_pycuda(), device_id)):
             return Finding('pycuda', _OK, f'{version}, its context works')
     except DetectorError as error:
         return Finding('pycuda', _NOTE, 'not usable', str(error))
@@ -244,9 +244,14 @@ def _folders(arguments: argparse.Namespace) -> Iterator[Finding]:
     def check() -> Finding:
         chosen = arguments.engine_cache_dir
         folder = Path(chosen).expanduser() if chosen else default_cache_dir()
+        existed = folder.is_dir()
         PlanStore(folder).check_writable()
         plans = len(list(folder.glob('*/*.engine')))
         free = shutil.disk_usage(folder).free
+        if not existed:
+            # Looking shall leave no trace; another process may have begun to use it meanwhile.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         return Finding('engine folder', _OK, f'{folder}: {plans} engine(s), {free >> 20} MiB free')
 
     yield _guarded('engine folder', check)

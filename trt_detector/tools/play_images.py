@@ -97,6 +97,8 @@ def _play(
     # Ending at once would take the last message from a reader that has not copied it yet.
     stop.wait(0.5)
     print(f'published {published} images on {publisher.topic_name}')
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # a second one would kill while Python ends
     return 0 if published or stop.is_set() else 1
 
 

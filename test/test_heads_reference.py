@@ -1,0 +1,69 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every head layout from the picture to boxes in its pixels, against a plain float64 decoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from heads_support import build, CASES, IOU, picture, reference, SCORE
+import numpy as np
+import pytest
+from trt_detector.config import DetectorConfig
+from trt_detector.factory import create_detector
+from trt_detector.image import Image
+from trt_detector.model_info import read_model_info
+
+SIZES = [(200, 150), (96, 64), (61, 300), (640, 360)]
+
+
+@pytest.mark.parametrize('name', CASES)
+@pytest.mark.parametrize('seed', range(3))
+def test_a_layout_agrees_with_the_plain_decoder(name: str, seed: int, tmp_path: Path) -> None:
+    path = build(name, tmp_path / 'm.onnx', seed)
+    pictures = [picture(seed + n, *size) for n, size in enumerate(SIZES)]
+    config = DetectorConfig(
+        model_path=str(path), backend='onnxruntime', batch_size=0, warmup_iterations=0,
+        image_topics=tuple('abcd'), score_threshold=SCORE, iou_threshold=IOU,
+    )  # fmt: skip
+    with create_detector(config) as detector:
+        assert detector.batch_size == (1 if name == 'torchvision' else 4)
+        images = [Image.from_array(p) for p in pictures]
+        step = detector.batch_size
+        batches = [detector.detect(images[n : n + step]) for n in range(0, len(images), step)]
+    found = [detections for batch in batches for detections in batch.detections]
+    total = 0
+    for bgr, detections in zip(pictures, found, strict=True):
+        expected = reference(name, path, bgr)
+        total += len(expected)
+        boxes = np.array([one[:4] for one in expected]).reshape(-1, 4)
+        assert detections.class_ids.tolist() == [one[5] for one in expected]
+        np.testing.assert_allclose(detections.boxes_xyxy, boxes, rtol=0, atol=0.01)
+        np.testing.assert_allclose(
+            detections.scores, [one[4] for one in expected], rtol=0, atol=1e-5
+        )
+    assert total > 10, 'nothing found says nothing'
+
+
+def test_what_the_head_parameter_names_is_what_is_recognized(tmp_path: Path) -> None:
+    for name, case in CASES.items():
+        path = build(name, tmp_path / f'{name}.onnx')
+        layouts = []
+        for head in ('auto', case.head):
+            config = DetectorConfig(
+                model_path=str(path), backend='onnxruntime', head=head, warmup_iterations=0
+            )
+            with create_detector(config) as detector:
+                layouts.append(detector.layout)
+        assert layouts[0] == layouts[1], name
+
+
+def test_target_sizes_become_a_constant_and_the_file_stays(tmp_path: Path) -> None:
+    path = build('detr_deploy', tmp_path / 'm.onnx')
+    before = path.read_bytes()
+    info = read_model_info(path)
+    assert (info.image_input.name, len(info.inputs)) == ('images', 2)
+    config = DetectorConfig(model_path=str(path), backend='onnxruntime', warmup_iterations=0)
+    with create_detector(config) as detector:
+        assert detector.batch_size == 1
+    assert path.read_bytes() == before
