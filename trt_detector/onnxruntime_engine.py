@@ -68,9 +68,7 @@ class OnnxRuntimeEngine(InferenceEngine):
         warnings: tuple[str, ...] = (),
         details: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        self._session: Any = _open_session(
-            model_bytes, threads, providers, model_dir, exact=exact
-        )
+        self._session: Any = _open_session(model_bytes, threads, providers, model_dir, exact=exact)
         self._inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self._outputs = tuple(_spec(value) for value in self._session.get_outputs())
         if len(self._inputs) != 1 or len(self._inputs[0].shape) != 4:

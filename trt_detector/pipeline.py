@@ -157,9 +157,7 @@ class Detector:
         )
         return BatchResult(mapped, times)
 
-    def annotate(
-        self, warnings: tuple[str, ...], details: tuple[tuple[str, str], ...]
-    ) -> None:
+    def annotate(self, warnings: tuple[str, ...], details: tuple[tuple[str, str], ...]) -> None:
         """Add to what :attr:`info` tells."""
         self._warnings += warnings
         self._details += details
