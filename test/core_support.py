@@ -29,6 +29,7 @@ def save(
     outputs: Mapping[str, tuple[Dim, ...]],
     initializers: list[onnx.TensorProto],
     metadata: Mapping[str, str] | None = None,
+    opset: int = 17,
 ) -> Path:
     """Write a float32 graph as an ONNX file and return its path."""
     values = [
@@ -37,7 +38,7 @@ def save(
     ]
     graph = helper.make_graph(nodes, 'detector', *values, initializer=initializers)
     model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid('', 17)], producer_name='core_support'
+        graph, opset_imports=[helper.make_opsetid('', opset)], producer_name='core_support'
     )
     model.ir_version = 8
     helper.set_model_props(model, dict(metadata or {}))

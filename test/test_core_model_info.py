@@ -13,7 +13,7 @@ import onnx
 from onnx import helper
 import pytest
 from trt_detector.errors import ModelError
-from trt_detector.model_info import read_model_info
+from trt_detector.model_info import prepare_model, read_model_info
 
 
 def test_interface_and_metadata_are_read(tmp_path: Path) -> None:
@@ -136,3 +136,125 @@ def test_paths_that_name_no_file(tmp_path: Path) -> None:
         read_model_info(tmp_path)
     with pytest.raises(ModelError, match=r'none\.onnx: No such file'):
         read_model_info(tmp_path / 'none.onnx')
+
+
+def _bare(tmp_path: Path) -> Path:
+    return constant_detector(tmp_path / 'm.onnx', np.zeros((1, 6)), size=('h', 'w'))
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'source'),
+    [
+        ('m.yaml', 'names: {0: a, 1: b}', 'm.yaml'),
+        ('m.yml', 'names: [a, b]', 'm.yml'),
+        ('m.json', '["a", "b"]', 'm.json'),
+        ('m.json', '{"id2label": {"0": "a", "1": "b"}}', 'm.json'),
+        ('m.txt', 'a\n\nb\n', 'm.txt'),
+        ('metadata.yaml', 'names: {0: a, 1: b}\nstride: 32', 'metadata.yaml'),
+        ('config.json', '{"id2label": {"0": "a", "1": "b"}, "model_type": "x"}', 'config.json'),
+        ('names.txt', 'a\nb', 'names.txt'),
+        ('classes.txt', 'a\nb', 'classes.txt'),
+        ('labels.txt', 'a\nb', 'labels.txt'),
+    ],
+)
+def test_names_come_from_a_file_beside_the_model(
+    tmp_path: Path, name: str, content: str, source: str
+) -> None:
+    path = _bare(tmp_path)
+    assert read_model_info(path).class_names is None
+    (tmp_path / name).write_text(content, encoding='utf-8')
+    info = read_model_info(path)
+    assert info.class_names == ('a', 'b')
+    assert info.names_source == f'{source} of m.onnx'
+
+
+def test_the_files_are_read_in_their_order_behind_the_metadata(tmp_path: Path) -> None:
+    path = _bare(tmp_path)
+    (tmp_path / 'names.txt').write_text('folder')
+    assert read_model_info(path).class_names == ('folder',)
+    (tmp_path / 'm.txt').write_text('text')
+    assert read_model_info(path).class_names == ('text',)
+    (tmp_path / 'm.yaml').write_text('imgsz: [96, 64]\nstride: 16\ntask: segment\n')
+    info = read_model_info(path)
+    assert (info.class_names, info.input_size, info.stride) == (('text',), (96, 64), 16)
+    assert info.metadata['task'] == 'segment'
+    (tmp_path / 'm.yaml').write_text('names: [yaml]')
+    assert read_model_info(path).class_names == ('yaml',)
+    info = read_model_info(_with(tmp_path, {'names': "['own']"}, (64, 64)))
+    assert (info.class_names, info.names_source) == (('own',), "metadata 'names' of m.onnx")
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('m.yaml', 'names: [a, b', r'm\.yaml is not YAML'),
+        ('m.json', '{"names": ', r'm\.json is not JSON'),
+        ('m.txt', b'\xff\xfe\x00', r'cannot read .*m\.txt'),
+        ('m.yaml', 'names: {0: a, 2: b}', r'm\.onnx: m\.yaml is .*expected names by class number'),
+    ],
+)
+def test_a_damaged_file_beside_the_model_is_named(
+    tmp_path: Path, name: str, content: str | bytes, message: str
+) -> None:
+    path = _bare(tmp_path)
+    raw = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises(ModelError, match=message):
+        read_model_info(path)
+
+
+@pytest.mark.parametrize('content', ['{"a": 1}', '3', '{"classes": 80, "head": [[1]]}', '[]'])
+def test_a_file_that_says_nothing_is_passed_over(tmp_path: Path, content: str) -> None:
+    path = _bare(tmp_path)
+    (tmp_path / 'config.json').write_text(content)
+    info = read_model_info(path)
+    assert (info.class_names, dict(info.metadata)) == (None, {})
+
+
+def test_tails_end_at_the_last_weights(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node('Exp', ['images'], ['before']),
+        helper.make_node('Conv', ['before', 'w'], ['conv']),
+        helper.make_node('Split', ['conv'], ['a', 'b'], axis=1, num_outputs=2),
+        helper.make_node('Sigmoid', ['a'], ['left']),
+        helper.make_node('Tanh', ['b'], ['right']),
+    ]
+    path = save(
+        tmp_path / 'm.onnx',
+        nodes,
+        inputs={'images': (1, 3, 4, 4)},
+        outputs={'left': (1, 1, 4, 4), 'right': (1, 1, 4, 4)},
+        initializers=[tensor('w', np.zeros((2, 3, 1, 1), np.float32))],
+        opset=18,
+    )
+    info = read_model_info(path)
+    assert info.tails == {'left': {'Sigmoid', 'Split'}, 'right': {'Tanh', 'Split'}}
+    assert 'Exp' in info.operators
+
+
+def test_a_model_with_one_input_is_prepared_as_it_is(tmp_path: Path) -> None:
+    path = lamp_detector(tmp_path / 'lamp.onnx')
+    assert prepare_model(read_model_info(path)) == path.read_bytes()
+
+
+@pytest.mark.parametrize(('batch', 'rows'), [('batch', 1), (3, 3)])
+def test_target_sizes_become_the_size_of_the_input(
+    tmp_path: Path, batch: int | str, rows: int
+) -> None:
+    path = save(
+        tmp_path / 'm.onnx',
+        [helper.make_node('Flatten', ['images'], ['boxes']),
+         helper.make_node('Mul', ['orig_target_sizes', 'orig_target_sizes'], ['sizes'])],
+        inputs={'images': (batch, 3, 'h', 'w'), 'orig_target_sizes': (batch, 2)},
+        outputs={'boxes': (batch, 'n'), 'sizes': (batch, 2)},
+        initializers=[],
+    )  # fmt: skip
+    info = read_model_info(path)
+    assert info.image_input.name == 'images'
+    with pytest.raises(ModelError, match='input size is not known'):
+        prepare_model(info)
+    model = onnx.load_model_from_string(prepare_model(info, (48, 64)))
+    onnx.checker.check_model(model)
+    assert [value.name for value in model.graph.input] == ['images']
+    [baked] = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer]
+    assert baked.tolist() == [[64, 48]] * rows

@@ -4,15 +4,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from trt_detector.config import DetectorConfig
 from trt_detector.errors import ModelError
 from trt_detector.image import Image
-from trt_detector.preprocess import CpuPreprocessor, Letterbox, PreprocessSpec
+from trt_detector.preprocess import (
+    CpuPreprocessor,
+    fit_input_size,
+    Letterbox,
+    PreprocessSpec,
+    PRESETS,
+)
 from trt_detector.tensor_spec import TensorSpec
+import yaml
 
 SPEC = TensorSpec('images', (None, 3, 64, 96), np.dtype(np.float32))
 SIZE = (64, 96)
@@ -141,3 +151,45 @@ def test_boxes_are_clipped_to_the_image() -> None:
     place = Letterbox.fit((100, 50), (64, 64), PreprocessSpec())
     boxes = place.to_source(np.array([[-10.0, -10.0, 90.0, 90.0]]))
     np.testing.assert_array_equal(boxes, [[0, 0, 100, 50]])
+
+
+PRESET_FILES = sorted((Path(__file__).parents[1] / 'config' / 'presets').glob('*.yaml'))
+
+
+def test_every_preset_has_a_file() -> None:
+    assert [path.stem for path in PRESET_FILES] == sorted(PRESETS)
+
+
+@pytest.mark.parametrize('path', PRESET_FILES, ids=lambda path: path.stem)
+def test_a_preset_file_says_what_the_code_does(path: Path) -> None:
+    values = yaml.safe_load(path.read_text(encoding='utf-8'))['/**']['ros__parameters']
+    assert values.pop('preprocess_preset') == path.stem
+    # Each value for itself: none may come from the preset of the same name.
+    assert 'auto' not in values.values()
+    config = DetectorConfig.from_mapping(values)
+    other = 'detr' if path.stem != 'detr' else 'yolo'
+    assert PreprocessSpec.from_config(config, other) == PRESETS[path.stem]
+
+
+@given(
+    source=sizes,
+    limit=st.tuples(st.integers(1, 50), st.integers(1, 50)),
+    stride=st.sampled_from([8, 32, 64]),
+)
+def test_a_fitted_size_holds_the_image(
+    source: tuple[int, int], limit: tuple[int, int], stride: int
+) -> None:
+    limit = (limit[0] * stride, limit[1] * stride)
+    height, width = fit_input_size(source, limit, stride, (1, 1), (16384, 16384))
+    assert height % stride == width % stride == 0
+    assert 0 < height <= limit[0]
+    assert 0 < width <= limit[1]
+    place = Letterbox.fit(source, (width, height), PreprocessSpec())
+    full = Letterbox.fit(source, limit[::-1], PreprocessSpec())
+    # The picture is as large as in the full limit, but for what rounding the short side costs,
+    # and less than a stride is padded.
+    slack = 1 + max(source) / min(source)
+    assert abs(place.resized_size[0] - full.resized_size[0]) <= slack
+    assert abs(place.resized_size[1] - full.resized_size[1]) <= slack
+    assert width - place.resized_size[0] < stride + slack
+    assert height - place.resized_size[1] < stride + slack

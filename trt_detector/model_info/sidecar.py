@@ -81,7 +81,11 @@ def _entries(file: Path) -> dict[str, Any]:
         return {}
     found = {}
     for key, spellings in _KEYS.items():
-        values = [content[spelling] for spelling in spellings if content.get(spelling) is not None]
+        values = [
+            content[spelling]
+            for spelling in spellings
+            if content.get(spelling) not in (None, [], {})
+        ]
         kinds = {'names': (list, dict), 'head': (str,)}.get(key, (object,))
         if values and isinstance(values[0], kinds):
             found[key] = values[0]
