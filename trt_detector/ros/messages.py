@@ -129,12 +129,13 @@ def make_image(header: Header, picture: npt.NDArray[np.uint8]) -> ImageMessage:
 
     :param picture: uint8 (height, width, 3) in BGR order; copied.
     """
-    height, width = picture.shape[:2]
-    data = array.array('B')
-    data.frombytes(np.ascontiguousarray(picture).data.cast('B'))
-    return ImageMessage(
-        header=header, height=height, width=width, encoding='bgr8', step=width * 3, data=data
-    )
+    # Where NumPy is not the one that cv_bridge was compiled against, its import fails: that is to
+    # cost the debug image, not the node.
+    from cv_bridge import CvBridge
+
+    message: ImageMessage = CvBridge().cv2_to_imgmsg(picture, encoding='bgr8')
+    message.header = header
+    return message
 
 
 def make_compressed_image(
