@@ -9,18 +9,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
-sensor_msgs = pytest.importorskip(
-    'sensor_msgs.msg', reason='sensor_msgs is missing: source ROS 2, or run scripts/test.sh'
-)
-
+from sensor_msgs.msg import Image as ImageMessage
 from trt_detector.errors import ImageError
 from trt_detector.ros.messages import read_image
 
 
-def _message(encoding: str) -> object:
+def _message(encoding: str) -> ImageMessage:
     data = bytes(range(48))
-    return sensor_msgs.Image(height=4, width=4, encoding=encoding, step=12, data=data)
+    return ImageMessage(height=4, width=4, encoding=encoding, step=12, data=data)
 
 
 class _Bridge:
