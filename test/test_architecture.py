@@ -66,15 +66,21 @@ def _rules() -> dict[str, Rule]:
     rules['model_source'] = Rule(
         values | frozenset(STAGES) | {'pipeline'}, lazy_parts=frozenset({'gpu'})
     )
+    rules['int8_gate'] = Rule(values | frozenset(STAGES) | {'pipeline'})
+    rules['evaluation'] = Rule(
+        values | frozenset(STAGES) | {'pipeline'},
+        lazy_libraries=frozenset({'faster_coco_eval'}),
+    )
     rules['factory'] = Rule(
-        values | frozenset(STAGES) | {'pipeline', 'model_source'}, lazy_parts=frozenset({'gpu'})
+        values | frozenset(STAGES) | {'pipeline', 'model_source', 'int8_gate'},
+        lazy_parts=frozenset({'gpu'}),
     )
     rules['gpu'] = Rule(values | frozenset(STAGES), lazy_libraries=GPU_LIBRARIES)
     rules['ros'] = Rule(
         values | frozenset(STAGES) | {'pipeline', 'factory', 'dds'}, libraries=ROS_LIBRARIES
     )
     rules['tools'] = Rule(
-        values | frozenset(STAGES) | {'pipeline', 'factory', 'dds'},
+        values | frozenset(STAGES) | {'pipeline', 'factory', 'dds', 'evaluation'},
         lazy_parts=frozenset({'gpu'}),
         lazy_libraries=ROS_LIBRARIES | GPU_LIBRARIES,
     )

@@ -17,17 +17,17 @@ from gpu_support.machine import GPU, machine
 from gpu_support.onnxruntime_double import cuda_provider
 import numpy as np
 from onnx import helper
+import onnxruntime
 import pytest
 from test_gpu_letterbox import make_image
 from trt_detector.config import DetectorConfig
 from trt_detector.detections import Detections
-from trt_detector.errors import EngineError
+from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu import device_preprocessor, letterbox_kernel
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.gpu.image_stage import rows_read
 from trt_detector.image import Image
-from trt_detector.onnxruntime_engine import has_cuda_provider
 from trt_detector.pipeline import Detector
 
 ENCODINGS = ['bgr8', 'rgba8', 'mono8', 'yuv422', 'nv12', 'bayer_rggb8', 'mono16']
@@ -38,6 +38,7 @@ def config(path: Path, folder: Path, **changes: Any) -> DetectorConfig:
     values: dict[str, Any] = {
         'model_path': str(path), 'precision': 'fp32', 'batch_size': 3, 'warmup_iterations': 1,
         'engine_cache_dir': str(folder), 'score_threshold': 0.0, 'input_shape': '64x64',
+        'onnxruntime_provider': 'cuda',
     }  # fmt: skip
     return DetectorConfig(**(values | changes))
 
@@ -102,7 +103,8 @@ def pictures() -> list[Image]:
 
 def on_cpu(path: Path, folder: Path, images: list[Image]) -> list[Detections]:
     """Return what the CPU finds in each image."""
-    with create_detector(config(path, folder, backend='onnxruntime')) as detector:
+    values = config(path, folder, backend='onnxruntime', onnxruntime_provider='cpu')
+    with create_detector(values) as detector:
         assert not isinstance(detector._preprocessor, DevicePreprocessor)
         return [detector.detect([image]).detections[0] for image in images]
 
@@ -263,14 +265,10 @@ def test_the_cpu_prepares_where_the_kernel_cannot_be_loaded(
     assert 'images are prepared by the CPU: the driver refuses the shipped PTX' in caplog.text
 
 
-def test_onnxruntime_without_its_cuda_libraries_runs_on_the_cpu(
-    model: Path, tmp_path: Path
-) -> None:
+def test_onnxruntime_without_its_cuda_libraries_is_refused(model: Path, tmp_path: Path) -> None:
     with machine(None) as world, cuda_provider(world.cuda, loads=False):
-        with create_detector(config(model, tmp_path, backend='onnxruntime')) as detector:
-            assert detector.info.device == 'CPU'
-            assert 'could not load its CUDA provider' in dict(detector.info.details)['CUDA']
-            assert len(detector.detect([make_image('bgr8', 90, 70)]).detections) == 1
+        with pytest.raises(BackendUnavailableError, match='could not load its CUDA provider'):
+            create_detector(config(model, tmp_path, backend='onnxruntime'))
         gc.collect()
         world.cuda.assert_clean()
 
@@ -333,12 +331,10 @@ def collect_all(detector: Detector, images: list[Image]) -> list[Detections]:
 
 @pytest.mark.gpu
 def test_onnxruntime_on_a_gpu(model: Path, tmp_path: Path) -> None:
-    if not has_cuda_provider():
+    if 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
         pytest.skip('no ONNX Runtime for CUDA: pip install onnxruntime-gpu')
     images = pictures() * 4
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('trt_detector.factory.has_cuda_provider', lambda: False)
-        expected = on_cpu(model, tmp_path, images)
+    expected = on_cpu(model, tmp_path, images)
     with create_detector(config(model, tmp_path, backend='onnxruntime')) as detector:
         assert dict(detector.info.details).get('provider') == 'CUDA', detector.info
         assert isinstance(detector._preprocessor, DevicePreprocessor)

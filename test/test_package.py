@@ -34,6 +34,7 @@ OPTIONAL_MODULES = {
     'faster_coco_eval',
     'pycuda',
     'pygame',
+    'rosbags',
     'tensorrt',
     'tensorrt_rtx',
 }

@@ -11,6 +11,7 @@ __all__ = ['main']
 
 _TOOLS = {
     'build_engine': 'build the TensorRT engine of a model ahead of time',
+    'calibrate': 'make the INT8 calibration cache of a model',
     'detect': 'detect objects in picture files',
     'doctor': 'tell what is installed, what is missing, and how to mend it',
     'inspect_engine': 'tell what a built engine is made of',

@@ -47,6 +47,26 @@ class DetectorConfig:
         choices=('auto', 'fp32', 'fp16', 'int8'),
     )
     calib_cache_path: str = parameter('', 'INT8 calibration cache in the text format of TensorRT.')
+    quantize_exclude: tuple[str, ...] = parameter(
+        (), "Patterns of nodes that INT8 leaves in float, '/model.22/*' say."
+    )
+    int8_gate_images: str = parameter(
+        '',
+        'Folder with pictures that an INT8 engine is compared with the full-precision model on; '
+        'empty takes the frames that calibrate keeps beside calib_cache_path, none is no check.',
+    )
+    int8_min_agreement: float = parameter(
+        0.95,
+        'Share of detections that the INT8 engine and the full-precision model must have in '
+        'common.',
+        minimum=0.0,
+        maximum=1.0,
+    )
+    int8_gate_action: str = parameter(
+        'fp16',
+        'What to do with an INT8 engine below that: use FP16 instead, or fail.',
+        choices=('fp16', 'fail'),
+    )
     engine_cache_dir: str = parameter(
         '', 'Folder that keeps built engines; empty is trt_detector in the user cache folder.'
     )
@@ -80,6 +100,12 @@ class DetectorConfig:
         unit='runs',
         minimum=0,
         maximum=1000,
+    )
+    onnxruntime_provider: str = parameter(
+        'cpu',
+        'What ONNX Runtime runs on; cuda needs onnxruntime-gpu and pycuda, and prepares the '
+        'images on the GPU, too.',
+        choices=('cpu', 'cuda'),
     )
     inference_threads: int = parameter(
         0,

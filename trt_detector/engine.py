@@ -227,6 +227,11 @@ class HostSlot(BatchSlot):
         self._batch = np.zeros(shape, engine.input_spec.dtype)
         self._count = 0
 
+    @property
+    def batch(self) -> npt.NDArray[Any]:
+        """Return the memory of a full batch."""
+        return self._batch
+
     def targets(self, count: int) -> Sequence[Any]:
         """Return the arrays of count images."""
         return list(self._batch[:count])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 __all__ = [
+    'AccuracyError',
     'BackendUnavailableError',
     'BuildCancelledError',
     'BuildError',
@@ -56,3 +57,7 @@ class PlanError(DetectorError):
 
 class CalibrationCacheError(DetectorError, ValueError):
     """An INT8 calibration cache cannot be read, or does not fit the network."""
+
+
+class AccuracyError(DetectorError):
+    """An INT8 engine finds too little of what the full-precision model finds."""

@@ -14,9 +14,10 @@ from .config import DetectorConfig
 from .decode import DecodeOptions
 from .engine import InferenceEngine, ProgressCallback
 from .errors import BackendUnavailableError, ConfigError
+from .int8_gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
 from .model_source import channels_last, DEFAULT_SIZE, height_width, ModelSource
-from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine
+from .onnxruntime_engine import OnnxRuntimeEngine
 from .pipeline import Detector
 
 __all__ = ['create_detector', 'decode_options']
@@ -43,7 +44,18 @@ def create_detector(
     :raises ModelError: if the model cannot be read or is not a detector that is known.
     :raises BackendUnavailableError: if the backend that was asked for is not on this machine.
     :raises BuildError: if the plan cannot be built; BuildCancelledError if it was given up.
+    :raises AccuracyError: if the INT8 engine is refused and int8_gate_action is fail.
     """
+    detector = _open_detector(config, on_progress, cancel)
+    return accept_int8(config, detector, lambda other: _open_detector(other, on_progress, cancel))
+
+
+def _open_detector(
+    config: DetectorConfig,
+    on_progress: ProgressCallback | None,
+    cancel: threading.Event | None,
+) -> Detector:
+    """Return a detector as the parameters ask for it, INT8 unchecked."""
     path = Path(config.model_path).expanduser()
     model = None if path.suffix in _PLAN_SUFFIXES else read_model_info(path)
     if model is None and config.backend == 'onnxruntime':
@@ -152,15 +164,17 @@ def _open_onnxruntime(
     batch_size: int,
     details: tuple[tuple[str, str], ...],
 ) -> OnnxRuntimeEngine:
-    """Open the model with ONNX Runtime, which runs it in its own precision."""
+    """Open the model with ONNX Runtime: in its own precision, or INT8 by a calibration cache."""
     warnings = []
-    if config.precision not in ('auto', model.precision):
+    cache = Path(config.calib_cache_path).expanduser() if config.calib_cache_path else None
+    if config.precision != 'int8' or model.precision != 'fp32':
+        warnings += _cache_warnings(config, cache)
+        cache = None
+    if config.precision not in ('auto', model.precision) and cache is None:
         warnings.append(
             f'precision is {config.precision!r}, but ONNX Runtime runs {model.path.name} as it '
             f'is: {model.precision}'
         )
-    if config.calib_cache_path and not Path(config.calib_cache_path).expanduser().is_file():
-        warnings.append(f'calib_cache_path {config.calib_cache_path!r} names no file')
     fixed_batch = model.image_input.shape[0] if model.image_input.shape else None
     if fixed_batch is not None and 0 < config.batch_size != fixed_batch:
         raise ConfigError(
@@ -168,29 +182,40 @@ def _open_onnxruntime(
             f'{fixed_batch}; set batch_size to 0, or export with a dynamic batch'
         )
     size = _input_shape(config, model)
+    data, folder = prepare_model(model, size or DEFAULT_SIZE), model.path.resolve().parent
+    if cache is not None:
+        # Here, because it imports onnx, which a start in full precision does without.
+        from .quantize.onnx_int8 import quantize_onnx
+
+        data, facts = quantize_onnx(data, folder, cache, config.quantize_exclude)
+        details += facts
     arguments: dict[str, Any] = {
         'input_shape': size,
         'threads': config.inference_threads,
-        'model_dir': model.path.resolve().parent if model.external_data else None,
-        'precision': model.precision,
+        'model_dir': folder if model.external_data and cache is None else None,
+        'exact': cache is not None,
+        'precision': model.precision if cache is None else 'int8',
         'warnings': tuple(warnings),
+        'details': details,
     }
-    prepared = prepare_model(model, size or DEFAULT_SIZE)
-    if has_cuda_provider():
-        from .gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
+    if config.onnxruntime_provider == 'cpu':
+        return OnnxRuntimeEngine(data, batch_size, **arguments)
+    from .gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
 
-        try:
-            return CudaOnnxRuntimeEngine(
-                prepared,
-                batch_size,
-                device_id=config.device_id,
-                counts_rows=bool(model.operators & _COUNTING_OPERATORS),
-                details=details,
-                **arguments,
-            )
-        except BackendUnavailableError as error:
-            details = (*details, ('CUDA', f'not used: {error}'))
-    return OnnxRuntimeEngine(prepared, batch_size, details=details, **arguments)
+    return CudaOnnxRuntimeEngine(
+        data,
+        batch_size,
+        device_id=config.device_id,
+        counts_rows=bool(model.operators & _COUNTING_OPERATORS),
+        **arguments,
+    )
+
+
+def _cache_warnings(config: DetectorConfig, cache: Path | None) -> list[str]:
+    """Return what to say of a calibration cache that ONNX Runtime does not use."""
+    if cache is None or cache.is_file():
+        return []
+    return [f'calib_cache_path {config.calib_cache_path!r} names no file']
 
 
 def _input_shape(config: DetectorConfig, model: ModelInfo) -> tuple[int, int] | None:

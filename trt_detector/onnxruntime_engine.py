@@ -16,7 +16,7 @@ from .engine import EngineInfo, InferenceEngine
 from .errors import BackendUnavailableError, EngineError, ModelError
 from .tensor_spec import TensorSpec
 
-__all__ = ['OnnxRuntimeEngine', 'has_cuda_provider', 'make_asynchronous_run_options']
+__all__ = ['OnnxRuntimeEngine', 'make_asynchronous_run_options']
 
 # Where neither the model nor the caller tells the size of a dynamic input.
 _DEFAULT_INPUT_SHAPE = (640, 640)
@@ -43,8 +43,11 @@ class OnnxRuntimeEngine(InferenceEngine):
     :param batch_size: most images in one run; a model with a fixed batch keeps its own.
     :param input_shape: (height, width) for a model whose input size is dynamic.
     :param threads: threads of one run; 0 is one a physical core.
-    :param providers: ONNX Runtime's execution providers, best first: names, or names with options.
+    :param providers: ONNX Runtime's execution providers, best first: names, or names with
+        options.
     :param model_dir: folder with the model's external data.
+    :param exact: compute Q/DQ nodes as they stand. Fused into INT8 kernels, ONNX Runtime adds
+        pairs of products in 16 bits on CPUs without VNNI, which overflow.
     :param precision: what the model computes in, for :attr:`info`.
     :param device: what it runs on, for :attr:`info`.
     :param warnings: sentences for :attr:`info`.
@@ -62,12 +65,13 @@ class OnnxRuntimeEngine(InferenceEngine):
         threads: int = 0,
         providers: Sequence[Any] = ('CPUExecutionProvider',),
         model_dir: Path | None = None,
+        exact: bool = False,
         precision: str = 'fp32',
         device: str = 'CPU',
         warnings: tuple[str, ...] = (),
         details: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        self._session: Any = _open_session(model_bytes, threads, providers, model_dir)
+        self._session: Any = _open_session(model_bytes, threads, providers, model_dir, exact=exact)
         self._inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self._outputs = tuple(_spec(value) for value in self._session.get_outputs())
         if len(self._inputs) != 1 or len(self._inputs[0].shape) != 4:
@@ -169,15 +173,6 @@ class OnnxRuntimeEngine(InferenceEngine):
         return size
 
 
-def has_cuda_provider() -> bool:
-    """Return whether an ONNX Runtime is installed that was built for CUDA."""
-    try:
-        import onnxruntime
-    except (ImportError, OSError):
-        return False
-    return 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
-
-
 def make_asynchronous_run_options() -> Any:
     """Return options of a run that queues its work on the device and returns at once."""
     import onnxruntime
@@ -188,7 +183,12 @@ def make_asynchronous_run_options() -> Any:
 
 
 def _open_session(
-    model_bytes: bytes, threads: int, providers: Sequence[Any], model_dir: Path | None
+    model_bytes: bytes,
+    threads: int,
+    providers: Sequence[Any],
+    model_dir: Path | None,
+    *,
+    exact: bool,
 ) -> Any:
     """Return an InferenceSession, errors translated."""
     try:
@@ -205,6 +205,8 @@ def _open_session(
     options.intra_op_num_threads = threads
     # Frames come at a camera's pace: threads that spin between them burn a core for nothing.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    if exact:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     if model_dir is not None:
         options.add_session_config_entry(
             'session.model_external_initializers_file_folder_path', os.fspath(model_dir)

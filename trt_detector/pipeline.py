@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 import time
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy.typing as npt
 
 from .decode import DecodeOptions, Head
 from .detections import Detections
@@ -119,6 +121,7 @@ class Detector:
         self._options = options
         self._fit = fit
         self._warnings = warnings
+        self._details: tuple[tuple[str, str], ...] = ()
         self._slots: tuple[BatchSlot, ...] = ()
         self._free: deque[BatchSlot] = deque()
         self._open_slots()
@@ -127,7 +130,14 @@ class Detector:
     def info(self) -> EngineInfo:
         """Return what really runs."""
         info = self._engine.info
-        return replace(info, warnings=info.warnings + self._warnings) if self._warnings else info
+        return replace(
+            info, warnings=info.warnings + self._warnings, details=info.details + self._details
+        )
+
+    @property
+    def size_is_open(self) -> bool:
+        """Return whether the first image is still to choose the input size."""
+        return self._fit is not None
 
     @property
     def layout(self) -> str:
@@ -179,8 +189,7 @@ class Detector:
         :raises EngineError: if :attr:`depth` batches are under way, or the engine refuses.
         """
         count = len(images)
-        if not 1 <= count <= self.batch_size:
-            raise ValueError(f'got {count} images; expected 1 to {self.batch_size}')
+        self._check_count(count)
         if not self._free:
             raise EngineError(f'{self.depth} batches are under way; collect the first one')
         options = self._options
@@ -189,10 +198,7 @@ class Detector:
         begun = time.perf_counter()
         slot = self._free.popleft()
         try:
-            places = tuple(
-                self._preprocessor(image, target)
-                for image, target in zip(images, slot.targets(count), strict=True)
-            )
+            places = self._fill(images, slot)
             started = time.perf_counter()
             slot.start(count)
         except BaseException:
@@ -226,6 +232,44 @@ class Detector:
             decode_ms=(decoded - inferred) * 1e3,
         )
         return BatchResult(mapped, times)
+
+    def annotate(self, warnings: tuple[str, ...], details: tuple[tuple[str, str], ...]) -> None:
+        """Add to what :attr:`info` tells."""
+        self._warnings += warnings
+        self._details += details
+
+    def prepare(self, images: Sequence[Image]) -> tuple[npt.NDArray[Any], list[Letterbox]]:
+        """
+        Preprocess images, as :meth:`detect` does; calibration takes its inputs from here.
+
+        :param images: 1 to :attr:`batch_size` images.
+        :return: the network's input, valid until the next call, and where each image lies in it.
+        :raises ValueError: if there are more or fewer images.
+        """
+        count = len(images)
+        self._check_count(count)
+        if self._fit is not None:
+            self._fit_input(images[0])
+        slot = self._slots[0]
+        if not isinstance(slot, HostSlot):
+            raise EngineError(
+                'the images are prepared on the device; open the detector with backend '
+                'onnxruntime and onnxruntime_provider cpu'
+            )
+        places = self._fill(images, slot)
+        return slot.batch[:count], list(places)
+
+    def _check_count(self, count: int) -> None:
+        """Refuse what is no batch."""
+        if not 1 <= count <= self.batch_size:
+            raise ValueError(f'got {count} images; expected 1 to {self.batch_size}')
+
+    def _fill(self, images: Sequence[Image], slot: BatchSlot) -> tuple[Letterbox, ...]:
+        """Write images into a slot."""
+        return tuple(
+            self._preprocessor(image, target)
+            for image, target in zip(images, slot.targets(len(images)), strict=True)
+        )
 
     def _give_up(self, slot: BatchSlot) -> None:
         """Free the slot of a batch that failed."""

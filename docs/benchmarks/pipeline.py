@@ -62,7 +62,8 @@ def main() -> None:
 def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str, Any]]:
     """Return the rows of one network and batch size."""
     config = DetectorConfig(
-        model_path=str(path), backend='onnxruntime', batch_size=batch, score_threshold=0.25,
+        model_path=str(path), backend='onnxruntime', onnxruntime_provider='cuda',
+        batch_size=batch, score_threshold=0.25,
         input_shape='auto' if path == DEMO else '640x640',
     )  # fmt: skip
     rows = []

@@ -10,7 +10,7 @@ import onnx
 
 from ..errors import ModelError
 
-__all__ = ['load_onnx', 'serialize_onnx']
+__all__ = ['load_onnx', 'load_onnx_bytes', 'serialize_onnx']
 
 _LARGEST = 2**31 - 1
 
@@ -29,6 +29,25 @@ def load_onnx(path: Path) -> onnx.ModelProto:
         ) from error
     except Exception as error:  # protobuf's DecodeError, which has moved between its versions
         raise ModelError(f'model {path} is not a complete ONNX file: {error}') from error
+
+
+def load_onnx_bytes(data: bytes, folder: Path) -> onnx.ModelProto:
+    """
+    Read a network from memory, its external data from a folder.
+
+    :raises ModelError: if it or its external data cannot be read.
+    """
+    try:
+        model = onnx.load_model_from_string(data)
+        onnx.external_data_helper.load_external_data_for_model(model, str(folder))
+    except OSError as error:
+        raise ModelError(
+            f'the external data of the model cannot be read: {error.strerror or error}: '
+            f'{error.filename or folder}'
+        ) from error
+    except Exception as error:  # as above
+        raise ModelError(f'the model is not a complete ONNX file: {error}') from error
+    return model
 
 
 def serialize_onnx(model: onnx.ModelProto) -> bytes:

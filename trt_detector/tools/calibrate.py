@@ -1,0 +1,373 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Make the INT8 calibration cache of a model, on any machine."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+import json
+from pathlib import Path
+import sys
+import time
+from typing import Any, TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from .. import __version__
+from ..config import DetectorConfig, parameter_specs
+from ..engine import Progress
+from ..errors import DetectorError, ImageError, ModelError
+from ..factory import create_detector
+from ..image import Image
+from ..model_info import ModelInfo, prepare_model, read_model_info
+from ..pipeline import Detector
+from ..quantize.calibration import (
+    CalibrationMethod,
+    gate_folder,
+    make_cache,
+    sidecar_path,
+    write_calibration,
+)
+from ..quantize.sampling import Coverage, FrameSampler
+from ..quantize.thresholds import DEFAULT_PERCENTILE, METHODS
+from .build_engine import ProgressBar
+from .frame_sources import BagSource, FrameSource, PictureSource, TopicSource, VideoSource
+
+if TYPE_CHECKING:
+    import onnx
+
+    from ..quantize.activations import ActivationCounter
+
+__all__ = ['main']
+
+# What decides how pictures become inputs of the network.
+_NAMES = (
+    'head',
+    'input_shape',
+    'preprocess_preset',
+    'resize_mode',
+    'letterbox_anchor',
+    'pad_value',
+    'input_scale',
+    'input_mean',
+    'input_std',
+    'color_order',
+)
+_FEW_FRAMES = 100
+_GATE_JPEG_QUALITY = 95
+_CANCELLED = 130
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What to calibrate."""
+
+    config: DetectorConfig
+    model: ModelInfo
+    method: CalibrationMethod
+    output: Path
+    frames: int
+    gate_frames: int
+    least_difference: float
+    tensorrt_version: str
+    threads: int
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the tool.
+
+    :param argv: arguments without the program's name; None takes the process's own.
+    :return: 0 when the cache is written, 1 when it could not be made, 130 when it was cancelled.
+    """
+    arguments = _parser().parse_args(argv)
+    bar = ProgressBar(sys.stderr)
+    try:
+        job = _job(arguments)
+        source = _source(arguments)
+        try:
+            facts = _calibrate(job, source, bar)
+        finally:
+            source.close()
+    except KeyboardInterrupt:
+        bar.finish()
+        print('calibrate: cancelled; nothing was written', file=sys.stderr)
+        return _CANCELLED
+    except (DetectorError, OSError) as error:
+        bar.finish()
+        print(f'calibrate: {error}', file=sys.stderr)
+        return 1
+    bar.finish()
+    print(json.dumps(facts, indent=1) if arguments.json else _sentence(job, facts))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the command line; how pictures become inputs comes from the detector's parameters."""
+    parser = argparse.ArgumentParser(prog='calibrate', description=__doc__)
+    add = parser.add_argument
+    add('--model', required=True, type=Path, help='ONNX file of the detector, in FP32')
+    add('--output', required=True, type=Path, metavar='X.calib', help='file to write')
+    inputs = parser.add_mutually_exclusive_group(required=True)
+    inputs.add_argument('--images', nargs='+', type=Path, help='a folder, or picture files')
+    inputs.add_argument('--video', type=Path, help='a video file')
+    inputs.add_argument('--bag', type=Path, help='folder of a rosbag2 (sqlite3 or mcap)')
+    inputs.add_argument('--topic', help='a live image topic; compressed if it ends in /compressed')
+    add('--bag-topics', nargs='*', default=[], help='image topics of the bag; default: all')
+    add('--every', type=_positive, default=10, help='of a live topic, one image in so many')
+    add('--timeout', type=float, default=10.0, help='seconds to wait for a live image')
+    add('--frames', type=_positive, default=400, help='most frames to calibrate with')
+    add(
+        '--gate-frames',
+        type=int,
+        default=32,
+        help='frames to keep beside the cache, not calibrated with, that INT8 engines are checked '
+        'on; 0 keeps none',
+    )
+    add('--method', choices=METHODS, default='entropy', help='how ranges are chosen')
+    add(
+        '--percentile',
+        type=float,
+        default=DEFAULT_PERCENTILE,
+        help='share of the values that entropy and percentile keep in range at least',
+    )
+    add(
+        '--least-difference',
+        type=float,
+        default=2.0,
+        help='mean difference of grey levels below which frames are duplicates; 0 takes all',
+    )
+    add(
+        '--tensorrt-version',
+        default='10.3.0',
+        help='version in the header; this package reads the cache under any',
+    )
+    add('--threads', type=int, default=0, help='threads of ONNX Runtime; 0 is one a core')
+    add('--json', action='store_true', help='print the result as JSON')
+    types: dict[str, Any] = {'int': int, 'float': float, 'str': str}
+    for spec in parameter_specs():
+        if spec.name in _NAMES:
+            is_list = spec.type.startswith('list[')
+            add(
+                '--' + spec.name.replace('_', '-'),
+                type=types[spec.type[5:-1] if is_list else spec.type],
+                nargs='*' if is_list else None,
+                choices=spec.choices or None,
+                default=None,
+                help=f'{spec.meaning} Default: {spec.default}.'.replace('%', '%%'),
+            )
+    return parser
+
+
+def _positive(text: str) -> int:
+    """Return a number of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number of 1 or more')
+    return int(text)
+
+
+def _job(arguments: argparse.Namespace) -> _Job:
+    """Return what the options ask for."""
+    given = {name: getattr(arguments, name) for name in _NAMES}
+    values = {name: value for name, value in given.items() if value is not None}
+    config = DetectorConfig.from_mapping({
+        'model_path': str(arguments.model),
+        'backend': 'onnxruntime',
+        'precision': 'fp32',
+        'batch_size': 0,
+        'warmup_iterations': 0,
+        'inference_threads': arguments.threads,
+        **values,
+    })  # fmt: skip
+    model = read_model_info(arguments.model.expanduser())
+    if model.precision != 'fp32':
+        raise ModelError(
+            f'{model.path} is {model.precision}; calibrate the FP32 export of the network'
+        )
+    return _Job(
+        config=config,
+        model=model,
+        method=CalibrationMethod(arguments.method, arguments.percentile),
+        output=arguments.output.expanduser(),
+        frames=arguments.frames,
+        gate_frames=max(0, arguments.gate_frames),
+        least_difference=arguments.least_difference,
+        tensorrt_version=arguments.tensorrt_version,
+        threads=arguments.threads,
+    )
+
+
+def _source(arguments: argparse.Namespace) -> FrameSource:
+    """Return where the frames come from."""
+    if arguments.images is not None:
+        return PictureSource(arguments.images)
+    if arguments.video is not None:
+        return VideoSource(arguments.video)
+    if arguments.bag is not None:
+        return BagSource(arguments.bag, arguments.bag_topics)
+    return TopicSource(arguments.topic, arguments.every, arguments.timeout)
+
+
+def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) -> dict[str, Any]:
+    """Calibrate, write the cache, its sidecar and the frames to check with; return the facts."""
+    start = time.monotonic()
+    wanted = job.frames + job.gate_frames
+    sampler = FrameSampler(
+        wanted,
+        source.total,
+        least_difference=job.least_difference,
+        on_unreadable=lambda error: print(f'calibrate: {error}', file=sys.stderr),
+    )
+    gate = _GateFrames(gate_folder(job.output), job.gate_frames, wanted)
+    with create_detector(job.config) as detector:
+        counter = _Counter(job, detector)
+        for frame, image in sampler.sample(source.frames()):
+            done = sampler.coverage.used
+            share = done / min(wanted, source.total or wanted)
+            bar(Progress(f'{done} frames, {frame.name}', share, time.monotonic() - start))
+            if not gate.takes(image):
+                counter.add(image)
+        counter.finish()
+    coverage = sampler.coverage
+    if not counter.frames:
+        raise ImageError('no frame could be calibrated; name an input with pictures')
+    bar(Progress('choosing the ranges', None, time.monotonic() - start))
+    cache = make_cache(counter.histograms, job.method, job.tensorrt_version)
+    gate.write()
+    facts = _facts(job, coverage, counter, gate.count)
+    facts['tensors'] = len(cache.scales)
+    write_calibration(job.output, cache, facts)
+    return facts
+
+
+class _GateFrames:
+    """Takes its share of the frames, evenly, and keeps them beside the cache as JPEG."""
+
+    def __init__(self, folder: Path, wanted: int, frames: int) -> None:
+        self._folder = folder
+        self._wanted = wanted
+        self._frames = frames
+        self._seen = 0
+        self._encoded: list[bytes] = []
+
+    @property
+    def count(self) -> int:
+        """Return how many frames were taken."""
+        return len(self._encoded)
+
+    def takes(self, image: Image) -> bool:
+        """Return whether this frame is for checking, not for calibration; keep it if so."""
+        self._seen += 1
+        if self._seen * self._wanted < (self.count + 1) * self._frames:
+            return False
+        options = [cv2.IMWRITE_JPEG_QUALITY, _GATE_JPEG_QUALITY]
+        done, data = cv2.imencode('.jpg', image.to_bgr(), options)
+        if done:
+            self._encoded.append(np.asarray(data, np.uint8).tobytes())
+        return bool(done)
+
+    def write(self) -> None:
+        """Replace the folder's frames by these."""
+        for old in self._folder.glob('frame_*.jpg'):
+            old.unlink()
+        if self._encoded:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        for number, data in enumerate(self._encoded):
+            (self._folder / f'frame_{number:04}.jpg').write_bytes(data)
+
+
+class _Counter:
+    """Feeds pictures to the activation counter in batches of the network's own size."""
+
+    def __init__(self, job: _Job, detector: Detector) -> None:
+        self._job = job
+        self._detector = detector
+        self._counter: ActivationCounter | None = None
+        self._waiting: list[Image] = []
+        # One picture a batch, but for a network whose batch is fixed.
+        fixed = job.model.image_input.shape[0]
+        self._batch_size = fixed or 1
+        self.frames = 0
+
+    @property
+    def histograms(self) -> Any:
+        """Return the histograms so far."""
+        return {} if self._counter is None else self._counter.histograms
+
+    def add(self, image: Image) -> None:
+        """Count one picture."""
+        self._waiting.append(image)
+        if len(self._waiting) == self._batch_size:
+            self.finish()
+
+    def finish(self) -> None:
+        """Count the pictures of a batch that is not full yet."""
+        if not self._waiting:
+            return
+        count = len(self._waiting)
+        # The places behind a batch that is not full get its last picture once more.
+        filled = self._waiting + self._waiting[-1:] * (self._batch_size - count)
+        batch, _ = self._detector.prepare(filled)
+        if self._counter is None:
+            from ..quantize.activations import ActivationCounter
+
+            self._counter = ActivationCounter(
+                _network(self._job, self._detector), batch.shape, threads=self._job.threads
+            )
+        self._counter.add(batch, count)
+        self.frames += count
+        self._waiting.clear()
+
+
+def _network(job: _Job, detector: Detector) -> onnx.ModelProto:
+    """Return the network that the detector runs."""
+    from ..quantize.model_file import load_onnx_bytes
+
+    data = prepare_model(job.model, detector.input_size)
+    return load_onnx_bytes(data, job.model.path.resolve().parent)
+
+
+def _facts(job: _Job, coverage: Coverage, counter: _Counter, gate_frames: int) -> dict[str, Any]:
+    """Return what is to be known of a cache; nothing of it changes from run to run."""
+    facts = asdict(coverage)
+    sample_sha256 = facts.pop('sha256')
+    return {
+        'package': f'trt_detector {__version__}',
+        'model': job.model.path.name,
+        'model_sha256': job.model.sha256,
+        'method': job.method.name,
+        'percentile': None if job.method.name == 'minmax' else job.method.percentile,
+        'frames': counter.frames,
+        'gate_frames': gate_frames,
+        'sample_sha256': sample_sha256,
+        'coverage': facts,
+    }
+
+
+def _sentence(job: _Job, facts: dict[str, Any]) -> str:
+    """Return the result for people."""
+    coverage = facts['coverage']
+    result = (
+        f'{job.output}: {facts["tensors"]} tensors by {facts["method"]} from {facts["frames"]} '
+        f'of {coverage["available"]} frames ({coverage["duplicates"]} like others left out, '
+        f'{coverage["unreadable"]} unreadable), from {coverage["tenths"]} of 10 parts of the '
+        f'input; {sidecar_path(job.output).name} says how'
+    )
+    lines = [result]
+    if facts['gate_frames']:
+        folder = gate_folder(job.output).name
+        lines.append(f'{facts["gate_frames"]} further frames to check INT8 with: {folder}')
+    if facts['frames'] < _FEW_FRAMES:
+        lines.append(
+            f'{facts["frames"]} frames are few: calibrate with 300 to 500 from the place of use'
+        )
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
