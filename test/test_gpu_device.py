@@ -133,7 +133,7 @@ def test_memory_that_is_not_there_is_refused_and_nothing_is_kept(cuda: Any) -> N
             TensorBuffer(cuda, 'x', np.dtype(np.uint8), (1 << 45,))
     finally:
         scope.close()
-    assert free_bytes(cuda) == before
+    assert free_bytes(cuda) >= before
 
 
 @pytest.mark.parametrize('personality', ['tensorrt-8.6', 'tensorrt-10.16', 'tensorrt-11.4'])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from .cuda import ContextScope, load_pycuda
 from .device_engine import DeviceEngine
 
 __all__ = ['CudaOnnxRuntimeEngine']
+
+_LOG = logging.getLogger(__name__)
 
 _PROVIDER = 'CUDAExecutionProvider'
 
@@ -61,8 +64,8 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._cuda = load_pycuda()
             self._scope = ContextScope(self._cuda, device_id)
             self._resources.callback(self._scope.close)
-            self._resources.callback(self._release)
             self._stream: Any = self._cuda.Stream()
+            self._resources.callback(self._release)
             options = {
                 'device_id': str(device_id),
                 # ONNX Runtime queues its work here, and waits only where it is told to.
@@ -178,5 +181,11 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
     def _release(self) -> None:
         """Drop the session before its stream, and both while the context is current."""
         self._bindings.clear()
+        # ONNX Runtime ends a run with a callback in the stream. If that found the session gone it
+        # would free the session's memory, which no callback may: the process would abort.
+        try:
+            self._stream.synchronize()
+        except self._cuda.Error as error:
+            _LOG.warning('CUDA failed before the engine was closed: %s', error)
         self._session = None
         self._stream = None
