@@ -11,11 +11,13 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
+import threading
+import time
 from typing import Any
 
 import cv2
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
 import pytest
 import rclpy
@@ -58,8 +60,6 @@ def reference() -> Iterator[Any]:
 @contextmanager
 def client(domain: int) -> Iterator[Any]:
     """Spin a node in a thread."""
-    import threading
-
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node('client', context=context, use_global_arguments=False)
@@ -79,11 +79,32 @@ def client(domain: int) -> Iterator[Any]:
 
 
 def change_state(node: Any, transition: int) -> bool:
+    """Take the node through a transition."""
     service = node.create_client(ChangeState, '/detector/change_state')
+    # Made second, so that the node knows both once this one is answered: the answer to a client
+    # that a server does not know yet is lost.
+    probe = node.create_client(GetState, '/detector/get_state')
     assert service.wait_for_service(60)
+    assert probe.wait_for_service(60)
+    asked = []
+
+    def is_answered() -> bool:
+        if len(asked) < 20:
+            asked.append(probe.call_async(GetState.Request()))
+        time.sleep(0.2)
+        return any(future.done() for future in asked)
+
+    wait_until(is_answered, 'the state of the node', 60)
     future = service.call_async(ChangeState.Request(transition=Transition(id=transition)))
     wait_until(future.done, 'the transition', 60)
+    node.destroy_client(service)
+    node.destroy_client(probe)
     return bool(future.result().success)
+
+
+def names_of(node: Any) -> list[tuple[str, str]]:
+    """Return name and namespace of the nodes in the graph."""
+    return list(node.get_node_names_and_namespaces())
 
 
 def parameters(**values: Any) -> list[str]:
@@ -120,7 +141,7 @@ class Listener:
             deadline = 100
             while deadline and not self._find(number):
                 deadline -= 1
-                _sleep()
+                time.sleep(0.01)
             return self._find(number)
 
         return wait_until(send_and_look, f'the array of image {number}', 60)
@@ -128,12 +149,6 @@ class Listener:
     def _find(self, number: int) -> Any:
         found = [array for array in self.arrays if array.header.stamp.sec == number]
         return found[0] if found else None
-
-
-def _sleep() -> None:
-    import time
-
-    time.sleep(0.01)
 
 
 def message_of(picture: np.ndarray, encoding: str = 'bgr8') -> Any:
@@ -261,8 +276,7 @@ def test_a_signal_in_any_state_ends_the_process_cleanly(
     }[state]
     with node_process(*arguments, domain=domain) as process:
         with client(domain) as node:
-            service = node.create_client(ChangeState, '/detector/change_state')
-            assert service.wait_for_service(60)
+            wait_until(lambda: ('detector', '/') in names_of(node), 'the node', 60)
             for step in steps:
                 assert change_state(node, step)
         process.send_signal(number)

@@ -19,16 +19,21 @@ import numpy.typing as npt
 
 __all__ = ['batched_nms']
 
-# Up to so many boxes every pair is looked at.
+# Of up to so many boxes every pair is looked at.
+_FEW = 128
+# So many of the best boxes are settled first where there are too many pairs.
 _BLOCK = 64
 # Overlaps of so many pairs are worked out at once: their arrays stay in the second-level cache.
 _CHUNK = 1 << 15
 # The reference shifts the classes apart up to so many boxes.
 _MOST_SHIFTED = 1000
-# Of few classes the best boxes say little about the others.
-_MANY_CLASSES = 8
+# With more pairs of a class than so many a box it pays to look for doubles of the best first.
+_CROWDED = 2
 
 _Array = npt.NDArray[Any]
+
+# Pairs of the ranks below _FEW, by the worse one: the first n * (n - 1) / 2 are those below n.
+_WORSE, _BETTER = np.tril_indices(_FEW, -1)
 
 
 def batched_nms(
@@ -94,26 +99,28 @@ class _Candidates:
         """Return the ranks of the kept boxes, ascending; the first 'wanted' of them are final."""
         kept = []
         found = 0
-        if len(self._ranks) > _BLOCK and np.count_nonzero(np.bincount(self._ids)) > _MANY_CLASSES:
+        if self._is_crowded():
             kept += self._take_best_of_classes()
-        while len(self._ranks) > _BLOCK and found < wanted:
+        while len(self._ranks) > _FEW and found < wanted:
             rows = self._sweep(16 * len(self._ranks))
             if rows is not None:
                 kept.append(self._ranks[rows])
-                self._select(slice(0, 0))
-                break
+                return _together(kept)
             kept.append(self._take_block())
             found += len(kept[-1])
         if len(self._ranks) and found < wanted:
             kept.append(self._ranks[self._resolve(len(self._ranks))])
-        return np.sort(np.concatenate(kept)) if len(kept) > 1 else kept[0]
+        return _together(kept)
 
-    def _select(self, rows: Any) -> None:
+    def _select(self, rows: npt.NDArray[np.intp]) -> None:
         """Go on with some of the boxes."""
-        self._edges = self._edges[:, rows]
-        self._ids = self._ids[rows]
-        self._areas = self._areas[rows]
-        self._ranks = self._ranks[rows]
+        self._edges, self._areas = self._some(rows)
+        self._ids = self._ids.take(rows)
+        self._ranks = self._ranks.take(rows)
+
+    def _some(self, rows: npt.NDArray[np.intp]) -> tuple[_Array, _Array]:
+        """Return edges and areas of some of the boxes."""
+        return self._edges.take(rows, axis=1), self._areas.take(rows)
 
     def _hits(self, first: Any, second: Any) -> npt.NDArray[np.bool_]:
         """
@@ -140,14 +147,12 @@ class _Candidates:
         """
         kept = []
         count = len(self._ranks)
-        while count > _BLOCK:
+        while count:
             best = np.empty(int(self._ids.max()) + 1, np.intp)
             # The last write stays: from behind, that is the first box of the class.
             best[self._ids[::-1]] = np.arange(count - 1, -1, -1)
             rivals = best[self._ids]
-            gone = self._hits(
-                (self._edges[:, rivals], self._areas[rivals]), (self._edges, self._areas)
-            )
+            gone = self._hits(self._some(rivals), (self._edges, self._areas))
             winners = np.flatnonzero(rivals == np.arange(count))
             gone[winners] = True
             kept.append(self._ranks[winners])
@@ -157,31 +162,45 @@ class _Candidates:
                 break
         return kept
 
-    def _resolve(self, count: int) -> list[int]:
-        """Return which of the first boxes stay, every pair of them looked at."""
-        edges, areas, ids = self._edges[:, :count], self._areas[:count], self._ids[:count]
-        hits = self._hits((edges[:, :, None], areas[:, None]), (edges[:, None], areas))
-        hits &= ids[:, None] == ids
-        # A box always stays for itself, one without an area too.
-        np.fill_diagonal(hits, True)
-        if np.count_nonzero(hits) == count:
-            return list(range(count))
-        rows = np.packbits(hits, axis=1, bitorder='little')
-        width, bits = rows.shape[1], rows.tobytes()
-        alive = (1 << count) - 1
-        kept = []
-        while alive:
-            row = (alive & -alive).bit_length() - 1
-            kept.append(row)
-            alive &= ~int.from_bytes(bits[row * width : (row + 1) * width], 'little')
-        return kept
+    def _is_crowded(self) -> bool:
+        """Return whether there are many pairs of a class."""
+        members = np.bincount(self._ids)
+        return int(np.dot(members, members)) > (2 * _CROWDED + 1) * len(self._ids)
+
+    def _resolve(self, count: int) -> npt.NDArray[np.intp]:
+        """Return which of the first boxes stay, every pair of a class looked at."""
+        pairs = count * (count - 1) // 2
+        better, worse = _BETTER[:pairs], _WORSE[:pairs]
+        same = np.flatnonzero(self._ids[better] == self._ids[worse])
+        return self._settle(better[same], worse[same], count)
+
+    def _settle(
+        self, better: npt.NDArray[np.intp], worse: npt.NDArray[np.intp], count: int
+    ) -> npt.NDArray[np.intp]:
+        """
+        Return which of the first boxes stay.
+
+        :param better: (m,), the better box of each pair that is to be looked at.
+        :param worse: (m,), the other.
+        """
+        hits = self._hits(self._some(better), self._some(worse))
+        better, worse = better[hits], worse[hits]
+        gone = np.zeros(count, np.bool_)
+        while len(better):
+            challenged = np.zeros(count, np.bool_)
+            challenged[worse] = True
+            # Whom no undecided better box challenges, that stays.
+            gone[worse[~challenged[better]]] = True
+            open_pairs = ~(gone[better] | gone[worse])
+            better, worse = better[open_pairs], worse[open_pairs]
+        return np.flatnonzero(~gone)
 
     def _take_block(self) -> npt.NDArray[np.intp]:
         """Settle the best boxes among themselves and drop what they suppress."""
         rows = self._resolve(_BLOCK)
         kept = self._ranks[rows]
-        edges, areas, ids = self._edges[:, rows], self._areas[rows], self._ids[rows]
-        self._select(slice(_BLOCK, None))
+        (edges, areas), ids = self._some(rows), self._ids[rows]
+        self._select(np.arange(_BLOCK, len(self._ranks)))
         at = 0
         while at < len(rows) and len(self._ranks):
             part = slice(at, at + max(1, _CHUNK // len(self._ranks)))
@@ -220,28 +239,9 @@ class _Candidates:
         below = np.minimum(self._edges[3][left], self._edges[3][right])
         meet = below > np.maximum(self._edges[1][left], self._edges[1][right])
         left, right = left[meet], right[meet]
-        hits = self._hits(
-            (self._edges[:, left], self._areas[left]), (self._edges[:, right], self._areas[right])
-        )
-        left, right = left[hits], right[hits]
-        return _settle(np.minimum(left, right), np.maximum(left, right), count)
+        return self._settle(np.minimum(left, right), np.maximum(left, right), count)
 
 
-def _settle(
-    better: npt.NDArray[np.intp], worse: npt.NDArray[np.intp], count: int
-) -> npt.NDArray[np.intp]:
-    """
-    Return which of count boxes stay, given the pairs of which only one may.
-
-    :param better: (m,), the better box of each pair.
-    :param worse: (m,), the other.
-    """
-    gone = np.zeros(count, np.bool_)
-    while len(better):
-        challenged = np.zeros(count, np.bool_)
-        challenged[worse] = True
-        # Whom no undecided better box challenges, that stays.
-        gone[worse[~challenged[better]]] = True
-        open_pairs = ~(gone[better] | gone[worse])
-        better, worse = better[open_pairs], worse[open_pairs]
-    return np.flatnonzero(~gone)
+def _together(ranks: list[npt.NDArray[np.intp]]) -> npt.NDArray[np.intp]:
+    """Return all ranks, ascending."""
+    return np.sort(np.concatenate(ranks)) if len(ranks) > 1 else ranks[0]

@@ -26,6 +26,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
 from ..config import DetectorConfig
+from ..detections import Detections
 from ..engine import Progress
 from ..errors import DetectorError, EngineError, ImageError
 from ..factory import decode_options
@@ -255,8 +256,18 @@ class DetectionFlow:
         if self.config.publish_debug_image:
             # After all detections: drawing must not delay them.
             for (letter, image), found in zip(readable, result.detections, strict=True):
-                output = self._outputs[letter.camera]
-                output.publish_debug_image(letter.message.header, image, found)
+                self._publish_debug_image(letter, image, found)
+
+    def _publish_debug_image(self, letter: Letter, image: Image, found: Detections) -> None:
+        """Draw for whoever looks; the detections are out already, and a failure is logged."""
+        try:
+            output = self._outputs[letter.camera]
+            output.publish_debug_image(letter.message.header, image, found)
+        except Exception as error:  # noqa: BLE001 logged; nobody's detections depend on it
+            self._node.get_logger().error(
+                f'no debug image: {type(error).__name__}: {error}',
+                throttle_duration_sec=_WARNING_PERIOD_S,
+            )
 
     def _read(self, letter: Letter) -> Image | None:
         """Return the image in a message, None if it is malformed: counted and warned of."""

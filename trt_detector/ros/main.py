@@ -21,6 +21,7 @@ from rclpy.utilities import remove_ros_args
 
 from ..config import parameter_specs
 from ..dds import tune_process
+from .log_bridge import forward_logging
 from .node import DetectorNode
 
 __all__ = ['main']
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 bad ROS arguments come as several types
         print(f'detector_node: cannot start: {error}', file=sys.stderr)
         return 1
+    forward_logging(node.get_logger())
     for note in notes:
         node.get_logger().warning(note)
     ended = _run(node, stop)

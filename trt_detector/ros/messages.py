@@ -24,7 +24,8 @@ from vision_msgs.msg import (
 
 from ..detections import Detections
 from ..drawing import class_label
-from ..image import Image
+from ..errors import ImageError
+from ..image import Image, SUPPORTED_ENCODINGS
 
 __all__ = [
     'DetectionsMessage',
@@ -42,12 +43,15 @@ def read_image(message: Any) -> Image:
     """
     Return the image in a sensor_msgs Image or CompressedImage.
 
-    A raw image shares the message's bytes.
+    A raw image shares the message's bytes. One in an encoding that this package does not know is
+    left to cv_bridge.
 
     :raises ImageError: if the message does not hold an image that can be read.
     """
     if isinstance(message, CompressedImageMessage):
         return Image.from_compressed(message.data)
+    if message.encoding not in SUPPORTED_ENCODINGS:
+        return _read_with_cv_bridge(message)
     return Image.from_buffer(
         message.data,
         width=message.width,
@@ -56,6 +60,27 @@ def read_image(message: Any) -> Image:
         step=message.step,
         is_bigendian=bool(message.is_bigendian),
     )
+
+
+def _read_with_cv_bridge(message: ImageMessage) -> Image:
+    """
+    Convert an image with cv_bridge.
+
+    :raises ImageError: if cv_bridge is not there or cannot do it either.
+    """
+    known = ', '.join(sorted(SUPPORTED_ENCODINGS))
+    try:
+        # Here only: where NumPy is not the one that cv_bridge was compiled against, its import
+        # fails, and every encoding of a usual camera does without.
+        from cv_bridge import CvBridge
+
+        picture = CvBridge().imgmsg_to_cv2(message, desired_encoding='bgr8')
+    except Exception as error:
+        raise ImageError(
+            f'encoding is {message.encoding!r}; expected one of {known}, or one that cv_bridge '
+            f'converts to bgr8 ({type(error).__name__}: {error})'
+        ) from error
+    return Image.from_array(np.asarray(picture, np.uint8))
 
 
 class DetectionsMessage:

@@ -51,9 +51,10 @@ def summarize(
     """
     seconds = arrivals[-1].arrived_s - arrivals[0].arrived_s
     latencies = np.percentile([arrival.latency_ms for arrival in arrivals], (50, 90, 99))
-    # A picture whose images all got lost was shown, and nothing was found in it.
-    found: dict[str, tuple[dict[str, Any], ...]] = {path.name: () for path in played.values()}
-    found |= {path.name: arrival.detections for path, arrival in first_arrivals(arrivals, played)}
+    # A picture whose images all got lost says nothing of the detector: frames_dropped counts them.
+    found: dict[str, tuple[dict[str, Any], ...]] = {
+        path.name: arrival.detections for path, arrival in first_arrivals(arrivals, played)
+    }
     scores = None if truth is None else score_detections(truth, found)
     return {
         'frames_published': len(played),
@@ -66,7 +67,8 @@ def summarize(
         },
         'map50': None if scores is None else round(scores[0], 4),
         'map50_95': None if scores is None else round(scores[1], 4),
-        'pictures': len(found),
+        'pictures_shown': len(set(played.values())),
+        'pictures_scored': len(found),
         **about,
     }
 

@@ -17,7 +17,7 @@ def score_detections(
     Compare detections with the ground truth of the pictures that were shown.
 
     :param truth: ground truth in the format of COCO.
-    :param found: detections by file name; a picture that is not there was not shown.
+    :param found: detections by file name; a picture that is not there is not scored.
     :return: mAP at IoU 0.5 and over 0.5 to 0.95; None where no evaluator is installed or none of
         the pictures has ground truth.
     """
@@ -59,7 +59,7 @@ def _find_evaluator() -> Any:
     try:
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError:
-        return _find_pycocotools()
+        return None
 
     def evaluate(truth: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[float, float]:
         wanted = COCO(truth)
@@ -67,31 +67,6 @@ def _find_evaluator() -> Any:
         run.evaluate()
         run.accumulate()
         run.summarize()
-        return float(run.stats[1]), float(run.stats[0])
-
-    return evaluate
-
-
-def _find_pycocotools() -> Any:
-    """Return the same made of pycocotools, None where that is not installed."""
-    from contextlib import redirect_stdout
-    import io
-
-    try:
-        from pycocotools.coco import COCO  # type: ignore[import-untyped]
-        from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
-    except ImportError:
-        return None
-
-    def evaluate(truth: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[float, float]:
-        with redirect_stdout(io.StringIO()):
-            wanted = COCO()
-            wanted.dataset = truth
-            wanted.createIndex()
-            run = COCOeval(wanted, wanted.loadRes(rows), 'bbox')
-            run.evaluate()
-            run.accumulate()
-            run.summarize()
         return float(run.stats[1]), float(run.stats[0])
 
     return evaluate

@@ -1,0 +1,59 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Image messages in encodings that only cv_bridge knows."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image as ImageMessage
+from trt_detector.errors import ImageError
+from trt_detector.ros.messages import read_image
+
+
+def _message(encoding: str) -> ImageMessage:
+    data = bytes(range(48))
+    return ImageMessage(height=4, width=4, encoding=encoding, step=12, data=data)
+
+
+class _Bridge:
+    """Converts one encoding, and refuses others as cv_bridge does: with an exception."""
+
+    def imgmsg_to_cv2(self, message: object, desired_encoding: str) -> np.ndarray:
+        if (message.encoding, desired_encoding) != ('yuv444', 'bgr8'):
+            raise ValueError(f'[{message.encoding}] is not a color format')
+        return np.full((message.height, message.width, 3), 7, np.uint8)
+
+
+@pytest.fixture(name='bridge')
+def _bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = SimpleNamespace(CvBridge=_Bridge)
+    monkeypatch.setitem(sys.modules, 'cv_bridge', module)
+
+
+@pytest.mark.usefixtures('bridge')
+def test_an_unknown_encoding_is_left_to_cv_bridge() -> None:
+    image = read_image(_message('yuv444'))
+    assert image.to_bgr().tolist() == np.full((4, 4, 3), 7).tolist()
+
+
+@pytest.mark.usefixtures('bridge')
+def test_what_cv_bridge_refuses_is_a_bad_image() -> None:
+    with pytest.raises(ImageError, match=r"'32FC1'; expected one of .*not a color format"):
+        read_image(_message('32FC1'))
+
+
+def test_without_cv_bridge_it_is_a_bad_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'cv_bridge', None)
+    with pytest.raises(ImageError, match=r"'yuv444'; expected one of .*ModuleNotFoundError"):
+        read_image(_message('yuv444'))
+
+
+def test_known_encodings_share_the_messages_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'cv_bridge', None)
+    message = _message('bgr8')
+    image = read_image(message)
+    assert np.shares_memory(image.pixels()[0], np.frombuffer(message.data, np.uint8))
