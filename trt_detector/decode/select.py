@@ -127,7 +127,8 @@ def _all_sound(
         return finite is None
     # One call for all: a sum of squares is below a bound only if each value is.
     flat = boxes.reshape(-1)
-    near = flat.dot(flat) < _FARTHEST**2 and scores.dot(scores) < np.inf
+    with np.errstate(invalid='ignore', over='ignore'):
+        near = flat.dot(flat) < _FARTHEST**2 and scores.dot(scores) < np.inf
     return bool(near and (class_ids.dtype.kind != 'f' or abs(class_ids).max() < _MOST_CLASSES))
 
 
