@@ -12,6 +12,7 @@ never do.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -63,16 +64,106 @@ def batched_nms(
     count = len(order)
     if not count:
         return order
-    edges = np.ascontiguousarray(boxes_xyxy[order].T, np.float32)
-    ids = np.zeros(count, np.intp) if class_agnostic else class_ids[order]
-    if not class_agnostic and count <= _MOST_SHIFTED:
-        edges += ids.astype(np.float32) * (edges.max() + np.float32(1))
+    ids = np.zeros(count, np.intp) if class_agnostic else class_ids.take(order)
+    limit = _float32_limit(iou_threshold)
     # Boxes without an area divide zero by zero: NaN is not above the limit, so they stay.
     with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
-        candidates = _Candidates(edges, ids, _float32_limit(iou_threshold))
-        return order[candidates.keep(max_detections)[:max_detections]]
+        if count <= _FEW and (pairs := _few_pairs(ids)) is not None:
+            plane = None if class_agnostic else _plane(boxes_xyxy)
+            kept = _keep_of_pairs(boxes_xyxy, order, ids, pairs, plane, limit)
+        else:
+            edges = np.ascontiguousarray(boxes_xyxy[order].T, np.float32)
+            if not class_agnostic and count <= _MOST_SHIFTED:
+                edges += ids.astype(np.float32) * _plane(boxes_xyxy)
+            kept = _Candidates(edges, ids, limit).keep(max_detections)
+    return order.take(kept[:max_detections])
 
 
+def _plane(boxes_xyxy: _Array) -> np.float32:
+    """Return how far the reference shifts each class away from the one before it."""
+    return np.float32(boxes_xyxy.max()) + np.float32(1)
+
+
+def _few_pairs(ids: _Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
+    """
+    Return the better and the worse box of every pair of a class, None if they are many.
+
+    :param ids: classes of at most _FEW boxes, best first.
+    """
+    pairs = len(ids) * (len(ids) - 1) // 2
+    better, worse = _BETTER[:pairs], _WORSE[:pairs]
+    same = (ids.take(better) == ids.take(worse)).nonzero()[0]
+    return (better.take(same), worse.take(same)) if len(same) <= _CROWDED * len(ids) else None
+
+
+def _keep_of_pairs(
+    boxes_xyxy: _Array,
+    order: npt.NDArray[np.intp],
+    ids: _Array,
+    pairs: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
+    plane: np.float32 | None,
+    limit: np.float32,
+) -> npt.NDArray[np.intp]:
+    """
+    Return the ranks that stay of boxes of which only few pairs are of a class.
+
+    :param order: number of the box of each rank.
+    :param plane: shift between two classes, None for no shift.
+    """
+    better, worse = pairs
+    if not len(better):
+        return np.arange(len(order))
+    sides = []
+    for ranks in pairs:
+        edges = boxes_xyxy.take(order.take(ranks), axis=0).T.astype(np.float32, copy=False)
+        if plane is not None:
+            edges = edges + ids.take(better).astype(np.float32) * plane
+        sides.append((edges, (edges[2] - edges[0]) * (edges[3] - edges[1])))
+    hits = _overlaps(sides[0], sides[1], limit).nonzero()[0]
+    return _settle(better.take(hits), worse.take(hits), len(order))
+
+
+def _overlaps(
+    first: tuple[_Array, _Array], second: tuple[_Array, _Array], limit: np.float32
+) -> npt.NDArray[np.bool_]:
+    """
+    Return which pairs overlap by more than the limit.
+
+    Each side is edges (4, ...) and areas (...), which broadcast against each other. The
+    operations and their order are the reference's: float32 rounds as it does there.
+    """
+    low = np.maximum(first[0][:2], second[0][:2])
+    size = np.minimum(first[0][2:], second[0][2:])
+    size -= low
+    np.maximum(size, 0, out=size)
+    overlap = np.multiply(size[0], size[1], out=size[0])
+    union = np.add(first[1], second[1], out=size[1])
+    union -= overlap
+    overlap /= union
+    return np.asarray(overlap > limit)
+
+
+def _settle(
+    better: npt.NDArray[np.intp], worse: npt.NDArray[np.intp], count: int
+) -> npt.NDArray[np.intp]:
+    """
+    Return which of count boxes stay, given the pairs of which only one may.
+
+    :param better: (m,), the better box of each pair.
+    :param worse: (m,), the other.
+    """
+    gone = np.zeros(count, np.bool_)
+    while len(better):
+        challenged = np.zeros(count, np.bool_)
+        challenged[worse] = True
+        # Whom no undecided better box challenges, that stays.
+        gone[worse[~challenged[better]]] = True
+        open_pairs = ~(gone[better] | gone[worse])
+        better, worse = better[open_pairs], worse[open_pairs]
+    return (~gone).nonzero()[0]
+
+
+@lru_cache(maxsize=8)
 def _float32_limit(threshold: float) -> np.float32:
     """Return the float32 that float32 values exceed just when they exceed the threshold."""
     limit = np.float32(threshold)
@@ -122,23 +213,6 @@ class _Candidates:
         """Return edges and areas of some of the boxes."""
         return self._edges.take(rows, axis=1), self._areas.take(rows)
 
-    def _hits(self, first: Any, second: Any) -> npt.NDArray[np.bool_]:
-        """
-        Return which pairs overlap by more than the limit.
-
-        Each side is (edges, areas) that broadcast against each other. The operations and their
-        order are the reference's: float32 rounds as it does there.
-        """
-        low = np.maximum(first[0][:2], second[0][:2])
-        size = np.minimum(first[0][2:], second[0][2:])
-        size -= low
-        np.maximum(size, 0, out=size)
-        overlap = np.multiply(size[0], size[1], out=size[0])
-        union = np.add(first[1], second[1], out=size[1])
-        union -= overlap
-        overlap /= union
-        return np.asarray(overlap > self._limit)
-
     def _take_best_of_classes(self) -> list[npt.NDArray[np.intp]]:
         """
         Keep the best box of every class at once and drop what it suppresses, while that pays.
@@ -152,11 +226,11 @@ class _Candidates:
             # The last write stays: from behind, that is the first box of the class.
             best[self._ids[::-1]] = np.arange(count - 1, -1, -1)
             rivals = best[self._ids]
-            gone = self._hits(self._some(rivals), (self._edges, self._areas))
-            winners = np.flatnonzero(rivals == np.arange(count))
+            gone = _overlaps(self._some(rivals), (self._edges, self._areas), self._limit)
+            winners = (rivals == np.arange(count)).nonzero()[0]
             gone[winners] = True
             kept.append(self._ranks[winners])
-            self._select(np.flatnonzero(~gone))
+            self._select((~gone).nonzero()[0])
             before, count = count, len(self._ranks)
             if count > 0.7 * before:
                 break
@@ -171,7 +245,7 @@ class _Candidates:
         """Return which of the first boxes stay, every pair of a class looked at."""
         pairs = count * (count - 1) // 2
         better, worse = _BETTER[:pairs], _WORSE[:pairs]
-        same = np.flatnonzero(self._ids[better] == self._ids[worse])
+        same = (self._ids[better] == self._ids[worse]).nonzero()[0]
         return self._settle(better[same], worse[same], count)
 
     def _settle(
@@ -183,17 +257,8 @@ class _Candidates:
         :param better: (m,), the better box of each pair that is to be looked at.
         :param worse: (m,), the other.
         """
-        hits = self._hits(self._some(better), self._some(worse))
-        better, worse = better[hits], worse[hits]
-        gone = np.zeros(count, np.bool_)
-        while len(better):
-            challenged = np.zeros(count, np.bool_)
-            challenged[worse] = True
-            # Whom no undecided better box challenges, that stays.
-            gone[worse[~challenged[better]]] = True
-            open_pairs = ~(gone[better] | gone[worse])
-            better, worse = better[open_pairs], worse[open_pairs]
-        return np.flatnonzero(~gone)
+        hits = _overlaps(self._some(better), self._some(worse), self._limit)
+        return _settle(better[hits], worse[hits], count)
 
     def _take_block(self) -> npt.NDArray[np.intp]:
         """Settle the best boxes among themselves and drop what they suppress."""
@@ -205,8 +270,10 @@ class _Candidates:
         while at < len(rows) and len(self._ranks):
             part = slice(at, at + max(1, _CHUNK // len(self._ranks)))
             at = part.stop
-            hits = self._hits(
-                (edges[:, part, None], areas[part, None]), (self._edges[:, None], self._areas)
+            hits = _overlaps(
+                (edges[:, part, None], areas[part, None]),
+                (self._edges[:, None], self._areas),
+                self._limit,
             )
             hits &= ids[part, None] == self._ids
             self._select(np.flatnonzero(~hits.any(axis=0)))
