@@ -20,7 +20,7 @@ from trt_detector.errors import AccuracyError, ConfigError
 from trt_detector.factory import create_detector
 from trt_detector.pipeline import Detector
 from trt_detector.quantize import CalibrationCache, read_calibration_cache
-from trt_detector.quantize.agreement import Agreement, compare_detections, low_threshold
+from trt_detector.quantize.agreement import Agreement, compare_detections
 from trt_detector.quantize.exclude import match_nodes
 from trt_detector.tools import calibrate
 
@@ -60,8 +60,7 @@ CAR = (0.0, 0.0, 100.0, 100.0, 0.9, 0)
 def test_what_counts_as_found_again(
     candidate: Detections, found_again: int, confirmed: int
 ) -> None:
-    kept = candidate.select(candidate.scores >= low_threshold(0.5))
-    agreement = compare_detections(found(CAR), kept, 0.5)
+    agreement = compare_detections(found(CAR), candidate, 0.5)
     assert (agreement.reference, agreement.found) == (1, found_again)
     assert agreement.confirmed == confirmed
 

@@ -10,7 +10,8 @@ Measure what INT8 loses, by method of calibration, and what the gate says of eac
         --json docs/benchmarks/int8_accuracy.json
 
 The caches are made by the tool calibrate, the figures by the tool evaluate, INT8 runs as Q/DQ on
-ONNX Runtime. Two caches are bad on purpose: all scales times eight, and one from noise.
+ONNX Runtime. Two caches are bad on purpose: all scales times eight, and one from noise. A cache
+that the folder of --work holds already is not made again.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def make_caches(model: Path, scenes: Path, work: Path) -> dict[str, Path]:
     caches = {}
     for name, (pictures, options) in jobs.items():
         caches[name] = work / f'{name.replace(" ", "_")}.calib'
+        if caches[name].exists():
+            continue
         arguments = ['--model', model, '--images', pictures, '--output', caches[name]]
         arguments += ['--frames', 300, '--gate-frames', 0, *options]
         if calibrate.main([str(argument) for argument in arguments]) != 0:
