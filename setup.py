@@ -52,6 +52,7 @@ setup(
             'detect = trt_detector.tools.detect:main',
             'detector_node = trt_detector.ros.main:main',
             'doctor = trt_detector.tools.doctor:main',
+            'evaluate = trt_detector.tools.evaluate:main',
             'inspect_engine = trt_detector.tools.inspect_engine:main',
             'play_images = trt_detector.tools.play_images:main',
         ],

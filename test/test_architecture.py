@@ -80,7 +80,7 @@ def _rules() -> dict[str, Rule]:
         values | frozenset(STAGES) | {'pipeline', 'factory', 'dds'}, libraries=ROS_LIBRARIES
     )
     rules['tools'] = Rule(
-        values | frozenset(STAGES) | {'pipeline', 'factory', 'dds', 'evaluation'},
+        values | frozenset(STAGES) | {'pipeline', 'factory', 'dds', 'evaluation', 'int8_gate'},
         lazy_parts=frozenset({'gpu'}),
         lazy_libraries=ROS_LIBRARIES | GPU_LIBRARIES,
     )

@@ -151,15 +151,27 @@ class Listener:
         return found[0] if found else None
 
 
-def message_of(picture: np.ndarray, encoding: str = 'bgr8') -> Any:
-    """Return a picture as a message."""
+def message_of(
+    picture: np.ndarray, encoding: str = 'bgr8', *, padding: int = 0, big_endian: bool = False
+) -> Any:
+    """
+    Return a picture as a message.
+
+    :param padding: bytes behind each row, none of them zero.
+    :param big_endian: swap the bytes of 16-bit values.
+    """
     encoded = encode_picture(picture, encoding)
+    rows = np.frombuffer(encoded.data, np.uint8).reshape(-1, encoded.step)
+    if big_endian:
+        rows = rows.view('<u2').byteswap().view(np.uint8)
+    rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=0xEE)
     return ImageMessage(
         width=encoded.width,
         height=encoded.height,
         encoding=encoded.encoding,
-        step=encoded.step,
-        data=encoded.data,
+        step=encoded.step + padding,
+        is_bigendian=big_endian,
+        data=rows.tobytes(),
     )
 
 
@@ -249,11 +261,22 @@ def test_every_encoding_gives_the_same_detections(reference: Any) -> None:
             True: confident(listener.detect(message_of(grey), 2)),
         }
         assert all(wanted.values()), 'the pictures have to show something'
-        for number, encoding in enumerate(ENCODINGS, start=3):
-            found = boxes_of(listener.detect(message_of(picture, encoding), number))
-            for kind, box in wanted[encoding.startswith('mono')]:
+        for number, (encoding, layout) in enumerate(ways_to_send(), start=3):
+            message = message_of(picture, encoding, **layout)
+            found = boxes_of(listener.detect(message, number))
+            for kind, box in wanted[encoding in ('mono8', 'mono16', '8UC1')]:
                 distances = [np.abs(b - box).max() for k, _, b in found if k == kind]
-                assert min(distances, default=np.inf) <= 2.0, f'{encoding}: {kind} {box}'
+                assert min(distances, default=np.inf) <= 2.0, f'{encoding} {layout}: {kind} {box}'
+
+
+def ways_to_send() -> list[tuple[str, dict[str, Any]]]:
+    """Return every encoding, packed and with padded rows, and 16 bits in both byte orders."""
+    ways: list[tuple[str, dict[str, Any]]] = []
+    for encoding in ENCODINGS:
+        ways += [(encoding, {}), (encoding, {'padding': 24})]
+        if encoding.endswith('16'):
+            ways.append((encoding, {'padding': 24, 'big_endian': True}))
+    return ways
 
 
 def confident(array: Any) -> list[tuple[str, np.ndarray]]:

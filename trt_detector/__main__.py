@@ -14,6 +14,7 @@ _TOOLS = {
     'calibrate': 'make the INT8 calibration cache of a model',
     'detect': 'detect objects in picture files',
     'doctor': 'tell what is installed, what is missing, and how to mend it',
+    'evaluate': 'measure detectors on a data set, side by side',
     'inspect_engine': 'tell what a built engine is made of',
 }
 

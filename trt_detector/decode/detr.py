@@ -14,7 +14,7 @@ from ..detections import Detections
 from ..errors import ModelError
 from .facts import GraphFacts
 from .head import DecodeOptions, Fit
-from .select import centres_to_corners, report
+from .select import centres_to_corners, finite_rows, report
 
 __all__ = ['Detr', 'DetrHead', 'DetrRows', 'DetrRowsHead', 'normalized_corners', 'require_size']
 
@@ -81,7 +81,7 @@ class DetrHead:
         """
         with np.errstate(invalid='ignore', over='ignore'):
             boxes = normalized_corners(rows[:, :4], self._input_size)
-            finite = np.isfinite(rows.sum(axis=1))
+            finite = finite_rows(rows, axis=1)
         scores = rows[:, 4:].max(axis=1)
         class_ids = rows[:, 4:].argmax(axis=1)
         return report(boxes, scores, class_ids, options, suppress=False, finite=finite)

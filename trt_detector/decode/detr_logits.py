@@ -15,7 +15,7 @@ from ..tensor_spec import TensorSpec
 from .detr import MOST_QUERIES, normalized_corners, require_size
 from .facts import GraphFacts
 from .head import DecodeOptions, Fit
-from .select import report
+from .select import finite_rows, report
 
 __all__ = ['DetrLogits', 'DetrLogitsHead']
 
@@ -73,7 +73,7 @@ class DetrLogitsHead:
         """
         values = values.astype(np.float32, copy=False)
         with np.errstate(invalid='ignore', over='ignore'):
-            finite = np.isfinite(values.sum(axis=1))
+            finite = finite_rows(values, axis=1)
             corners = normalized_corners(boxes, self._input_size)
             classes = values[:, : self.num_classes]
             best = classes.max(axis=1)

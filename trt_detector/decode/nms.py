@@ -12,6 +12,7 @@ never do.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ __all__ = ['batched_nms']
 
 # Of up to so many boxes every pair is looked at.
 _FEW = 128
-# So many of the best boxes are settled first where there are too many pairs.
+# Up to so many boxes are compared one by one; of more, so many of the best are settled first where
+# there are too many pairs.
 _BLOCK = 64
 # Overlaps of so many pairs are worked out at once: their arrays stay in the second-level cache.
 _CHUNK = 1 << 15
@@ -63,16 +65,110 @@ def batched_nms(
     count = len(order)
     if not count:
         return order
-    edges = np.ascontiguousarray(boxes_xyxy[order].T, np.float32)
-    ids = np.zeros(count, np.intp) if class_agnostic else class_ids[order]
-    if not class_agnostic and count <= _MOST_SHIFTED:
-        edges += ids.astype(np.float32) * (edges.max() + np.float32(1))
+    ids = np.zeros(count, np.intp) if class_agnostic else class_ids.take(order)
+    boxes = boxes_xyxy.take(order, axis=0).astype(np.float32, copy=False)
     # Boxes without an area divide zero by zero: NaN is not above the limit, so they stay.
     with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
-        candidates = _Candidates(edges, ids, _float32_limit(iou_threshold))
-        return order[candidates.keep(max_detections)[:max_detections]]
+        if not class_agnostic and count <= _MOST_SHIFTED:
+            boxes += (ids.astype(np.float32) * (boxes.max() + np.float32(1)))[:, None]
+        limit = _float32_limit(iou_threshold)
+        few = _keep_few(boxes, ids, limit, max_detections) if count <= _BLOCK else None
+        if few is not None:
+            return order.take(few)
+        kept = _Candidates(np.ascontiguousarray(boxes.T), ids, limit).keep(max_detections)
+    return order.take(kept[:max_detections])
 
 
+def _keep_few(
+    boxes: npt.NDArray[np.float32], ids: _Array, limit: np.float32, wanted: int
+) -> list[int] | None:
+    """
+    Return the ranks that stay, None if that takes too many comparisons.
+
+    For few boxes Python's own numbers are faster than NumPy's calls. They are more precise than
+    float32, so what is near the limit is worked out again as the reference does.
+    """
+    below, above = float(limit) * (1 - 2e-6), float(limit) * (1 + 2e-6) + 1e-30
+    budget = 4 * len(ids)
+    kept = []
+    kept_of_class: dict[int, list[tuple[float, float, float, float, float]]] = {}
+    for rank, ((x1, y1, x2, y2), class_id) in enumerate(
+        zip(boxes.tolist(), ids.tolist(), strict=True)
+    ):
+        area = (x2 - x1) * (y2 - y1)
+        rivals = kept_of_class.setdefault(class_id, [])
+        for left, top, right, bottom, rival_area in rivals:
+            width = (min(right, x2)) - (max(left, x1))
+            if width <= 0:
+                continue
+            height = (min(bottom, y2)) - (max(top, y1))
+            if height <= 0:
+                continue
+            overlap = width * height
+            share = overlap / (area + rival_area - overlap)
+            if share > above or (
+                share > below and _exceeds((left, top, right, bottom), (x1, y1, x2, y2), limit)
+            ):
+                break
+        else:
+            budget -= len(rivals)
+            if budget < 0:
+                return None
+            rivals.append((x1, y1, x2, y2, area))
+            kept.append(rank)
+            if len(kept) == wanted:
+                break
+    return kept
+
+
+def _exceeds(first: tuple[float, ...], second: tuple[float, ...], limit: np.float32) -> bool:
+    """Return whether two boxes overlap by more than the limit, in float32."""
+    pair = np.array((first, second), np.float32).T
+    areas = (pair[2] - pair[0]) * (pair[3] - pair[1])
+    return bool(_overlaps((pair[:, :1], areas[:1]), (pair[:, 1:], areas[1:]), limit)[0])
+
+
+def _overlaps(
+    first: tuple[_Array, _Array], second: tuple[_Array, _Array], limit: np.float32
+) -> npt.NDArray[np.bool_]:
+    """
+    Return which pairs overlap by more than the limit.
+
+    Each side is edges (4, ...) and areas (...), which broadcast against each other. The
+    operations and their order are the reference's: float32 rounds as it does there.
+    """
+    low = np.maximum(first[0][:2], second[0][:2])
+    size = np.minimum(first[0][2:], second[0][2:])
+    size -= low
+    np.maximum(size, 0, out=size)
+    overlap = np.multiply(size[0], size[1], out=size[0])
+    union = np.add(first[1], second[1], out=size[1])
+    union -= overlap
+    overlap /= union
+    return np.asarray(overlap > limit)
+
+
+def _settle(
+    better: npt.NDArray[np.intp], worse: npt.NDArray[np.intp], count: int
+) -> npt.NDArray[np.intp]:
+    """
+    Return which of count boxes stay, given the pairs of which only one may.
+
+    :param better: (m,), the better box of each pair.
+    :param worse: (m,), the other.
+    """
+    gone = np.zeros(count, np.bool_)
+    while len(better):
+        challenged = np.zeros(count, np.bool_)
+        challenged[worse] = True
+        # Whom no undecided better box challenges, that stays.
+        gone[worse[~challenged[better]]] = True
+        open_pairs = ~(gone[better] | gone[worse])
+        better, worse = better[open_pairs], worse[open_pairs]
+    return (~gone).nonzero()[0]
+
+
+@lru_cache(maxsize=8)
 def _float32_limit(threshold: float) -> np.float32:
     """Return the float32 that float32 values exceed just when they exceed the threshold."""
     limit = np.float32(threshold)
@@ -122,23 +218,6 @@ class _Candidates:
         """Return edges and areas of some of the boxes."""
         return self._edges.take(rows, axis=1), self._areas.take(rows)
 
-    def _hits(self, first: Any, second: Any) -> npt.NDArray[np.bool_]:
-        """
-        Return which pairs overlap by more than the limit.
-
-        Each side is (edges, areas) that broadcast against each other. The operations and their
-        order are the reference's: float32 rounds as it does there.
-        """
-        low = np.maximum(first[0][:2], second[0][:2])
-        size = np.minimum(first[0][2:], second[0][2:])
-        size -= low
-        np.maximum(size, 0, out=size)
-        overlap = np.multiply(size[0], size[1], out=size[0])
-        union = np.add(first[1], second[1], out=size[1])
-        union -= overlap
-        overlap /= union
-        return np.asarray(overlap > self._limit)
-
     def _take_best_of_classes(self) -> list[npt.NDArray[np.intp]]:
         """
         Keep the best box of every class at once and drop what it suppresses, while that pays.
@@ -152,11 +231,11 @@ class _Candidates:
             # The last write stays: from behind, that is the first box of the class.
             best[self._ids[::-1]] = np.arange(count - 1, -1, -1)
             rivals = best[self._ids]
-            gone = self._hits(self._some(rivals), (self._edges, self._areas))
-            winners = np.flatnonzero(rivals == np.arange(count))
+            gone = _overlaps(self._some(rivals), (self._edges, self._areas), self._limit)
+            winners = (rivals == np.arange(count)).nonzero()[0]
             gone[winners] = True
             kept.append(self._ranks[winners])
-            self._select(np.flatnonzero(~gone))
+            self._select((~gone).nonzero()[0])
             before, count = count, len(self._ranks)
             if count > 0.7 * before:
                 break
@@ -171,7 +250,7 @@ class _Candidates:
         """Return which of the first boxes stay, every pair of a class looked at."""
         pairs = count * (count - 1) // 2
         better, worse = _BETTER[:pairs], _WORSE[:pairs]
-        same = np.flatnonzero(self._ids[better] == self._ids[worse])
+        same = (self._ids[better] == self._ids[worse]).nonzero()[0]
         return self._settle(better[same], worse[same], count)
 
     def _settle(
@@ -183,17 +262,8 @@ class _Candidates:
         :param better: (m,), the better box of each pair that is to be looked at.
         :param worse: (m,), the other.
         """
-        hits = self._hits(self._some(better), self._some(worse))
-        better, worse = better[hits], worse[hits]
-        gone = np.zeros(count, np.bool_)
-        while len(better):
-            challenged = np.zeros(count, np.bool_)
-            challenged[worse] = True
-            # Whom no undecided better box challenges, that stays.
-            gone[worse[~challenged[better]]] = True
-            open_pairs = ~(gone[better] | gone[worse])
-            better, worse = better[open_pairs], worse[open_pairs]
-        return np.flatnonzero(~gone)
+        hits = _overlaps(self._some(better), self._some(worse), self._limit)
+        return _settle(better[hits], worse[hits], count)
 
     def _take_block(self) -> npt.NDArray[np.intp]:
         """Settle the best boxes among themselves and drop what they suppress."""
@@ -205,8 +275,10 @@ class _Candidates:
         while at < len(rows) and len(self._ranks):
             part = slice(at, at + max(1, _CHUNK // len(self._ranks)))
             at = part.stop
-            hits = self._hits(
-                (edges[:, part, None], areas[part, None]), (self._edges[:, None], self._areas)
+            hits = _overlaps(
+                (edges[:, part, None], areas[part, None]),
+                (self._edges[:, None], self._areas),
+                self._limit,
             )
             hits &= ids[part, None] == self._ids
             self._select(np.flatnonzero(~hits.any(axis=0)))

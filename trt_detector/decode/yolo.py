@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..detections import Detections
 from .facts import GraphFacts
 from .head import DecodeOptions, Fit
-from .select import best_of_classes, centres_to_corners, report
+from .select import best_of_classes, centres_to_corners, finite_rows, report
 
 __all__ = ['Yolo', 'YoloHead']
 
@@ -56,14 +56,12 @@ class YoloHead:
         :param columns: (4 + C, A).
         """
         # Most anchors are background: one pass over the scores leaves a few to look at.
-        found = best_of_classes(columns[4:], options.least_score)
+        found, scores = best_of_classes(columns[4:], options.least_score)
         candidates = columns[:, found].astype(np.float32, copy=False)
         with np.errstate(invalid='ignore', over='ignore'):
-            # The sum is finite only if each value is; that is cheaper than to look at each.
-            finite = np.isfinite(candidates.sum(axis=0))
+            finite = finite_rows(candidates, axis=0)
             boxes = centres_to_corners(candidates[:4].T)
         class_ids = candidates[4:].argmax(axis=0)
-        scores = candidates[4:].max(axis=0)
         return report(boxes, scores, class_ids, options, suppress=True, finite=finite)
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..detections import Detections
 from .facts import GraphFacts
 from .head import DecodeOptions, Fit
-from .select import centres_to_corners, report
+from .select import centres_to_corners, finite_rows, report
 
 __all__ = ['YoloObjectness', 'YoloObjectnessHead', 'decode_objectness']
 
@@ -32,7 +32,7 @@ def decode_objectness(rows: npt.NDArray[Any], options: DecodeOptions) -> Detecti
     found = np.flatnonzero(~(objectness < options.least_score))
     candidates = rows[found].astype(np.float32, copy=False)
     with np.errstate(invalid='ignore', over='ignore'):
-        finite = np.isfinite(candidates.sum(axis=1))
+        finite = finite_rows(candidates, axis=1)
         boxes = centres_to_corners(candidates)
         scores = candidates[:, 4] * candidates[:, 5:].max(axis=1)
     class_ids = candidates[:, 5:].argmax(axis=1)

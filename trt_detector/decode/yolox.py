@@ -15,7 +15,7 @@ from ..detections import Detections
 from ..errors import ModelError
 from .facts import anchor_count, GraphFacts
 from .head import DecodeOptions, Fit, Head
-from .select import report
+from .select import finite_rows, report
 from .yolo_objectness import decode_objectness
 
 __all__ = ['Yolox', 'YoloxDecodedHead', 'YoloxHead']
@@ -59,7 +59,7 @@ class YoloxHead:
         candidates = rows[found].astype(np.float32, copy=False)
         strides = self._strides[found, None]
         with np.errstate(invalid='ignore', over='ignore'):
-            finite = np.isfinite(candidates.sum(axis=1))
+            finite = finite_rows(candidates, axis=1)
             centres = (candidates[:, :2] + self._cells[found]) * strides
             half = np.exp(candidates[:, 2:4]) * (strides / 2)
             boxes = np.concatenate((centres - half, centres + half), axis=1, dtype=np.float32)

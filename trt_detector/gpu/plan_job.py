@@ -103,6 +103,7 @@ class PlanJob:
             f'cuda_driver={major}.{minor}',
             f'machine={platform.machine()}',
             *baked,
+            *(f'exclude={pattern}' for pattern in self.request.choice.exclude),
         )
 
     def _really_built(self, outcome: BuildOutcome) -> tuple[str, str]:

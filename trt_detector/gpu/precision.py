@@ -38,12 +38,14 @@ class PrecisionChoice:
     :param cache: the scales for 'int8', None where the model brings its own.
     :param cache_sha256: of the cache file, '' without one.
     :param notes: sentences that the user has to see.
+    :param exclude: patterns of nodes that INT8 leaves in float.
     """
 
     precision: str
     cache: CalibrationCache | None = None
     cache_sha256: str = ''
     notes: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def choose_precision(
     if wanted != 'int8' or path is None:
         return PrecisionChoice(wanted, notes=notes)
     cache = read_calibration_cache(path)
-    return PrecisionChoice('int8', cache, _sha256(path), notes)
+    return PrecisionChoice('int8', cache, _sha256(path), notes, config.quantize_exclude)
 
 
 def prepare_network(
@@ -198,12 +200,15 @@ def _with_layer_precisions(
     details: dict[str, str],
 ) -> PreparedModel:
     """Return the model's own file and the layers that the builder holds at higher precision."""
+    from ..quantize.exclude import match_nodes
     from ..quantize.graph import analyse_head
 
     if choice.precision == 'fp32':
         return plain
     head = analyse_head(proto)
-    half = head.tail_nodes - head.decode_nodes if choice.precision == 'int8' else frozenset()
+    half: frozenset[str] = frozenset()
+    if choice.precision == 'int8':
+        half = (head.tail_nodes | match_nodes(proto, choice.exclude)) - head.decode_nodes
     return PreparedModel(plain.data, plain.path, half, head.decode_nodes, details)
 
 
@@ -211,12 +216,14 @@ def _converted(
     proto: onnx.ModelProto, choice: PrecisionChoice, details: dict[str, str]
 ) -> PreparedModel:
     """Return the network converted to the precision, as one ONNX file."""
+    from ..quantize.exclude import match_nodes
     from ..quantize.model_file import serialize_onnx
     from ..quantize.precision_fp16 import convert_to_fp16
     from ..quantize.qdq import insert_qdq
 
     if choice.cache is not None:
-        result = insert_qdq(proto, choice.cache)
+        exclude = sorted(match_nodes(proto, choice.exclude))
+        result = insert_qdq(proto, choice.cache, exclude=exclude)
         details['quantized'] = f'{len(result.quantized_nodes)} layers'
         if result.skipped:
             details['not quantized'] = f'{len(result.skipped)} layers'

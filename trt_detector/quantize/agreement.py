@@ -99,10 +99,13 @@ def compare_detections(
     """
     Compare the detections of two detectors in one picture.
 
-    :param reference: down to :func:`low_threshold`.
+    :param reference: down to :func:`low_threshold`, or further.
     :param candidate: likewise.
     :param score_threshold: from which a detection counts.
     """
+    least = low_threshold(score_threshold)
+    reference = reference.select(reference.scores >= least)
+    candidate = candidate.select(candidate.scores >= least)
     wanted, given = reference.scores >= score_threshold, candidate.scores >= score_threshold
     rows, partners = match_boxes(reference.select(wanted), candidate)
     confirmed, _ = match_boxes(candidate.select(given), reference)

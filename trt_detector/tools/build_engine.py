@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 import json
 from pathlib import Path
 import re
@@ -18,6 +19,8 @@ from typing import Any
 from ..config import DetectorConfig, parameter_specs
 from ..engine import Progress
 from ..errors import BuildCancelledError, DetectorError
+from ..factory import create_detector
+from ..int8_gate import find_gate_frames
 from ..model_info import read_model_info
 
 __all__ = ['main']
@@ -27,6 +30,10 @@ _NAMES = (
     'device_id',
     'precision',
     'calib_cache_path',
+    'quantize_exclude',
+    'int8_gate_images',
+    'int8_min_agreement',
+    'int8_gate_action',
     'engine_cache_dir',
     'workspace_fraction',
     'batch_size',
@@ -192,6 +199,7 @@ def _build(arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Ev
     start = time.monotonic()
     device = read_device(config.device_id)
     flavour = find_flavour(config.backend, device)
+    config, verdict = _accept_int8(config, bar, cancel)
     stored = prepare_plan(
         config, model, device, flavour, batch_size=batch_size, on_progress=bar, cancel=cancel
     )
@@ -209,9 +217,39 @@ def _build(arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Ev
         'precision': manifest.built_precision if manifest else choice.precision,
         'bytes': len(stored.data),
         'seconds': round(time.monotonic() - start, 3),
-        'warnings': [*choice.notes, *stored.notes],
-        'details': dict(manifest.details) if manifest else {},
+        'warnings': [*verdict.warnings, *choice.notes, *stored.notes],
+        'details': (dict(manifest.details) if manifest else {}) | verdict.details,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What the check of an INT8 engine says: sentences and facts for the user."""
+
+    warnings: tuple[str, ...] = ()
+    details: dict[str, str] = field(default_factory=dict)
+
+
+def _accept_int8(
+    config: DetectorConfig, bar: ProgressBar, cancel: threading.Event
+) -> tuple[DetectorConfig, _Verdict]:
+    """
+    Compare the INT8 engine with the full-precision model, where there are frames for it.
+
+    :return: the parameters, or those of what stands in for a refused engine.
+    """
+    if config.precision in ('fp32', 'fp16') or not find_gate_frames(config):
+        return config, _Verdict()
+    unwarmed = config.with_changes(warmup_iterations=0)
+    with create_detector(unwarmed, on_progress=bar, cancel=cancel) as detector:
+        info = detector.info
+    details = {key: value for key, value in info.details if key == 'int8 check'}
+    warnings = tuple(text for text in info.warnings if text.startswith('the INT8 engine'))
+    if info.precision != 'int8' and warnings:
+        config = config.with_changes(
+            precision='fp16', calib_cache_path='', int8_gate_images='', quantize_exclude=()
+        )
+    return config, _Verdict(warnings, details)
 
 
 def _build_elsewhere(

@@ -15,6 +15,7 @@ from typing import Any, TYPE_CHECKING
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from .. import __version__
 from ..config import DetectorConfig, parameter_specs
@@ -24,6 +25,7 @@ from ..factory import create_detector
 from ..image import Image
 from ..model_info import ModelInfo, prepare_model, read_model_info
 from ..pipeline import Detector
+from ..quantize import CalibrationCache
 from ..quantize.calibration import (
     CalibrationMethod,
     gate_folder,
@@ -59,6 +61,8 @@ _NAMES = (
 _FEW_FRAMES = 100
 _GATE_JPEG_QUALITY = 95
 _CANCELLED = 130
+_SENSITIVITY_BATCHES = 8
+_SHOWN_LAYERS = 5
 
 Tell = Callable[[str], None]
 
@@ -76,6 +80,7 @@ class _Job:
     least_difference: float
     tensorrt_version: str
     threads: int
+    sensitivity: Path | None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -147,6 +152,13 @@ def _parser() -> argparse.ArgumentParser:
         default='10.3.0',
         help='version in the header; this package reads the cache under any',
     )
+    add(
+        '--sensitivity',
+        type=Path,
+        metavar='FILE',
+        help='also rank the layers by the error that each makes when it alone is INT8, into this '
+        'JSON file',
+    )
     add('--threads', type=int, default=0, help='threads of ONNX Runtime; 0 is one a core')
     add('--json', action='store_true', help='print the result as JSON')
     types: dict[str, Any] = {'int': int, 'float': float, 'str': str}
@@ -199,6 +211,7 @@ def _job(arguments: argparse.Namespace) -> _Job:
         least_difference=arguments.least_difference,
         tensorrt_version=arguments.tensorrt_version,
         threads=arguments.threads,
+        sensitivity=arguments.sensitivity,
     )
 
 
@@ -224,8 +237,9 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
         on_unreadable=lambda error: print(f'calibrate: {error}', file=sys.stderr),
     )
     gate = _GateFrames(gate_folder(job.output), job.gate_frames, wanted)
+    network: onnx.ModelProto | None = None
     with create_detector(job.config) as detector:
-        counter = _Counter(job, detector)
+        counter = _Counter(job, detector, min(job.frames, source.total or job.frames))
         for frame, image in sampler.sample(source.frames()):
             done = sampler.coverage.used
             share = done / min(wanted, source.total or wanted)
@@ -233,6 +247,8 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
             if not gate.takes(image):
                 counter.add(image)
         counter.finish()
+        if job.sensitivity is not None:
+            network = _network(job, detector)
     coverage = sampler.coverage
     if not counter.frames:
         raise ImageError('no frame could be calibrated; name an input with pictures')
@@ -242,7 +258,35 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
     facts = _facts(job, coverage, counter, gate.count)
     facts['tensors'] = len(cache.scales)
     write_calibration(job.output, cache, facts)
+    if job.sensitivity is not None and network is not None:
+        layers = _rank(job, network, cache, counter.kept, bar)
+        job.sensitivity.write_text(json.dumps(layers, indent=1) + '\n', encoding='utf-8')
+        facts['most_sensitive'] = layers['layers'][:_SHOWN_LAYERS]
     return facts
+
+
+def _rank(
+    job: _Job,
+    network: onnx.ModelProto,
+    cache: CalibrationCache,
+    batches: Sequence[npt.NDArray[Any]],
+    bar: Callable[[Progress], None],
+) -> dict[str, Any]:
+    """Return the layers by their sensitivity, ready for JSON."""
+    from ..quantize.sensitivity import rank_layers
+
+    start = time.monotonic()
+
+    def tell(done: int, total: int, name: str) -> None:
+        bar(Progress(f'alone in INT8: {name}', done / total, time.monotonic() - start))
+
+    ranked = rank_layers(network, cache, batches, threads=job.threads, on_layer=tell)
+    return {
+        'model': job.model.path.name,
+        'error': 'relative root mean square error at the inputs of the head tail',
+        'pictures': len(batches),
+        'layers': [asdict(entry) for entry in ranked],
+    }
 
 
 class _GateFrames:
@@ -284,7 +328,7 @@ class _GateFrames:
 class _Counter:
     """Feeds pictures to the activation counter in batches of the network's own size."""
 
-    def __init__(self, job: _Job, detector: Detector) -> None:
+    def __init__(self, job: _Job, detector: Detector, expected: int) -> None:
         self._job = job
         self._detector = detector
         self._counter: ActivationCounter | None = None
@@ -292,6 +336,8 @@ class _Counter:
         # One picture a batch, but for a network whose batch is fixed.
         fixed = job.model.image_input.shape[0]
         self._batch_size = fixed or 1
+        self._kept_every = max(1, expected // _SENSITIVITY_BATCHES)
+        self.kept: list[npt.NDArray[Any]] = []
         self.frames = 0
 
     @property
@@ -320,6 +366,9 @@ class _Counter:
                 _network(self._job, self._detector), batch.shape, threads=self._job.threads
             )
         self._counter.add(batch, count)
+        wanted = self._job.sensitivity is not None and len(self.kept) < _SENSITIVITY_BATCHES
+        if wanted and self.frames >= len(self.kept) * self._kept_every:
+            self.kept.append(batch.copy())
         self.frames += count
         self._waiting.clear()
 
@@ -362,6 +411,8 @@ def _sentence(job: _Job, facts: dict[str, Any]) -> str:
     if facts['gate_frames']:
         folder = gate_folder(job.output).name
         lines.append(f'{facts["gate_frames"]} further frames to check INT8 with: {folder}')
+    ranked = facts.get('most_sensitive', ())
+    lines += [f'{entry["error"]:8.4f}  {entry["name"]}' for entry in ranked]
     if facts['frames'] < _FEW_FRAMES:
         lines.append(
             f'{facts["frames"]} frames are few: calibrate with 300 to 500 from the place of use'

@@ -45,7 +45,7 @@ def encode_picture(picture: Pixels, encoding: str) -> EncodedPicture:
     :raises KeyError: for any other.
     """
     encode = _ENCODERS[encoding]
-    if encoding not in _ANY_SIZE:
+    if encoding in _EVEN_SIZE:
         picture = picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
     height, width = picture.shape[:2]
     rows = np.ascontiguousarray(encode(np.ascontiguousarray(picture)))
@@ -90,35 +90,57 @@ def _packed(picture: Pixels, *, luma_first: bool) -> Pixels:
     return np.asarray(np.stack(pair, axis=-1).reshape(picture.shape[0], -1), np.uint8)
 
 
-def _mosaic(picture: Pixels) -> Pixels:
-    """Return one value a pixel behind a red, green, green, blue filter."""
-    mosaic = picture[..., 1].copy()
-    mosaic[::2, ::2] = picture[::2, ::2, 2]
-    mosaic[1::2, 1::2] = picture[1::2, 1::2, 0]
-    return mosaic
+def _mosaic(pattern: str) -> Callable[[Pixels], Pixels]:
+    """
+    Return what puts a picture behind a colour filter: one value a pixel.
+
+    :param pattern: colours of the first two pixels of the first two rows, 'rggb' say.
+    """
+
+    def encode(picture: Pixels) -> Pixels:
+        mosaic = np.empty(picture.shape[:2], np.uint8)
+        for index, color in enumerate(pattern):
+            row, column = divmod(index, 2)
+            mosaic[row::2, column::2] = picture[row::2, column::2, 'bgr'.index(color)]
+        return mosaic
+
+    return encode
+
+
+def _wide_mosaic(pattern: str) -> Callable[[Pixels], npt.NDArray[np.uint16]]:
+    """Return the same in 16 bits."""
+    encode = _mosaic(pattern)
+    return lambda picture: _widen(encode(picture))
 
 
 # OpenCV's YUV has U = 0.492 (B - Y) and V = 0.877 (R - Y); video has 224 / 255 of 0.564 and 0.713.
 _CHROMA_SCALE = np.array([0.564 / 0.492, 0.713 / 0.877], np.float32) * np.float32(224 / 255)
 
-_ENCODERS: dict[str, Callable[[Pixels], Any]] = {
+_gray = _convert(cv2.COLOR_BGR2GRAY)
+_rgb = _convert(cv2.COLOR_BGR2RGB)
+_BAYER_PATTERNS = ('rggb', 'bggr', 'gbrg', 'grbg')
+
+_ANY_SIZE: dict[str, Callable[[Pixels], Any]] = {
     'bgr8': lambda picture: picture,
-    'rgb8': _convert(cv2.COLOR_BGR2RGB),
+    'rgb8': _rgb,
     'bgra8': _convert(cv2.COLOR_BGR2BGRA),
     'rgba8': _convert(cv2.COLOR_BGR2RGBA),
-    'mono8': _convert(cv2.COLOR_BGR2GRAY),
-    'mono16': lambda picture: _widen(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))),
+    '8UC3': lambda picture: picture,
+    'mono8': _gray,
+    '8UC1': _gray,
+    'mono16': lambda picture: _widen(np.asarray(_gray(picture))),
     'bgr16': _widen,
-    'rgb16': lambda picture: _widen(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))),
+    'rgb16': lambda picture: _widen(np.asarray(_rgb(picture))),
+    **{f'bayer_{pattern}8': _mosaic(pattern) for pattern in _BAYER_PATTERNS},
+    **{f'bayer_{pattern}16': _wide_mosaic(pattern) for pattern in _BAYER_PATTERNS},
+}
+_EVEN_SIZE: dict[str, Callable[[Pixels], Any]] = {
     'nv12': lambda picture: _planes(picture, 1),
     'nv21': lambda picture: _planes(picture, 2),
     'yuv422': lambda picture: _packed(picture, luma_first=False),
     'yuv422_yuy2': lambda picture: _packed(picture, luma_first=True),
-    'bayer_rggb8': _mosaic,
 }
-_ANY_SIZE = frozenset(
-    {'bgr8', 'rgb8', 'bgra8', 'rgba8', 'mono8', 'mono16', 'bgr16', 'rgb16', 'bayer_rggb8'}
-)
+_ENCODERS = {**_ANY_SIZE, **_EVEN_SIZE}
 
 ENCODINGS = tuple(_ENCODERS)
 """Encodings that can be made."""

@@ -1,0 +1,187 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure detectors on a data set with known boxes, side by side."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import sys
+import time
+from typing import Any
+
+from ..config import DetectorConfig, parameter_specs
+from ..engine import Progress
+from ..errors import ConfigError, DetectorError
+from ..evaluation.data_set import DataSet, read_data_set
+from ..evaluation.html import as_html
+from ..evaluation.report import as_json, as_table
+from ..evaluation.run import Result, run_detector
+from ..factory import create_detector
+from .build_engine import ProgressBar
+
+__all__ = ['main']
+
+# What mean average precision is measured at: every detection down to nearly nothing.
+_MEASURE = {
+    'score_threshold': 0.001,
+    'iou_threshold': 0.7,
+    'max_detections': 300,
+    'batch_size': 1,
+    'image_topics': ('image',),
+    # A refused engine would be measured as what stands in for it.
+    'int8_min_agreement': 0.0,
+}
+_BASE = 'base'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the tool.
+
+    :param argv: arguments without the program's name; None takes the process's own.
+    :return: 0 when every variant was measured, 1 when one could not be.
+    """
+    arguments = _parser().parse_args(argv)
+    bar = ProgressBar(sys.stderr)
+    try:
+        variants = _variants(arguments)
+        data, results = _measure(arguments, variants, bar)
+        report = as_json(data, results, arguments.threshold)
+        if arguments.json is not None:
+            _write(arguments.json, json.dumps(report, indent=1) + '\n')
+        if arguments.html is not None:
+            _write(arguments.html, as_html(report, data, results, arguments.threshold))
+    except (DetectorError, OSError) as error:
+        bar.finish()
+        print(f'evaluate: {error}', file=sys.stderr)
+        return 1
+    bar.finish()
+    print(as_table(report))
+    for result in results:
+        for warning in result.info.warnings:
+            print(f'evaluate: {result.name}: {warning}', file=sys.stderr)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(
+        prog='evaluate',
+        description=f'{__doc__} Each --variant is a name and parameters of the detector: '
+        '--variant int8 precision=int8 calib_cache_path=x.calib. The first one is what the '
+        'others are compared with.',
+    )
+    add = parser.add_argument
+    add('--model', required=True, type=Path, help='ONNX file of the detector')
+    add(
+        '--data',
+        required=True,
+        type=Path,
+        help="COCO's annotations (.json), YOLO's data.yaml, or a folder with images and labels",
+    )
+    add('--images', type=Path, help='folder of the pictures, where it is another')
+    add('--class-names', nargs='*', help='names of the classes in order, where the model has none')
+    add('--limit', type=int, help='only the first so many pictures')
+    add('--variant', nargs='+', action='append', metavar=('NAME', 'PARAMETER=VALUE'), default=[])
+    add('--threshold', type=float, default=0.25, help='score from which detectors are compared')
+    add('--json', type=Path, help='file for the figures')
+    add('--html', type=Path, help='file for the report')
+    return parser
+
+
+def _variants(arguments: argparse.Namespace) -> dict[str, DetectorConfig]:
+    """Return the detectors to measure, by name."""
+    variants: dict[str, DetectorConfig] = {}
+    for name, *settings in arguments.variant or [[_BASE]]:
+        if name in variants or '=' in name:
+            raise ConfigError(f'--variant {name!r}: expected a name of its own, then parameters')
+        values: dict[str, Any] = {'model_path': str(arguments.model), **_MEASURE}
+        if arguments.class_names:
+            values['class_names'] = arguments.class_names
+        values.update(_setting(name, text) for text in settings)
+        variants[name] = DetectorConfig.from_mapping(values)
+    return variants
+
+
+def _setting(variant: str, text: str) -> tuple[str, Any]:
+    """Return name and value of 'parameter=value'; a list's items are divided by commas."""
+    name, separator, value = text.partition('=')
+    types = {spec.name: spec.type for spec in parameter_specs()}
+    if not separator or name not in types:
+        raise ConfigError(
+            f'--variant {variant}: {text!r} is not parameter=value with one of '
+            f'{", ".join(sorted(types))}'
+        )
+    convert: dict[str, Callable[[str], Any]] = {
+        'int': int, 'float': float, 'str': str, 'bool': lambda word: word.lower() == 'true',
+    }  # fmt: skip
+    kind = types[name]
+    try:
+        if kind.startswith('list['):
+            return name, [convert[kind[5:-1]](item) for item in value.split(',') if item]
+        return name, convert[kind](value)
+    except ValueError as error:
+        raise ConfigError(f'--variant {variant}: {name} is {value!r}; expected {kind}') from error
+
+
+def _measure(
+    arguments: argparse.Namespace,
+    variants: dict[str, DetectorConfig],
+    bar: Callable[[Progress], None],
+) -> tuple[DataSet, list[Result]]:
+    """Run every variant over the data set."""
+    data: DataSet | None = None
+    results = []
+    start = time.monotonic()
+    for position, (name, config) in enumerate(variants.items()):
+        with create_detector(config, on_progress=bar) as detector:
+            if data is None:
+                data = _data(arguments, detector.class_names)
+            tell = _Teller(bar, name, position * len(data.samples), len(variants), data, start)
+            results.append(run_detector(name, detector, data, arguments.model.expanduser(), tell))
+    if data is None:
+        raise ConfigError('no --variant to measure')
+    return data, results
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Teller:
+    """Tells how far the whole has come when it is told how far one variant has."""
+
+    bar: Callable[[Progress], None]
+    name: str
+    done_before: int
+    variants: int
+    data: DataSet
+    started_s: float
+
+    def __call__(self, done: int) -> None:
+        """Tell of a picture."""
+        count = len(self.data.samples)
+        share = (self.done_before + done) / (self.variants * count)
+        elapsed_s = time.monotonic() - self.started_s
+        self.bar(Progress(f'{self.name}: {done} of {count}', share, elapsed_s))
+
+
+def _data(arguments: argparse.Namespace, class_names: Sequence[str]) -> DataSet:
+    """Return the data set, or its beginning."""
+    data = read_data_set(arguments.data, arguments.images, class_names)
+    if arguments.limit is None:
+        return data
+    if arguments.limit < 1:
+        raise ConfigError(f'--limit is {arguments.limit}; expected 1 or more')
+    return DataSet(data.name, data.class_names, data.samples[: arguments.limit])
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, and the folder it stands in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding='utf-8')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
