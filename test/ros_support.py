@@ -74,6 +74,14 @@ class StubDetector:
         self.batches: list[int] = []
         self._behave = behave
 
+    depth = 1
+
+    def submit(self, images: Sequence[Any]) -> Sequence[Any]:
+        return images
+
+    def collect(self, pending: Sequence[Any]) -> BatchResult:
+        return self.detect(pending)
+
     def detect(self, images: Sequence[Any]) -> BatchResult:
         assert threading.get_ident() == self.thread, 'used outside the thread that made it'
         assert not self.closed, 'used after close()'

@@ -45,6 +45,14 @@ class NoDetector:
     input_size = (1, 1)
     options = DecodeOptions()
 
+    depth = 1
+
+    def submit(self, images: Any) -> Any:
+        return images
+
+    def collect(self, pending: Any) -> BatchResult:
+        return self.detect(pending)
+
     def detect(self, images: Any) -> BatchResult:
         return BatchResult(tuple(Detections.empty() for _ in images), StageTimes(0.0, 0.0, 0.0))
 

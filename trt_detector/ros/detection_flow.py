@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 import time
 import traceback
@@ -31,7 +32,7 @@ from ..engine import Progress
 from ..errors import DetectorError, EngineError, ImageError
 from ..factory import decode_options
 from ..image import Image
-from ..pipeline import Detector, StageTimes
+from ..pipeline import Detector, PendingBatch, StageTimes
 from .camera_output import CameraOutput
 from .image_receiver import ImageGroup, ImageReceiver
 from .inference_worker import DetectorFactory, InferenceWorker
@@ -44,6 +45,23 @@ __all__ = ['DetectionFlow']
 
 _DRAIN_TIMEOUT_S = 30.0
 _WARNING_PERIOD_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """
+    A batch under way.
+
+    :param images: each with the letter that brought it.
+    :param pending: what the detector collects.
+    :param taken_ns: time.monotonic_ns() when the letters were taken.
+    :param read_ms: time to read the messages.
+    """
+
+    images: list[tuple[Letter, Image]]
+    pending: PendingBatch
+    taken_ns: int
+    read_ms: float
 
 
 class DetectionFlow:
@@ -87,7 +105,7 @@ class DetectionFlow:
         self._label_info: Any = None
         self._mailbox = Mailbox(len(self.cameras))
         self._worker = InferenceWorker(
-            config, self._mailbox, create, self._process, self._note_progress
+            config, self._mailbox, create, self._begin, self._end, self._note_progress
         )
 
     def open(self) -> None:
@@ -224,38 +242,50 @@ class DetectionFlow:
         lost = self._mailbox.put(camera, message)
         self.statistics.count_received(camera, lost)
 
-    def _process(self, detector: Detector, letters: list[Letter]) -> None:
-        """Detect and publish, in the inference thread; one bad batch never ends it."""
+    def _begin(self, detector: Detector, letters: list[Letter]) -> _Work | None:
+        """Hand those images of a batch that can be read to the detector, in its thread."""
+        taken_ns = time.monotonic_ns()
         try:
-            self._process_batch(detector, letters)
+            readable = [(letter, image) for letter in letters if (image := self._read(letter))]
+            if not readable:
+                return None
+            letters[:] = [letter for letter, _ in readable]
+            read_ms = (time.monotonic_ns() - taken_ns) / 1e6
+            pending = detector.submit([image for _, image in readable])
+        except Exception as error:  # noqa: BLE001 logged; the next images may be fine
+            self._note_failure(letters, error)
+            return None
+        return _Work(readable, pending, taken_ns, read_ms)
+
+    def _end(self, detector: Detector, work: _Work) -> None:
+        """Wait for a batch and publish, in the detector's thread; a bad one never ends it."""
+        letters = [letter for letter, _ in work.images]
+        try:
+            self._publish_batch(detector, work, letters)
         except Exception as error:  # noqa: BLE001 logged; the next images may be fine
             self._note_failure(letters, error)
 
-    def _process_batch(self, detector: Detector, letters: list[Letter]) -> None:
+    def _publish_batch(self, detector: Detector, work: _Work, letters: list[Letter]) -> None:
         """
-        Detect in those images of a batch that can be read, and publish.
+        Publish what was found.
 
-        :param letters: what is dealt with is taken out.
+        :param letters: of the batch; what is dealt with is taken out.
         """
-        taken_ns = time.monotonic_ns()
-        readable = [(letter, image) for letter in letters if (image := self._read(letter))]
-        if not readable:
-            return
-        letters[:] = [letter for letter, _ in readable]
-        read_ms = (time.monotonic_ns() - taken_ns) / 1e6
-        result = detector.detect([image for _, image in readable])
+        result = detector.collect(work.pending)
         times = StageTimes(
-            result.times.preprocess_ms + read_ms, result.times.infer_ms, result.times.decode_ms
+            result.times.preprocess_ms + work.read_ms,
+            result.times.infer_ms,
+            result.times.decode_ms,
         )
-        for (letter, _), found in zip(readable, result.detections, strict=True):
+        for (letter, _), found in zip(work.images, result.detections, strict=True):
             started_ns = time.monotonic_ns()
             self._outputs[letter.camera].publish(letter.message.header, found)
             letters.remove(letter)
             self.statistics.count(letter.camera, 'published')
-            self._note_times(letter, taken_ns, started_ns, times)
+            self._note_times(letter, work.taken_ns, started_ns, times)
         if self.config.publish_debug_image:
             # After all detections: drawing must not delay them.
-            for (letter, image), found in zip(readable, result.detections, strict=True):
+            for (letter, image), found in zip(work.images, result.detections, strict=True):
                 self._publish_debug_image(letter, image, found)
 
     def _publish_debug_image(self, letter: Letter, image: Image, found: Detections) -> None:

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 import threading
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..config import DetectorConfig
 from ..engine import Progress, ProgressCallback
@@ -39,7 +40,10 @@ class InferenceWorker:
     :param config: what the detector is made from.
     :param mailbox: where the images wait; closed by :meth:`close`.
     :param create: makes the detector.
-    :param process: deals with a batch, in the worker's thread; must not raise.
+    :param begin: hands a batch to the detector, in the worker's thread; returns the work that is
+        under way then, None where nothing is. Must not raise.
+    :param end: waits for that work and deals with its result, in the order of begin(). Must not
+        raise.
     :param on_progress: told how the preparation goes, in the worker's thread.
     """
 
@@ -48,13 +52,15 @@ class InferenceWorker:
         config: DetectorConfig,
         mailbox: Mailbox,
         create: DetectorFactory,
-        process: Callable[[Detector, list[Letter]], None],
+        begin: Callable[[Detector, list[Letter]], Any],
+        end: Callable[[Detector, Any], None],
         on_progress: Callable[[Progress], None],
     ) -> None:
         self._config = config
         self._mailbox = mailbox
         self._create = create
-        self._process = process
+        self._begin = begin
+        self._end = end
         self._on_progress = on_progress
         self._cancel = threading.Event()
         self._prepared = threading.Event()
@@ -118,8 +124,23 @@ class InferenceWorker:
             self._prepared.set()
 
     def _serve(self, detector: Detector) -> None:
-        """Deal with images until the mailbox closes."""
-        while letters := self._mailbox.take(detector.batch_size):
-            self._process(detector, letters)
-            # Not kept while waiting: an image can have tens of megabytes.
+        """
+        Deal with images until the mailbox closes.
+
+        A further batch begins before the first one ends, where the detector takes several and
+        images wait. Where none waits, nothing is held back.
+        """
+        under_way: deque[Any] = deque()
+        while True:
+            letters = self._mailbox.take(detector.batch_size, busy=bool(under_way))
+            if not letters and not under_way:
+                return
+            if letters:
+                work = self._begin(detector, letters)
+                if work is not None:
+                    under_way.append(work)
+                # Not kept while waiting: an image can have tens of megabytes.
+                del work
+            if under_way and (not letters or len(under_way) >= detector.depth):
+                self._end(detector, under_way.popleft())
             del letters

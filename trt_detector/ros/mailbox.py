@@ -60,22 +60,25 @@ class Mailbox:
             self._changed.notify_all()
         return lost
 
-    def take(self, limit: int) -> list[Letter]:
+    def take(self, limit: int, *, busy: bool = False) -> list[Letter]:
         """
         Wait for messages and take at most one a camera.
 
         Cameras take turns: the camera after the last one served comes first. Calling it says that
-        the messages taken before are dealt with.
+        the messages taken before are dealt with, unless the caller is busy.
 
         :param limit: most messages wanted.
-        :return: the messages, empty once the box is closed.
+        :param busy: messages taken before are still in work: return what is there, and wait for
+            nothing.
+        :return: the messages, empty once the box is closed, or where none waits for a busy caller.
         """
         with self._changed:
-            self._working = False
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._closed or any(self._slots))
+            if not busy:
+                self._working = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._closed or any(self._slots))
             letters = [] if self._closed else self._collect(limit)
-            self._working = bool(letters)
+            self._working = busy or bool(letters)
         return letters
 
     def open(self) -> None:
@@ -117,5 +120,6 @@ class Mailbox:
             if letter is not None and len(letters) < limit:
                 letters.append(letter)
                 self._slots[camera] = None
-        self._next_camera = (letters[-1].camera + 1) % count
+        if letters:
+            self._next_camera = (letters[-1].camera + 1) % count
         return letters
