@@ -293,3 +293,9 @@ def test_anchors_of_an_odd_size_are_counted_up() -> None:
 def test_outputs_alone_are_enough_where_they_tell() -> None:
     head = recognize_head([TensorSpec('output0', (None, 84, 8400), np.dtype('f4'))], {})
     assert head.num_classes == 80
+
+
+def test_the_documentation_has_every_layout_and_preset() -> None:
+    text = (Path(__file__).parents[1] / 'docs' / 'models.md').read_text(encoding='utf-8')
+    for name in (*layout_names(), *PRESETS):
+        assert f'`{name}`' in text

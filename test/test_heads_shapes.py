@@ -18,8 +18,10 @@ from trt_detector.config import DetectorConfig
 from trt_detector.errors import ConfigError, ModelError
 from trt_detector.factory import create_detector, decode_options
 from trt_detector.image import Image
+from trt_detector.model_source import ModelSource
 from trt_detector.onnxruntime_engine import OnnxRuntimeEngine
 from trt_detector.pipeline import Detector
+from trt_detector.tensor_spec import TensorSpec
 
 
 def _detector(path: Path, **parameters: Any) -> Detector:
@@ -250,3 +252,34 @@ def test_thresholds_of_classes_are_read() -> None:
 def test_suppression_across_classes_is_an_option() -> None:
     assert not decode_options(DetectorConfig(), ()).class_agnostic
     assert decode_options(DetectorConfig(class_agnostic_nms=True), ()).class_agnostic
+
+
+def test_a_plan_gets_its_metadata_from_the_file_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / 'm.engine'
+    outputs = [TensorSpec('output0', (1, 300, 6), np.dtype('f4'))]
+    bare = ModelSource.of(DetectorConfig(), path, None)
+    assert bare.recognize(outputs, (640, 640)).name == 'end_to_end'
+    (tmp_path / 'm.yaml').write_text('head: RTDETRDecoder\nnames: [cone, ball]\n')
+    source = ModelSource.of(DetectorConfig(), path, None)
+    found = source.recognize(outputs, (640, 640))
+    assert (found.name, source.class_names(found)) == ('detr_rows', ('cone', 'ball'))
+    other = ModelSource.of(DetectorConfig(class_names=('a',)), path, None)
+    assert other.class_names(found) == ('a',)
+
+
+def test_a_count_that_does_not_match_names_the_file(tmp_path: Path) -> None:
+    path = build('yolo', tmp_path / 'm.onnx')
+    (tmp_path / 'labels.txt').write_text('one\ntwo\n')
+    with pytest.raises(ConfigError, match=r'labels\.txt of m\.onnx has 2 names .* has 3 classes'):
+        _detector(path)
+
+
+def test_a_model_that_cannot_be_decoded_is_refused_before_an_engine_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = constant_detector(tmp_path / 'm.onnx', np.zeros((3, 50)))
+    made = []
+    monkeypatch.setattr(OnnxRuntimeEngine, '__init__', lambda *_, **__: made.append(1))
+    with pytest.raises(ModelError, match='no head layout fits'):
+        _detector(path)
+    assert not made

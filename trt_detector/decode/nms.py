@@ -22,7 +22,8 @@ __all__ = ['batched_nms']
 
 # Of up to so many boxes every pair is looked at.
 _FEW = 128
-# So many of the best boxes are settled first where there are too many pairs.
+# Up to so many boxes are compared one by one; of more, so many of the best are settled first where
+# there are too many pairs.
 _BLOCK = 64
 # Overlaps of so many pairs are worked out at once: their arrays stay in the second-level cache.
 _CHUNK = 1 << 15
@@ -65,62 +66,66 @@ def batched_nms(
     if not count:
         return order
     ids = np.zeros(count, np.intp) if class_agnostic else class_ids.take(order)
-    limit = _float32_limit(iou_threshold)
+    boxes = boxes_xyxy.take(order, axis=0).astype(np.float32, copy=False)
     # Boxes without an area divide zero by zero: NaN is not above the limit, so they stay.
     with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
-        if count <= _FEW and (pairs := _few_pairs(ids)) is not None:
-            plane = None if class_agnostic else _plane(boxes_xyxy)
-            kept = _keep_of_pairs(boxes_xyxy, order, ids, pairs, plane, limit)
-        else:
-            edges = np.ascontiguousarray(boxes_xyxy[order].T, np.float32)
-            if not class_agnostic and count <= _MOST_SHIFTED:
-                edges += ids.astype(np.float32) * _plane(boxes_xyxy)
-            kept = _Candidates(edges, ids, limit).keep(max_detections)
+        if not class_agnostic and count <= _MOST_SHIFTED:
+            boxes += (ids.astype(np.float32) * (boxes.max() + np.float32(1)))[:, None]
+        limit = _float32_limit(iou_threshold)
+        few = _keep_few(boxes, ids, limit, max_detections) if count <= _BLOCK else None
+        if few is not None:
+            return order.take(few)
+        kept = _Candidates(np.ascontiguousarray(boxes.T), ids, limit).keep(max_detections)
     return order.take(kept[:max_detections])
 
 
-def _plane(boxes_xyxy: _Array) -> np.float32:
-    """Return how far the reference shifts each class away from the one before it."""
-    return np.float32(boxes_xyxy.max()) + np.float32(1)
-
-
-def _few_pairs(ids: _Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
+def _keep_few(
+    boxes: npt.NDArray[np.float32], ids: _Array, limit: np.float32, wanted: int
+) -> list[int] | None:
     """
-    Return the better and the worse box of every pair of a class, None if they are many.
+    Return the ranks that stay, None if that takes too many comparisons.
 
-    :param ids: classes of at most _FEW boxes, best first.
+    For few boxes Python's own numbers are faster than NumPy's calls. They are more precise than
+    float32, so what is near the limit is worked out again as the reference does.
     """
-    pairs = len(ids) * (len(ids) - 1) // 2
-    better, worse = _BETTER[:pairs], _WORSE[:pairs]
-    same = (ids.take(better) == ids.take(worse)).nonzero()[0]
-    return (better.take(same), worse.take(same)) if len(same) <= _CROWDED * len(ids) else None
+    below, above = float(limit) * (1 - 2e-6), float(limit) * (1 + 2e-6) + 1e-30
+    budget = 4 * len(ids)
+    kept = []
+    kept_of_class: dict[int, list[tuple[float, float, float, float, float]]] = {}
+    for rank, ((x1, y1, x2, y2), class_id) in enumerate(
+        zip(boxes.tolist(), ids.tolist(), strict=True)
+    ):
+        area = (x2 - x1) * (y2 - y1)
+        rivals = kept_of_class.setdefault(class_id, [])
+        for left, top, right, bottom, rival_area in rivals:
+            width = (min(right, x2)) - (max(left, x1))
+            if width <= 0:
+                continue
+            height = (min(bottom, y2)) - (max(top, y1))
+            if height <= 0:
+                continue
+            overlap = width * height
+            share = overlap / (area + rival_area - overlap)
+            if share > above or (
+                share > below and _exceeds((left, top, right, bottom), (x1, y1, x2, y2), limit)
+            ):
+                break
+        else:
+            budget -= len(rivals)
+            if budget < 0:
+                return None
+            rivals.append((x1, y1, x2, y2, area))
+            kept.append(rank)
+            if len(kept) == wanted:
+                break
+    return kept
 
 
-def _keep_of_pairs(
-    boxes_xyxy: _Array,
-    order: npt.NDArray[np.intp],
-    ids: _Array,
-    pairs: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
-    plane: np.float32 | None,
-    limit: np.float32,
-) -> npt.NDArray[np.intp]:
-    """
-    Return the ranks that stay of boxes of which only few pairs are of a class.
-
-    :param order: number of the box of each rank.
-    :param plane: shift between two classes, None for no shift.
-    """
-    better, worse = pairs
-    if not len(better):
-        return np.arange(len(order))
-    sides = []
-    for ranks in pairs:
-        edges = boxes_xyxy.take(order.take(ranks), axis=0).T.astype(np.float32, copy=False)
-        if plane is not None:
-            edges = edges + ids.take(better).astype(np.float32) * plane
-        sides.append((edges, (edges[2] - edges[0]) * (edges[3] - edges[1])))
-    hits = _overlaps(sides[0], sides[1], limit).nonzero()[0]
-    return _settle(better.take(hits), worse.take(hits), len(order))
+def _exceeds(first: tuple[float, ...], second: tuple[float, ...], limit: np.float32) -> bool:
+    """Return whether two boxes overlap by more than the limit, in float32."""
+    pair = np.array((first, second), np.float32).T
+    areas = (pair[2] - pair[0]) * (pair[3] - pair[1])
+    return bool(_overlaps((pair[:, :1], areas[:1]), (pair[:, 1:], areas[1:]), limit)[0])
 
 
 def _overlaps(

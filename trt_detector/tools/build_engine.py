@@ -16,12 +16,13 @@ import threading
 import time
 from typing import Any
 
-from ..config import DetectorConfig, parameter_specs
+from ..config import DetectorConfig
 from ..engine import Progress
 from ..errors import BuildCancelledError, DetectorError
 from ..factory import create_detector
 from ..int8_gate import find_gate_frames
 from ..model_info import read_model_info
+from .options import add_parameter_options, given_parameters
 
 __all__ = ['main']
 
@@ -129,19 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         'only; needs --output)',
     )
     parser.add_argument('--json', action='store_true', help='print the result as JSON')
-    types: dict[str, Any] = {'int': int, 'float': float, 'str': str}
-    for spec in parameter_specs():
-        if spec.name not in _NAMES:
-            continue
-        is_list = spec.type.startswith('list[')
-        parser.add_argument(
-            '--' + spec.name.replace('_', '-'),
-            type=types[spec.type[5:-1] if is_list else spec.type],
-            nargs='*' if is_list else None,
-            choices=[c for c in spec.choices if c != 'onnxruntime'] or None,
-            default=None,
-            help=f'{spec.meaning} Default: {spec.default}.'.replace('%', '%%'),
-        )
+    add_parameter_options(parser, _NAMES, without=['onnxruntime'])
     return parser
 
 
@@ -185,9 +174,8 @@ def _run_cancellable(work: Callable[[], Result], cancel: threading.Event) -> Res
 
 def _build(arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Event) -> Result:
     """Build the engine, or take it from the store, and return what is to be told."""
-    given = {name: getattr(arguments, name) for name in _NAMES}
-    values = {name: value for name, value in given.items() if value is not None}
-    config = DetectorConfig.from_mapping({'model_path': str(arguments.model), **values})
+    given = given_parameters(arguments, _NAMES)
+    config = DetectorConfig.from_mapping({'model_path': str(arguments.model), **given})
     model = read_model_info(arguments.model.expanduser())
     batch_size = config.batch_size or len(config.image_topics)
     if arguments.compute_capability is not None:

@@ -13,13 +13,14 @@ from typing import Any
 
 import cv2
 
-from ..config import DetectorConfig, parameter_specs
+from ..config import DetectorConfig
 from ..detections import Detections
 from ..drawing import class_label, draw_detections
 from ..errors import DetectorError, ImageError
 from ..factory import create_detector
 from ..image import Image
 from ..pipeline import Detector
+from .options import add_parameter_options, given_parameters
 
 __all__ = ['main']
 
@@ -32,11 +33,23 @@ _NAMES = (
     'calib_cache_path',
     'engine_cache_dir',
     'device_id',
+    'inference_threads',
     'batch_size',
+    'input_shape',
+    'head',
+    'preprocess_preset',
+    'resize_mode',
+    'letterbox_anchor',
+    'pad_value',
+    'input_scale',
+    'input_mean',
+    'input_std',
+    'color_order',
     'score_threshold',
     'iou_threshold',
     'max_detections',
     'classes',
+    'class_score_thresholds',
     'class_names',
 )
 
@@ -82,27 +95,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--save-pictures', type=Path, metavar='DIR', help='write pictures with the boxes drawn'
     )
-    types: dict[str, Any] = {'int': int, 'float': float, 'str': str}
-    for spec in parameter_specs():
-        if spec.name not in _NAMES:
-            continue
-        is_list = spec.type.startswith('list[')
-        parser.add_argument(
-            '--' + spec.name.replace('_', '-'),
-            type=str if is_list else types[spec.type],
-            nargs='*' if is_list else None,
-            choices=spec.choices or None,
-            default=None,
-            help=f'{spec.meaning} Default: {spec.default}.'.replace('%', '%%'),
-        )
+    add_parameter_options(parser, _NAMES)
     return parser
 
 
 def _config(arguments: argparse.Namespace) -> DetectorConfig:
     """Return the parameters that the options give."""
-    given = {name: getattr(arguments, name) for name in _NAMES}
-    values = {name: value for name, value in given.items() if value is not None}
-    return DetectorConfig.from_mapping({'model_path': arguments.model, **values})
+    given = given_parameters(arguments, _NAMES)
+    return DetectorConfig.from_mapping({'model_path': arguments.model, **given})
 
 
 def _pictures(paths: Sequence[Path]) -> list[tuple[str, Path]]:

@@ -1,0 +1,46 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters of the detector as options of a command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from ..config import parameter_specs
+
+__all__ = ['add_parameter_options', 'given_parameters']
+
+_TYPES: dict[str, Any] = {'int': int, 'float': float, 'str': str}
+
+
+def add_parameter_options(
+    parser: argparse.ArgumentParser, names: Sequence[str], *, without: Sequence[str] = ()
+) -> None:
+    """
+    Add an option for each of some parameters, '--score-threshold' for score_threshold.
+
+    :param names: of the parameters; none of them a switch.
+    :param without: choices that this program does not offer.
+    """
+    for spec in parameter_specs():
+        if spec.name not in names:
+            continue
+        is_list = spec.type.startswith('list[')
+        unit = f' {spec.unit}' if spec.unit else ''
+        default = 'none' if spec.default in ('', ()) else f'{spec.default}{unit}'
+        parser.add_argument(
+            '--' + spec.name.replace('_', '-'),
+            type=_TYPES[spec.type[5:-1] if is_list else spec.type],
+            nargs='*' if is_list else None,
+            choices=[choice for choice in spec.choices if choice not in without] or None,
+            default=None,
+            help=f'{spec.meaning} Default: {default}.'.replace('%', '%%'),
+        )
+
+
+def given_parameters(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Return names and values of those parameters that were given, still unchecked."""
+    given = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
