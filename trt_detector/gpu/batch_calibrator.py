@@ -132,10 +132,10 @@ def _set_profile(builder: Any, builder_config: Any, network: Any, shape: Sequenc
         raise BuildError(f'the network has {network.num_inputs} inputs; expected one image')
     if all(dim >= 0 for dim in tensor.shape):
         return
-    profile = builder.create_optimization_profile()
-    profile.set_shape(tensor.name, tuple(shape), tuple(shape), tuple(shape))
-    builder_config.add_optimization_profile(profile)
-    builder_config.set_calibration_profile(profile)
+    optimization_profile = builder.create_optimization_profile()
+    optimization_profile.set_shape(tensor.name, tuple(shape), tuple(shape), tuple(shape))
+    builder_config.add_optimization_profile(optimization_profile)
+    builder_config.set_calibration_profile(optimization_profile)
 
 
 def _make_calibrator(flavour: Flavour, feeder: _Feeder) -> Any:
