@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 import json
 from pathlib import Path
@@ -33,6 +33,7 @@ from ..quantize.calibration import (
     sidecar_path,
     write_calibration,
 )
+from ..quantize.histogram import MagnitudeHistogram
 from ..quantize.sampling import Coverage, FrameSampler
 from ..quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from .build_engine import ProgressBar
@@ -40,8 +41,6 @@ from .frame_sources import BagSource, FrameSource, PictureSource, TopicSource, V
 
 if TYPE_CHECKING:
     import onnx
-
-    from ..quantize.activations import ActivationCounter
 
 __all__ = ['main']
 
@@ -81,6 +80,7 @@ class _Job:
     tensorrt_version: str
     threads: int
     sensitivity: Path | None
+    tensorrt: bool
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -159,6 +159,12 @@ def _parser() -> argparse.ArgumentParser:
         help='also rank the layers by the error that each makes when it alone is INT8, into this '
         'JSON file',
     )
+    add(
+        '--tensorrt',
+        action='store_true',
+        help="use TensorRT's own entropy calibrator on the GPU of this machine (TensorRT up to "
+        '10); --method and --percentile are not used',
+    )
     add('--threads', type=int, default=0, help='threads of ONNX Runtime; 0 is one a core')
     add('--json', action='store_true', help='print the result as JSON')
     types: dict[str, Any] = {'int': int, 'float': float, 'str': str}
@@ -212,6 +218,7 @@ def _job(arguments: argparse.Namespace) -> _Job:
         tensorrt_version=arguments.tensorrt_version,
         threads=arguments.threads,
         sensitivity=arguments.sensitivity,
+        tensorrt=arguments.tensorrt,
     )
 
 
@@ -239,27 +246,32 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
     gate = _GateFrames(gate_folder(job.output), job.gate_frames, wanted)
     network: onnx.ModelProto | None = None
     with create_detector(job.config) as detector:
-        counter = _Counter(job, detector, min(job.frames, source.total or job.frames))
-        for frame, image in sampler.sample(source.frames()):
-            done = sampler.coverage.used
-            share = done / min(wanted, source.total or wanted)
-            bar(Progress(f'{done} frames, {frame.name}', share, time.monotonic() - start))
-            if not gate.takes(image):
-                counter.add(image)
-        counter.finish()
+        batches = _Batches(job, detector, min(job.frames, source.total or job.frames))
+
+        def images() -> Iterator[Image]:
+            for frame, image in sampler.sample(source.frames()):
+                done = sampler.coverage.used
+                share = done / min(wanted, source.total or wanted)
+                bar(Progress(f'{done} frames, {frame.name}', share, time.monotonic() - start))
+                if not gate.takes(image):
+                    yield image
+
+        inputs = batches.of(images())
+        if job.tensorrt:
+            cache = _calibrate_on_device(job, detector, inputs)
+        else:
+            histograms = _count(job, detector, inputs)
+            bar(Progress('choosing the ranges', None, time.monotonic() - start))
+            cache = make_cache(histograms, job.method, job.tensorrt_version)
         if job.sensitivity is not None:
             network = _network(job, detector)
     coverage = sampler.coverage
-    if not counter.frames:
-        raise ImageError('no frame could be calibrated; name an input with pictures')
-    bar(Progress('choosing the ranges', None, time.monotonic() - start))
-    cache = make_cache(counter.histograms, job.method, job.tensorrt_version)
     gate.write()
-    facts = _facts(job, coverage, counter, gate.count)
+    facts = _facts(job, coverage, batches, gate.count)
     facts['tensors'] = len(cache.scales)
     write_calibration(job.output, cache, facts)
     if job.sensitivity is not None and network is not None:
-        layers = _rank(job, network, cache, counter.kept, bar)
+        layers = _rank(job, network, cache, batches.kept, bar)
         job.sensitivity.write_text(json.dumps(layers, indent=1) + '\n', encoding='utf-8')
         facts['most_sensitive'] = layers['layers'][:_SHOWN_LAYERS]
     return facts
@@ -325,52 +337,71 @@ class _GateFrames:
             (self._folder / f'frame_{number:04}.jpg').write_bytes(data)
 
 
-class _Counter:
-    """Feeds pictures to the activation counter in batches of the network's own size."""
+class _Batches:
+    """
+    Makes the network's inputs of pictures, in batches of the network's own size.
+
+    :param expected: how many pictures will come, about.
+    """
 
     def __init__(self, job: _Job, detector: Detector, expected: int) -> None:
-        self._job = job
         self._detector = detector
-        self._counter: ActivationCounter | None = None
-        self._waiting: list[Image] = []
         # One picture a batch, but for a network whose batch is fixed.
-        fixed = job.model.image_input.shape[0]
-        self._batch_size = fixed or 1
+        self._size = job.model.image_input.shape[0] or 1
+        self._keep = _SENSITIVITY_BATCHES if job.sensitivity is not None else 0
         self._kept_every = max(1, expected // _SENSITIVITY_BATCHES)
         self.kept: list[npt.NDArray[Any]] = []
         self.frames = 0
 
-    @property
-    def histograms(self) -> Any:
-        """Return the histograms so far."""
-        return {} if self._counter is None else self._counter.histograms
+    def of(self, images: Iterable[Image]) -> Iterator[tuple[npt.NDArray[Any], int]]:
+        """Yield each batch, valid until the next, and how many pictures in it are new."""
+        waiting: list[Image] = []
+        for image in images:
+            waiting.append(image)
+            if len(waiting) == self._size:
+                yield self._batch(waiting), len(waiting)
+                waiting = []
+        if waiting:
+            # The places behind a batch that is not full get its last picture once more.
+            filled = waiting + waiting[-1:] * (self._size - len(waiting))
+            yield self._batch(filled, len(waiting)), len(waiting)
 
-    def add(self, image: Image) -> None:
-        """Count one picture."""
-        self._waiting.append(image)
-        if len(self._waiting) == self._batch_size:
-            self.finish()
-
-    def finish(self) -> None:
-        """Count the pictures of a batch that is not full yet."""
-        if not self._waiting:
-            return
-        count = len(self._waiting)
-        # The places behind a batch that is not full get its last picture once more.
-        filled = self._waiting + self._waiting[-1:] * (self._batch_size - count)
-        batch, _ = self._detector.prepare(filled)
-        if self._counter is None:
-            from ..quantize.activations import ActivationCounter
-
-            self._counter = ActivationCounter(
-                _network(self._job, self._detector), batch.shape, threads=self._job.threads
-            )
-        self._counter.add(batch, count)
-        wanted = self._job.sensitivity is not None and len(self.kept) < _SENSITIVITY_BATCHES
-        if wanted and self.frames >= len(self.kept) * self._kept_every:
+    def _batch(self, images: list[Image], count: int | None = None) -> npt.NDArray[Any]:
+        """Return the input of the network for some pictures."""
+        batch, _ = self._detector.prepare(images)
+        if len(self.kept) < self._keep and self.frames >= len(self.kept) * self._kept_every:
             self.kept.append(batch.copy())
-        self.frames += count
-        self._waiting.clear()
+        self.frames += len(images) if count is None else count
+        return batch
+
+
+def _count(
+    job: _Job, detector: Detector, inputs: Iterator[tuple[npt.NDArray[Any], int]]
+) -> dict[str, MagnitudeHistogram]:
+    """Return the histograms of the network's activations."""
+    from ..quantize.activations import ActivationCounter
+
+    counter: ActivationCounter | None = None
+    for batch, count in inputs:
+        if counter is None:
+            # The first picture may have chosen the input size.
+            network = _network(job, detector)
+            counter = ActivationCounter(network, batch.shape, threads=job.threads)
+        counter.add(batch, count)
+    if counter is None:
+        raise ImageError('no frame could be calibrated; name an input with pictures')
+    return counter.histograms
+
+
+def _calibrate_on_device(
+    job: _Job, detector: Detector, inputs: Iterator[tuple[npt.NDArray[Any], int]]
+) -> CalibrationCache:
+    """Return the cache of TensorRT's own calibrator."""
+    from ..gpu.batch_calibrator import calibrate_on_device
+
+    data = prepare_model(job.model, detector.input_size)
+    path = job.model.path if job.model.external_data else None
+    return calibrate_on_device(job.config, data, path, (batch for batch, _ in inputs))
 
 
 def _network(job: _Job, detector: Detector) -> onnx.ModelProto:
@@ -381,7 +412,7 @@ def _network(job: _Job, detector: Detector) -> onnx.ModelProto:
     return load_onnx_bytes(data, job.model.path.resolve().parent)
 
 
-def _facts(job: _Job, coverage: Coverage, counter: _Counter, gate_frames: int) -> dict[str, Any]:
+def _facts(job: _Job, coverage: Coverage, batches: _Batches, gate_frames: int) -> dict[str, Any]:
     """Return what is to be known of a cache; nothing of it changes from run to run."""
     facts = asdict(coverage)
     sample_sha256 = facts.pop('sha256')
@@ -389,9 +420,11 @@ def _facts(job: _Job, coverage: Coverage, counter: _Counter, gate_frames: int) -
         'package': f'trt_detector {__version__}',
         'model': job.model.path.name,
         'model_sha256': job.model.sha256,
-        'method': job.method.name,
-        'percentile': None if job.method.name == 'minmax' else job.method.percentile,
-        'frames': counter.frames,
+        'method': 'tensorrt' if job.tensorrt else job.method.name,
+        'percentile': None
+        if job.tensorrt or job.method.name == 'minmax'
+        else job.method.percentile,
+        'frames': batches.frames,
         'gate_frames': gate_frames,
         'sample_sha256': sample_sha256,
         'coverage': facts,
