@@ -129,15 +129,11 @@ class Detr:
         # Six values that the graph has chosen itself are rows of the other layout.
         rows = values == 6 and facts.selects(facts.outputs[0]) is not False
         few = queries is not None and queries <= MOST_QUERIES and queries > values
-        grade = 2 if few and not facts.anchors(queries) else -1
-        if facts.input_size is None and not facts.detr:
-            grade = min(grade, 2)
-        elif grade > 0 and not facts.detr:
-            grade = 3
-        if facts.end2end or (rows and facts.detr):
-            grade = -1
-        if values == 6 and not facts.detr:
-            grade = min(grade, 1)
+        # The number of anchors is known only with the input size; six columns are more likely
+        # chosen rows.
+        grade = -1
+        if few and not facts.anchors(queries) and not facts.end2end:
+            grade = 1 if values == 6 else 2 if facts.input_size is None else 3
         return Fit(
             values - 4,
             f'normalized boxes and {values - 4} class scores of {queries} queries',
