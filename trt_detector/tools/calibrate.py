@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 import json
 from pathlib import Path
@@ -13,12 +13,10 @@ import sys
 import time
 from typing import Any, TYPE_CHECKING
 
-import cv2
-import numpy as np
 import numpy.typing as npt
 
 from .. import __version__
-from ..config import DetectorConfig, parameter_specs
+from ..config import DetectorConfig
 from ..engine import Progress
 from ..errors import DetectorError, ImageError, ModelError
 from ..factory import create_detector
@@ -37,7 +35,9 @@ from ..quantize.histogram import MagnitudeHistogram
 from ..quantize.sampling import Coverage, FrameSampler
 from ..quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from .build_engine import ProgressBar
+from .calibrate_frames import GateFrames, InputBatches
 from .frame_sources import BagSource, FrameSource, PictureSource, TopicSource, VideoSource
+from .options import add_parameter_options, given_parameters
 
 if TYPE_CHECKING:
     import onnx
@@ -58,7 +58,6 @@ _NAMES = (
     'color_order',
 )
 _FEW_FRAMES = 100
-_GATE_JPEG_QUALITY = 95
 _CANCELLED = 130
 _SENSITIVITY_BATCHES = 8
 _SHOWN_LAYERS = 5
@@ -167,18 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add('--threads', type=int, default=0, help='threads of ONNX Runtime; 0 is one a core')
     add('--json', action='store_true', help='print the result as JSON')
-    types: dict[str, Any] = {'int': int, 'float': float, 'str': str}
-    for spec in parameter_specs():
-        if spec.name in _NAMES:
-            is_list = spec.type.startswith('list[')
-            add(
-                '--' + spec.name.replace('_', '-'),
-                type=types[spec.type[5:-1] if is_list else spec.type],
-                nargs='*' if is_list else None,
-                choices=spec.choices or None,
-                default=None,
-                help=f'{spec.meaning} Default: {spec.default}.'.replace('%', '%%'),
-            )
+    add_parameter_options(parser, _NAMES)
     return parser
 
 
@@ -191,8 +179,7 @@ def _positive(text: str) -> int:
 
 def _job(arguments: argparse.Namespace) -> _Job:
     """Return what the options ask for."""
-    given = {name: getattr(arguments, name) for name in _NAMES}
-    values = {name: value for name, value in given.items() if value is not None}
+    values = given_parameters(arguments, _NAMES)
     config = DetectorConfig.from_mapping({
         'model_path': str(arguments.model),
         'backend': 'onnxruntime',
@@ -243,10 +230,15 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
         least_difference=job.least_difference,
         on_unreadable=lambda error: print(f'calibrate: {error}', file=sys.stderr),
     )
-    gate = _GateFrames(gate_folder(job.output), job.gate_frames, wanted)
+    gate = GateFrames(gate_folder(job.output), job.gate_frames, wanted)
     network: onnx.ModelProto | None = None
     with create_detector(job.config) as detector:
-        batches = _Batches(job, detector, min(job.frames, source.total or job.frames))
+        batches = InputBatches(
+            detector,
+            job.model.image_input.shape[0] or 1,
+            keep=_SENSITIVITY_BATCHES if job.sensitivity is not None else 0,
+            expected=min(job.frames, source.total or job.frames),
+        )
 
         def images() -> Iterator[Image]:
             for frame, image in sampler.sample(source.frames()):
@@ -301,80 +293,6 @@ def _rank(
     }
 
 
-class _GateFrames:
-    """Takes its share of the frames, evenly, and keeps them beside the cache as JPEG."""
-
-    def __init__(self, folder: Path, wanted: int, frames: int) -> None:
-        self._folder = folder
-        self._wanted = wanted
-        self._frames = frames
-        self._seen = 0
-        self._encoded: list[bytes] = []
-
-    @property
-    def count(self) -> int:
-        """Return how many frames were taken."""
-        return len(self._encoded)
-
-    def takes(self, image: Image) -> bool:
-        """Return whether this frame is for checking, not for calibration; keep it if so."""
-        self._seen += 1
-        if self._seen * self._wanted < (self.count + 1) * self._frames:
-            return False
-        options = [cv2.IMWRITE_JPEG_QUALITY, _GATE_JPEG_QUALITY]
-        done, data = cv2.imencode('.jpg', image.to_bgr(), options)
-        if done:
-            self._encoded.append(np.asarray(data, np.uint8).tobytes())
-        return bool(done)
-
-    def write(self) -> None:
-        """Replace the folder's frames by these."""
-        for old in self._folder.glob('frame_*.jpg'):
-            old.unlink()
-        if self._encoded:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        for number, data in enumerate(self._encoded):
-            (self._folder / f'frame_{number:04}.jpg').write_bytes(data)
-
-
-class _Batches:
-    """
-    Makes the network's inputs of pictures, in batches of the network's own size.
-
-    :param expected: how many pictures will come, about.
-    """
-
-    def __init__(self, job: _Job, detector: Detector, expected: int) -> None:
-        self._detector = detector
-        # One picture a batch, but for a network whose batch is fixed.
-        self._size = job.model.image_input.shape[0] or 1
-        self._keep = _SENSITIVITY_BATCHES if job.sensitivity is not None else 0
-        self._kept_every = max(1, expected // _SENSITIVITY_BATCHES)
-        self.kept: list[npt.NDArray[Any]] = []
-        self.frames = 0
-
-    def of(self, images: Iterable[Image]) -> Iterator[tuple[npt.NDArray[Any], int]]:
-        """Yield each batch, valid until the next, and how many pictures in it are new."""
-        waiting: list[Image] = []
-        for image in images:
-            waiting.append(image)
-            if len(waiting) == self._size:
-                yield self._batch(waiting), len(waiting)
-                waiting = []
-        if waiting:
-            # The places behind a batch that is not full get its last picture once more.
-            filled = waiting + waiting[-1:] * (self._size - len(waiting))
-            yield self._batch(filled, len(waiting)), len(waiting)
-
-    def _batch(self, images: list[Image], count: int | None = None) -> npt.NDArray[Any]:
-        """Return the input of the network for some pictures."""
-        batch, _ = self._detector.prepare(images)
-        if len(self.kept) < self._keep and self.frames >= len(self.kept) * self._kept_every:
-            self.kept.append(batch.copy())
-        self.frames += len(images) if count is None else count
-        return batch
-
-
 def _count(
     job: _Job, detector: Detector, inputs: Iterator[tuple[npt.NDArray[Any], int]]
 ) -> dict[str, MagnitudeHistogram]:
@@ -412,7 +330,9 @@ def _network(job: _Job, detector: Detector) -> onnx.ModelProto:
     return load_onnx_bytes(data, job.model.path.resolve().parent)
 
 
-def _facts(job: _Job, coverage: Coverage, batches: _Batches, gate_frames: int) -> dict[str, Any]:
+def _facts(
+    job: _Job, coverage: Coverage, batches: InputBatches, gate_frames: int
+) -> dict[str, Any]:
     """Return what is to be known of a cache; nothing of it changes from run to run."""
     facts = asdict(coverage)
     sample_sha256 = facts.pop('sha256')
