@@ -91,8 +91,6 @@ def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str,
             | {'way': 'plain (no decoding)'}
             | loop(lambda p=pictures: plain(session, p, size), batch, seconds)
         )
-    # Its last run ends with a callback that must find the session alive.
-    time.sleep(0.2)
     return rows
 
 

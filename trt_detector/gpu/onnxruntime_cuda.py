@@ -181,8 +181,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
     def _release(self) -> None:
         """Drop the session before its stream, and both while the context is current."""
         self._bindings.clear()
-        # ONNX Runtime ends a run with a callback in the stream. If that found the session gone it
-        # would free the session's memory, which no callback may: the process would abort.
+        # Nothing of it may be under way: ONNX Runtime ends runs with a callback in the stream.
         try:
             self._stream.synchronize()
         except self._cuda.Error as error:
