@@ -47,6 +47,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
+            'benchmark = trt_detector.tools.benchmark:main',
             'build_engine = trt_detector.tools.build_engine:main',
             'calibrate = trt_detector.tools.calibrate:main',
             'detect = trt_detector.tools.detect:main',

@@ -10,6 +10,7 @@ import sys
 __all__ = ['main']
 
 _TOOLS = {
+    'benchmark': 'measure stages, precisions and batch sizes on this machine',
     'build_engine': 'build the TensorRT engine of a model ahead of time',
     'calibrate': 'make the INT8 calibration cache of a model',
     'detect': 'detect objects in picture files',

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,6 +204,14 @@ class BatchSlot(ABC):
         :return: as :meth:`InferenceEngine.run`; valid until the slot is used again.
         :raises EngineError: if the runtime fails.
         """
+
+    def time_stages(self) -> bool:
+        """Let the device itself time its stages from now on; return whether it can."""
+        return False
+
+    def get_stage_ms(self) -> Mapping[str, float]:
+        """Return what it measured of the batch that finished last: milliseconds by stage."""
+        return {}
 
     @abstractmethod
     def abandon(self) -> None:

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 import time
 from typing import Any, Protocol, runtime_checkable
 
@@ -55,10 +55,13 @@ class BatchResult:
 
     :param detections: one an image in the order of the images, boxes in the image's own pixels.
     :param times: of the whole batch.
+    :param device_ms: milliseconds by stage as the device measured them, see
+        :meth:`Detector.time_stages`.
     """
 
     detections: tuple[Detections, ...]
     times: StageTimes
+    device_ms: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def invalid(self) -> int:
@@ -140,6 +143,16 @@ class Detector:
         return self._fit is not None
 
     @property
+    def engine(self) -> InferenceEngine:
+        """Return the network; it stays the detector's."""
+        return self._engine
+
+    @property
+    def head(self) -> Head:
+        """Return what decodes the network's outputs at the present input size."""
+        return self._head
+
+    @property
     def layout(self) -> str:
         """Return the name of the head layout."""
         return self._head.layout
@@ -216,6 +229,7 @@ class Detector:
         try:
             outputs = slot.finish()
             inferred = time.perf_counter()
+            device_ms = slot.get_stage_ms()
             found = self._head.decode(outputs, pending.options)
         except BaseException:
             self._give_up(slot)
@@ -231,7 +245,17 @@ class Detector:
             infer_ms=(inferred - pending.started_s) * 1e3,
             decode_ms=(decoded - inferred) * 1e3,
         )
-        return BatchResult(mapped, times)
+        return BatchResult(mapped, times, device_ms)
+
+    def time_stages(self) -> bool:
+        """
+        Let the device itself time its stages; costs a few events a batch.
+
+        Where :attr:`size_is_open`, run the first image before.
+
+        :return: whether it can; then results have device_ms.
+        """
+        return all(slot.time_stages() for slot in self._slots)
 
     def annotate(self, warnings: tuple[str, ...], details: tuple[tuple[str, str], ...]) -> None:
         """Add to what :attr:`info` tells."""

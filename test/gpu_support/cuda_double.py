@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -294,14 +295,21 @@ class Event:
         world.require_context('cuEventCreate')
         self._world = world
         self._passed: list[bool] = [True]
+        self._when_s: list[float] = []
         self._queue: list[Any] = []
 
     def record(self, stream: Stream) -> Event:
         """Put the mark at the end of a stream."""
         self._world.require_context('cuEventRecord')
         passed = self._passed = [False]
+        when_s = self._when_s = []
         self._queue = stream.queue
-        stream.queue.append(lambda: passed.__setitem__(0, True))
+
+        def pass_mark() -> None:
+            passed[0] = True
+            when_s.append(time.perf_counter())
+
+        stream.queue.append(pass_mark)
         return self
 
     def waiter(self) -> Any:
@@ -313,6 +321,13 @@ class Event:
         """Run the stream of the mark up to it, and nothing else."""
         self._world.require_context('cuEventSynchronize')
         self.waiter()()
+
+    def time_till(self, event: Event) -> float:
+        """Return the milliseconds between two marks that were passed."""
+        self._world.require_context('cuEventElapsedTime')
+        if not self._when_s or not event._when_s:
+            raise LogicError('cuEventElapsedTime failed: device not ready')
+        return (event._when_s[0] - self._when_s[0]) * 1e3
 
 
 class Module:

@@ -19,7 +19,14 @@ from ..quantize.agreement import Agreement, compare_detections
 from .data_set import DataSet
 from .metric import coco_figures, Figures
 
-__all__ = ['Latency', 'Result', 'compare_results', 'run_detector', 'worst_pictures']
+__all__ = [
+    'Latency',
+    'Result',
+    'compare_results',
+    'get_engine_bytes',
+    'run_detector',
+    'worst_pictures',
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def run_detector(
             float(np.percentile(whole_ms, 95)),
             statistics.median(infer_ms),
         ),
-        bytes=_size(detector.info, model_path),
+        bytes=get_engine_bytes(detector.info, model_path),
         sizes=tuple(sizes),
         detections=tuple(found),
     )
@@ -130,7 +137,7 @@ def worst_pictures(
     return [(number, other, agreement) for _, number, other, agreement in ranked[:count]]
 
 
-def _size(info: EngineInfo, model_path: Path) -> int | None:
+def get_engine_bytes(info: EngineInfo, model_path: Path) -> int | None:
     """Return the bytes of what ran: a plan, a model in memory, or the model's file."""
     details = dict(info.details)
     if 'model bytes' in details:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+import re
 
-__all__ = ['COLORS', 'bar_chart', 'grouped_chart']
+__all__ = ['COLORS', 'bar_chart', 'grouped_chart', 'stacked']
 
 COLORS = ('#2563eb', '#ea580c', '#16a34a', '#9333ea', '#dc2626', '#0891b2')
 _ROW = 30
@@ -72,6 +73,19 @@ def grouped_chart(
             f'{escape(label)}</text>'
         )
     return '\n'.join([*parts, *_legend(names, height), '</svg>'])
+
+
+def stacked(charts: Sequence[str]) -> str:
+    """Return one drawing with charts of this module below each other."""
+    parts, top, width = [], 0.0, 0.0
+    for chart in charts:
+        size = re.match(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"', chart)
+        if size is None:
+            raise ValueError(f'{chart[:60]!r} is no chart of this module')
+        parts.append(chart.replace('<svg ', f'<svg y="{top:g}" ', 1))
+        width, top = max(width, float(size[1])), top + float(size[2])
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{top:g}">'
+    return '\n'.join([head, '<rect width="100%" height="100%" fill="white"/>', *parts, '</svg>'])
 
 
 def _legend(names: Sequence[str], height: int) -> list[str]:

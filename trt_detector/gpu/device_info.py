@@ -16,6 +16,7 @@ __all__ = [
     'LAST_RESORT_BYTES',
     'DeviceInfo',
     'get_gpu_memory_bytes',
+    'get_used_gpu_memory_bytes',
     'has_fast_fp16',
     'is_jetson',
     'read_device',
@@ -136,6 +137,19 @@ def get_gpu_memory_bytes(device_id: int = 0) -> int:
     return LAST_RESORT_BYTES
 
 
+def get_used_gpu_memory_bytes(device_id: int = 0) -> int | None:
+    """
+    Return how much of a GPU's memory all programs together use, None where NVML does not say.
+
+    :param device_id: number of the GPU, as CUDA counts them.
+    """
+    try:
+        bus = read_device(device_id).pci_bus_id
+    except BackendUnavailableError:
+        return None
+    return _nvml_memory(device_id, bus, 'used') or None
+
+
 def is_jetson() -> bool:
     """Return whether this is a Jetson, whose GPU shares the machine's memory."""
     if Path('/etc/nv_tegra_release').exists():
@@ -193,7 +207,7 @@ def _pci_bus_id(driver: Any, device: Any) -> str:
     return text.value.decode(errors='replace')
 
 
-def _nvml_memory(device_id: int, pci_bus_id: str) -> int:
+def _nvml_memory(device_id: int, pci_bus_id: str, what: str = 'total') -> int:
     """Return what NVML says of the memory, 0 where it is absent or does not know."""
     try:
         import pynvml
@@ -209,7 +223,7 @@ def _nvml_memory(device_id: int, pci_bus_id: str) -> int:
             handle = pynvml.nvmlDeviceGetHandleByPciBusId(pci_bus_id.encode())
         else:
             handle = pynvml.nvmlDeviceGetHandleByIndex(device_id)
-        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+        return int(getattr(pynvml.nvmlDeviceGetMemoryInfo(handle), what))
     except pynvml.NVMLError:  # NotSupported, where GPU and CPU share the memory
         return 0
     finally:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 import logging
@@ -97,12 +97,14 @@ class DeviceSlot(BatchSlot):
             # Blocking: a thread that spins until the GPU is done burns a core.
             flags = cuda.event_flags.BLOCKING_SYNC | cuda.event_flags.DISABLE_TIMING
             self._events: list[Any] = [cuda.Event(flags) for _ in range(3)]
+            self._marks: list[Any] = []
             undo.pop_all()
 
     def targets(self, count: int) -> Sequence[SlotTarget]:
         """Return the places of count images."""
         self._engine.check_thread()
         self._jobs = []
+        self._mark(0, self._open_lanes().upload)
         return [SlotTarget(self, index) for index in range(count)]
 
     def load(self, index: int, image: Image, place: Letterbox) -> None:
@@ -142,6 +144,31 @@ class DeviceSlot(BatchSlot):
             raise EngineError(f'CUDA failed while the network ran: {error}') from error
         return self._views
 
+    def time_stages(self) -> bool:
+        """Let CUDA events time the stages from now on."""
+        flags = self._engine.cuda.event_flags.BLOCKING_SYNC
+        self._marks = [self._engine.cuda.Event(flags) for _ in range(6)]
+        return True
+
+    def get_stage_ms(self) -> Mapping[str, float]:
+        """
+        Return the times of the batch that finished last.
+
+        The upload runs from the first image to the last, what the host did between them included.
+        """
+        if not self._marks:
+            return {}
+        began, uploaded, ready, prepared, computed, done = self._marks
+        try:
+            return {
+                'upload': began.time_till(uploaded),
+                'kernel': ready.time_till(prepared),
+                'network': prepared.time_till(computed),
+                'download': computed.time_till(done),
+            }
+        except self._engine.cuda.Error as error:
+            raise EngineError(f'CUDA failed to time the stages: {error}') from error
+
     def abandon(self) -> None:
         """Wait until nothing of the slot runs any more."""
         if self._lanes is None:
@@ -155,7 +182,7 @@ class DeviceSlot(BatchSlot):
     def close(self) -> None:
         """Free the memory once nothing of it is in use; calling it again does nothing."""
         self.abandon()
-        self._views, self._events = [], []
+        self._views, self._events, self._marks = [], [], []
         self._resources.close()
         self._lanes = None
 
@@ -163,19 +190,29 @@ class DeviceSlot(BatchSlot):
         """Queue everything behind the uploads."""
         lanes, stream = self._open_lanes(), self._engine.stream
         uploaded, computed, done = self._events
+        self._mark(1, lanes.upload)
         uploaded.record(lanes.upload)
         stream.wait_for_event(uploaded)
+        self._mark(2, stream)
         lanes.kernel.launch(self._jobs, stream)
+        self._mark(3, stream)
         shapes = self._engine.enqueue(count, int(self._input), self._outputs)
+        self._mark(4, stream)
         computed.record(stream)
         lanes.download.wait_for_event(computed)
         views = [buffer.view(shape) for buffer, shape in zip(self._outputs, shapes, strict=True)]
         for buffer, view in zip(self._outputs, views, strict=True):
             buffer.download(view, lanes.download)
+        self._mark(5, lanes.download)
         done.record(lanes.download)
         # An output without a batch dimension is that of the one image of a batch of one.
         padded = count < self._engine.get_room()
         self._views = [view[:count] for view in views] if padded else views
+
+    def _mark(self, number: int, stream: Any) -> None:
+        """Note in a stream that a stage begins or ends, where the stages are timed."""
+        if self._marks:
+            self._marks[number].record(stream)
 
     def _open_lanes(self) -> Lanes:
         """Return the lanes, or raise EngineError where the slot is closed."""
