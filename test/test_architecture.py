@@ -25,7 +25,7 @@ ROS_LIBRARIES = frozenset({
 
 VALUES = [
     'errors', 'tensor_spec', 'detections', 'compressed_image', 'image', 'parameter_spec', 'config',
-    'drawing',
+    'drawing', 'picture_files',
 ]  # fmt: skip
 STAGES = ['preprocess', 'engine', 'decode', 'plan', 'quantize', 'model_info', 'onnxruntime_engine']
 

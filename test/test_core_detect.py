@@ -92,7 +92,7 @@ def test_a_damaged_picture_costs_only_itself(
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('--images', 'nowhere'), '--images nowhere does not exist'),
+        (('--images', 'nowhere'), 'nowhere does not exist; name a folder or picture files'),
         (('--images', '.', '--score-threshold', '2'), 'score_threshold is 2.0; expected 0 to 1'),
         (('--images', '.', '--classes', 'car'), "classes holds 'car'"),
     ],

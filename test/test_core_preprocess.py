@@ -193,3 +193,10 @@ def test_a_fitted_size_holds_the_image(
     assert abs(place.resized_size[1] - full.resized_size[1]) <= slack
     assert width - place.resized_size[0] < stride + slack
     assert height - place.resized_size[1] < stride + slack
+
+
+def test_a_fitted_size_keeps_the_aspect_ratio_within_a_smaller_network() -> None:
+    # 640x360 into 256x256, not 384x640 with each side cut off.
+    assert fit_input_size((640, 360), (640, 640), 32, (64, 64), (256, 256)) == (160, 256)
+    assert fit_input_size((360, 640), (640, 640), 32, (64, 64), (256, 192)) == (256, 160)
+    assert fit_input_size((640, 64), (640, 640), 32, (128, 128), (256, 256)) == (128, 256)

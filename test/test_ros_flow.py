@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 import threading
 import time
 from typing import Any
 
+from core_support import constant_detector
 import cv2
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from ros_support import (
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 from trt_detector.errors import EngineError
+from trt_detector.factory import create_detector
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 
@@ -183,6 +186,23 @@ def test_malformed_images_are_dropped_counted_and_warned_of_once(
         assert 'sepia' in values_of(running.status('detector'))['last error']
     # All came within the five seconds of one warning.
     assert capfd.readouterr().err.count('dropped an image of /image_raw') == 1
+
+
+def test_candidates_that_are_no_numbers_are_left_out_and_warned_of(tmp_path: Path) -> None:
+    rows = np.array([[8, 8, 40, 40, np.nan, 0], [8, 8, 40, 40, 0.9, 0]])
+    model = constant_detector(tmp_path / 'nan.onnx', rows, props={'names': "['lamp']"})
+    parameters = {'model_path': str(model), 'backend': 'onnxruntime'}
+    with detector_node(create_detector, **parameters) as running:
+        camera = start_camera(running)
+        arrays = start_listening(running)
+        camera.publish(image_message())
+        status = running.status(
+            'camera /image_raw', lambda s: values_of(s)['invalid candidates'] == '1'
+        )
+        assert status.level == b'\x01'
+        assert 'no numbers' in status.message
+        (array,) = wait_until(lambda: arrays, 'the array')
+        assert len(array.detections) == 1
 
 
 def test_compressed_images() -> None:

@@ -16,9 +16,14 @@ import numpy.typing as npt
 from .compressed_image import check_complete
 from .errors import ImageError
 
-__all__ = ['SUPPORTED_ENCODINGS', 'Image']
+__all__ = ['PICTURE_SUFFIXES', 'SUPPORTED_ENCODINGS', 'Image']
 
 Pixels = npt.NDArray[np.uint8]
+
+PICTURE_SUFFIXES = frozenset(
+    {'.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp'}
+)
+"""Endings of files that :meth:`Image.from_file` reads, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,23 @@ class Image:
         # frombuffer refuses an empty buffer with an error of its own.
         raw = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
         return cls(raw, width, height, encoding, step, is_bigendian)
+
+    @classmethod
+    def from_message(cls, message: Any) -> Image:
+        """
+        Make an image over the bytes of a message, without a copy.
+
+        :param message: a sensor_msgs/Image, or whatever has its fields.
+        :raises ImageError: as the class does.
+        """
+        return cls.from_buffer(
+            message.data,
+            width=message.width,
+            height=message.height,
+            encoding=message.encoding,
+            step=message.step,
+            is_bigendian=bool(message.is_bigendian),
+        )
 
     @classmethod
     def from_array(cls, array: npt.NDArray[Any], encoding: str = 'bgr8') -> Image:

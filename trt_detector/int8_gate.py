@@ -12,10 +12,10 @@ from pathlib import Path
 from .config import DetectorConfig
 from .errors import AccuracyError, ConfigError, DetectorError, ImageError
 from .image import Image
+from .picture_files import picture_files
 from .pipeline import Detector
 from .quantize.agreement import Agreement, low_threshold, run_gate
 from .quantize.calibration import gate_folder
-from .quantize.pictures import picture_files
 
 __all__ = ['accept_int8', 'find_gate_frames']
 

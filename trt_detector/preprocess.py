@@ -103,12 +103,13 @@ def fit_input_size(
     Return the smallest (height, width) that holds an image scaled into a limit.
 
     :param image_size: (width, height) of the image in pixels.
-    :param limit: (height, width) that the image is scaled into.
+    :param limit: (height, width) that the image is scaled into, as far as the network takes it.
     :param stride: the size is a multiple of it.
     :param smallest: (height, width) that the network takes at least.
     :param largest: (height, width) that it takes at most.
     """
-    gain = min(limit[1] / image_size[0], limit[0] / image_size[1])
+    height, width = (min(a, b) for a, b in zip(limit, largest, strict=True))
+    gain = min(width / image_size[0], height / image_size[1])
     size = []
     for source, low, high in zip(image_size[::-1], smallest, largest, strict=True):
         wanted = math.ceil(max(1, round(source * gain)) / stride) * stride

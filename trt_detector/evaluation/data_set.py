@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError
-from ..quantize.pictures import picture_files
+from ..picture_files import picture_files
 
 __all__ = ['DataSet', 'Sample', 'read_data_set']
 

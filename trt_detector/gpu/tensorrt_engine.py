@@ -138,6 +138,26 @@ class TensorRTEngine(DeviceEngine):
         """Return (height, width) of the input in pixels."""
         return self._size
 
+    def get_input_shape_range(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the smallest and the largest (height, width) that set_input_shape() takes."""
+        return self._height_width(self.profile.minimum), self._height_width(self.profile.maximum)
+
+    def set_input_shape(self, size: tuple[int, int]) -> None:
+        """Change the input size within the profile, as :class:`..engine.InferenceEngine` says."""
+        smallest, largest = self.get_input_shape_range()
+        for low, wanted, high in zip(smallest, size, largest, strict=True):
+            if not low <= wanted <= high:
+                raise EngineError(
+                    f'the input cannot run at {size[1]}x{size[0]} pixels; its profile takes '
+                    f'{smallest[1]}x{smallest[0]} to {largest[1]}x{largest[0]}'
+                )
+        self._size = size
+
+    def _height_width(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Return (height, width) of an input shape."""
+        height, width = shape[1:3] if self._channels_last() else shape[2:4]
+        return height, width
+
     def get_batch_size(self) -> int:
         """Return the largest number of images that one run() takes."""
         return self._batch_size

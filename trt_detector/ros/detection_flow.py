@@ -283,6 +283,8 @@ class DetectionFlow:
             letters.remove(letter)
             self.statistics.count(letter.camera, 'published')
             self._note_times(letter, work.taken_ns, started_ns, times)
+            if found.invalid:
+                self._note_invalid(letter.camera, found.invalid)
         if self.config.publish_debug_image:
             # After all detections: drawing must not delay them.
             for (letter, image), found in zip(work.images, result.detections, strict=True):
@@ -329,6 +331,15 @@ class DetectionFlow:
         if stamp_ns:
             stages['age'] = (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6
         self.statistics.add_times(stages)
+
+    def _note_invalid(self, camera: int, number: int) -> None:
+        """Count and log candidates that the network wrote as NaN or infinite."""
+        self.statistics.count(camera, 'invalid', number)
+        what = f'the network wrote {number} candidates that are NaN or infinite; left out'
+        self._on_error(f'{self.cameras[camera].image}: {what}')
+        self._node.get_logger().warning(
+            f'{self.cameras[camera].image}: {what}', throttle_duration_sec=_WARNING_PERIOD_S
+        )
 
     def _note_failure(self, letters: list[Letter], error: Exception) -> None:
         """Count and log images of which nothing is known and nothing was published."""

@@ -122,15 +122,19 @@ class Diagnostics:
             'dropped': str(counts.dropped),
             'malformed': str(counts.malformed),
             'failed': str(counts.failed),
+            'invalid candidates': str(counts.invalid),
         }
         level, text = 'ok', f'{rate:.1f} images per second'
         failed, malformed = counts.failed - before.failed, counts.malformed - before.malformed
+        invalid = counts.invalid - before.invalid
         if flow.started_s is None:
             text = 'not subscribed'
         elif failed:
             level, text = 'error', f'inference failed for {failed} images: no detections of them'
         elif malformed:
             level, text = 'warn', f'{malformed} images could not be read and were dropped'
+        elif invalid:
+            level, text = 'warn', f'the network wrote {invalid} candidates that are no numbers'
         elif (silent_s := now_s - max(flow.started_s, counts.received_s or 0.0)) > _SILENCE_S:
             level, text = 'warn', self._explain_silence(flow, number, silent_s)
         return self._make_status(f'camera {topic}', level, text, values, topic)

@@ -52,14 +52,7 @@ def read_image(message: Any) -> Image:
         return Image.from_compressed(message.data)
     if message.encoding not in SUPPORTED_ENCODINGS:
         return _read_with_cv_bridge(message)
-    return Image.from_buffer(
-        message.data,
-        width=message.width,
-        height=message.height,
-        encoding=message.encoding,
-        step=message.step,
-        is_bigendian=bool(message.is_bigendian),
-    )
+    return Image.from_message(message)
 
 
 def _read_with_cv_bridge(message: ImageMessage) -> Image:

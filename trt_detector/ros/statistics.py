@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import threading
 import time
 
@@ -35,6 +35,7 @@ class CameraCounts:
     :param dropped: images that a newer one replaced before they were looked at.
     :param malformed: images that could not be read.
     :param failed: images whose inference failed.
+    :param invalid: candidates that the network wrote as NaN or infinite, and that were left out.
     :param received_s: time.monotonic() of the newest image, None before the first.
     """
 
@@ -43,6 +44,7 @@ class CameraCounts:
     dropped: int = 0
     malformed: int = 0
     failed: int = 0
+    invalid: int = 0
     received_s: float | None = None
 
 
@@ -73,15 +75,15 @@ class FlowStatistics:
             counts.dropped += lost
             counts.received_s = time.monotonic()
 
-    def count(self, camera: int, what: str) -> None:
+    def count(self, camera: int, what: str, number: int = 1) -> None:
         """
-        Count one image.
+        Count images, or candidates.
 
-        :param what: 'published', 'dropped', 'malformed' or 'failed'.
+        :param what: 'published', 'dropped', 'malformed', 'failed' or 'invalid'.
         """
         with self._lock:
             counts = self._counts[camera]
-            setattr(counts, what, getattr(counts, what) + 1)
+            setattr(counts, what, getattr(counts, what) + number)
 
     def add_times(self, times_ms: Mapping[str, float]) -> None:
         """Add one sample to each of some stages of :data:`STAGES`."""
@@ -92,15 +94,7 @@ class FlowStatistics:
     def counts(self, camera: int) -> CameraCounts:
         """Return a copy of one camera's counts."""
         with self._lock:
-            now = self._counts[camera]
-            return CameraCounts(
-                now.received,
-                now.published,
-                now.dropped,
-                now.malformed,
-                now.failed,
-                now.received_s,
-            )
+            return replace(self._counts[camera])
 
     def percentiles_ms(self) -> dict[str, tuple[float, float, float]]:
         """Return p50, p95 and p99 of every stage that has samples, over the newest 512."""

@@ -19,14 +19,12 @@ from ..drawing import class_label, draw_detections
 from ..errors import DetectorError, ImageError
 from ..factory import create_detector
 from ..image import Image
+from ..picture_files import picture_files
 from ..pipeline import Detector
 from .options import add_parameter_options, given_parameters
 
 __all__ = ['main']
 
-_PICTURE_SUFFIXES = frozenset(
-    {'.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp'}
-)
 _NAMES = (
     'backend',
     'precision',
@@ -111,19 +109,9 @@ def _pictures(paths: Sequence[Path]) -> list[tuple[str, Path]]:
 
     :raises ImageError: if a path is missing or nothing is left.
     """
-    pictures = []
-    for path in paths:
-        if path.is_dir():
-            inside = (file for file in path.iterdir() if file.suffix.lower() in _PICTURE_SUFFIXES)
-            pictures += [(file.name, file) for file in inside if file.is_file()]
-        elif path.exists():
-            pictures.append((str(path), path))
-        else:
-            raise ImageError(f'--images {path} does not exist; name a folder or picture files')
-    if not pictures:
-        suffixes = ' '.join(sorted(_PICTURE_SUFFIXES))
-        raise ImageError(f'--images {" ".join(map(str, paths))} holds no picture ({suffixes})')
-    return sorted(pictures)
+    folders = {path.expanduser() for path in paths if path.expanduser().is_dir()}
+    files = picture_files(paths)
+    return sorted((f.name if f.parent in folders else str(f), f) for f in files)
 
 
 def _detect_all(

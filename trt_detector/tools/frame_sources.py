@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import ImageError
 from ..image import Image
-from ..quantize.pictures import picture_files
+from ..picture_files import picture_files
 from ..quantize.sampling import SourceFrame
 
 __all__ = ['BagSource', 'FrameSource', 'PictureSource', 'TopicSource', 'VideoSource']
@@ -244,11 +244,4 @@ def _from_message(message: Any, *, compressed: bool) -> Image:
     """Return the image in a message of sensor_msgs."""
     if compressed:
         return Image.from_compressed(message.data)
-    return Image.from_buffer(
-        message.data,
-        width=message.width,
-        height=message.height,
-        encoding=message.encoding,
-        step=message.step,
-        is_bigendian=bool(message.is_bigendian),
-    )
+    return Image.from_message(message)

@@ -7,13 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import ImageError
+from .errors import ImageError
+from .image import PICTURE_SUFFIXES
 
-__all__ = ['PICTURE_SUFFIXES', 'picture_files']
-
-PICTURE_SUFFIXES = frozenset(
-    {'.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp'}
-)
+__all__ = ['picture_files']
 
 
 def picture_files(paths: Iterable[Path]) -> tuple[Path, ...]:
