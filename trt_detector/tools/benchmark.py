@@ -20,7 +20,7 @@ from typing import Any
 from .. import __version__
 from ..config import DetectorConfig
 from ..errors import DetectorError
-from ..quantize.pictures import picture_files
+from ..picture_files import picture_files
 from .benchmark_measure import Job
 from .benchmark_report import as_svg, as_text
 from .options import add_parameter_options, given_parameters

@@ -46,7 +46,9 @@ def as_svg(report: dict[str, Any]) -> str:
             latency.append(way['ms_per_image'])
             rate.append(way['images_per_s'])
     charts = [
-        bar_chart('Time of an image in ms (precision, batch size, workspace)', labels, latency, '{:.2f}'),
+        bar_chart(
+            'Time of an image in ms (precision, batch size, workspace)', labels, latency, '{:.2f}'
+        ),
         bar_chart('Images a second', labels, rate, '{:.1f}'),
     ]
     sizes: list[tuple[str, Callable[[dict[str, Any]], int | None]]] = [
