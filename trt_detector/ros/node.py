@@ -19,6 +19,7 @@ from rclpy.waitable import Waitable
 from std_srvs.srv import Trigger
 
 from ..config import DetectorConfig
+from ..dds import release_memory
 from ..errors import ConfigError, DetectorError
 from ..factory import create_detector
 from .detection_flow import DetectionFlow
@@ -228,6 +229,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         flow, self._health.flow = self._health.flow, None
         if flow is not None:
             flow.close()
+            release_memory()
 
     def _get_flow(self) -> DetectionFlow:
         """Return what configure made."""
