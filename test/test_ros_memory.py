@@ -85,5 +85,6 @@ def test_two_hundred_cycles_leave_memory_and_threads_as_they_were() -> None:
     # One sample is noise: an image more or less in the pools of DDS.
     settled, last = sorted(resident[20:30])[5], sorted(resident[-10:])[5]
     assert last <= settled * 1.05, f'{settled >> 20} MiB after 20 cycles, {last >> 20} at the end'
-    # A thread that has just ended may still be counted: one sample is noise here, too.
-    assert sorted(threads[-10:])[5] <= sorted(threads[10:30])[10]
+    # The executor starts its four threads one by one as they are first needed, and one that has
+    # just ended may still be counted: a thread that every cycle leaves behind shows all the same.
+    assert min(threads[-10:]) <= max(threads[20:50])
