@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given, settings, strategies
+from hypothesis import example, given, settings, strategies
 import numpy as np
 import pytest
 from trt_detector.errors import CalibrationCacheError, EngineError
@@ -37,6 +37,7 @@ def activations(count: int = 200_000, seed: int = 0) -> np.ndarray:
         max_size=6,
     )
 )
+@example(pieces=[[6.763017273967034e-38]])
 @settings(max_examples=150, deadline=None)
 def test_counts_do_not_depend_on_order_or_division(pieces: list[list[float]]) -> None:
     arrays = [np.array(piece, np.float32) for piece in pieces]

@@ -60,10 +60,12 @@ class MagnitudeHistogram:
         if self._exponent is None:
             self.counts[0] += flat.size
             return
-        # float64: a float32 product of a denormal could round up into the next bin.
+        # float64: in float32 the factor of a tiny tensor overflows, and the product of a denormal
+        # could round up into the next bin.
         per_unit = BINS / math.ldexp(1.0, self._exponent)
         for start in range(0, flat.size, _PIECE):
-            piece = np.abs(flat[start : start + _PIECE]) * per_unit
+            magnitudes = np.abs(flat[start : start + _PIECE])
+            piece = np.multiply(magnitudes, per_unit, dtype=np.float64)
             self.counts += np.bincount(piece.astype(np.intp), minlength=BINS)
 
     def _grow(self, exponent: int) -> None:

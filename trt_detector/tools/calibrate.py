@@ -58,6 +58,7 @@ _NAMES = (
     'color_order',
 )
 _FEW_FRAMES = 100
+_LEAST_FRAMES_A_CHECK = 4
 _CANCELLED = 130
 _SENSITIVITY_BATCHES = 8
 _SHOWN_LAYERS = 5
@@ -130,8 +131,8 @@ def _parser() -> argparse.ArgumentParser:
         '--gate-frames',
         type=int,
         default=32,
-        help='frames to keep beside the cache, not calibrated with, that INT8 engines are checked '
-        'on; 0 keeps none',
+        help='frames, a quarter of all at most, to keep beside the cache, not calibrated with, '
+        'that INT8 engines are checked on; 0 keeps none',
     )
     add('--method', choices=METHODS, default='entropy', help='how ranges are chosen')
     add(
@@ -230,7 +231,10 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
         least_difference=job.least_difference,
         on_unreadable=lambda error: print(f'calibrate: {error}', file=sys.stderr),
     )
-    gate = GateFrames(gate_folder(job.output), job.gate_frames, wanted)
+    coming = min(wanted, source.total or wanted)
+    # Of a few pictures most are needed to calibrate with.
+    checking = min(job.gate_frames, coming // _LEAST_FRAMES_A_CHECK)
+    gate = GateFrames(gate_folder(job.output), checking, coming)
     network: onnx.ModelProto | None = None
     with create_detector(job.config) as detector:
         batches = InputBatches(
@@ -243,7 +247,7 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
         def images() -> Iterator[Image]:
             for frame, image in sampler.sample(source.frames()):
                 done = sampler.coverage.used
-                share = done / min(wanted, source.total or wanted)
+                share = done / coming
                 bar(Progress(f'{done} frames, {frame.name}', share, time.monotonic() - start))
                 if not gate.takes(image):
                     yield image
