@@ -158,6 +158,8 @@ class _BuildSteps:
         plan = self._builder.build_serialized_network(self._network, self._builder_config)
         del monitor
         self._check_result(plan, progress, lines)
+        # TensorRT's last steps may come too fast for each to be told.
+        progress.say(f'built the {self._request.choice.precision.upper()} engine', 1.0)
         return BuildOutcome(
             plan=bytes(plan),
             precision=self._request.choice.precision,
