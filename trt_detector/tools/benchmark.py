@@ -23,7 +23,7 @@ from ..errors import DetectorError
 from ..picture_files import picture_files
 from .benchmark_measure import Job
 from .benchmark_report import as_svg, as_text
-from .options import add_parameter_options, given_parameters
+from .options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 
 __all__ = ['main']
 
@@ -37,16 +37,7 @@ _NAMES = (
     'plugin_libraries',
     'onnxruntime_provider',
     'inference_threads',
-    'input_shape',
-    'head',
-    'preprocess_preset',
-    'resize_mode',
-    'letterbox_anchor',
-    'pad_value',
-    'input_scale',
-    'input_mean',
-    'input_std',
-    'color_order',
+    *INPUT_PARAMETERS,
     'score_threshold',
     'iou_threshold',
     'max_detections',

@@ -37,7 +37,7 @@ from ..quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from .build_engine import ProgressBar
 from .calibrate_frames import GateFrames, InputBatches
 from .frame_sources import BagSource, FrameSource, PictureSource, TopicSource, VideoSource
-from .options import add_parameter_options, given_parameters
+from .options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 
 if TYPE_CHECKING:
     import onnx
@@ -45,18 +45,6 @@ if TYPE_CHECKING:
 __all__ = ['main']
 
 # What decides how pictures become inputs of the network.
-_NAMES = (
-    'head',
-    'input_shape',
-    'preprocess_preset',
-    'resize_mode',
-    'letterbox_anchor',
-    'pad_value',
-    'input_scale',
-    'input_mean',
-    'input_std',
-    'color_order',
-)
 _FEW_FRAMES = 100
 _LEAST_FRAMES_A_CHECK = 4
 _CANCELLED = 130
@@ -167,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add('--threads', type=int, default=0, help='threads of ONNX Runtime; 0 is one a core')
     add('--json', action='store_true', help='print the result as JSON')
-    add_parameter_options(parser, _NAMES)
+    add_parameter_options(parser, INPUT_PARAMETERS)
     return parser
 
 
@@ -180,7 +168,7 @@ def _positive(text: str) -> int:
 
 def _job(arguments: argparse.Namespace) -> _Job:
     """Return what the options ask for."""
-    values = given_parameters(arguments, _NAMES)
+    values = given_parameters(arguments, INPUT_PARAMETERS)
     config = DetectorConfig.from_mapping({
         'model_path': str(arguments.model),
         'backend': 'onnxruntime',

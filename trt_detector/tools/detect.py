@@ -21,7 +21,7 @@ from ..factory import create_detector
 from ..image import Image
 from ..picture_files import picture_files
 from ..pipeline import Detector
-from .options import add_parameter_options, given_parameters
+from .options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 
 __all__ = ['main']
 
@@ -33,16 +33,7 @@ _NAMES = (
     'device_id',
     'inference_threads',
     'batch_size',
-    'input_shape',
-    'head',
-    'preprocess_preset',
-    'resize_mode',
-    'letterbox_anchor',
-    'pad_value',
-    'input_scale',
-    'input_mean',
-    'input_std',
-    'color_order',
+    *INPUT_PARAMETERS,
     'score_threshold',
     'iou_threshold',
     'max_detections',

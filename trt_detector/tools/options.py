@@ -10,7 +10,21 @@ from typing import Any
 
 from ..config import parameter_specs
 
-__all__ = ['add_parameter_options', 'given_parameters']
+__all__ = ['INPUT_PARAMETERS', 'add_parameter_options', 'given_parameters']
+
+INPUT_PARAMETERS = (
+    'input_shape',
+    'head',
+    'preprocess_preset',
+    'resize_mode',
+    'letterbox_anchor',
+    'pad_value',
+    'input_scale',
+    'input_mean',
+    'input_std',
+    'color_order',
+)
+"""Parameters that say how the network reads pictures and is read."""
 
 _TYPES: dict[str, Any] = {'int': int, 'float': float, 'str': str}
 
