@@ -101,10 +101,19 @@ class InferenceEngine(ABC):
         :param size: (height, width) in pixels.
         :raises EngineError: if the engine cannot run at it.
         """
-        if size != self.get_input_shape():
+        self._check_input_size(size)
+
+    def _check_input_size(self, size: tuple[int, int]) -> None:
+        """
+        Refuse a size that set_input_shape() does not take.
+
+        :raises EngineError: with the size and the range.
+        """
+        smallest, largest = self.get_input_shape_range()
+        if any(not a <= b <= c for a, b, c in zip(smallest, size, largest, strict=True)):
             raise EngineError(
-                f'the engine runs at {self.get_input_shape()[::-1]} pixels only, not at '
-                f'{size[::-1]}'
+                f'the input {self.input_spec} cannot run at {size[1]}x{size[0]} pixels; it takes '
+                f'{smallest[1]}x{smallest[0]} to {largest[1]}x{largest[0]}'
             )
 
     @abstractmethod

@@ -117,12 +117,7 @@ class OnnxRuntimeEngine(InferenceEngine):
 
     def set_input_shape(self, size: tuple[int, int]) -> None:
         """Change the input size, as :class:`.engine.InferenceEngine` says."""
-        smallest, largest = self.get_input_shape_range()
-        for low, wanted, high in zip(smallest, size, largest, strict=True):
-            if not low <= wanted <= high:
-                raise EngineError(
-                    f'the input {self._inputs[0]} cannot run at {size[1]}x{size[0]} pixels'
-                )
+        self._check_input_size(size)
         self._size = size
 
     def get_batch_size(self) -> int:

@@ -144,13 +144,7 @@ class TensorRTEngine(DeviceEngine):
 
     def set_input_shape(self, size: tuple[int, int]) -> None:
         """Change the input size within the profile, as :class:`..engine.InferenceEngine` says."""
-        smallest, largest = self.get_input_shape_range()
-        for low, wanted, high in zip(smallest, size, largest, strict=True):
-            if not low <= wanted <= high:
-                raise EngineError(
-                    f'the input cannot run at {size[1]}x{size[0]} pixels; its profile takes '
-                    f'{smallest[1]}x{smallest[0]} to {largest[1]}x{largest[0]}'
-                )
+        self._check_input_size(size)
         self._size = size
 
     def _height_width(self, shape: tuple[int, ...]) -> tuple[int, int]:
