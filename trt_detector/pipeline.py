@@ -28,7 +28,13 @@ FitInput = Callable[[tuple[int, int]], tuple[Preprocessor, Head] | None]
 
 @runtime_checkable
 class SlotSource(Protocol):
-    """A preprocessor that fills slots of its own: it works on the device, say."""
+    """
+    A preprocessor that fills slots of its own: it works on the device, say.
+
+    Its details are facts for :attr:`Detector.info`, known once the slots are open.
+    """
+
+    details: tuple[tuple[str, str], ...]
 
     def open_slots(self) -> Sequence[BatchSlot]:
         """Return the slots, first to be used first; closed with the detector."""
@@ -125,6 +131,7 @@ class Detector:
         self._fit = fit
         self._warnings = warnings
         self._details: tuple[tuple[str, str], ...] = ()
+        self._slot_details: tuple[tuple[str, str], ...] = ()
         self._slots: tuple[BatchSlot, ...] = ()
         self._free: deque[BatchSlot] = deque()
         self._open_slots()
@@ -134,7 +141,9 @@ class Detector:
         """Return what really runs."""
         info = self._engine.info
         return replace(
-            info, warnings=info.warnings + self._warnings, details=info.details + self._details
+            info,
+            warnings=info.warnings + self._warnings,
+            details=info.details + self._slot_details + self._details,
         )
 
     @property
@@ -305,8 +314,10 @@ class Detector:
         self._close_slots()
         if isinstance(self._preprocessor, SlotSource):
             self._slots = tuple(self._preprocessor.open_slots())
+            self._slot_details = self._preprocessor.details
         else:
             self._slots = (HostSlot(self._engine),)
+            self._slot_details = ()
         self._free.extend(self._slots)
 
     def _close_slots(self) -> None:

@@ -49,6 +49,12 @@ class CudaDouble:
         self.graveyard: list[np.ndarray] = []
         self.streams: dict[int, Stream] = {}
         self.contexts: dict[int, PrimaryContext] = {}
+        self.graphs: dict[int, list[Any]] = {}
+        self.executables: dict[int, list[Any]] = {}
+        self.graph_node = 'kernel'
+        self.graph_launches = 0
+        self.graph_runs: int | None = None
+        self.fail_launch = 0
         self.faults: list[str] = []
         self.refuses_ptx = False
         self.taken_bytes = 0
@@ -64,6 +70,7 @@ class CudaDouble:
             'device allocations': len(self.device_blocks),
             'host allocations': len(self.host_blocks),
             'streams': len(self.streams),
+            'graphs': len(self.graphs) + len(self.executables),
             'pushed contexts': sum(len(stack) for stack in self.stacks.values()),
         }
 
@@ -118,6 +125,14 @@ class CudaDouble:
         if handle not in self.streams:
             raise LogicError(f'invalid stream handle {handle:#x}')
         self.streams[handle].queue.append(work)
+
+    def drain(self, handle: int) -> None:
+        """Wait for the stream of a handle, as a runtime does by itself."""
+        record = self.streams[handle]
+        if record.capture_from is not None:
+            record.capture_broken = True
+            raise LogicError('cudaStreamSynchronize failed: the stream is capturing')
+        _run(record.queue, lambda: False)
 
     def is_pinned(self, array: np.ndarray) -> bool:
         """Return whether an array lies in live page-locked memory."""
@@ -264,7 +279,7 @@ class Stream:
     def synchronize(self) -> None:
         """Run what waits, in order."""
         self._world.require_context('cuStreamSynchronize')
-        _run(self.queue, lambda: False)
+        self._world.drain(self.handle)
 
     def wait_for_event(self, event: Event) -> None:
         """Let what comes later wait for an event."""
@@ -374,6 +389,8 @@ class _StreamRecord:
 
     def __init__(self, queue: list[Any]) -> None:
         self.queue = queue
+        self.capture_from: int | None = None
+        self.capture_broken = False
 
 
 class DeviceAllocation:

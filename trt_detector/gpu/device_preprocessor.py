@@ -16,6 +16,7 @@ from .device_engine import DeviceEngine
 from .device_info import read_device
 from .device_slot import DeviceSlot, Lanes, SlotTarget
 from .letterbox_kernel import KERNEL_ENCODINGS, LetterboxKernel
+from .network_runner import capture_graphs
 
 __all__ = ['DevicePreprocessor', 'preprocess_on_device']
 
@@ -33,18 +34,26 @@ class DevicePreprocessor:
 
     :param engine: whose input it fills, at the size that it has now.
     :param mapped: let the device read page-locked memory; None where it shares the machine's.
+    :param cuda_graph: record the network as CUDA graphs where that is possible.
     :raises BackendUnavailableError: if the kernel cannot be loaded.
     :raises ModelError: if the input is not an image of 1 or 3 channels.
     """
 
     def __init__(
-        self, spec: PreprocessSpec, engine: DeviceEngine, *, mapped: bool | None = None
+        self,
+        spec: PreprocessSpec,
+        engine: DeviceEngine,
+        *,
+        mapped: bool | None = None,
+        cuda_graph: bool = True,
     ) -> None:
         device = read_device(engine.device_id)
         height, width = engine.get_input_shape()
         self._spec = spec
         self._engine = engine
         self._input_size = (width, height)
+        self._cuda_graph = cuda_graph
+        self.details: tuple[tuple[str, str], ...] = ()
         self._mapped = device.integrated if mapped is None else mapped
         self._kernel: LetterboxKernel | None = LetterboxKernel(
             engine.cuda,
@@ -65,15 +74,24 @@ class DevicePreprocessor:
             raise EngineError('the slots of a preprocessor were opened twice')
         cuda = self._engine.cuda
         lanes = Lanes(kernel, cuda.Stream(), cuda.Stream())
-        slots: list[BatchSlot] = []
+        slots: list[DeviceSlot] = []
         with ExitStack() as undo:
             # Else the traceback would keep the streams beyond the life of the context.
             undo.callback(lanes.close)
             for _ in range(_SLOTS):
                 slots.append(DeviceSlot(self._engine, lanes, mapped=self._mapped))
                 undo.callback(slots[-1].close)
+            if self._cuda_graph:
+                self._capture(slots)
             undo.pop_all()
         return slots
+
+    def _capture(self, slots: Sequence[DeviceSlot]) -> None:
+        """Let the slots run the network as CUDA graphs, where that is possible."""
+        reason = capture_graphs(self._engine, [slot.runner for slot in slots])
+        state = f'not used: {reason}' if reason else 'used'
+        self.details = (('CUDA graph', state),)
+        _LOG.info('CUDA graph: %s', state)
 
     def __call__(self, image: Image, out: SlotTarget) -> Letterbox:
         """
@@ -90,13 +108,13 @@ class DevicePreprocessor:
 
 
 def preprocess_on_device(
-    spec: PreprocessSpec, engine: InferenceEngine
+    spec: PreprocessSpec, engine: InferenceEngine, *, cuda_graph: bool = True
 ) -> DevicePreprocessor | None:
     """Return the preprocessor of an engine that works on a device, None where the CPU has to."""
     if not isinstance(engine, DeviceEngine) or not engine.works_on_device:
         return None
     try:
-        return DevicePreprocessor(spec, engine)
+        return DevicePreprocessor(spec, engine, cuda_graph=cuda_graph)
     except BackendUnavailableError as error:
         _LOG.warning('images are prepared by the CPU: %s', error)
         return None

@@ -20,6 +20,7 @@ from ..preprocess import Letterbox
 from .device_engine import DeviceEngine
 from .image_stage import ImageStage
 from .letterbox_kernel import LetterboxJob, LetterboxKernel
+from .network_runner import NetworkRunner
 
 __all__ = ['DeviceSlot', 'Lanes', 'SlotTarget']
 
@@ -91,6 +92,8 @@ class DeviceSlot(BatchSlot):
             self._outputs = engine.make_outputs()
             for buffer in self._outputs:
                 self._resources.callback(buffer.free)
+            self.runner = NetworkRunner(engine, int(self._input), self._outputs)
+            self._resources.callback(self.runner.drop_graphs)
             self._stages = [ImageStage(cuda, mapped=mapped) for _ in range(shape[0])]
             for stage in self._stages:
                 self._resources.callback(stage.free)
@@ -196,7 +199,7 @@ class DeviceSlot(BatchSlot):
         self._mark(2, stream)
         lanes.kernel.launch(self._jobs, stream)
         self._mark(3, stream)
-        shapes = self._engine.enqueue(count, int(self._input), self._outputs)
+        shapes = self.runner.enqueue(count)
         self._mark(4, stream)
         computed.record(stream)
         lanes.download.wait_for_event(computed)
