@@ -24,9 +24,10 @@ from trt_detector.config import DetectorConfig
 from trt_detector.detections import Detections
 from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
-from trt_detector.gpu import device_preprocessor, letterbox_kernel
+from trt_detector.gpu import device_preprocessor
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.gpu.image_stage import rows_read
+from trt_detector.gpu.kernel_source import KernelSource
 from trt_detector.image import Image
 from trt_detector.pipeline import Detector
 
@@ -254,9 +255,7 @@ def test_a_full_device_frees_what_it_took(kind: str, model: Path, tmp_path: Path
 def test_the_cpu_prepares_where_the_kernel_cannot_be_loaded(
     model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        letterbox_kernel, 'compile_at_run_time', lambda _: b'.entry letterbox also refused'
-    )
+    monkeypatch.setattr(KernelSource, 'compile', lambda *_: b'.entry letterbox also refused')
     image = make_image('bgr8', 90, 70)
     (expected,) = on_cpu(model, tmp_path, [image])
     with machine('tensorrt-10.3') as world:
@@ -266,7 +265,8 @@ def test_the_cpu_prepares_where_the_kernel_cannot_be_loaded(
             assert_same(detector.detect([image]).detections[0], expected)
         gc.collect()
         world.cuda.assert_clean()
-    assert 'images are prepared by the CPU: the driver refuses the shipped PTX' in caplog.text
+    reason = 'the driver refuses the shipped PTX of letterbox.cu'
+    assert f'images are prepared by the CPU: {reason}' in caplog.text
 
 
 def test_onnxruntime_without_its_cuda_libraries_is_refused(model: Path, tmp_path: Path) -> None:

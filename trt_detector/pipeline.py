@@ -12,7 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from .decode import DecodeOptions, Head
+from .candidates import CandidateRule, Candidates
+from .decode import CandidateHead, DecodeOptions, Head
 from .detections import Detections
 from .engine import BatchSlot, EngineInfo, HostSlot, InferenceEngine
 from .errors import EngineError
@@ -36,8 +37,12 @@ class SlotSource(Protocol):
 
     details: tuple[tuple[str, str], ...]
 
-    def open_slots(self) -> Sequence[BatchSlot]:
-        """Return the slots, first to be used first; closed with the detector."""
+    def open_slots(self, rule: CandidateRule | None) -> Sequence[BatchSlot]:
+        """
+        Return the slots, first to be used first; closed with the detector.
+
+        :param rule: which predictions the head has to see; None for all.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +227,7 @@ class Detector:
         try:
             places = self._fill(images, slot)
             started = time.perf_counter()
-            slot.start(count)
+            slot.start(count, options.least_score)
         except BaseException:
             self._give_up(slot)
             raise
@@ -239,7 +244,7 @@ class Detector:
             outputs = slot.finish()
             inferred = time.perf_counter()
             device_ms = slot.get_stage_ms()
-            found = self._head.decode(outputs, pending.options)
+            found = self._decode(outputs, slot.get_candidates(), pending.options)
         except BaseException:
             self._give_up(slot)
             raise
@@ -304,6 +309,17 @@ class Detector:
             for image, target in zip(images, slot.targets(len(images)), strict=True)
         )
 
+    def _decode(
+        self,
+        outputs: Sequence[npt.NDArray[Any]],
+        candidates: Sequence[Candidates] | None,
+        options: DecodeOptions,
+    ) -> list[Detections]:
+        """Decode what a slot gave: the whole outputs, or only the candidates."""
+        if candidates is None or not isinstance(self._head, CandidateHead):
+            return self._head.decode(outputs, options)
+        return self._head.decode_candidates(candidates, options)
+
     def _give_up(self, slot: BatchSlot) -> None:
         """Free the slot of a batch that failed."""
         self._free.append(slot)
@@ -313,7 +329,8 @@ class Detector:
         """Make the slots of the present preprocessor and input size."""
         self._close_slots()
         if isinstance(self._preprocessor, SlotSource):
-            self._slots = tuple(self._preprocessor.open_slots())
+            rule = self._head.candidate_rule if isinstance(self._head, CandidateHead) else None
+            self._slots = tuple(self._preprocessor.open_slots(rule))
             self._slot_details = self._preprocessor.details
         else:
             self._slots = (HostSlot(self._engine),)

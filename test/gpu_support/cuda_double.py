@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .letterbox_host import host_kernel
+from .kernel_host import host_candidates, host_kernel
 
 _POISON = 0xDD
 
@@ -346,33 +346,55 @@ class Event:
 
 
 class Module:
-    """A module: its one kernel is compiled for the host from the source of this package."""
+    """A module: its kernels are compiled for the host from the sources of this package."""
 
     def __init__(self, world: CudaDouble, ptx: bytes) -> None:
         world.require_context('cuModuleLoadData')
         if world.refuses_ptx:
             raise LogicError('cuModuleLoadDataEx failed: the provided PTX was compiled with an '
                              'unsupported toolchain.')  # fmt: skip
-        assert b'.entry letterbox' in ptx
-        self._world = world
+        self._world, self._ptx = world, ptx
 
     def get_function(self, name: str) -> Function:
-        """Return the kernel."""
-        assert name == 'letterbox'
-        return Function(self._world)
+        """Return a kernel."""
+        assert f'.entry {name}'.encode() in self._ptx
+        return (
+            Letterbox(self._world) if name == 'letterbox' else CandidateKernel(self._world, name)
+        )
 
 
 class Function:
-    """The kernel."""
+    """A kernel."""
 
     def __init__(self, world: CudaDouble) -> None:
         self._world = world
-        self._kernel = host_kernel()
         self._sizes: list[int] = []
 
     def prepare(self, formats: list[str]) -> None:
         """Note the sizes of the parameters."""
         self._sizes = [int(text.removesuffix('s')) for text in formats]
+
+
+class CandidateKernel(Function):
+    """A kernel of candidates.cu."""
+
+    def __init__(self, world: CudaDouble, name: str) -> None:
+        super().__init__(world)
+        self._kernel = host_candidates(name)
+
+    def prepared_async_call(self, grid: Any, block: Any, stream: Stream, plane: bytes) -> None:
+        """Queue the kernel."""
+        self._world.require_context('cuLaunchKernel')
+        assert [len(plane)] == self._sizes
+        stream.queue.append(lambda: self._kernel(plane, grid, block))
+
+
+class Letterbox(Function):
+    """The kernel of letterbox.cu."""
+
+    def __init__(self, world: CudaDouble) -> None:
+        super().__init__(world)
+        self._kernel = host_kernel()
 
     def prepared_async_call(
         self, grid: Any, block: Any, stream: Stream, jobs: bytes, spec: bytes

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 import logging
 
+from ..candidates import CandidateRule
 from ..engine import BatchSlot, InferenceEngine
 from ..errors import BackendUnavailableError, EngineError
 from ..image import Image
 from ..preprocess import InputLayout, Letterbox, PreprocessSpec
+from .candidate_filter import CandidateFilter
 from .device_engine import DeviceEngine
 from .device_info import read_device
 from .device_slot import DeviceSlot, Lanes, SlotTarget
@@ -48,6 +50,7 @@ class DevicePreprocessor:
         cuda_graph: bool = True,
     ) -> None:
         device = read_device(engine.device_id)
+        self._compute_capability = device.compute_capability
         height, width = engine.get_input_shape()
         self._spec = spec
         self._engine = engine
@@ -63,17 +66,18 @@ class DevicePreprocessor:
             device.compute_capability,
         )
 
-    def open_slots(self) -> Sequence[BatchSlot]:
+    def open_slots(self, rule: CandidateRule | None) -> Sequence[BatchSlot]:
         """
         Return the slots, which take the kernel with them: it can be called once.
 
+        :param rule: which predictions the head has to see; None for all.
         :raises EngineError: if it was called before, or the memory is not to be had.
         """
         kernel, self._kernel = self._kernel, None
         if kernel is None:
             raise EngineError('the slots of a preprocessor were opened twice')
         cuda = self._engine.cuda
-        lanes = Lanes(kernel, cuda.Stream(), cuda.Stream())
+        lanes = Lanes(kernel, cuda.Stream(), cuda.Stream(), self._load_filter(rule))
         slots: list[DeviceSlot] = []
         with ExitStack() as undo:
             # Else the traceback would keep the streams beyond the life of the context.
@@ -85,6 +89,16 @@ class DevicePreprocessor:
                 self._capture(slots)
             undo.pop_all()
         return slots
+
+    def _load_filter(self, rule: CandidateRule | None) -> CandidateFilter | None:
+        """Return the kernels that pick candidates, None where there is no rule for them."""
+        if rule is None:
+            return None
+        try:
+            return CandidateFilter(self._engine.cuda, rule, self._compute_capability)
+        except BackendUnavailableError as error:
+            _LOG.warning('all outputs are copied to the host: %s', error)
+            return None
 
     def _capture(self, slots: Sequence[DeviceSlot]) -> None:
         """Let the slots run the network as CUDA graphs, where that is possible."""
