@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 import logging
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 warnings=warnings,
                 details=(*details, ('provider', 'CUDA')),
             )
+            self._info = replace(self._info, device_id=device_id)
             if self._session.get_providers()[0] != _PROVIDER:
                 raise BackendUnavailableError(
                     'ONNX Runtime could not load its CUDA provider; are cuDNN 9 and the CUDA '

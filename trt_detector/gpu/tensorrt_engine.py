@@ -401,6 +401,7 @@ class TensorRTEngine(DeviceEngine):
             version=flavour.version,
             warnings=warnings,
             details=tuple(facts),
+            device_id=device_id,
         )
 
     def _release(self) -> None:
