@@ -88,7 +88,7 @@ class _Sensors:
         reasons, harmful = nvml.get_clock_limits() or (None, None)
         return {
             'name': nvml.get_name(),
-            'compute_capability': nvml.get_compute_capability(),
+            'compute_capability': nvml.read_capability(),
             'memory_used_bytes': used,
             'memory_total_bytes': total,
             'temperature_c': nvml.get_temperature_c(),

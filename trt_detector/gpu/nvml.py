@@ -53,7 +53,7 @@ class Nvml:
         name = self._ask('nvmlDeviceGetName')
         return name.decode(errors='replace') if isinstance(name, bytes) else name
 
-    def get_compute_capability(self) -> tuple[int, int] | None:
+    def read_capability(self) -> tuple[int, int] | None:
         """Return (major, minor)."""
         capability = self._ask('nvmlDeviceGetCudaComputeCapability')
         return None if capability is None else (int(capability[0]), int(capability[1]))
