@@ -132,7 +132,7 @@ class ModelSource:
             )
         from .gpu.device_preprocessor import preprocess_on_device
 
-        return preprocess_on_device(spec, engine) or CpuPreprocessor(
+        return preprocess_on_device(spec, engine, config.mapped_memory) or CpuPreprocessor(
             spec, engine.input_spec, engine.get_input_shape()
         )
 

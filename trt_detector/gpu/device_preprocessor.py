@@ -13,7 +13,7 @@ from ..errors import BackendUnavailableError, EngineError
 from ..image import Image
 from ..preprocess import InputLayout, Letterbox, PreprocessSpec
 from .device_engine import DeviceEngine
-from .device_info import read_device
+from .device_info import DeviceInfo, read_device
 from .device_slot import DeviceSlot, Lanes, SlotTarget
 from .letterbox_kernel import KERNEL_ENCODINGS, LetterboxKernel
 
@@ -32,20 +32,21 @@ class DevicePreprocessor:
     It belongs to the engine's thread.
 
     :param engine: whose input it fills, at the size that it has now.
-    :param mapped: let the device read page-locked memory; None where it shares the machine's.
+    :param mapped_memory: whether the device reads and writes page-locked memory itself: 'on',
+        'off', or 'auto' for where it shares the machine's memory.
     :raises BackendUnavailableError: if the kernel cannot be loaded.
     :raises ModelError: if the input is not an image of 1 or 3 channels.
     """
 
     def __init__(
-        self, spec: PreprocessSpec, engine: DeviceEngine, *, mapped: bool | None = None
+        self, spec: PreprocessSpec, engine: DeviceEngine, *, mapped_memory: str = 'auto'
     ) -> None:
         device = read_device(engine.device_id)
         height, width = engine.get_input_shape()
         self._spec = spec
         self._engine = engine
         self._input_size = (width, height)
-        self._mapped = device.integrated if mapped is None else mapped
+        self._mapped = _choose_mapped(mapped_memory, device)
         self._kernel: LetterboxKernel | None = LetterboxKernel(
             engine.cuda,
             spec,
@@ -90,13 +91,33 @@ class DevicePreprocessor:
 
 
 def preprocess_on_device(
-    spec: PreprocessSpec, engine: InferenceEngine
+    spec: PreprocessSpec, engine: InferenceEngine, mapped_memory: str = 'auto'
 ) -> DevicePreprocessor | None:
-    """Return the preprocessor of an engine that works on a device, None where the CPU has to."""
+    """
+    Return the preprocessor of an engine that works on a device, None where the CPU has to.
+
+    :param mapped_memory: as :class:`DevicePreprocessor` takes it.
+    """
     if not isinstance(engine, DeviceEngine) or not engine.works_on_device:
         return None
     try:
-        return DevicePreprocessor(spec, engine)
+        return DevicePreprocessor(spec, engine, mapped_memory=mapped_memory)
     except BackendUnavailableError as error:
         _LOG.warning('images are prepared by the CPU: %s', error)
         return None
+
+
+def _choose_mapped(mapped_memory: str, device: DeviceInfo) -> bool:
+    """Return whether the device works in page-locked memory itself, and log why."""
+    mapped = device.integrated if mapped_memory == 'auto' else mapped_memory == 'on'
+    what = (
+        'the GPU reads images and writes results in the memory of the machine'
+        if mapped
+        else 'images and results are copied to and from the memory of the GPU'
+    )
+    why = f'mapped_memory is {mapped_memory}'
+    if mapped_memory == 'auto':
+        shares = 'shares the memory of the machine' if mapped else 'has memory of its own'
+        why += f' and {device.name} {shares}'
+    _LOG.info('%s: %s', what, why)
+    return mapped

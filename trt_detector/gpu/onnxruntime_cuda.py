@@ -114,14 +114,15 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         """Return the stream that the network runs in."""
         return self._stream
 
-    def make_outputs(self) -> list[TensorBuffer]:
+    def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
         """Return a further set of output buffers, as :class:`.device_engine.DeviceEngine` says."""
         self.check_thread()
         shapes = self._find_shapes(self.get_room())
         with ExitStack() as undo:
             made = []
             for spec, shape in zip(self.output_specs, shapes, strict=True):
-                made.append(TensorBuffer(self._cuda, spec.name, spec.dtype, shape))
+                buffer = TensorBuffer(self._cuda, spec.name, spec.dtype, shape, mapped=mapped)
+                made.append(buffer)
                 undo.callback(made[-1].free)
             undo.pop_all()
         return made

@@ -189,12 +189,12 @@ class TensorRTEngine(DeviceEngine):
         """Return how many images the input memory of enqueue() has to hold."""
         return max(self._batch_size, self._bindings.smallest_batch)
 
-    def make_outputs(self) -> list[TensorBuffer]:
+    def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
         """Return a further set of output buffers, as :class:`.device_engine.DeviceEngine` says."""
         with ExitStack() as undo:
             made = []
             for own in self._outputs:
-                made.append(own.twin())
+                made.append(own.twin(mapped=mapped))
                 undo.callback(made[-1].free)
             undo.pop_all()
         return made
