@@ -25,7 +25,7 @@ ROS_LIBRARIES = frozenset({
 
 VALUES = [
     'errors', 'tensor_spec', 'detections', 'candidates', 'compressed_image', 'image',
-    'parameter_spec', 'config', 'drawing', 'picture_files',
+    'parameter_spec', 'config', 'drawing', 'picture_files', 'device_state',
 ]  # fmt: skip
 STAGES = ['preprocess', 'engine', 'decode', 'plan', 'quantize', 'model_info', 'onnxruntime_engine']
 

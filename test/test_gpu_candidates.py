@@ -131,16 +131,19 @@ def open_config(path: Path, folder: Path, backend: str, head: str) -> Any:
     return config(path, folder, backend=backend, head=head, input_shape='auto')
 
 
+@pytest.mark.parametrize('mapped_memory', ['on', 'off'])
 @pytest.mark.parametrize('dtype', TYPES)
 @pytest.mark.parametrize('head', HEADS)
 @pytest.mark.parametrize('kind', ['tensorrt-10.3', 'onnxruntime'])
 def test_every_raw_head_decodes_its_candidates(
-    kind: str, head: str, dtype: str, tmp_path: Path
+    kind: str, head: str, dtype: str, mapped_memory: str, tmp_path: Path
 ) -> None:
     path = raw_detector(tmp_path / 'raw.onnx', head, dtype)
     expected = on_cpu(path, tmp_path, head)
     with device(kind) as (cuda, backend):
-        with create_detector(open_config(path, tmp_path, backend, head)) as detector:
+        values = open_config(path, tmp_path, backend, head)
+        values = values.with_changes(mapped_memory=mapped_memory)
+        with create_detector(values) as detector:
             assert detector._slots[0].get_candidates() == []
             found = detect_all(detector)
         gc.collect()

@@ -203,21 +203,36 @@ def test_memory_grows_once(kind: str, model: Path, tmp_path: Path) -> None:
         assert cuda.allocations == taken
 
 
-def test_a_gpu_that_shares_memory_reads_the_images_where_they_are(
-    kind: str, model: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ('integrated', 'setting', 'mapped', 'reason'),
+    [
+        (1, 'auto', True, 'mapped_memory is auto and Double 0 shares the memory of the machine'),
+        (0, 'auto', False, 'mapped_memory is auto and Double 0 has memory of its own'),
+        (1, 'off', False, 'mapped_memory is off'),
+        (0, 'on', True, 'mapped_memory is on'),
+    ],
+)
+def test_mapped_memory_is_used_where_the_parameter_or_the_device_says_so(
+    kind: str, integrated: int, setting: str, mapped: bool, reason: str,
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level('INFO')
     images = pictures()
     expected = on_cpu(model, tmp_path, images)
-    with device(kind, gpus=[{**GPU, 'integrated': 1}]) as (cuda, backend):
-        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+    with device(kind, gpus=[{**GPU, 'integrated': integrated}]) as (cuda, backend):
+        values = config(model, tmp_path, backend=backend, mapped_memory=setting)
+        with create_detector(values) as detector:
             detector.detect(images[:1])
-            taken = cuda.allocations
+            allocations, copies = cuda.allocations, cuda.copies
             found = [detector.detect([image]).detections[0] for image in images]
-            assert cuda.allocations == taken, 'a mapped image took device memory'
+            # A larger image takes page-locked memory, and device memory beside it.
+            assert (cuda.allocations == allocations) is mapped
+            assert cuda.copies - copies == (0 if mapped else 2 * len(images))
         gc.collect()
         cuda.assert_clean()
     for one, other in zip(found, expected, strict=True):
         assert_same(one, other)
+    assert reason in caplog.text
 
 
 @pytest.mark.parametrize('cuda_graph', [True, False])

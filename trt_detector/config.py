@@ -112,6 +112,12 @@ class DetectorConfig:
         'Record the network as a CUDA graph where that is possible: one call of the driver then '
         'starts what took hundreds.',
     )
+    mapped_memory: str = parameter(
+        'auto',
+        'Let the GPU read images and write results in page-locked memory of the machine, without '
+        'copies; auto is on where GPU and CPU share the memory (Jetson).',
+        choices=('auto', 'on', 'off'),
+    )
     inference_threads: int = parameter(
         0,
         'Threads of ONNX Runtime on the CPU; 0 is one a physical core.',

@@ -55,6 +55,7 @@ class EngineInfo:
     :param version: version of the runtime library.
     :param warnings: sentences that the user has to see (a fallback that was taken, say).
     :param details: further facts, shown as key and value.
+    :param device_id: number of the GPU that runs it, None where none does.
     """
 
     backend: str
@@ -63,6 +64,7 @@ class EngineInfo:
     version: str
     warnings: tuple[str, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
+    device_id: int | None = None
 
 
 class InferenceEngine(ABC):

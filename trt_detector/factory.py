@@ -12,7 +12,8 @@ from typing import Any
 
 from .config import DetectorConfig
 from .decode import DecodeOptions
-from .engine import InferenceEngine, ProgressCallback
+from .device_state import DeviceWatch
+from .engine import EngineInfo, InferenceEngine, ProgressCallback
 from .errors import BackendUnavailableError, ConfigError
 from .int8_gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
@@ -20,7 +21,7 @@ from .model_source import channels_last, DEFAULT_SIZE, height_width, ModelSource
 from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine
 from .pipeline import Detector
 
-__all__ = ['create_detector', 'decode_options']
+__all__ = ['create_detector', 'decode_options', 'watch_device']
 
 _PLAN_SUFFIXES = ('.engine', '.plan')
 # How many rows such a network returns is known only when it has run.
@@ -110,6 +111,19 @@ def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> Decode
             _class_threshold(text, class_names) for text in config.class_score_thresholds
         ),
     )
+
+
+def watch_device(info: EngineInfo) -> DeviceWatch | None:
+    """
+    Begin to read the device that an engine runs on; the caller closes the watch.
+
+    :return: None where it runs on no GPU.
+    """
+    if info.device_id is None:
+        return None
+    from .gpu.device_watch import GpuWatch
+
+    return GpuWatch(info.device_id)
 
 
 def _class_threshold(text: str, class_names: Sequence[str]) -> tuple[int, float]:

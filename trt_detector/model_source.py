@@ -132,7 +132,9 @@ class ModelSource:
             )
         from .gpu.device_preprocessor import preprocess_on_device
 
-        on_device = preprocess_on_device(spec, engine, cuda_graph=config.cuda_graph)
+        on_device = preprocess_on_device(
+            spec, engine, mapped_memory=config.mapped_memory, cuda_graph=config.cuda_graph
+        )
         return on_device or CpuPreprocessor(spec, engine.input_spec, engine.get_input_shape())
 
     def fit_input(self, engine: InferenceEngine) -> FitInput | None:

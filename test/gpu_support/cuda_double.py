@@ -46,6 +46,7 @@ class CudaDouble:
         self.stacks: dict[int, list[Any]] = {}
         self.device_blocks: dict[int, np.ndarray] = {}
         self.host_blocks: dict[int, np.ndarray] = {}
+        self.mapped_blocks: dict[int, np.ndarray] = {}
         self.graveyard: list[np.ndarray] = []
         self.streams: dict[int, Stream] = {}
         self.contexts: dict[int, PrimaryContext] = {}
@@ -59,6 +60,7 @@ class CudaDouble:
         self.refuses_ptx = False
         self.taken_bytes = 0
         self.allocations = 0
+        self.copies = 0
         self.retained = 0
         self._handles = itertools.count(0x5000)
 
@@ -101,10 +103,11 @@ class CudaDouble:
         self.allocations += 1
 
     def device_block(self, address: int) -> np.ndarray:
-        """Return the live device memory that begins at an address."""
-        if address not in self.device_blocks:
+        """Return the live memory of or for the device that begins at an address."""
+        block = self.device_blocks.get(address, self.mapped_blocks.get(address))
+        if block is None:
             raise LogicError(f'an illegal memory access was encountered at {address:#x}')
-        return self.device_blocks[address]
+        return block
 
     def read(self, address: int, nbytes: int, stream: Stream) -> bytes:
         """Read device memory inside a kernel."""
@@ -195,6 +198,7 @@ def pop(world: CudaDouble) -> None:
 def copy_in(world: CudaDouble, address: int, src: np.ndarray, stream: Stream | None) -> None:
     """Queue a copy to the device; it reads the host when it runs."""
     world.require_context('cuMemcpyHtoDAsync')
+    world.copies += 1
     _check_array(world, src)
     queue = _queue(world, stream)
 
@@ -209,6 +213,7 @@ def copy_in(world: CudaDouble, address: int, src: np.ndarray, stream: Stream | N
 def copy_out(world: CudaDouble, dest: np.ndarray, address: int, stream: Stream | None) -> None:
     """Queue a copy to the host."""
     world.require_context('cuMemcpyDtoHAsync')
+    world.copies += 1
     _check_array(world, dest)
     queue = _queue(world, stream)
 
@@ -457,6 +462,8 @@ class HostAllocation:
         self._block: np.ndarray | None = np.full(nbytes, _POISON, np.uint8)
         self._address = self._block.__array_interface__['data'][0]
         world.host_blocks[self._address] = self._block
+        if mapped:
+            world.mapped_blocks[self._address] = self._block
         self.__array_interface__ = {
             'shape': tuple(np.atleast_1d(shape)),
             'typestr': dtype.str,
@@ -477,6 +484,7 @@ class HostAllocation:
             raise LogicError('page-locked memory was freed twice')
         block, self._block = self._block, None
         del self._world.host_blocks[self._address]
+        self._world.mapped_blocks.pop(self._address, None)
         block[:] = _POISON
         self._world.graveyard.append(block)
 

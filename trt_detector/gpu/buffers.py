@@ -26,7 +26,8 @@ class TensorBuffer:
     :param dtype: element type.
     :param max_shape: largest shape.
     :param min_bytes: room to have beyond that, for an output whose size TensorRT bounds itself.
-    :param mapped: the device reads the page-locked memory itself; there is no other.
+    :param mapped: the device reads and writes the page-locked memory itself; there is no other,
+        and uploads and downloads do nothing.
     :raises EngineError: if the memory is not to be had.
     """
 
@@ -53,6 +54,7 @@ class TensorBuffer:
         # The array does not own the memory, its base does: it is freed by that.
         self._host: Any = self._bytes.base
         self._device: Any = None
+        self.mapped = mapped
         if mapped:
             self._address = self.host_address
             return
@@ -77,13 +79,16 @@ class TensorBuffer:
         """Return whether there is room for a number of bytes."""
         return count <= self.nbytes
 
-    def twin(self) -> TensorBuffer:
+    def twin(self, *, mapped: bool = False) -> TensorBuffer:
         """
         Return another buffer for the same tensor; the caller frees it.
 
+        :param mapped: as of the class.
         :raises EngineError: if the memory is not to be had.
         """
-        return TensorBuffer(self._cuda, self.name, self.dtype, self.max_shape, self.nbytes)
+        return TensorBuffer(
+            self._cuda, self.name, self.dtype, self.max_shape, self.nbytes, mapped=mapped
+        )
 
     def view(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         """
@@ -102,11 +107,13 @@ class TensorBuffer:
 
     def upload(self, view: npt.NDArray[Any], stream: Any) -> None:
         """Copy a view to the device in the order of a stream."""
-        self._cuda.memcpy_htod_async(self._device, view, stream)
+        if not self.mapped:
+            self._cuda.memcpy_htod_async(self._device, view, stream)
 
     def download(self, view: npt.NDArray[Any], stream: Any) -> None:
         """Copy from the device into a view in the order of a stream."""
-        self._cuda.memcpy_dtoh_async(view, self._device, stream)
+        if not self.mapped:
+            self._cuda.memcpy_dtoh_async(view, self._device, stream)
 
     def clear(self, stream: Any, count: int | None = None) -> None:
         """

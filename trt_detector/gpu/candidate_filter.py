@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+import math
 import struct
 from typing import Any
 
@@ -29,9 +31,9 @@ _LEAST_BYTES = 1 << 16
 def pays(rule: CandidateRule, outputs: Sequence[TensorBuffer]) -> bool:
     """Return whether the output is of a type and size that is worth a filter."""
     buffer = outputs[rule.output]
-    shape = buffer.max_shape
-    large = len(shape) == 3 and buffer.nbytes >= _LEAST_BYTES * shape[0]
-    return large and buffer.dtype in _HALF
+    if len(buffer.max_shape) != 3 or buffer.dtype not in _HALF:
+        return False
+    return math.prod(buffer.max_shape[1:]) * buffer.dtype.itemsize >= _LEAST_BYTES
 
 
 class CandidateFilter:
@@ -72,8 +74,8 @@ class CandidateSlot:
     """
     The candidates of one slot.
 
-    The values go to the page-locked side of the output's own buffer, which the device writes
-    itself: only what was picked crosses the bus.
+    The values go to page-locked memory that the device writes itself, so that only what was
+    picked crosses the bus: to the host side of the output's own buffer, where it has two.
 
     :param kernels: shared by the slots.
     :param buffer: of the output, [N, values, A] or [N, A, values]; the caller frees it.
@@ -88,6 +90,16 @@ class CandidateSlot:
         # The counts of all images, then the numbers of the predictions.
         integers = np.dtype(np.int32)
         self._lists = TensorBuffer(cuda, 'candidates', integers, (images * (1 + predictions),))
+        self._resources = ExitStack()
+        self._resources.callback(self._lists.free)
+        self._values = buffer
+        if buffer.mapped:
+            with ExitStack() as undo:
+                undo.callback(self.free)
+                shape = (images, predictions, kernels.rule.values)
+                self._values = TensorBuffer(cuda, 'candidates', buffer.dtype, shape, mapped=True)
+                self._resources.callback(self._values.free)
+                undo.pop_all()
         self._room = images
         self._images = self._predictions = 0
 
@@ -115,7 +127,7 @@ class CandidateSlot:
         counts = self._lists.view((images,)).tolist()
         lists = self._lists.view((self._room + images * predictions,))
         numbers = lists[self._room :].reshape(images, predictions)
-        rows = self._buffer.view((images, predictions, self._kernels.rule.values))
+        rows = self._values.view((images, predictions, self._kernels.rule.values))
         found = []
         for image, count in enumerate(counts):
             # The threads of the device finish in no certain order.
@@ -125,7 +137,7 @@ class CandidateSlot:
 
     def free(self) -> None:
         """Free the memory; calling it again does nothing."""
-        self._lists.free()
+        self._resources.close()
 
     def _pack(self, shape: tuple[int, ...], least: float) -> bytes:
         """Return the kernels' structure."""
@@ -136,7 +148,7 @@ class CandidateSlot:
         device, host = self._lists.address, self._lists.host_address
         return _PLANE.pack(
             self._buffer.address, device, device + counts_bytes,
-            host, host + counts_bytes, self._buffer.host_address,
+            host, host + counts_bytes, self._values.host_address,
             rows * columns, *strides, self._predictions,
             rule.values, rule.first, rule.last, _HALF[self._buffer.dtype], least,
         )  # fmt: skip

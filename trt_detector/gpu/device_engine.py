@@ -47,12 +47,13 @@ class DeviceEngine(InferenceEngine):
         return max(self.get_batch_size(), self.smallest_batch)
 
     @abstractmethod
-    def make_outputs(self) -> list[TensorBuffer]:
+    def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
         """
         Return a further set of output buffers for a full batch, in the order of output_specs.
 
         The caller frees them.
 
+        :param mapped: see :class:`.buffers.TensorBuffer`.
         :raises EngineError: if the memory is not to be had.
         """
 

@@ -15,7 +15,7 @@ from ..image import Image
 from ..preprocess import InputLayout, Letterbox, PreprocessSpec
 from .candidate_filter import CandidateFilter
 from .device_engine import DeviceEngine
-from .device_info import read_device
+from .device_info import DeviceInfo, read_device
 from .device_slot import DeviceSlot, Lanes, SlotTarget
 from .letterbox_kernel import KERNEL_ENCODINGS, LetterboxKernel
 from .network_runner import capture_graphs
@@ -35,7 +35,8 @@ class DevicePreprocessor:
     It belongs to the engine's thread.
 
     :param engine: whose input it fills, at the size that it has now.
-    :param mapped: let the device read page-locked memory; None where it shares the machine's.
+    :param mapped_memory: whether the device reads and writes page-locked memory itself: 'on',
+        'off', or 'auto' for where it shares the machine's memory.
     :param cuda_graph: record the network as CUDA graphs where that is possible.
     :raises BackendUnavailableError: if the kernel cannot be loaded.
     :raises ModelError: if the input is not an image of 1 or 3 channels.
@@ -46,7 +47,7 @@ class DevicePreprocessor:
         spec: PreprocessSpec,
         engine: DeviceEngine,
         *,
-        mapped: bool | None = None,
+        mapped_memory: str = 'auto',
         cuda_graph: bool = True,
     ) -> None:
         device = read_device(engine.device_id)
@@ -57,7 +58,7 @@ class DevicePreprocessor:
         self._input_size = (width, height)
         self._cuda_graph = cuda_graph
         self.details: tuple[tuple[str, str], ...] = ()
-        self._mapped = device.integrated if mapped is None else mapped
+        self._mapped = _choose_mapped(mapped_memory, device)
         self._kernel: LetterboxKernel | None = LetterboxKernel(
             engine.cuda,
             spec,
@@ -122,13 +123,37 @@ class DevicePreprocessor:
 
 
 def preprocess_on_device(
-    spec: PreprocessSpec, engine: InferenceEngine, *, cuda_graph: bool = True
+    spec: PreprocessSpec,
+    engine: InferenceEngine,
+    *,
+    mapped_memory: str = 'auto',
+    cuda_graph: bool = True,
 ) -> DevicePreprocessor | None:
-    """Return the preprocessor of an engine that works on a device, None where the CPU has to."""
+    """
+    Return the preprocessor of an engine that works on a device, None where the CPU has to.
+
+    For the other parameters see :class:`DevicePreprocessor`.
+    """
     if not isinstance(engine, DeviceEngine) or not engine.works_on_device:
         return None
     try:
-        return DevicePreprocessor(spec, engine, cuda_graph=cuda_graph)
+        return DevicePreprocessor(spec, engine, mapped_memory=mapped_memory, cuda_graph=cuda_graph)
     except BackendUnavailableError as error:
         _LOG.warning('images are prepared by the CPU: %s', error)
         return None
+
+
+def _choose_mapped(mapped_memory: str, device: DeviceInfo) -> bool:
+    """Return whether the device works in page-locked memory itself, and log why."""
+    mapped = device.integrated if mapped_memory == 'auto' else mapped_memory == 'on'
+    what = (
+        'the GPU reads images and writes results in the memory of the machine'
+        if mapped
+        else 'images and results are copied to and from the memory of the GPU'
+    )
+    why = f'mapped_memory is {mapped_memory}'
+    if mapped_memory == 'auto':
+        shares = 'shares the memory of the machine' if mapped else 'has memory of its own'
+        why += f' and {device.name} {shares}'
+    _LOG.info('%s: %s', what, why)
+    return mapped

@@ -95,7 +95,7 @@ class DeviceSlot(BatchSlot):
             self._resources.callback(self._input.free)
             # What lies behind a small batch is read by networks of a fixed one.
             cuda.memset_d8_async(int(self._input), 0, shape[0] * self._image_bytes, engine.stream)
-            self._outputs = engine.make_outputs()
+            self._outputs = engine.make_outputs(mapped=mapped)
             for buffer in self._outputs:
                 self._resources.callback(buffer.free)
             self._candidates = self._open_candidates(lanes.candidates)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 import logging
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 warnings=warnings,
                 details=(*details, ('provider', 'CUDA')),
             )
+            self._info = replace(self._info, device_id=device_id)
             if self._session.get_providers()[0] != _PROVIDER:
                 raise BackendUnavailableError(
                     'ONNX Runtime could not load its CUDA provider; are cuDNN 9 and the CUDA '
@@ -118,14 +120,15 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         """Return how many images the model takes at least."""
         return self.get_batch_size() if self._fixed_batch else 1
 
-    def make_outputs(self) -> list[TensorBuffer]:
+    def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
         """Return a further set of output buffers, as :class:`.device_engine.DeviceEngine` says."""
         self.check_thread()
         shapes = self._find_shapes(self.get_room())
         with ExitStack() as undo:
             made = []
             for spec, shape in zip(self.output_specs, shapes, strict=True):
-                made.append(TensorBuffer(self._cuda, spec.name, spec.dtype, shape))
+                buffer = TensorBuffer(self._cuda, spec.name, spec.dtype, shape, mapped=mapped)
+                made.append(buffer)
                 undo.callback(made[-1].free)
             undo.pop_all()
         return made

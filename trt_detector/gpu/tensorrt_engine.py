@@ -190,12 +190,12 @@ class TensorRTEngine(DeviceEngine):
         """Return how many images the plan takes at least."""
         return self._bindings.smallest_batch
 
-    def make_outputs(self) -> list[TensorBuffer]:
+    def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
         """Return a further set of output buffers, as :class:`.device_engine.DeviceEngine` says."""
         with ExitStack() as undo:
             made = []
             for own in self._outputs:
-                made.append(own.twin())
+                made.append(own.twin(mapped=mapped))
                 undo.callback(made[-1].free)
             undo.pop_all()
         return made
@@ -408,6 +408,7 @@ class TensorRTEngine(DeviceEngine):
             version=flavour.version,
             warnings=warnings,
             details=tuple(facts),
+            device_id=device_id,
         )
 
     def _release(self) -> None:
