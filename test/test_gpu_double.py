@@ -37,7 +37,7 @@ BATCH = np.ones((2, 3, 64, 64), np.float32)
 def test_a_wrong_address_is_an_illegal_access(plan: bytes) -> None:
     with machine('tensorrt-10.3'):
         engine = TensorRTEngine(plan)
-        engine._execution_context.set_tensor_address('output0', 0xDEAD00)
+        engine._context.raw.set_tensor_address('output0', 0xDEAD00)
         with pytest.raises(EngineError, match='illegal memory access'):
             engine.run(BATCH)
 
@@ -50,8 +50,8 @@ def test_a_buffer_that_was_freed_is_an_illegal_access(plan: bytes) -> None:
         with pytest.raises(EngineError, match='used after free'):
             engine.run(BATCH)
         # Nor may a kernel use it.
-        assert engine._execution_context.set_tensor_address('output0', address)
-        assert engine._execution_context.execute_async_v3(engine._stream.handle)
+        assert engine._context.raw.set_tensor_address('output0', address)
+        assert engine._context.raw.execute_async_v3(engine._stream.handle)
         with pytest.raises(LogicError, match='illegal memory access'):
             engine._stream.synchronize()
 

@@ -213,7 +213,7 @@ def test_too_little_memory_frees_what_was_taken(limit_bytes: int, dynamic: Path)
 def test_every_step_of_the_constructor_undoes_the_ones_before(
     dynamic: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = ['_make_execution_context', '_allocate', '_bind', '_describe']
+    steps = ['_make_context', '_allocate', '_describe']
     with machine('tensorrt-10.3') as world:
         plan = build(dynamic, **SHAPES)
         for step in steps:

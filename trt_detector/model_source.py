@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -153,10 +153,13 @@ class ModelSource:
         limit = model.input_size or DEFAULT_SIZE
         stride = model.stride or _DEFAULT_STRIDE
 
-        def fit(image_size: tuple[int, int]) -> tuple[Preprocessor, Head] | None:
+        def fit(
+            image_size: tuple[int, int], before_change: Callable[[], None]
+        ) -> tuple[Preprocessor, Head] | None:
             size = fit_input_size(image_size, limit, stride, smallest, largest)
             if size == engine.get_input_shape():
                 return None
+            before_change()
             engine.set_input_shape(size)
             found = self.recognize_engine(engine)
             return self.preprocessor(engine, found), found.head

@@ -16,7 +16,12 @@ from .engine import EngineInfo, InferenceEngine
 from .errors import BackendUnavailableError, EngineError, ModelError
 from .tensor_spec import TensorSpec
 
-__all__ = ['OnnxRuntimeEngine', 'has_cuda_provider', 'make_asynchronous_run_options']
+__all__ = [
+    'OnnxRuntimeEngine',
+    'has_cuda_provider',
+    'make_asynchronous_run_options',
+    'open_session',
+]
 
 # Where neither the model nor the caller tells the size of a dynamic input.
 _DEFAULT_INPUT_SHAPE = (640, 640)
@@ -71,7 +76,7 @@ class OnnxRuntimeEngine(InferenceEngine):
         warnings: tuple[str, ...] = (),
         details: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        self._session: Any = _open_session(model_bytes, threads, providers, model_dir, exact=exact)
+        self._session: Any = open_session(model_bytes, threads, providers, model_dir, exact=exact)
         self._inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self._outputs = tuple(_spec(value) for value in self._session.get_outputs())
         if len(self._inputs) != 1 or len(self._inputs[0].shape) != 4:
@@ -134,12 +139,13 @@ class OnnxRuntimeEngine(InferenceEngine):
             raise EngineError('run() on a closed engine')
         self._check_batch(batch)
         count = len(batch)
-        padded = self._fixed_batch and count < self._batch_size
+        size, session = self._choose_session(count)
+        padded = count < size
         if padded:
-            missing = np.zeros((self._batch_size - count, *batch.shape[1:]), batch.dtype)
+            missing = np.zeros((size - count, *batch.shape[1:]), batch.dtype)
             batch = np.concatenate((batch, missing))
         try:
-            outputs = self._session.run(self._output_names, {self._inputs[0].name: batch})
+            outputs = session.run(self._output_names, {self._inputs[0].name: batch})
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
             raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
         # Outputs without a batch dimension are those of the one image of a batch of one.
@@ -148,6 +154,10 @@ class OnnxRuntimeEngine(InferenceEngine):
     def close(self) -> None:
         """Free the session; calling it again does nothing."""
         self._session = None
+
+    def _choose_session(self, count: int) -> tuple[int, Any]:
+        """Return how many images to run for a number of them, and with what."""
+        return (self._batch_size if self._fixed_batch else count), self._session
 
     def _own_size(self) -> tuple[int | None, int | None]:
         """Return the (height, width) that the model fixes, None where it leaves them open."""
@@ -186,7 +196,7 @@ def make_asynchronous_run_options() -> Any:
     return options
 
 
-def _open_session(
+def open_session(
     model_bytes: bytes,
     threads: int,
     providers: Sequence[Any],
@@ -194,7 +204,12 @@ def _open_session(
     *,
     exact: bool,
 ) -> Any:
-    """Return an InferenceSession, errors translated."""
+    """
+    Return an InferenceSession; see :class:`OnnxRuntimeEngine` for the parameters.
+
+    :raises BackendUnavailableError: if onnxruntime is not installed.
+    :raises ModelError: if it refuses the model.
+    """
     try:
         import onnxruntime
     except (ImportError, OSError) as error:

@@ -23,8 +23,8 @@ from .preprocess import Letterbox, Preprocessor
 __all__ = ['BatchResult', 'Detector', 'FitInput', 'PendingBatch', 'SlotSource', 'StageTimes']
 
 # Given (width, height) of the first image, sets the engine's input size and returns the stages
-# for it; None where the size stays.
-FitInput = Callable[[tuple[int, int]], tuple[Preprocessor, Head] | None]
+# for it; None where the size stays. Before the size changes it calls its second argument.
+FitInput = Callable[[tuple[int, int], Callable[[], None]], tuple[Preprocessor, Head] | None]
 
 
 @runtime_checkable
@@ -348,7 +348,10 @@ class Detector:
     def _fit_input(self, image: Image) -> None:
         """Settle the input size by the first image."""
         fit, self._fit = self._fit, None
-        stages = fit((image.width, image.height)) if fit is not None else None
+        if fit is None:
+            return
+        # What the slots recorded of the engine must not outlast its size.
+        stages = fit((image.width, image.height), self._close_slots)
         if stages is not None:
             self._preprocessor, self._head = stages
             self._open_slots()

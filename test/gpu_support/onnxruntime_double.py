@@ -55,6 +55,7 @@ class CudaSessionDouble:
         self._world = world
         settings = {entry[0]: entry[1] for entry in providers if isinstance(entry, tuple)}
         self._stream = int(settings.get(_CUDA, {}).get('user_compute_stream', 0))
+        self._sizes: set[tuple[int, ...]] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
@@ -70,6 +71,8 @@ class CudaSessionDouble:
     def run_with_iobinding(self, binding: _Binding, options: Any) -> None:
         """Queue a run; without options that say otherwise, wait for it."""
         self._world.require_context('cudaLaunchKernel')
+        (_, shape, _) = next(iter(binding.inputs.values()))
+        self._note_shape(tuple(shape))
         self._world.enqueue(self._stream, lambda: self._work(binding))
         if options is None:
             self._world.drain(self._stream)
@@ -77,6 +80,17 @@ class CudaSessionDouble:
             return
         assert options.get_run_config_entry('disable_synchronize_execution_providers') == '1'
         self._world.kept_by_runtime += 1
+
+    def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Run on host memory."""
+        self._note_shape(next(iter(feeds.values())).shape)
+        return list(self._session.run(names, feeds))
+
+    def _note_shape(self, shape: tuple[int, ...]) -> None:
+        """Note a fault where another shape unloads what a graph refers to."""
+        if self._sizes and shape not in self._sizes and self._world.executables:
+            self._world.faults.append('kernels of a CUDA graph were unloaded')
+        self._sizes = {shape}
 
     def _work(self, binding: _Binding) -> None:
         feeds = {}

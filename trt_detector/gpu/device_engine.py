@@ -73,7 +73,9 @@ class DeviceEngine(InferenceEngine):
         :param input_address: device memory for :meth:`get_room` images; it may hold any
             number behind the images.
         :param outputs: from :meth:`make_outputs`; written on the device only.
-        :param capturing: the stream is being recorded: nothing may wait for it.
+        :param capturing: the stream is being recorded, or about to be: nothing may wait for it,
+            and later runs of another number of images must leave alone what this one uses.
+            Only for :attr:`smallest_batch` and :meth:`get_room` images.
         :return: the shapes of the outputs. The first dimension can be larger than count where the
             network takes no batch as small.
         :raises EngineError: if the runtime refuses.

@@ -166,10 +166,12 @@ def _capture(
 
 
 def _counts(engine: DeviceEngine) -> list[int]:
-    """Return the numbers of images to record: 1, 2, 4 and so on as far as the engine goes."""
-    room = engine.get_room()
-    powers = (2**power for power in range(room.bit_length()))
-    return [count for count in powers if engine.smallest_batch <= count < room] + [room]
+    """
+    Return the numbers of images to record: one, or as few as there may be, and a full batch.
+
+    Each takes memory of its own, so the numbers between run as a full batch.
+    """
+    return sorted({engine.smallest_batch, engine.get_room()})
 
 
 def _agree(found: _Outputs, expected: _Outputs) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import BackendUnavailableError, EngineError
 from ..model_info import slice_unequal_splits
-from ..onnxruntime_engine import make_asynchronous_run_options, OnnxRuntimeEngine
+from ..onnxruntime_engine import make_asynchronous_run_options, OnnxRuntimeEngine, open_session
 from .buffers import TensorBuffer
 from .cuda import ContextScope, load_pycuda
 from .device_engine import DeviceEngine
@@ -59,6 +59,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         self._device_id = device_id
         self._counts_rows = counts_rows
         self._bindings: dict[tuple[int, ...], Any] = {}
+        self._sessions: dict[int, Any] = {}
         self._shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         self._resources = ExitStack()
         with ExitStack() as undo:
@@ -73,12 +74,14 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 # ONNX Runtime queues its work here, and waits only where it is told to.
                 'user_compute_stream': str(self._stream.handle),
             }
+            providers = ((_PROVIDER, options), 'CPUExecutionProvider')
+            model_bytes = slice_unequal_splits(model_bytes)
             super().__init__(
-                slice_unequal_splits(model_bytes),
+                model_bytes,
                 batch_size,
                 input_shape=input_shape,
                 threads=threads,
-                providers=((_PROVIDER, options), 'CPUExecutionProvider'),
+                providers=providers,
                 model_dir=model_dir,
                 exact=exact,
                 precision=precision,
@@ -91,6 +94,11 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 raise BackendUnavailableError(
                     'ONNX Runtime could not load its CUDA provider; are cuDNN 9 and the CUDA '
                     'libraries of its version installed?'
+                )
+            self._sessions = {self.get_batch_size(): self._session}
+            if self.smallest_batch not in self._sessions:
+                self._sessions[1] = open_session(
+                    model_bytes, threads, providers, model_dir, exact=exact
                 )
             self._asynchronous = make_asynchronous_run_options()
             undo.pop_all()
@@ -149,15 +157,15 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         """
         if self._session is None:
             raise EngineError('enqueue() on a closed engine')
-        count = self.get_batch_size() if self._fixed_batch else count
+        count, session = self._choose_session(count)
         shapes = self._find_shapes(count)
         addresses = (input_address, *(buffer.address for buffer in outputs))
         key = (count, *self.get_input_shape(), *addresses)
         if key not in self._bindings:
-            self._bindings[key] = self._bind(count, addresses, shapes)
+            self._bindings[key] = self._bind(session, count, addresses, shapes)
         try:
             options = self._asynchronous if capturing else None
-            self._session.run_with_iobinding(self._bindings[key], options)
+            session.run_with_iobinding(self._bindings[key], options)
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
             raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
         return shapes
@@ -185,11 +193,25 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._shapes[key] = [output.shape for output in self.run(zeros)]
         return self._shapes[key]
 
+    def _choose_session(self, count: int) -> tuple[int, Any]:
+        """
+        Return how many images to run for a number of them, and with what.
+
+        A session runs one number of images all its life: for another one it would choose its
+        kernels anew and unload those that a CUDA graph still refers to.
+        """
+        size = min(size for size in self._sessions if size >= count)
+        return size, self._sessions[size]
+
     def _bind(
-        self, count: int, addresses: tuple[int, ...], shapes: Sequence[tuple[int, ...]]
+        self,
+        session: Any,
+        count: int,
+        addresses: tuple[int, ...],
+        shapes: Sequence[tuple[int, ...]],
     ) -> Any:
         """Return what tells ONNX Runtime where the tensors are."""
-        binding = self._session.io_binding()
+        binding = session.io_binding()
         spec, device = self.input_spec, ('cuda', self._device_id)
         binding.bind_input(
             spec.name, *device, spec.dtype, list(self.batch_shape(count)), addresses[0]
@@ -206,5 +228,6 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._stream.synchronize()
         except self._cuda.Error as error:
             _LOG.warning('CUDA failed before the engine was closed: %s', error)
+        self._sessions.clear()
         self._session = None
         self._stream = None

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ..config import DetectorConfig
@@ -18,6 +17,7 @@ from ..plan import get_engine_filename
 from ..tensor_spec import TensorSpec
 from . import device_info
 from .bindings import Bindings
+from .bound_context import BoundContext
 from .buffers import TensorBuffer
 from .cuda import ContextScope, load_pycuda
 from .device_engine import DeviceEngine
@@ -29,6 +29,9 @@ from .plugins import load_plugins
 from .shapes import ProfileShapes
 
 __all__ = ['TensorRTEngine']
+
+# The execution context that runs whatever comes.
+_ANY_COUNT = 0
 
 
 class TensorRTEngine(DeviceEngine):
@@ -70,8 +73,7 @@ class TensorRTEngine(DeviceEngine):
         details: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._closed = False
-        self._bound_shape: tuple[int, ...] = ()
-        self._bound_addresses: tuple[int, ...] = ()
+        self._contexts: dict[int, BoundContext] = {}
         self._device_id = device_id
         self._lines = LogLines()
         self._resources = ExitStack()
@@ -93,9 +95,10 @@ class TensorRTEngine(DeviceEngine):
             self._bindings = Bindings.read(flavour, self._cuda_engine, tensor_names)
             self._batch_size = self._bindings.usable_batch(batch_size)
             self._size = self._bindings.resolve_size(input_shape)
-            self._execution_context: Any = self._make_execution_context(flavour)
+            self._label = flavour.label
+            self._context = self._make_context(_ANY_COUNT)
             self._input, self._outputs = self._allocate()
-            self._bind(self._bindings.shapes.optimum)
+            self._context.bind_shape(self._bindings.shapes.optimum)
             self._info = self._describe(flavour, device_id, precision, warnings, details)
             undo.pop_all()
 
@@ -172,18 +175,17 @@ class TensorRTEngine(DeviceEngine):
         self._check_batch(batch)
         count = len(batch)
         shape = (max(count, self._bindings.smallest_batch), *batch.shape[1:])
-        if shape != self._bound_shape:
-            self._bind(shape)
-        self._bind_addresses(self._input.address, self._outputs)
-        self._input_view[:count] = batch
-        self._input_view[count:] = 0
+        shapes = self._context.bind_shape(shape)
+        self._context.bind_addresses(self._input.address, self._outputs)
+        staged = self._input.view(shape)
+        staged[:count] = batch
+        staged[count:] = 0
+        views = [buffer.view(out) for buffer, out in zip(self._outputs, shapes, strict=True)]
         try:
-            self._execute()
+            self._execute(staged, views)
         except self._cuda.Error as error:
             raise EngineError(f'CUDA failed while the network ran: {error}') from error
-        if count == shape[0]:
-            return list(self._output_views)
-        return [view[:count] for view in self._output_views]
+        return views if count == shape[0] else [view[:count] for view in views]
 
     @property
     def smallest_batch(self) -> int:
@@ -211,12 +213,12 @@ class TensorRTEngine(DeviceEngine):
         """Queue the network in its stream, as :class:`.device_engine.DeviceEngine` says."""
         if self._closed:
             raise EngineError('enqueue() on a closed engine')
+        context = self._context_to_record(count) if capturing else self._context
         shape = self.batch_shape(max(count, self._bindings.smallest_batch))
-        if shape != self._bound_shape:
-            self._bind(shape)
-        self._bind_addresses(input_address, outputs)
-        self._start(outputs, wait_if_failed=not capturing)
-        return [view.shape for view in self._output_views]
+        shapes = context.bind_shape(shape)
+        context.bind_addresses(input_address, outputs)
+        self._start(context, outputs, wait_if_failed=not capturing)
+        return list(shapes)
 
     def check_thread(self) -> None:
         """Refuse the wrong thread, as :class:`.device_engine.DeviceEngine` says."""
@@ -283,25 +285,30 @@ class TensorRTEngine(DeviceEngine):
             onnx_model, values, batch_size=batch_size, compute_capability=compute_capability
         )
 
-    def _make_execution_context(self, flavour: Flavour) -> Any:
-        """Return an execution context, which takes the memory of the activations."""
-        execution_context = self._cuda_engine.create_execution_context()
-        if execution_context is None:
-            raise EngineError(
-                f'{flavour.label} cannot create an execution context{self._lines.explain()}; free '
-                'GPU memory, or lower batch_size or max_shape'
+    def _make_context(self, count: int) -> BoundContext:
+        """Return the execution context for a number of images, made when it is first needed."""
+        if count not in self._contexts:
+            self._contexts[count] = BoundContext(
+                self._label, self._cuda_engine, self._bindings, self._lines
             )
-        return execution_context
+        return self._contexts[count]
+
+    def _context_to_record(self, count: int) -> BoundContext:
+        """
+        Return an execution context that runs one number of images and no other.
+
+        TensorRT keeps in a context what depends on the shape, also in memory of the device: after
+        a run of another shape a graph would find what it was not recorded with.
+        """
+        shapes = self._bindings.shapes
+        return self._make_context(_ANY_COUNT if shapes.minimum == shapes.maximum else count)
 
     def _allocate(self) -> tuple[TensorBuffer, tuple[TensorBuffer, ...]]:
         """Take the buffers for the largest shapes and tell TensorRT their addresses."""
-        self._set_shape(self._bindings.shapes.maximum)
+        largest = self._bindings.shapes.maximum
         specs = (self._bindings.input_spec, *self._bindings.output_specs)
-        maxima = (
-            self._bindings.shapes.maximum,
-            *self._bindings.output_shapes(self._execution_context),
-        )
-        unbounded = self._bindings.unbounded(self._execution_context)
+        maxima = (largest, *self._context.bind_shape(largest))
+        unbounded = self._bindings.unbounded(self._context.raw)
         buffers = []
         for spec, shape in zip(specs, maxima, strict=True):
             room = unbounded.get(spec.name, 1)
@@ -310,65 +317,35 @@ class TensorRTEngine(DeviceEngine):
             buffers.append(buffer)
         # Their rows are counted only as the network runs: the rest has to read zero.
         self._unbounded = frozenset(unbounded)
-        self._bind_addresses(buffers[0].address, buffers[1:])
+        self._context.bind_addresses(buffers[0].address, buffers[1:])
         return buffers[0], tuple(buffers[1:])
 
-    def _bind_addresses(self, input_address: int, outputs: Sequence[TensorBuffer]) -> None:
-        """Tell TensorRT the addresses of the tensors, where they are not those of last time."""
-        addresses = (input_address, *(buffer.address for buffer in outputs))
-        if addresses == self._bound_addresses:
-            return
-        self._bound_addresses = ()
-        specs = (self._bindings.input_spec, *self._bindings.output_specs)
-        for spec, address in zip(specs, addresses, strict=True):
-            if not self._execution_context.set_tensor_address(spec.name, address):
-                raise EngineError(f'TensorRT refuses the buffer of {spec}{self._lines.explain()}')
-        self._bound_addresses = addresses
-
-    def _bind(self, shape: tuple[int, ...]) -> None:
-        """Prepare for inputs of a shape: nothing is allocated, the views change."""
-        self._set_shape(shape)
-        shapes = self._bindings.output_shapes(self._execution_context)
-        self._input_view = self._input.view(shape)
-        self._output_views = [
-            buffer.view(out) for buffer, out in zip(self._outputs, shapes, strict=True)
-        ]
-        self._bound_shape = shape
-
-    def _set_shape(self, shape: tuple[int, ...]) -> None:
-        """Tell TensorRT the shape of the input."""
-        self._lines.clear()
-        name = self._bindings.input_spec.name
-        self._bound_shape = ()
-        if not self._execution_context.set_input_shape(name, shape):
-            raise EngineError(
-                f'TensorRT refuses the shape {list(shape)} for {name!r}; its profile is '
-                f'{self._bindings.shapes}{self._lines.explain()}'
-            )
-        missing = self._execution_context.infer_shapes()
-        if missing:
-            raise EngineError(f'TensorRT still lacks the shapes of {missing}')
-
-    def _execute(self) -> None:
+    def _execute(self, staged: npt.NDArray[Any], views: Sequence[npt.NDArray[Any]]) -> None:
         """Copy in, run and copy out in the order of one stream, and wait for it."""
         stream = self._stream
-        self._input.upload(self._input_view, stream)
-        self._start(self._outputs)
-        for buffer, view in zip(self._outputs, self._output_views, strict=True):
+        self._input.upload(staged, stream)
+        self._start(self._context, self._outputs)
+        for buffer, view in zip(self._outputs, views, strict=True):
             buffer.download(view, stream)
         stream.synchronize()
 
-    def _start(self, outputs: Sequence[TensorBuffer], *, wait_if_failed: bool = True) -> None:
+    def _start(
+        self,
+        context: BoundContext,
+        outputs: Sequence[TensorBuffer],
+        *,
+        wait_if_failed: bool = True,
+    ) -> None:
         """Queue the network behind what its stream has to do."""
-        stream = self._stream
         for buffer in outputs:
             if buffer.name in self._unbounded:
-                buffer.clear(stream)
-        self._lines.clear()
-        if not self._execution_context.execute_async_v3(stream.handle):
+                buffer.clear(self._stream)
+        try:
+            context.enqueue(self._stream)
+        except EngineError:
             if wait_if_failed:
-                stream.synchronize()
-            raise EngineError(f'TensorRT failed to run the network{self._lines.explain()}')
+                self._stream.synchronize()
+            raise
 
     def _check_batch(self, batch: npt.NDArray[Any]) -> None:
         """
@@ -413,8 +390,8 @@ class TensorRTEngine(DeviceEngine):
 
     def _release(self) -> None:
         """Drop TensorRT's objects and the stream, each before what it was made from."""
-        self._input_view, self._output_views = np.empty(0), []
-        self._execution_context = None
+        for context in self._contexts.values():
+            context.close()
         self._cuda_engine = None
         self._runtime = None
         self._stream = None
