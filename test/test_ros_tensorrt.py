@@ -155,7 +155,7 @@ def test_a_run_that_fails_publishes_nothing_and_the_next_one_does(tmp_path: Path
     ):
         assert running.configure()
         assert running.activate()
-        world.fail_run = 'illegal memory access'
+        world.fail_run, world.cuda.fail_launch = 'illegal memory access', 700
         arrays = running.collect(Detection2DArray, '/detector/detections')
         camera = running.publisher(ImageMessage, '/image_raw')
         wait_until(camera.get_subscription_count, 'the subscription')
@@ -164,5 +164,5 @@ def test_a_run_that_fails_publishes_nothing_and_the_next_one_does(tmp_path: Path
         assert values_of(status)['published'] == '0'
         assert 'illegal memory access' in values_of(running.status('detector'))['last error']
         assert arrays == []
-        world.fail_run = ''
+        world.fail_run, world.cuda.fail_launch = '', 0
         wait_until(lambda: camera.publish(_message()) or arrays, 'detections after the failure')

@@ -18,7 +18,7 @@ from .errors import BackendUnavailableError, ConfigError
 from .int8_gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
 from .model_source import channels_last, DEFAULT_SIZE, height_width, ModelSource
-from .onnxruntime_engine import OnnxRuntimeEngine
+from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine
 from .pipeline import Detector
 
 __all__ = ['create_detector', 'decode_options', 'watch_device']
@@ -212,17 +212,23 @@ def _open_onnxruntime(
         'warnings': tuple(warnings),
         'details': details,
     }
-    if config.onnxruntime_provider == 'cpu':
-        return OnnxRuntimeEngine(data, batch_size, **arguments)
-    from .gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
+    wanted = config.onnxruntime_provider
+    if wanted == 'cuda' or (wanted == 'auto' and has_cuda_provider()):
+        from .gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
 
-    return CudaOnnxRuntimeEngine(
-        data,
-        batch_size,
-        device_id=config.device_id,
-        counts_rows=bool(model.operators & _COUNTING_OPERATORS),
-        **arguments,
-    )
+        try:
+            return CudaOnnxRuntimeEngine(
+                data,
+                batch_size,
+                device_id=config.device_id,
+                counts_rows=bool(model.operators & _COUNTING_OPERATORS),
+                **arguments,
+            )
+        except BackendUnavailableError as error:
+            if wanted == 'cuda':
+                raise
+            arguments['details'] += (('CUDA', f'not used: {error}'),)
+    return OnnxRuntimeEngine(data, batch_size, **arguments)
 
 
 def _cache_warnings(config: DetectorConfig, cache: Path | None) -> list[str]:
