@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+from dataclasses import replace
 import gc
 from pathlib import Path
 import threading
@@ -187,6 +188,38 @@ def test_the_image_is_not_needed_after_submit(kind: str, model: Path, tmp_path: 
         found = detector.collect(pending).detections
     for one, other in zip(found, expected, strict=True):
         assert_same(one, other)
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'size', 'padding'),
+    [
+        ('bgr8', (640, 480), 0), ('bgra8', (200, 150), 8), ('rgb8', (320, 331), 1),
+        ('mono8', (90, 70), 3), ('nv12', (640, 480), 0), ('yuv422', (1280, 720), 0),
+    ],
+)  # fmt: skip
+def test_a_page_locked_image_is_copied_by_the_device(
+    kind: str, encoding: str, size: tuple[int, int], padding: int, model: Path, tmp_path: Path
+) -> None:
+    image = make_image(encoding, *size, padding, seed=3)
+    (expected,) = on_cpu(model, tmp_path, [image])
+    with device(kind) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            engine: Any = detector.engine
+            data = engine.cuda.pagelocked_empty((image.data.size,), np.uint8)
+            data[:] = 0
+            locked = replace(image, data=data, page_locked=True)
+            pending = detector.submit([locked])
+            # It is read as late as the copy runs, and from nowhere else.
+            data[:] = image.data
+            found = detector.collect(pending).detections[0]
+            again = detector.detect([image]).detections[0]
+            data.base.free()
+            del pending, locked
+        gc.collect()
+        cuda.assert_clean()
+    assert_same(found, expected)
+    np.testing.assert_array_equal(found.boxes_xyxy, again.boxes_xyxy)
+    np.testing.assert_array_equal(found.scores, again.scores)
 
 
 def test_memory_grows_once(kind: str, model: Path, tmp_path: Path) -> None:

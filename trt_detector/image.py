@@ -101,6 +101,8 @@ class Image:
     :param encoding: one of :data:`SUPPORTED_ENCODINGS`.
     :param step: bytes from one row to the next, padding included.
     :param is_bigendian: byte order of 16-bit values.
+    :param page_locked: the bytes lie in page-locked memory of CUDA and stay as they are until the
+        detections are there: a GPU copies them from where they are.
     :raises ImageError: if the bytes cannot be what the other fields say.
     """
 
@@ -110,6 +112,7 @@ class Image:
     encoding: str
     step: int
     is_bigendian: bool = False
+    page_locked: bool = False
 
     def __post_init__(self) -> None:
         layout = _ENCODINGS.get(self.encoding)

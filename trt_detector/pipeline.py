@@ -210,7 +210,8 @@ class Detector:
         """
         Begin with a batch; where the engine works beside the host this returns before it ran.
 
-        :param images: as :meth:`detect` takes them; not needed any more once this returns.
+        :param images: as :meth:`detect` takes them; not needed any more once this returns, unless
+            they are page-locked.
         :return: for :meth:`collect`, in the order of submission.
         :raises ValueError: if there are more or fewer.
         :raises EngineError: if :attr:`depth` batches are under way, or the engine refuses.

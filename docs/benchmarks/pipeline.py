@@ -3,9 +3,12 @@
 """
 Measure the pipeline from raw images to detections beside the bare engine and a plain program.
 
-- bare: the engine alone on input that lies on the device, two runs queued, outputs copied back.
-- pipeline: Detector.submit() and collect() with as many batches under way as it has slots.
-- one by one: Detector.detect().
+- engine: the network alone on input that lies on the device, two runs queued, nothing copied.
+- engine, call by call: the same without CUDA graphs.
+- engine and copies: one batch of input copied in, all outputs copied back, in one stream.
+- pipeline: Detector.submit() and collect() with as many batches under way as it has slots, fed
+  from page-locked images; pageable: from ordinary memory.
+- one by one: Detector.detect() of page-locked images.
 - plain: what one writes first: cv2.resize, float conversion, transpose, session.run().
 
     python3 docs/benchmarks/pipeline.py --json docs/benchmarks/pipeline.json
@@ -51,9 +54,10 @@ def main() -> None:
         models = {'demo': DEMO, 'yolo-sized': make_network(Path(folder) / 'network.onnx')}
         for name, path in models.items():
             for batch in BATCHES:
-                rows += measure(name, path, batch, arguments.seconds)
-                for row in rows[-7:]:
+                for row in measure(name, path, batch, arguments.seconds):
                     print(json.dumps(row), flush=True)
+                    rows.append(row)
+    print_table(rows)
     if arguments.json:
         text = json.dumps({'onnxruntime': onnxruntime.__version__, 'rows': rows}, indent=1)
         arguments.json.write_text(text + '\n', encoding='utf-8')
@@ -67,18 +71,35 @@ def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str,
         input_shape='auto' if path == DEMO else '640x640',
     )  # fmt: skip
     rows = []
+    facts = {'model': name, 'batch': batch}
+    with create_detector(config.with_changes(cuda_graph=False)) as detector:
+        rows.append(
+            facts | {'way': 'engine, call by call'} | engine_alone(detector, batch, seconds)
+        )
     with create_detector(config) as detector:
-        facts = {'model': name, 'batch': batch, 'device': detector.info.device}
-        rows.append(facts | {'way': 'bare'} | bare(detector, batch, seconds))
+        facts |= {'device': detector.info.device}
+        facts |= {'cuda_graph': dict(detector.info.details).get('CUDA graph')}
+        rows.append(facts | {'way': 'engine'} | engine_alone(detector, batch, seconds))
+        rows.append(
+            facts
+            | {'way': 'engine and copies'}
+            | engine_alone(detector, batch, seconds, copies=True)
+        )
         for width, height in FRAME_SIZES:
             images = page_locked_images(detector, width, height, batch)
+            pageable = [Image.from_array(np.array(image.to_bgr())) for image in images]
             facts['frames'] = f'{width}x{height}'
             rows.append(facts | {'way': 'pipeline'} | pipeline(detector, images, seconds))
+            rows.append(facts | {'way': 'pageable'} | pipeline(detector, pageable, seconds))
             rows.append(
                 facts
                 | {'way': 'one by one'}
                 | loop(lambda images=images: detector.detect(images), batch, seconds)
             )
+            # Once more at the end: the clocks may have changed meanwhile.
+            rows.append(facts | {'way': 'engine'} | engine_alone(detector, batch, seconds))
+            for image in images:
+                image.data.base.free()
     session = onnxruntime.InferenceSession(
         str(path), providers=['CUDAExecutionProvider', 'CPUExecutionProvider']
     )
@@ -111,22 +132,32 @@ def page_locked_images(detector: Detector, width: int, height: int, count: int) 
     for seed in range(count):
         data = cuda.pagelocked_empty((width * height * 3,), np.uint8)
         data[:] = np.random.default_rng(seed).integers(0, 256, data.size, np.uint8)
-        images.append(Image(data, width, height, 'bgr8', width * 3))
+        images.append(Image(data, width, height, 'bgr8', width * 3, page_locked=True))
     return images
 
 
-def bare(detector: Detector, batch: int, seconds: float) -> dict[str, Any]:
+def engine_alone(
+    detector: Detector, batch: int, seconds: float, *, copies: bool = False
+) -> dict[str, Any]:
     """Run the engine of a detector alone, with its slots' own memory, two runs under way."""
     engine: Any = detector._engine
     slots: list[Any] = list(detector._slots)
     cuda = engine.cuda
     events = [cuda.Event(cuda.event_flags.BLOCKING_SYNC) for _ in slots]
+    shape = engine.batch_shape(batch)
+    host = cuda.pagelocked_empty(shape, engine.input_spec.dtype)
+    host[:] = np.random.default_rng(0).random(shape, np.float32)
+    for slot in slots:
+        cuda.memcpy_htod_async(int(slot._input), host, engine.stream)
 
     def start(i: int) -> None:
         slot = slots[i]
-        shapes = engine.enqueue(batch, int(slot._input), slot._outputs)
-        for buffer, shape in zip(slot._outputs, shapes, strict=True):
-            buffer.download(buffer.view(shape), engine.stream)
+        if copies:
+            cuda.memcpy_htod_async(int(slot._input), host, engine.stream)
+        shapes = slot.runner.enqueue(batch)
+        if copies:
+            for buffer, shape in zip(slot._outputs, shapes, strict=True):
+                buffer.download(buffer.view(shape), engine.stream)
         events[i].record(engine.stream)
 
     for i in range(len(slots)):
@@ -141,6 +172,7 @@ def bare(detector: Detector, batch: int, seconds: float) -> dict[str, Any]:
 
     figures = loop(one, batch, seconds)
     engine.stream.synchronize()
+    host.base.free()
     return figures
 
 
@@ -160,6 +192,23 @@ def pipeline(detector: Detector, images: list[Image], seconds: float) -> dict[st
     for name in ('preprocess_ms', 'decode_ms'):
         figures[name] = statistics.median(getattr(times, name) for times in stages)
     return figures
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the share of the engine's rate that each way reaches."""
+    for row in rows:
+        engines = [
+            other['fps']
+            for other in rows
+            if other['way'] == 'engine'
+            and (other['model'], other['batch']) == (row['model'], row['batch'])
+        ]
+        share = row['fps'] / max(engines)
+        print(
+            f'{row["model"]:10} batch {row["batch"]} {row.get("frames", ""):>9} {row["way"]:20} '
+            f'{row["fps"]:7.0f} fps {share:6.1%} p50 {row["p50_ms"]:.2f} p99 {row["p99_ms"]:.2f} '
+            f'cpu {row["thread_cpu_ms_a_frame"]:.3f} ms a frame'
+        )
 
 
 def loop(work: Callable[[], Any], batch: int, seconds: float) -> dict[str, Any]:

@@ -177,6 +177,7 @@ class CudaDouble:
                 lambda: world.write(address, bytes([data]) * count, stream)
             )
 
+        module.Memcpy2D = lambda: Memcpy2D(world)
         module.Event = lambda flags=0: Event(world)
         module.event_flags = SimpleNamespace(BLOCKING_SYNC=1, DISABLE_TIMING=2)
         module.host_alloc_flags = SimpleNamespace(DEVICEMAP=2)
@@ -186,6 +187,45 @@ class CudaDouble:
         module.memcpy_dtoh_async = memcpy_dtoh_async
         module.memset_d8_async = memset_d8_async
         return module
+
+
+class Memcpy2D:
+    """A copy of rows from page-locked memory to the device."""
+
+    def __init__(self, world: CudaDouble) -> None:
+        self._world = world
+        self.src_x_in_bytes = self.dst_x_in_bytes = 0
+        self.src_pitch = self.dst_pitch = self.width_in_bytes = self.height = 0
+
+    def set_src_host(self, array: np.ndarray) -> None:
+        """Copy from an array."""
+        _check_array(self._world, array)
+        self._source = array
+
+    def set_dst_device(self, address: int) -> None:
+        """Copy to an address."""
+        self._target = address
+
+    def __call__(self, stream: Stream) -> None:
+        """Queue the copy; it reads the host when it runs."""
+        world, width = self._world, self.width_in_bytes
+        world.require_context('cuMemcpy2DAsync')
+        assert self.src_x_in_bytes + width <= self.src_pitch
+        assert self.dst_x_in_bytes + width <= self.dst_pitch
+        world.copies += 1
+        rows = [
+            (self.src_x_in_bytes + i * self.src_pitch, self.dst_x_in_bytes + i * self.dst_pitch)
+            for i in range(self.height)
+        ]
+        source, target = self._source, world.device_block(self._target)
+
+        def work() -> None:
+            if not world.is_pinned(source):
+                raise LogicError('cuMemcpy2DAsync: the host memory was freed before the copy')
+            for first, second in rows:
+                target[second : second + width] = source[first : first + width]
+
+        stream.queue.append(work)
 
 
 def pop(world: CudaDouble) -> None:

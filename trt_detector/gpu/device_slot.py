@@ -121,7 +121,8 @@ class DeviceSlot(BatchSlot):
         """
         Send an image on its way.
 
-        :param image: in an encoding of the kernel; not needed once this returns.
+        :param image: in an encoding of the kernel; not needed once this returns, unless it is
+            page-locked.
         """
         try:
             staged = self._stages[index].load(image, place, self._open_lanes().upload)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .letterbox_kernel import KERNEL_ENCODINGS
 __all__ = ['ImageStage', 'StagedImage', 'rows_read']
 
 _PLANES_420 = frozenset({'nv12', 'nv21'})
+_MOST_PAIRS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,28 @@ class StagedImage:
     step: int
     chroma_offset: int
     gathered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Strided:
+    """A copy of rows with gaps between them, all in bytes."""
+
+    source: int
+    source_pitch: int
+    target: int
+    target_pitch: int
+    width: int
+    rows: int
+
+    def enqueue(self, cuda: Any, data: npt.NDArray[np.uint8], address: int, stream: Any) -> None:
+        """Queue the copy of page-locked data to the device."""
+        copy = cuda.Memcpy2D()
+        copy.set_src_host(data)
+        copy.set_dst_device(address)
+        copy.src_x_in_bytes, copy.src_pitch = self.source, self.source_pitch
+        copy.dst_x_in_bytes, copy.dst_pitch = self.target, self.target_pitch
+        copy.width_in_bytes, copy.height = self.width, self.rows
+        copy(stream)
 
 
 def rows_read(source_height: int, resized_height: int) -> npt.NDArray[np.intp]:
@@ -64,17 +88,21 @@ class ImageStage:
         self._buffer: TensorBuffer | None = None
         self._rows: npt.NDArray[np.intp] | None = None
         self._rows_of = (0, 0)
+        # What the device copies itself must not vanish before.
+        self._source: npt.NDArray[np.uint8] | None = None
 
     def load(self, image: Image, place: Letterbox, stream: Any) -> StagedImage:
         """
         Copy an image to the device in the order of a stream.
 
         What was loaded before must not be in use any more; the image itself is not needed once
-        this returns.
+        this returns, unless it is page-locked.
 
         :param image: in one of KERNEL_ENCODINGS.
         :raises EngineError: if there is no memory for it.
         """
+        if image.page_locked and not self._mapped:
+            return self._load_directly(image, place, stream)
         planar = image.encoding in _PLANES_420
         stored_rows = image.height * 3 // 2 if planar else image.height
         rows = image.data[: image.step * stored_rows].reshape(stored_rows, image.step)
@@ -91,15 +119,52 @@ class ImageStage:
             view = self._room(stored_rows, step)
             np.copyto(view, rows[:, :step])
             chroma_row = image.height
-        buffer = self._buffer
-        if buffer is None:
-            raise EngineError('an image stage has no memory')
+        buffer = self._open_buffer()
         buffer.upload(view, stream)
         return StagedImage(buffer.address, step, chroma_row * step, gathered)
 
+    def _load_directly(self, image: Image, place: Letterbox, stream: Any) -> StagedImage:
+        """
+        Let the device fetch a page-locked image: the host copies nothing.
+
+        The rows that a resize reads lie in a pattern that repeats: 2160 rows become 288 by 15 of
+        the source for 2. Each pair of rows in it is one strided copy; a pattern of many pairs,
+        which few sizes give, is not worth it.
+        """
+        self._source = image.data
+        height = place.resized_size[1]
+        repeats = math.gcd(image.height, height)
+        pairs = height // repeats
+        planar = image.encoding in _PLANES_420
+        gathered = not planar and 2 * height < image.height and pairs <= _MOST_PAIRS
+        if gathered:
+            chroma_row, step, period = 2 * height, image.step, image.height // repeats
+            self._room(2 * height, step)
+            rows = rows_read(image.height, height)[: 2 * pairs : 2].tolist()
+            copies = [
+                _Strided(row * step, period * step, 2 * i * step, 2 * pairs * step, 2 * step,
+                         repeats)
+                for i, row in enumerate(rows)
+            ]  # fmt: skip
+        else:
+            chroma_row, step = image.height, image.width * KERNEL_ENCODINGS[image.encoding][1]
+            stored_rows = image.height * 3 // 2 if planar else image.height
+            self._room(stored_rows, step)
+            copies = [_Strided(0, image.step, 0, step, step, stored_rows)]
+        address = self._open_buffer().address
+        for copy in copies:
+            copy.enqueue(self._cuda, image.data, address, stream)
+        return StagedImage(address, step, chroma_row * step, gathered)
+
+    def _open_buffer(self) -> TensorBuffer:
+        """Return the memory."""
+        if self._buffer is None:
+            raise EngineError('an image stage has no memory')
+        return self._buffer
+
     def free(self) -> None:
         """Free the memory; calling it again does nothing."""
-        buffer, self._buffer = self._buffer, None
+        buffer, self._buffer, self._source = self._buffer, None, None
         if buffer is not None:
             buffer.free()
 
