@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Make trt_detector/gpu/letterbox.ptx from letterbox.cu with nvcc 13.0."""
+"""Make the .ptx files of trt_detector/gpu/ from the .cu files there with nvcc 13.0."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import tempfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from trt_detector.gpu.letterbox_source import (
+from trt_detector.gpu.kernel_source import (
     ARCHITECTURE,
-    PTX_PATH,
+    CANDIDATES,
+    KernelSource,
+    LETTERBOX,
     PTX_VERSION,
-    source_digest,
-    SOURCE_PATH,
 )
 
-COMMAND = ['nvcc', '--ptx', f'--gpu-architecture={ARCHITECTURE}', SOURCE_PATH.name]
+COMMAND = ['nvcc', '--ptx', f'--gpu-architecture={ARCHITECTURE}']
 
 
 def main() -> int:
@@ -30,20 +30,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--check', action='store_true', help='write nothing, compare')
     arguments = parser.parse_args()
-    text = compile_ptx()
-    if not arguments.check:
-        PTX_PATH.write_text(text, encoding='ascii')
-        return 0
-    same = PTX_PATH.read_text(encoding='ascii') == text
-    print(f'{PTX_PATH.name} is {"up to date" if same else "not what nvcc makes of the source"}')
-    return 0 if same else 1
+    differ = 0
+    for source in (LETTERBOX, CANDIDATES):
+        text = compile_ptx(source)
+        if not arguments.check:
+            source.ptx_path.write_text(text, encoding='ascii')
+            continue
+        same = source.ptx_path.read_text(encoding='ascii') == text
+        differ += not same
+        state = 'up to date' if same else 'not what nvcc makes of the source'
+        print(f'{source.ptx_path.name} is {state}')
+    return 1 if differ else 0
 
 
-def compile_ptx() -> str:
+def compile_ptx(source: KernelSource) -> str:
     """Return the PTX as it is shipped: what it was made from, then nvcc's output."""
+    command = [*COMMAND, source.source_path.name]
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / 'letterbox.ptx'
-        subprocess.run([*COMMAND, '--output-file', output], cwd=SOURCE_PATH.parent, check=True)
+        output = Path(folder) / 'kernel.ptx'
+        subprocess.run(
+            [*command, '--output-file', output], cwd=source.source_path.parent, check=True
+        )
         made = output.read_text(encoding='ascii')
     own = re.search(r'^\.version (\S+)$', made, re.MULTILINE)
     if own is None:
@@ -52,12 +59,14 @@ def compile_ptx() -> str:
         '// Copyright 2026 The trt_detector Authors',
         '// SPDX-License-Identifier: Apache-2.0',
         '//',
-        f'// Made by scripts/compile_kernel.py: {" ".join(COMMAND)}',
-        f'// SHA-256 of {SOURCE_PATH.name}: {source_digest()}',
+        f'// Made by scripts/compile_kernel.py: {" ".join(command)}',
+        f'// SHA-256 of {source.source_path.name}: {source.digest()}',
         f'// The PTX version was {own.group(1)}; older drivers take {PTX_VERSION}.',
         '',
     ]
     lowered = made.replace(own.group(0), f'.version {PTX_VERSION}', 1)
+    # A hint about the loads behind it, which older versions do not know.
+    lowered = re.sub(r'^\s*\.pragma "used_bytes_mask [^"]*";\n', '', lowered, flags=re.MULTILINE)
     return '\n'.join(head) + lowered.strip('\0')
 
 

@@ -40,7 +40,7 @@ from trt_detector.dds import use_shared_memory  # noqa: E402
 from trt_detector.decode import DecodeOptions  # noqa: E402
 from trt_detector.detections import Detections  # noqa: E402
 from trt_detector.engine import EngineInfo  # noqa: E402
-from trt_detector.factory import decode_options  # noqa: E402
+from trt_detector.factory import decode_options, watch_device  # noqa: E402
 from trt_detector.pipeline import BatchResult, StageTimes  # noqa: E402
 from trt_detector.ros.node import DetectorNode  # noqa: E402
 
@@ -160,13 +160,17 @@ class RunningNode:
     :param context: initialized context.
     :param create: makes the detector.
     :param parameters: of the node.
+    :param watch: begins to read the detector's device.
     """
 
-    def __init__(self, context: Any, create: Any, parameters: dict[str, Any]) -> None:
+    def __init__(
+        self, context: Any, create: Any, parameters: dict[str, Any], watch: Any = watch_device
+    ) -> None:
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.node = DetectorNode(
             'detector',
             create=create,
+            watch=watch,
             context=context,
             parameter_overrides=overrides,
             use_global_arguments=False,
@@ -261,11 +265,13 @@ class RunningNode:
 
 
 @contextmanager
-def detector_node(create: Any = None, **parameters: Any) -> Iterator[RunningNode]:
+def detector_node(
+    create: Any = None, *, watch: Any = watch_device, **parameters: Any
+) -> Iterator[RunningNode]:
     """Run a node with a stand-in detector, and a client beside it."""
     values = {'model_path': 'stub.onnx', 'diagnostics_period': 0.2, **parameters}
     with ros_context() as context:
-        running = RunningNode(context, create or StubFactory(), values)
+        running = RunningNode(context, create or StubFactory(), values, watch)
         try:
             yield running
         finally:

@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ET
 
 from gpu_support import networks
 from gpu_support.machine import machine
+from gpu_support.nvml_double import DISCRETE, make_nvml
 import numpy as np
 import onnx
 import pytest
@@ -203,9 +204,14 @@ def test_one_combination_on_a_cuda_device(precision: str, tmp_path: Path) -> Non
     }  # fmt: skip
     job = Job(parameters, picture_size=(80, 60), iterations=3, warm_up=1, compare=True)
     with machine('tensorrt-10.3') as world:
+        sys.modules['pynvml'] = make_nvml(
+            {**DISCRETE, 'nvmlDeviceGetCurrentClocksEventReasons': 0x20}
+        )
         result = measure(Job.from_json(job.as_json()))
         world.cuda.assert_clean()
     assert 'refused' not in result, result
+    assert result['device_state']['temperature_c'] == 61.0
+    assert any('too hot' in warning for warning in result['ran']['warnings'])
     assert (result['ran']['backend'], result['ran']['precision']) == ('tensorrt', precision)
     assert result['clocks'] == ['host clock', 'CUDA events']
     assert list(result['ways']) == ['detector', 'detector, pipelined', 'plain calls']

@@ -57,3 +57,12 @@ def test_changes_are_checked_as_a_whole() -> None:
     with pytest.raises(ConfigError, match='max_shape'):
         config.with_changes(max_shape=(1, 3, 32, 32))
     assert config.with_changes(score_threshold=0.5).min_shape == (1, 3, 64, 64)
+
+
+@pytest.mark.parametrize(('given', 'kept'), [('on', 'on'), (True, 'on'), (False, 'off')])
+def test_on_and_off_may_come_as_switches_which_they_are_in_yaml(given: Any, kept: str) -> None:
+    assert DetectorConfig.from_mapping({'mapped_memory': given}).mapped_memory == kept
+    with pytest.raises(ConfigError, match='expected str'):
+        DetectorConfig.from_mapping({'backend': given is True})
+    with pytest.raises(ConfigError, match='mapped_memory is .*expected one of auto, on, off'):
+        DetectorConfig(mapped_memory='yes')

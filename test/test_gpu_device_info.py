@@ -31,7 +31,7 @@ def nvml(total: int | None, asked: list[Any]) -> ModuleType:
     def memory(handle: str) -> Any:
         if total is None:
             raise module.NVMLError('Not Supported')
-        return type('Memory', (), {'total': total})
+        return type('Memory', (), {'total': total, 'used': total // 2})
 
     module.nvmlDeviceGetHandleByPciBusId = by_bus
     module.nvmlDeviceGetHandleByIndex = by_bus

@@ -13,12 +13,12 @@ import subprocess
 import sys
 from typing import Any
 
-from gpu_support.letterbox_host import host_kernel
+from gpu_support.kernel_host import host_kernel
 import numpy as np
 import pytest
 from trt_detector.errors import BackendUnavailableError
-from trt_detector.gpu import letterbox_source
 from trt_detector.gpu.image_stage import rows_read
+from trt_detector.gpu.kernel_source import CANDIDATES, KernelSource, LETTERBOX, PTX_VERSION
 from trt_detector.gpu.letterbox_kernel import (
     KERNEL_ENCODINGS,
     LetterboxJob,
@@ -34,6 +34,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / 'scripts/compile_kernel.py'
 # Turing to Blackwell; sm_87 is Orin, sm_90 Hopper, sm_110 Thor: the oldest and newest
 # that CUDA 13 knows, and what detectors run on.
 MACHINES = ['sm_75', 'sm_80', 'sm_86', 'sm_87', 'sm_89', 'sm_90', 'sm_100', 'sm_110', 'sm_120']
+SOURCES = [LETTERBOX, CANDIDATES]
 PLANAR = {'nv12', 'nv21'}
 SHARED_COLOUR = PLANAR | {'yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'}
 SIZES = [(131, 77), (64, 400), (641, 479), (20, 11), (160, 96), (320, 192), (1920, 1080), (1, 1)]
@@ -279,12 +280,13 @@ def test_more_images_than_a_launch_takes(run: Run) -> None:
     assert_agrees(found, expected, PreprocessSpec(), np.float32)
 
 
-def test_the_shipped_ptx_was_made_from_the_source() -> None:
-    text = letterbox_source.read_shipped_ptx().decode('ascii')
-    assert f'SHA-256 of letterbox.cu: {letterbox_source.source_digest()}\n' in text
-    assert re.findall(r'^\.version (.+)$', text, re.MULTILINE) == [letterbox_source.PTX_VERSION]
+@pytest.mark.parametrize('source', SOURCES, ids=lambda s: s.name)
+def test_the_shipped_ptx_was_made_from_the_source(source: KernelSource) -> None:
+    text = source.read_ptx().decode('ascii')
+    assert f'SHA-256 of {source.name}.cu: {source.digest()}\n' in text
+    assert re.findall(r'^\.version (.+)$', text, re.MULTILINE) == [PTX_VERSION]
     assert re.findall(r'^\.target (.+)$', text, re.MULTILINE) == ['sm_75']
-    assert f'.entry {letterbox_source.KERNEL_NAME}(' in text
+    assert re.findall(r'\.entry (\w+)\(', text) == list(source.kernels)
 
 
 @pytest.mark.skipif(shutil.which('nvcc') is None, reason='no nvcc: install the CUDA 13.0 toolkit')
@@ -300,23 +302,26 @@ def test_nvcc_makes_the_shipped_ptx_again() -> None:
 
 @pytest.mark.skipif(shutil.which('ptxas') is None, reason='no ptxas: install the CUDA toolkit')
 @pytest.mark.parametrize('machine', MACHINES)
-def test_the_shipped_ptx_runs_on(machine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize('source', SOURCES, ids=lambda s: s.name)
+def test_the_shipped_ptx_runs_on(source: KernelSource, machine: str, tmp_path: Path) -> None:
     done = subprocess.run(
         ['ptxas', '--verbose', f'--gpu-name={machine}', '--output-file', tmp_path / 'cubin',
-         letterbox_source.PTX_PATH],
+         source.ptx_path],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / 'cubin').stat().st_size > 0
-    assert ' 0 bytes spill stores, 0 bytes spill loads' in done.stderr
+    spills = re.findall(r'(\d+) bytes spill stores, (\d+) bytes spill loads', done.stderr)
+    assert spills == [('0', '0')] * len(source.kernels)
 
 
-def test_nvrtc_compiles_the_source() -> None:
+@pytest.mark.parametrize('source', SOURCES, ids=lambda s: s.name)
+def test_nvrtc_compiles_the_source(source: KernelSource) -> None:
     try:
-        ptx = letterbox_source.compile_at_run_time('compute_90')
+        ptx = source.compile('compute_90')
     except BackendUnavailableError as error:
         if 'NVRTC is not on this machine' in str(error):
             pytest.skip(str(error))
         raise
-    assert b'.entry letterbox(' in ptx
+    assert all(f'.entry {name}('.encode() in ptx for name in source.kernels)
     assert b'.target sm_90' in ptx

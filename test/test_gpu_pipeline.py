@@ -24,9 +24,10 @@ from trt_detector.config import DetectorConfig
 from trt_detector.detections import Detections
 from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
-from trt_detector.gpu import device_preprocessor, letterbox_kernel
+from trt_detector.gpu import device_preprocessor
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.gpu.image_stage import rows_read
+from trt_detector.gpu.kernel_source import KernelSource
 from trt_detector.image import Image
 from trt_detector.pipeline import Detector
 
@@ -202,34 +203,53 @@ def test_memory_grows_once(kind: str, model: Path, tmp_path: Path) -> None:
         assert cuda.allocations == taken
 
 
-def test_a_gpu_that_shares_memory_reads_the_images_where_they_are(
-    kind: str, model: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ('integrated', 'setting', 'mapped', 'reason'),
+    [
+        (1, 'auto', True, 'mapped_memory is auto and Double 0 shares the memory of the machine'),
+        (0, 'auto', False, 'mapped_memory is auto and Double 0 has memory of its own'),
+        (1, 'off', False, 'mapped_memory is off'),
+        (0, 'on', True, 'mapped_memory is on'),
+    ],
+)
+def test_mapped_memory_is_used_where_the_parameter_or_the_device_says_so(
+    kind: str, integrated: int, setting: str, mapped: bool, reason: str,
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level('INFO')
     images = pictures()
     expected = on_cpu(model, tmp_path, images)
-    with device(kind, gpus=[{**GPU, 'integrated': 1}]) as (cuda, backend):
-        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+    with device(kind, gpus=[{**GPU, 'integrated': integrated}]) as (cuda, backend):
+        values = config(model, tmp_path, backend=backend, mapped_memory=setting)
+        with create_detector(values) as detector:
             detector.detect(images[:1])
-            taken = cuda.allocations
+            allocations, copies = cuda.allocations, cuda.copies
             found = [detector.detect([image]).detections[0] for image in images]
-            assert cuda.allocations == taken, 'a mapped image took device memory'
+            # A larger image takes page-locked memory, and device memory beside it.
+            assert (cuda.allocations == allocations) is mapped
+            assert cuda.copies - copies == (0 if mapped else 2 * len(images))
         gc.collect()
         cuda.assert_clean()
     for one, other in zip(found, expected, strict=True):
         assert_same(one, other)
+    assert reason in caplog.text
 
 
-def test_a_failed_batch_leaves_the_slot_usable(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize('cuda_graph', [True, False])
+def test_a_failed_batch_leaves_the_slot_usable(
+    cuda_graph: bool, model: Path, tmp_path: Path
+) -> None:
     image = make_image('bgr8', 90, 70)
     (expected,) = on_cpu(model, tmp_path, [image])
     with machine('tensorrt-10.3') as world:
-        detector = create_detector(config(model, tmp_path, backend='tensorrt'))
-        with detector:
-            world.fail_run = 'a fault'
+        values = config(model, tmp_path, backend='tensorrt', cuda_graph=cuda_graph)
+        with create_detector(values) as detector:
+            world.fail_run, world.cuda.fail_launch = 'a fault', 700
+            reason = 'cuGraphLaunch failed: an illegal memory' if cuda_graph else 'a fault'
             for _ in range(2 * detector.depth):
-                with pytest.raises(EngineError, match='a fault'):
+                with pytest.raises(EngineError, match=reason):
                     detector.detect([image])
-            world.fail_run = ''
+            world.fail_run, world.cuda.fail_launch = '', 0
             assert_same(detector.detect([image]).detections[0], expected)
         gc.collect()
         world.cuda.assert_clean()
@@ -250,9 +270,7 @@ def test_a_full_device_frees_what_it_took(kind: str, model: Path, tmp_path: Path
 def test_the_cpu_prepares_where_the_kernel_cannot_be_loaded(
     model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        letterbox_kernel, 'compile_at_run_time', lambda _: b'.entry letterbox also refused'
-    )
+    monkeypatch.setattr(KernelSource, 'compile', lambda *_: b'.entry letterbox also refused')
     image = make_image('bgr8', 90, 70)
     (expected,) = on_cpu(model, tmp_path, [image])
     with machine('tensorrt-10.3') as world:
@@ -262,7 +280,8 @@ def test_the_cpu_prepares_where_the_kernel_cannot_be_loaded(
             assert_same(detector.detect([image]).detections[0], expected)
         gc.collect()
         world.cuda.assert_clean()
-    assert 'images are prepared by the CPU: the driver refuses the shipped PTX' in caplog.text
+    reason = 'the driver refuses the shipped PTX of letterbox.cu'
+    assert f'images are prepared by the CPU: {reason}' in caplog.text
 
 
 def test_onnxruntime_without_its_cuda_libraries_is_refused(model: Path, tmp_path: Path) -> None:
@@ -308,6 +327,90 @@ def test_two_detectors_in_two_threads(kind: str, model: Path, tmp_path: Path) ->
     for number in range(2):
         for one, other in zip(found[number], expected, strict=True):
             assert_same(one, other)
+
+
+def test_one_launch_starts_the_network(kind: str, model: Path, tmp_path: Path) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (cuda, backend):
+        values = config(model, tmp_path, backend=backend, batch_size=5)
+        with create_detector(values) as detector:
+            assert dict(detector.info.details)['CUDA graph'] == 'used'
+            # For 1, 2, 4 and 5 images in each of two slots.
+            assert len(cuda.executables) == 8
+            before = cuda.graph_launches
+            found = [
+                detections
+                for count in (1, 3, 2)
+                for detections in detector.detect(images[:count]).detections
+            ]
+            assert cuda.graph_launches == before + 3
+        gc.collect()
+        cuda.assert_clean()
+    for one, other in zip(found, [images[0], *images[:3], *images[:2]], strict=True):
+        assert_same(one, expected[images.index(other)])
+
+
+@pytest.mark.parametrize(
+    ('fault', 'value', 'reason'),
+    [
+        ('graph_node', 'host', 'calls functions of the host'),
+        ('graph_node', 'host to device', 'copies from or to host memory'),
+        ('graph_runs', 0, 'differ from those of single calls'),
+    ],
+)
+def test_a_graph_that_cannot_repeat_the_network_is_not_used(
+    fault: str, value: Any, reason: str, kind: str, model: Path, tmp_path: Path
+) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (cuda, backend):
+        setattr(cuda, fault, value)
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            assert reason in dict(detector.info.details)['CUDA graph']
+            launches = cuda.graph_launches
+            found = collect_all(detector, images)
+            assert cuda.graph_launches == launches
+        gc.collect()
+        cuda.assert_clean()
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+def test_a_copy_within_the_device_can_be_recorded(model: Path, tmp_path: Path) -> None:
+    with device('onnxruntime') as (cuda, backend):
+        cuda.graph_node = 'device to device'
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            assert dict(detector.info.details)['CUDA graph'] == 'used'
+
+
+def test_without_graphs_every_batch_is_queued_call_by_call(
+    kind: str, model: Path, tmp_path: Path
+) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (cuda, backend):
+        values = config(model, tmp_path, backend=backend, cuda_graph=False)
+        with create_detector(values) as detector:
+            assert 'CUDA graph' not in dict(detector.info.details)
+            found = collect_all(detector, images)
+        assert cuda.graph_launches == 0
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize(('provider', 'there'), [('auto', True), ('auto', False), ('cpu', True)])
+def test_cuda_is_taken_where_it_is_found(
+    provider: str, there: bool, model: Path, tmp_path: Path
+) -> None:
+    with machine(None) as world, cuda_provider(world.cuda, loads=there):
+        values = config(model, tmp_path, backend='onnxruntime', onnxruntime_provider=provider)
+        with create_detector(values) as detector:
+            details = dict(detector.info.details)
+            assert (details.get('provider') == 'CUDA') == (there and provider == 'auto')
+            assert ('could not load' in details.get('CUDA', '')) == (not there)
+        gc.collect()
+        world.cuda.assert_clean()
 
 
 @pytest.mark.parametrize(('source', 'resized'), [(480, 360), (2160, 360), (7, 3), (4, 9), (1, 1)])

@@ -25,6 +25,7 @@ from ros_support import (
 )
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
+from trt_detector.device_state import DeviceState
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
 from vision_msgs.msg import Detection2DArray, LabelInfo
@@ -316,6 +317,26 @@ def test_diagnostics_say_what_runs_and_how_long_it_takes() -> None:
     for stage in ('wait', 'preprocess', 'decode', 'publish', 'total', 'age'):
         assert float(values[f'{stage} ms p50']) >= 0
     assert float(values['age ms p50']) < 20_000
+
+
+def test_a_gpu_that_does_not_answer_is_told() -> None:
+    state = DeviceState(name='Double')
+
+    class Watch:
+        def latest(self) -> DeviceState:
+            return state
+
+        def close(self) -> None:
+            return None
+
+    with detector_node(watch=lambda _info: Watch()) as running:
+        assert running.configure()
+        running.status('detector', lambda s: s.message == 'inactive')
+        assert all(s.name != 'detector: device' for m in running.diagnostics for s in m.status)
+        state = DeviceState(name='Double', read_s=time.monotonic() - 60)
+        status = running.status('device')
+        assert status.level == b'\x01'
+        assert status.message.startswith('the driver has not answered for 6')
 
 
 def test_a_camera_that_is_silent_is_told_with_the_reason() -> None:

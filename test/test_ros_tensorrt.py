@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+import sys
 import threading
 from typing import Any
 
 from gpu_support.machine import machine
+from gpu_support.nvml_double import DISCRETE, make_nvml
 from gpu_support.records import PERSONALITIES
 import numpy as np
 import pytest
@@ -87,6 +89,29 @@ def test_node_builds_once_detects_and_frees_everything(personality: str, tmp_pat
         assert len(world.builds) == 1
 
 
+def test_a_gpu_that_is_too_hot_is_told(tmp_path: Path) -> None:
+    answers = {**DISCRETE, 'nvmlDeviceGetCurrentClocksEventReasons': 0x4}
+    with machine('tensorrt-10.3'):
+        sys.modules['pynvml'] = make_nvml(answers)
+        with detector_node(create_detector, **_parameters(tmp_path)) as running:
+            assert running.configure()
+            status = running.status('device')
+            assert (status.level, status.hardware_id) == (b'\x00', 'NVIDIA Double')
+            values = values_of(status)
+            assert values['temperature C'] == '61'
+            assert values['memory used MiB'] == '3072'
+            assert values['clocks limited by'] == 'power limit'
+            answers['nvmlDeviceGetCurrentClocksEventReasons'] = 0x40
+            del answers['nvmlDeviceGetPowerUsage']
+            status = running.status('device', lambda s: s.level == b'\x01')
+            assert status.message == (
+                'the GPU is slowed down: too hot (slowed down by the hardware)'
+            )
+            assert 'power W' not in values_of(status)
+            assert running.cleanup()
+            assert 'device watch' not in {thread.name for thread in threading.enumerate()}
+
+
 def test_a_build_shows_on_diagnostics_and_is_cancelled_by_the_service(tmp_path: Path) -> None:
     building = threading.Event()
     with machine('tensorrt-10.3', step_seconds=0.1, steps=1000) as world:
@@ -130,7 +155,7 @@ def test_a_run_that_fails_publishes_nothing_and_the_next_one_does(tmp_path: Path
     ):
         assert running.configure()
         assert running.activate()
-        world.fail_run = 'illegal memory access'
+        world.fail_run, world.cuda.fail_launch = 'illegal memory access', 700
         arrays = running.collect(Detection2DArray, '/detector/detections')
         camera = running.publisher(ImageMessage, '/image_raw')
         wait_until(camera.get_subscription_count, 'the subscription')
@@ -139,5 +164,5 @@ def test_a_run_that_fails_publishes_nothing_and_the_next_one_does(tmp_path: Path
         assert values_of(status)['published'] == '0'
         assert 'illegal memory access' in values_of(running.status('detector'))['last error']
         assert arrays == []
-        world.fail_run = ''
+        world.fail_run, world.cuda.fail_launch = '', 0
         wait_until(lambda: camera.publish(_message()) or arrays, 'detections after the failure')

@@ -15,6 +15,7 @@ from typing import Any
 
 from gpu_support import networks
 from gpu_support.machine import machine
+from gpu_support.nvml_double import DISCRETE, make_nvml
 from gpu_support.requirements import require_rtx_builder
 import pytest
 from trt_detector.engine import Progress
@@ -271,6 +272,21 @@ def test_doctor_of_a_healthy_machine(
     assert found['ros 2']['text'] == 'jazzy'
     assert '0 engine(s)' in found['engine folder']['text']
     assert not (tmp_path / 'plans').exists()
+
+
+@pytest.mark.parametrize(('bits', 'status'), [(0x4, 'ok'), (0x40, 'note')])
+def test_doctor_tells_how_the_gpu_is(
+    bits: int, status: str, ros: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = {**DISCRETE, 'nvmlDeviceGetCurrentClocksEventReasons': bits}
+    with machine('tensorrt-10.3'):
+        sys.modules['pynvml'] = make_nvml(answers)
+        code, found = diagnose(capsys, '--engine-cache-dir', str(tmp_path))
+    assert code == 0
+    state = found['gpu state']
+    assert state['status'] == status
+    assert 'temperature C 61; GPU load % 87' in state['text']
+    assert ('too hot' in state['remedy']) is (status == 'note')
 
 
 def test_doctor_without_gpu_falls_back_and_gives_remedies(

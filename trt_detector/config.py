@@ -102,10 +102,21 @@ class DetectorConfig:
         maximum=1000,
     )
     onnxruntime_provider: str = parameter(
-        'cpu',
+        'auto',
         'What ONNX Runtime runs on; cuda needs onnxruntime-gpu and pycuda, and prepares the '
-        'images on the GPU, too.',
-        choices=('cpu', 'cuda'),
+        'images on the GPU, too; auto is cuda where these are found.',
+        choices=('auto', 'cpu', 'cuda'),
+    )
+    cuda_graph: bool = parameter(
+        True,
+        'Record the network as a CUDA graph where that is possible: one call of the driver then '
+        'starts what took hundreds.',
+    )
+    mapped_memory: str = parameter(
+        'auto',
+        'Let the GPU read images and write results in page-locked memory of the machine, without '
+        'copies; auto is on where GPU and CPU share the memory (Jetson).',
+        choices=('auto', 'on', 'off'),
     )
     inference_threads: int = parameter(
         0,

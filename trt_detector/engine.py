@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .candidates import Candidates
 from .errors import EngineError
 from .tensor_spec import TensorSpec
 
@@ -54,6 +55,7 @@ class EngineInfo:
     :param version: version of the runtime library.
     :param warnings: sentences that the user has to see (a fallback that was taken, say).
     :param details: further facts, shown as key and value.
+    :param device_id: number of the GPU that runs it, None where none does.
     """
 
     backend: str
@@ -62,6 +64,7 @@ class EngineInfo:
     version: str
     warnings: tuple[str, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
+    device_id: int | None = None
 
 
 class InferenceEngine(ABC):
@@ -198,10 +201,11 @@ class BatchSlot(ABC):
         """Return the places of count images, as the preprocessor of this engine fills them."""
 
     @abstractmethod
-    def start(self, count: int) -> None:
+    def start(self, count: int, least_score: float) -> None:
         """
         Run the network on the first count places; returns at once where the engine can.
 
+        :param least_score: what scores less need not be among the candidates.
         :raises EngineError: if the runtime refuses.
         """
 
@@ -213,6 +217,15 @@ class BatchSlot(ABC):
         :return: as :meth:`InferenceEngine.run`; valid until the slot is used again.
         :raises EngineError: if the runtime fails.
         """
+
+    def get_candidates(self) -> list[Candidates] | None:
+        """
+        Return what may become detections in each image of the batch that finished last.
+
+        :return: None where finish() gave the whole outputs; where it did not, these are all that
+            there is. Valid until the slot is used again.
+        """
+        return None
 
     def time_stages(self) -> bool:
         """Let the device itself time its stages from now on; return whether it can."""
@@ -253,7 +266,7 @@ class HostSlot(BatchSlot):
         """Return the arrays of count images."""
         return list(self._batch[:count])
 
-    def start(self, count: int) -> None:
+    def start(self, count: int, least_score: float) -> None:  # noqa: ARG002 - all is read
         """Note how many images there are."""
         self._count = count
 

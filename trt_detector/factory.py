@@ -12,15 +12,16 @@ from typing import Any
 
 from .config import DetectorConfig
 from .decode import DecodeOptions
-from .engine import InferenceEngine, ProgressCallback
+from .device_state import DeviceWatch
+from .engine import EngineInfo, InferenceEngine, ProgressCallback
 from .errors import BackendUnavailableError, ConfigError
 from .int8_gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
 from .model_source import channels_last, DEFAULT_SIZE, height_width, ModelSource
-from .onnxruntime_engine import OnnxRuntimeEngine
+from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine
 from .pipeline import Detector
 
-__all__ = ['create_detector', 'decode_options']
+__all__ = ['create_detector', 'decode_options', 'watch_device']
 
 _PLAN_SUFFIXES = ('.engine', '.plan')
 # How many rows such a network returns is known only when it has run.
@@ -112,6 +113,19 @@ def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> Decode
     )
 
 
+def watch_device(info: EngineInfo) -> DeviceWatch | None:
+    """
+    Begin to read the device that an engine runs on; the caller closes the watch.
+
+    :return: None where it runs on no GPU.
+    """
+    if info.device_id is None:
+        return None
+    from .gpu.device_watch import GpuWatch
+
+    return GpuWatch(info.device_id)
+
+
 def _class_threshold(text: str, class_names: Sequence[str]) -> tuple[int, float]:
     """Return class id and score of 'name:score'; the name may hold colons."""
     name, _, number = text.rpartition(':')
@@ -198,17 +212,23 @@ def _open_onnxruntime(
         'warnings': tuple(warnings),
         'details': details,
     }
-    if config.onnxruntime_provider == 'cpu':
-        return OnnxRuntimeEngine(data, batch_size, **arguments)
-    from .gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
+    wanted = config.onnxruntime_provider
+    if wanted == 'cuda' or (wanted == 'auto' and has_cuda_provider()):
+        from .gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
 
-    return CudaOnnxRuntimeEngine(
-        data,
-        batch_size,
-        device_id=config.device_id,
-        counts_rows=bool(model.operators & _COUNTING_OPERATORS),
-        **arguments,
-    )
+        try:
+            return CudaOnnxRuntimeEngine(
+                data,
+                batch_size,
+                device_id=config.device_id,
+                counts_rows=bool(model.operators & _COUNTING_OPERATORS),
+                **arguments,
+            )
+        except BackendUnavailableError as error:
+            if wanted == 'cuda':
+                raise
+            arguments['details'] += (('CUDA', f'not used: {error}'),)
+    return OnnxRuntimeEngine(data, batch_size, **arguments)
 
 
 def _cache_warnings(config: DetectorConfig, cache: Path | None) -> list[str]:

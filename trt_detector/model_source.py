@@ -132,9 +132,10 @@ class ModelSource:
             )
         from .gpu.device_preprocessor import preprocess_on_device
 
-        return preprocess_on_device(spec, engine) or CpuPreprocessor(
-            spec, engine.input_spec, engine.get_input_shape()
+        on_device = preprocess_on_device(
+            spec, engine, mapped_memory=config.mapped_memory, cuda_graph=config.cuda_graph
         )
+        return on_device or CpuPreprocessor(spec, engine.input_spec, engine.get_input_shape())
 
     def fit_input(self, engine: InferenceEngine) -> FitInput | None:
         """Return what sets an open input size by the first image, None where it is settled."""

@@ -16,7 +16,7 @@ from .engine import EngineInfo, InferenceEngine
 from .errors import BackendUnavailableError, EngineError, ModelError
 from .tensor_spec import TensorSpec
 
-__all__ = ['OnnxRuntimeEngine', 'make_asynchronous_run_options']
+__all__ = ['OnnxRuntimeEngine', 'has_cuda_provider', 'make_asynchronous_run_options']
 
 # Where neither the model nor the caller tells the size of a dynamic input.
 _DEFAULT_INPUT_SHAPE = (640, 640)
@@ -166,6 +166,15 @@ class OnnxRuntimeEngine(InferenceEngine):
                 f'it cannot run at {wanted[1]}x{wanted[0]}'
             )
         return size
+
+
+def has_cuda_provider() -> bool:
+    """Return whether the ONNX Runtime of this machine was built for CUDA."""
+    try:
+        import onnxruntime
+    except (ImportError, OSError):
+        return False
+    return 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
 
 
 def make_asynchronous_run_options() -> Any:

@@ -86,6 +86,8 @@ def _checked_scalar(spec: ParameterSpec, type_name: str, value: Any) -> Any:
     python_type: Any = {'bool': bool, 'int': int, 'float': float, 'str': str}[type_name]
     if type_name == 'float' and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
+    if isinstance(value, bool) and {'on', 'off'} <= set(spec.choices):
+        value = 'on' if value else 'off'  # in YAML these words are switches
     if not isinstance(value, python_type) or (type_name == 'int' and isinstance(value, bool)):
         raise ConfigError(
             f'{spec.name} is {value!r} of type {type(value).__name__}; expected {spec.type}'

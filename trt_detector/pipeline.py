@@ -12,7 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from .decode import DecodeOptions, Head
+from .candidates import CandidateRule, Candidates
+from .decode import CandidateHead, DecodeOptions, Head
 from .detections import Detections
 from .engine import BatchSlot, EngineInfo, HostSlot, InferenceEngine
 from .errors import EngineError
@@ -28,10 +29,20 @@ FitInput = Callable[[tuple[int, int]], tuple[Preprocessor, Head] | None]
 
 @runtime_checkable
 class SlotSource(Protocol):
-    """A preprocessor that fills slots of its own: it works on the device, say."""
+    """
+    A preprocessor that fills slots of its own: it works on the device, say.
 
-    def open_slots(self) -> Sequence[BatchSlot]:
-        """Return the slots, first to be used first; closed with the detector."""
+    Its details are facts for :attr:`Detector.info`, known once the slots are open.
+    """
+
+    details: tuple[tuple[str, str], ...]
+
+    def open_slots(self, rule: CandidateRule | None) -> Sequence[BatchSlot]:
+        """
+        Return the slots, first to be used first; closed with the detector.
+
+        :param rule: which predictions the head has to see; None for all.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,7 @@ class Detector:
         self._fit = fit
         self._warnings = warnings
         self._details: tuple[tuple[str, str], ...] = ()
+        self._slot_details: tuple[tuple[str, str], ...] = ()
         self._slots: tuple[BatchSlot, ...] = ()
         self._free: deque[BatchSlot] = deque()
         self._open_slots()
@@ -134,7 +146,9 @@ class Detector:
         """Return what really runs."""
         info = self._engine.info
         return replace(
-            info, warnings=info.warnings + self._warnings, details=info.details + self._details
+            info,
+            warnings=info.warnings + self._warnings,
+            details=info.details + self._slot_details + self._details,
         )
 
     @property
@@ -213,7 +227,7 @@ class Detector:
         try:
             places = self._fill(images, slot)
             started = time.perf_counter()
-            slot.start(count)
+            slot.start(count, options.least_score)
         except BaseException:
             self._give_up(slot)
             raise
@@ -230,7 +244,7 @@ class Detector:
             outputs = slot.finish()
             inferred = time.perf_counter()
             device_ms = slot.get_stage_ms()
-            found = self._head.decode(outputs, pending.options)
+            found = self._decode(outputs, slot.get_candidates(), pending.options)
         except BaseException:
             self._give_up(slot)
             raise
@@ -295,6 +309,17 @@ class Detector:
             for image, target in zip(images, slot.targets(len(images)), strict=True)
         )
 
+    def _decode(
+        self,
+        outputs: Sequence[npt.NDArray[Any]],
+        candidates: Sequence[Candidates] | None,
+        options: DecodeOptions,
+    ) -> list[Detections]:
+        """Decode what a slot gave: the whole outputs, or only the candidates."""
+        if candidates is None or not isinstance(self._head, CandidateHead):
+            return self._head.decode(outputs, options)
+        return self._head.decode_candidates(candidates, options)
+
     def _give_up(self, slot: BatchSlot) -> None:
         """Free the slot of a batch that failed."""
         self._free.append(slot)
@@ -304,9 +329,12 @@ class Detector:
         """Make the slots of the present preprocessor and input size."""
         self._close_slots()
         if isinstance(self._preprocessor, SlotSource):
-            self._slots = tuple(self._preprocessor.open_slots())
+            rule = self._head.candidate_rule if isinstance(self._head, CandidateHead) else None
+            self._slots = tuple(self._preprocessor.open_slots(rule))
+            self._slot_details = self._preprocessor.details
         else:
             self._slots = (HostSlot(self._engine),)
+            self._slot_details = ()
         self._free.extend(self._slots)
 
     def _close_slots(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .letterbox_host import host_kernel
+from .kernel_host import host_candidates, host_kernel
 
 _POISON = 0xDD
 
@@ -46,13 +46,21 @@ class CudaDouble:
         self.stacks: dict[int, list[Any]] = {}
         self.device_blocks: dict[int, np.ndarray] = {}
         self.host_blocks: dict[int, np.ndarray] = {}
+        self.mapped_blocks: dict[int, np.ndarray] = {}
         self.graveyard: list[np.ndarray] = []
         self.streams: dict[int, Stream] = {}
         self.contexts: dict[int, PrimaryContext] = {}
+        self.graphs: dict[int, list[Any]] = {}
+        self.executables: dict[int, list[Any]] = {}
+        self.graph_node = 'kernel'
+        self.graph_launches = 0
+        self.graph_runs: int | None = None
+        self.fail_launch = 0
         self.faults: list[str] = []
         self.refuses_ptx = False
         self.taken_bytes = 0
         self.allocations = 0
+        self.copies = 0
         self.retained = 0
         self._handles = itertools.count(0x5000)
 
@@ -64,6 +72,7 @@ class CudaDouble:
             'device allocations': len(self.device_blocks),
             'host allocations': len(self.host_blocks),
             'streams': len(self.streams),
+            'graphs': len(self.graphs) + len(self.executables),
             'pushed contexts': sum(len(stack) for stack in self.stacks.values()),
         }
 
@@ -94,10 +103,11 @@ class CudaDouble:
         self.allocations += 1
 
     def device_block(self, address: int) -> np.ndarray:
-        """Return the live device memory that begins at an address."""
-        if address not in self.device_blocks:
+        """Return the live memory of or for the device that begins at an address."""
+        block = self.device_blocks.get(address, self.mapped_blocks.get(address))
+        if block is None:
             raise LogicError(f'an illegal memory access was encountered at {address:#x}')
-        return self.device_blocks[address]
+        return block
 
     def read(self, address: int, nbytes: int, stream: Stream) -> bytes:
         """Read device memory inside a kernel."""
@@ -118,6 +128,14 @@ class CudaDouble:
         if handle not in self.streams:
             raise LogicError(f'invalid stream handle {handle:#x}')
         self.streams[handle].queue.append(work)
+
+    def drain(self, handle: int) -> None:
+        """Wait for the stream of a handle, as a runtime does by itself."""
+        record = self.streams[handle]
+        if record.capture_from is not None:
+            record.capture_broken = True
+            raise LogicError('cudaStreamSynchronize failed: the stream is capturing')
+        _run(record.queue, lambda: False)
 
     def is_pinned(self, array: np.ndarray) -> bool:
         """Return whether an array lies in live page-locked memory."""
@@ -180,6 +198,7 @@ def pop(world: CudaDouble) -> None:
 def copy_in(world: CudaDouble, address: int, src: np.ndarray, stream: Stream | None) -> None:
     """Queue a copy to the device; it reads the host when it runs."""
     world.require_context('cuMemcpyHtoDAsync')
+    world.copies += 1
     _check_array(world, src)
     queue = _queue(world, stream)
 
@@ -194,6 +213,7 @@ def copy_in(world: CudaDouble, address: int, src: np.ndarray, stream: Stream | N
 def copy_out(world: CudaDouble, dest: np.ndarray, address: int, stream: Stream | None) -> None:
     """Queue a copy to the host."""
     world.require_context('cuMemcpyDtoHAsync')
+    world.copies += 1
     _check_array(world, dest)
     queue = _queue(world, stream)
 
@@ -264,7 +284,7 @@ class Stream:
     def synchronize(self) -> None:
         """Run what waits, in order."""
         self._world.require_context('cuStreamSynchronize')
-        _run(self.queue, lambda: False)
+        self._world.drain(self.handle)
 
     def wait_for_event(self, event: Event) -> None:
         """Let what comes later wait for an event."""
@@ -331,33 +351,55 @@ class Event:
 
 
 class Module:
-    """A module: its one kernel is compiled for the host from the source of this package."""
+    """A module: its kernels are compiled for the host from the sources of this package."""
 
     def __init__(self, world: CudaDouble, ptx: bytes) -> None:
         world.require_context('cuModuleLoadData')
         if world.refuses_ptx:
             raise LogicError('cuModuleLoadDataEx failed: the provided PTX was compiled with an '
                              'unsupported toolchain.')  # fmt: skip
-        assert b'.entry letterbox' in ptx
-        self._world = world
+        self._world, self._ptx = world, ptx
 
     def get_function(self, name: str) -> Function:
-        """Return the kernel."""
-        assert name == 'letterbox'
-        return Function(self._world)
+        """Return a kernel."""
+        assert f'.entry {name}'.encode() in self._ptx
+        return (
+            Letterbox(self._world) if name == 'letterbox' else CandidateKernel(self._world, name)
+        )
 
 
 class Function:
-    """The kernel."""
+    """A kernel."""
 
     def __init__(self, world: CudaDouble) -> None:
         self._world = world
-        self._kernel = host_kernel()
         self._sizes: list[int] = []
 
     def prepare(self, formats: list[str]) -> None:
         """Note the sizes of the parameters."""
         self._sizes = [int(text.removesuffix('s')) for text in formats]
+
+
+class CandidateKernel(Function):
+    """A kernel of candidates.cu."""
+
+    def __init__(self, world: CudaDouble, name: str) -> None:
+        super().__init__(world)
+        self._kernel = host_candidates(name)
+
+    def prepared_async_call(self, grid: Any, block: Any, stream: Stream, plane: bytes) -> None:
+        """Queue the kernel."""
+        self._world.require_context('cuLaunchKernel')
+        assert [len(plane)] == self._sizes
+        stream.queue.append(lambda: self._kernel(plane, grid, block))
+
+
+class Letterbox(Function):
+    """The kernel of letterbox.cu."""
+
+    def __init__(self, world: CudaDouble) -> None:
+        super().__init__(world)
+        self._kernel = host_kernel()
 
     def prepared_async_call(
         self, grid: Any, block: Any, stream: Stream, jobs: bytes, spec: bytes
@@ -374,6 +416,8 @@ class _StreamRecord:
 
     def __init__(self, queue: list[Any]) -> None:
         self.queue = queue
+        self.capture_from: int | None = None
+        self.capture_broken = False
 
 
 class DeviceAllocation:
@@ -418,6 +462,8 @@ class HostAllocation:
         self._block: np.ndarray | None = np.full(nbytes, _POISON, np.uint8)
         self._address = self._block.__array_interface__['data'][0]
         world.host_blocks[self._address] = self._block
+        if mapped:
+            world.mapped_blocks[self._address] = self._block
         self.__array_interface__ = {
             'shape': tuple(np.atleast_1d(shape)),
             'typestr': dtype.str,
@@ -438,6 +484,7 @@ class HostAllocation:
             raise LogicError('page-locked memory was freed twice')
         block, self._block = self._block, None
         del self._world.host_blocks[self._address]
+        self._world.mapped_blocks.pop(self._address, None)
         block[:] = _POISON
         self._world.graveyard.append(block)
 

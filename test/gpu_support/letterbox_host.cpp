@@ -6,14 +6,8 @@
 #include <cmath>
 #include <cstring>
 
-#define __device__
-#define __global__
-#define __grid_constant__
+#include "cuda_on_host.h"
 
-struct Index {
-  unsigned int x, y, z;
-};
-static thread_local Index blockIdx, threadIdx;
 static const Index blockDim = {32, 8, 1};
 
 static unsigned short to_float16(float value) {
@@ -23,7 +17,7 @@ static unsigned short to_float16(float value) {
   return bits;
 }
 
-#include LETTERBOX_CU
+#include KERNEL_SOURCE
 
 extern "C" void letterbox_on_host(const Batch * batch, const Spec * spec, const unsigned * grid) {
   for (blockIdx.z = 0; blockIdx.z < grid[2]; ++blockIdx.z) {

@@ -12,9 +12,10 @@ from typing import Any
 from unittest import mock
 
 from trt_detector.gpu import cuda as gpu_cuda
-from trt_detector.gpu import device_info, plugins
+from trt_detector.gpu import device_info, graph, plugins
 
 from .cuda_double import CudaDouble, DriverDouble
+from .graph_double import GraphDriverDouble
 from .records import load_record
 from .trt_double import make_tensorrt, World
 
@@ -53,6 +54,7 @@ def machine(
     with (
         mock.patch.dict(sys.modules, modules),
         mock.patch.object(device_info, '_load_driver', return_value=driver),
+        mock.patch.object(graph, '_load_driver', return_value=GraphDriverDouble(cuda)),
         mock.patch.dict(gpu_cuda._PRIMARY, clear=True),
         mock.patch.object(plugins, '_LOADED', set()),
     ):

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from .facts import GraphFacts
-from .head import DecodeOptions, Head
+from .head import CandidateHead, DecodeOptions, Head
 from .registry import known_layouts, layout_names, recognize, recognize_head, Recognized
 
 __all__ = [
+    'CandidateHead',
     'DecodeOptions',
     'GraphFacts',
     'Head',

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
+from ..candidates import CandidateRule, Candidates
 from ..detections import Detections
 from .facts import GraphFacts
 
-__all__ = ['DecodeOptions', 'Fit', 'Head', 'HeadLayout']
+__all__ = ['CandidateHead', 'DecodeOptions', 'Fit', 'Head', 'HeadLayout']
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,25 @@ class Head(Protocol):
         :return: one result an image, boxes in pixels of the network's input, best first, finite
             and of positive size, but not clipped. The boxes are copies: they stay valid when the
             outputs are written again.
+        """
+
+
+@runtime_checkable
+class CandidateHead(Head, Protocol):
+    """Decodes a raw output, of which most predictions are background."""
+
+    @property
+    def candidate_rule(self) -> CandidateRule:
+        """Return which predictions it has to see."""
+
+    def decode_candidates(
+        self, candidates: Sequence[Candidates], options: DecodeOptions
+    ) -> list[Detections]:
+        """
+        Decode the predictions that the rule leaves at the options' least score.
+
+        :param candidates: one an image.
+        :return: what decode() returns for the whole output.
         """
 
 

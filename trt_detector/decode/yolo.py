@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..candidates import CandidateRule, Candidates
 from ..detections import Detections
 from .facts import GraphFacts
 from .head import DecodeOptions, Fit
@@ -39,6 +40,9 @@ class YoloHead:
         self._transposed = transposed
         self._values = 4 + num_classes
         self._output = output
+        self.candidate_rule = CandidateRule(
+            output, values_last=transposed, values=self._values, first=4, last=self._values
+        )
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
@@ -47,6 +51,12 @@ class YoloHead:
         axes = (0, 2, 1) if self._transposed else (0, 1, 2)
         batch = outputs[self._output].transpose(axes)[:, : self._values]
         return [self._decode_one(columns, options) for columns in batch]
+
+    def decode_candidates(
+        self, candidates: Sequence[Candidates], options: DecodeOptions
+    ) -> list[Detections]:
+        """Decode the candidates of a batch, as :class:`.head.CandidateHead` says."""
+        return [self._decode_one(found.values.T, options) for found in candidates]
 
     @staticmethod
     def _decode_one(columns: npt.NDArray[Any], options: DecodeOptions) -> Detections:

@@ -11,14 +11,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..candidates import CandidateRule, Candidates
 from ..detections import Detections
 from .facts import GraphFacts
 from .head import DecodeOptions, Fit
 from .select import centres_to_corners, finite_rows, report
 
-__all__ = ['YoloObjectness', 'YoloObjectnessHead', 'decode_objectness']
+__all__ = ['YoloObjectness', 'YoloObjectnessHead', 'decode_objectness', 'objectness_rule']
 
 _COCO_CLASSES = 80
+
+
+def objectness_rule(num_classes: int, output: int, *, values_last: bool) -> CandidateRule:
+    """Return the rule of a head whose objectness decides: no class score is above 1."""
+    values = 5 + num_classes
+    return CandidateRule(output, values_last=values_last, values=values, first=4, last=5)
 
 
 def decode_objectness(rows: npt.NDArray[Any], options: DecodeOptions) -> Detections:
@@ -56,6 +63,7 @@ class YoloObjectnessHead:
         self._transposed = transposed
         self._values = 5 + num_classes
         self._output = output
+        self.candidate_rule = objectness_rule(num_classes, output, values_last=not transposed)
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
@@ -64,6 +72,12 @@ class YoloObjectnessHead:
         axes = (0, 2, 1) if self._transposed else (0, 1, 2)
         batch = outputs[self._output].transpose(axes)[:, :, : self._values]
         return [decode_objectness(rows, options) for rows in batch]
+
+    def decode_candidates(
+        self, candidates: Sequence[Candidates], options: DecodeOptions
+    ) -> list[Detections]:
+        """Decode the candidates of a batch, as :class:`.head.CandidateHead` says."""
+        return [decode_objectness(found.values, options) for found in candidates]
 
 
 class YoloObjectness:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..candidates import Candidates
 from ..detections import Detections
 from ..errors import ModelError
 from .facts import anchor_count, GraphFacts
 from .head import DecodeOptions, Fit, Head
 from .select import finite_rows, report
-from .yolo_objectness import decode_objectness
+from .yolo_objectness import decode_objectness, objectness_rule
 
 __all__ = ['Yolox', 'YoloxDecodedHead', 'YoloxHead']
 
@@ -41,12 +42,19 @@ class YoloxHead:
     ) -> None:
         self.num_classes: int | None = num_classes
         self._cells, self._strides = _grid(input_size, anchors)
+        self.candidate_rule = objectness_rule(num_classes, 0, values_last=True)
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
         """Decode a batch, as :class:`.head.Head` says."""
         return [self._decode_one(rows, options) for rows in outputs[0]]
+
+    def decode_candidates(
+        self, candidates: Sequence[Candidates], options: DecodeOptions
+    ) -> list[Detections]:
+        """Decode the candidates of a batch, as :class:`.head.CandidateHead` says."""
+        return [self._report(found.values, found.numbers, options) for found in candidates]
 
     def _decode_one(self, rows: npt.NDArray[Any], options: DecodeOptions) -> Detections:
         """
@@ -56,11 +64,22 @@ class YoloxHead:
         """
         objectness = rows[:, 4].astype(np.float32, copy=False)
         found = np.flatnonzero(~(objectness < options.least_score))
-        candidates = rows[found].astype(np.float32, copy=False)
-        strides = self._strides[found, None]
+        return self._report(rows[found], found, options)
+
+    def _report(
+        self, rows: npt.NDArray[Any], numbers: npt.NDArray[Any], options: DecodeOptions
+    ) -> Detections:
+        """
+        Return those of some cells to report.
+
+        :param rows: (n, 5 + C).
+        :param numbers: (n,) which cells they are.
+        """
+        candidates = rows.astype(np.float32, copy=False)
+        strides = self._strides[numbers, None]
         with np.errstate(invalid='ignore', over='ignore'):
             finite = finite_rows(candidates, axis=1)
-            centres = (candidates[:, :2] + self._cells[found]) * strides
+            centres = (candidates[:, :2] + self._cells[numbers]) * strides
             half = np.exp(candidates[:, 2:4]) * (strides / 2)
             boxes = np.concatenate((centres - half, centres + half), axis=1, dtype=np.float32)
             scores = candidates[:, 4] * candidates[:, 5:].max(axis=1)
@@ -79,12 +98,19 @@ class YoloxDecodedHead:
 
     def __init__(self, num_classes: int) -> None:
         self.num_classes: int | None = num_classes
+        self.candidate_rule = objectness_rule(num_classes, 0, values_last=True)
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
         """Decode a batch, as :class:`.head.Head` says."""
         return [decode_objectness(rows, options) for rows in outputs[0]]
+
+    def decode_candidates(
+        self, candidates: Sequence[Candidates], options: DecodeOptions
+    ) -> list[Detections]:
+        """Decode the candidates of a batch, as :class:`.head.CandidateHead` says."""
+        return [decode_objectness(found.values, options) for found in candidates]
 
 
 class Yolox:

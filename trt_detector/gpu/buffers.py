@@ -26,7 +26,8 @@ class TensorBuffer:
     :param dtype: element type.
     :param max_shape: largest shape.
     :param min_bytes: room to have beyond that, for an output whose size TensorRT bounds itself.
-    :param mapped: the device reads the page-locked memory itself; there is no other.
+    :param mapped: the device reads and writes the page-locked memory itself; there is no other,
+        and uploads and downloads do nothing.
     :raises EngineError: if the memory is not to be had.
     """
 
@@ -46,15 +47,16 @@ class TensorBuffer:
         self.max_shape = max_shape
         self.nbytes = max(1, min_bytes, math.prod(max_shape) * dtype.itemsize)
         try:
-            flags = cuda.host_alloc_flags.DEVICEMAP if mapped else 0
+            flags = cuda.host_alloc_flags.DEVICEMAP
             self._bytes: Any = cuda.pagelocked_empty((self.nbytes,), np.uint8, mem_flags=flags)
         except cuda.Error as error:
             raise self._no_memory('page-locked host', error) from error
         # The array does not own the memory, its base does: it is freed by that.
         self._host: Any = self._bytes.base
         self._device: Any = None
+        self.mapped = mapped
         if mapped:
-            self._address = int(self._host.get_device_pointer())
+            self._address = self.host_address
             return
         try:
             self._device = cuda.mem_alloc(self.nbytes)
@@ -68,17 +70,25 @@ class TensorBuffer:
         """Return the address on the device."""
         return self._address
 
+    @property
+    def host_address(self) -> int:
+        """Return the address by which the device reaches the host side."""
+        return int(self._host.get_device_pointer())
+
     def holds(self, count: int) -> bool:
         """Return whether there is room for a number of bytes."""
         return count <= self.nbytes
 
-    def twin(self) -> TensorBuffer:
+    def twin(self, *, mapped: bool = False) -> TensorBuffer:
         """
         Return another buffer for the same tensor; the caller frees it.
 
+        :param mapped: as of the class.
         :raises EngineError: if the memory is not to be had.
         """
-        return TensorBuffer(self._cuda, self.name, self.dtype, self.max_shape, self.nbytes)
+        return TensorBuffer(
+            self._cuda, self.name, self.dtype, self.max_shape, self.nbytes, mapped=mapped
+        )
 
     def view(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         """
@@ -97,15 +107,23 @@ class TensorBuffer:
 
     def upload(self, view: npt.NDArray[Any], stream: Any) -> None:
         """Copy a view to the device in the order of a stream."""
-        self._cuda.memcpy_htod_async(self._device, view, stream)
+        if not self.mapped:
+            self._cuda.memcpy_htod_async(self._device, view, stream)
 
     def download(self, view: npt.NDArray[Any], stream: Any) -> None:
         """Copy from the device into a view in the order of a stream."""
-        self._cuda.memcpy_dtoh_async(view, self._device, stream)
+        if not self.mapped:
+            self._cuda.memcpy_dtoh_async(view, self._device, stream)
 
-    def clear(self, stream: Any) -> None:
-        """Write zeros to the device in the order of a stream."""
-        self._cuda.memset_d8_async(self.address, 0, self.nbytes, stream)
+    def clear(self, stream: Any, count: int | None = None) -> None:
+        """
+        Write zeros to the device in the order of a stream.
+
+        :param count: how many bytes, None for all.
+        """
+        self._cuda.memset_d8_async(
+            self.address, 0, self.nbytes if count is None else count, stream
+        )
 
     def free(self) -> None:
         """Free both sides; calling it again does nothing. Views of it become invalid."""

@@ -37,31 +37,43 @@ class DeviceEngine(InferenceEngine):
     def stream(self) -> Any:
         """Return the stream that the network runs in."""
 
+    @property
+    @abstractmethod
+    def smallest_batch(self) -> int:
+        """Return how many images the network takes at least; fewer run as that many."""
+
     def get_room(self) -> int:
         """Return how many images the input memory of :meth:`enqueue` has to hold."""
-        return self.get_batch_size()
+        return max(self.get_batch_size(), self.smallest_batch)
 
     @abstractmethod
-    def make_outputs(self) -> list[TensorBuffer]:
+    def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
         """
         Return a further set of output buffers for a full batch, in the order of output_specs.
 
         The caller frees them.
 
+        :param mapped: see :class:`.buffers.TensorBuffer`.
         :raises EngineError: if the memory is not to be had.
         """
 
     @abstractmethod
     def enqueue(
-        self, count: int, input_address: int, outputs: Sequence[TensorBuffer]
+        self,
+        count: int,
+        input_address: int,
+        outputs: Sequence[TensorBuffer],
+        *,
+        capturing: bool = False,
     ) -> list[tuple[int, ...]]:
         """
-        Run the network in the order of :attr:`stream` and return at once.
+        Queue the network in :attr:`stream`; returns at once where the runtime can.
 
         :param count: images of :meth:`get_input_shape`'s size.
         :param input_address: device memory for :meth:`get_room` images; it may hold any
             number behind the images.
         :param outputs: from :meth:`make_outputs`; written on the device only.
+        :param capturing: the stream is being recorded: nothing may wait for it.
         :return: the shapes of the outputs. The first dimension can be larger than count where the
             network takes no batch as small.
         :raises EngineError: if the runtime refuses.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BackendUnavailableError
+from .nvml import open_nvml
 
 __all__ = [
     'LAST_RESORT_BYTES',
@@ -127,9 +128,10 @@ def get_gpu_memory_bytes(device_id: int = 0) -> int:
         device: DeviceInfo | None = read_device(device_id)
     except BackendUnavailableError:
         device = None
-    from_nvml = _nvml_memory(device_id, device.pci_bus_id if device else '')
-    if from_nvml:
-        return from_nvml
+    nvml = open_nvml(device_id, device.pci_bus_id if device else '')
+    memory = nvml.get_memory_bytes() if nvml else None
+    if memory is not None and memory[1]:
+        return memory[1]
     if device is not None and device.total_memory_bytes:
         return device.total_memory_bytes
     if is_jetson():
@@ -147,7 +149,9 @@ def get_used_gpu_memory_bytes(device_id: int = 0) -> int | None:
         bus = read_device(device_id).pci_bus_id
     except BackendUnavailableError:
         return None
-    return _nvml_memory(device_id, bus, 'used') or None
+    nvml = open_nvml(device_id, bus)
+    memory = nvml.get_memory_bytes() if nvml else None
+    return memory[0] if memory else None
 
 
 def is_jetson() -> bool:
@@ -205,29 +209,6 @@ def _pci_bus_id(driver: Any, device: Any) -> str:
     except BackendUnavailableError:
         return ''
     return text.value.decode(errors='replace')
-
-
-def _nvml_memory(device_id: int, pci_bus_id: str, what: str = 'total') -> int:
-    """Return what NVML says of the memory, 0 where it is absent or does not know."""
-    try:
-        import pynvml
-    except ImportError:
-        return 0
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return 0
-    try:
-        # CUDA_VISIBLE_DEVICES changes CUDA's numbers and not NVML's: the bus tells them apart.
-        if pci_bus_id:
-            handle = pynvml.nvmlDeviceGetHandleByPciBusId(pci_bus_id.encode())
-        else:
-            handle = pynvml.nvmlDeviceGetHandleByIndex(device_id)
-        return int(getattr(pynvml.nvmlDeviceGetMemoryInfo(handle), what))
-    except pynvml.NVMLError:  # NotSupported, where GPU and CPU share the memory
-        return 0
-    finally:
-        pynvml.nvmlShutdown()
 
 
 def _machine_memory() -> int:

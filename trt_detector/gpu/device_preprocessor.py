@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 import logging
 
+from ..candidates import CandidateRule
 from ..engine import BatchSlot, InferenceEngine
 from ..errors import BackendUnavailableError, EngineError
 from ..image import Image
 from ..preprocess import InputLayout, Letterbox, PreprocessSpec
+from .candidate_filter import CandidateFilter
 from .device_engine import DeviceEngine
-from .device_info import read_device
+from .device_info import DeviceInfo, read_device
 from .device_slot import DeviceSlot, Lanes, SlotTarget
 from .letterbox_kernel import KERNEL_ENCODINGS, LetterboxKernel
+from .network_runner import capture_graphs
 
 __all__ = ['DevicePreprocessor', 'preprocess_on_device']
 
@@ -32,20 +35,30 @@ class DevicePreprocessor:
     It belongs to the engine's thread.
 
     :param engine: whose input it fills, at the size that it has now.
-    :param mapped: let the device read page-locked memory; None where it shares the machine's.
+    :param mapped_memory: whether the device reads and writes page-locked memory itself: 'on',
+        'off', or 'auto' for where it shares the machine's memory.
+    :param cuda_graph: record the network as CUDA graphs where that is possible.
     :raises BackendUnavailableError: if the kernel cannot be loaded.
     :raises ModelError: if the input is not an image of 1 or 3 channels.
     """
 
     def __init__(
-        self, spec: PreprocessSpec, engine: DeviceEngine, *, mapped: bool | None = None
+        self,
+        spec: PreprocessSpec,
+        engine: DeviceEngine,
+        *,
+        mapped_memory: str = 'auto',
+        cuda_graph: bool = True,
     ) -> None:
         device = read_device(engine.device_id)
+        self._compute_capability = device.compute_capability
         height, width = engine.get_input_shape()
         self._spec = spec
         self._engine = engine
         self._input_size = (width, height)
-        self._mapped = device.integrated if mapped is None else mapped
+        self._cuda_graph = cuda_graph
+        self.details: tuple[tuple[str, str], ...] = ()
+        self._mapped = _choose_mapped(mapped_memory, device)
         self._kernel: LetterboxKernel | None = LetterboxKernel(
             engine.cuda,
             spec,
@@ -54,26 +67,46 @@ class DevicePreprocessor:
             device.compute_capability,
         )
 
-    def open_slots(self) -> Sequence[BatchSlot]:
+    def open_slots(self, rule: CandidateRule | None) -> Sequence[BatchSlot]:
         """
         Return the slots, which take the kernel with them: it can be called once.
 
+        :param rule: which predictions the head has to see; None for all.
         :raises EngineError: if it was called before, or the memory is not to be had.
         """
         kernel, self._kernel = self._kernel, None
         if kernel is None:
             raise EngineError('the slots of a preprocessor were opened twice')
         cuda = self._engine.cuda
-        lanes = Lanes(kernel, cuda.Stream(), cuda.Stream())
-        slots: list[BatchSlot] = []
+        lanes = Lanes(kernel, cuda.Stream(), cuda.Stream(), self._load_filter(rule))
+        slots: list[DeviceSlot] = []
         with ExitStack() as undo:
             # Else the traceback would keep the streams beyond the life of the context.
             undo.callback(lanes.close)
             for _ in range(_SLOTS):
                 slots.append(DeviceSlot(self._engine, lanes, mapped=self._mapped))
                 undo.callback(slots[-1].close)
+            if self._cuda_graph:
+                self._capture(slots)
             undo.pop_all()
         return slots
+
+    def _load_filter(self, rule: CandidateRule | None) -> CandidateFilter | None:
+        """Return the kernels that pick candidates, None where there is no rule for them."""
+        if rule is None:
+            return None
+        try:
+            return CandidateFilter(self._engine.cuda, rule, self._compute_capability)
+        except BackendUnavailableError as error:
+            _LOG.warning('all outputs are copied to the host: %s', error)
+            return None
+
+    def _capture(self, slots: Sequence[DeviceSlot]) -> None:
+        """Let the slots run the network as CUDA graphs, where that is possible."""
+        reason = capture_graphs(self._engine, [slot.runner for slot in slots])
+        state = f'not used: {reason}' if reason else 'used'
+        self.details = (('CUDA graph', state),)
+        _LOG.info('CUDA graph: %s', state)
 
     def __call__(self, image: Image, out: SlotTarget) -> Letterbox:
         """
@@ -90,13 +123,37 @@ class DevicePreprocessor:
 
 
 def preprocess_on_device(
-    spec: PreprocessSpec, engine: InferenceEngine
+    spec: PreprocessSpec,
+    engine: InferenceEngine,
+    *,
+    mapped_memory: str = 'auto',
+    cuda_graph: bool = True,
 ) -> DevicePreprocessor | None:
-    """Return the preprocessor of an engine that works on a device, None where the CPU has to."""
+    """
+    Return the preprocessor of an engine that works on a device, None where the CPU has to.
+
+    For the other parameters see :class:`DevicePreprocessor`.
+    """
     if not isinstance(engine, DeviceEngine) or not engine.works_on_device:
         return None
     try:
-        return DevicePreprocessor(spec, engine)
+        return DevicePreprocessor(spec, engine, mapped_memory=mapped_memory, cuda_graph=cuda_graph)
     except BackendUnavailableError as error:
         _LOG.warning('images are prepared by the CPU: %s', error)
         return None
+
+
+def _choose_mapped(mapped_memory: str, device: DeviceInfo) -> bool:
+    """Return whether the device works in page-locked memory itself, and log why."""
+    mapped = device.integrated if mapped_memory == 'auto' else mapped_memory == 'on'
+    what = (
+        'the GPU reads images and writes results in the memory of the machine'
+        if mapped
+        else 'images and results are copied to and from the memory of the GPU'
+    )
+    why = f'mapped_memory is {mapped_memory}'
+    if mapped_memory == 'auto':
+        shares = 'shares the memory of the machine' if mapped else 'has memory of its own'
+        why += f' and {device.name} {shares}'
+    _LOG.info('%s: %s', what, why)
+    return mapped

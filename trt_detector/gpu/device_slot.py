@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy.typing as npt
 
+from ..candidates import Candidates
 from ..engine import BatchSlot
 from ..errors import EngineError
 from ..image import Image
 from ..preprocess import Letterbox
+from .candidate_filter import CandidateFilter, CandidateSlot, pays
 from .device_engine import DeviceEngine
 from .image_stage import ImageStage
 from .letterbox_kernel import LetterboxJob, LetterboxKernel
+from .network_runner import NetworkRunner
 
 __all__ = ['DeviceSlot', 'Lanes', 'SlotTarget']
 
@@ -37,15 +40,19 @@ class Lanes:
     :param kernel: fills the input.
     :param upload: stream of the images.
     :param download: stream of the outputs.
+    :param candidates: picks those of a raw head, None where all outputs are copied.
     """
 
     kernel: LetterboxKernel
     upload: Any
     download: Any
+    candidates: CandidateFilter | None = None
 
     def close(self) -> None:
-        """Drop kernel and streams while the context is current."""
+        """Drop kernels and streams while the context is current."""
         self.kernel.close()
+        if self.candidates is not None:
+            self.candidates.close()
         self.upload = self.download = None
 
 
@@ -88,9 +95,12 @@ class DeviceSlot(BatchSlot):
             self._resources.callback(self._input.free)
             # What lies behind a small batch is read by networks of a fixed one.
             cuda.memset_d8_async(int(self._input), 0, shape[0] * self._image_bytes, engine.stream)
-            self._outputs = engine.make_outputs()
+            self._outputs = engine.make_outputs(mapped=mapped)
             for buffer in self._outputs:
                 self._resources.callback(buffer.free)
+            self._candidates = self._open_candidates(lanes.candidates)
+            self.runner = NetworkRunner(engine, int(self._input), self._outputs)
+            self._resources.callback(self.runner.drop_graphs)
             self._stages = [ImageStage(cuda, mapped=mapped) for _ in range(shape[0])]
             for stage in self._stages:
                 self._resources.callback(stage.free)
@@ -129,10 +139,10 @@ class DeviceSlot(BatchSlot):
             )
         )
 
-    def start(self, count: int) -> None:
+    def start(self, count: int, least_score: float) -> None:
         """Queue kernel, network and download; return at once."""
         try:
-            self._enqueue(count)
+            self._enqueue(count, least_score)
         except self._engine.cuda.Error as error:
             raise EngineError(f'CUDA failed to start the network: {error}') from error
 
@@ -143,6 +153,10 @@ class DeviceSlot(BatchSlot):
         except self._engine.cuda.Error as error:
             raise EngineError(f'CUDA failed while the network ran: {error}') from error
         return self._views
+
+    def get_candidates(self) -> list[Candidates] | None:
+        """Return the candidates, as :class:`..engine.BatchSlot` says."""
+        return None if self._candidates is None else self._candidates.read()
 
     def time_stages(self) -> bool:
         """Let CUDA events time the stages from now on."""
@@ -186,7 +200,15 @@ class DeviceSlot(BatchSlot):
         self._resources.close()
         self._lanes = None
 
-    def _enqueue(self, count: int) -> None:
+    def _open_candidates(self, kernels: CandidateFilter | None) -> CandidateSlot | None:
+        """Return what picks the candidates, None where it is not worth it."""
+        if kernels is None or not pays(kernels.rule, self._outputs):
+            return None
+        picked = CandidateSlot(self._engine.cuda, kernels, self._outputs[kernels.rule.output])
+        self._resources.callback(picked.free)
+        return picked
+
+    def _enqueue(self, count: int, least_score: float) -> None:
         """Queue everything behind the uploads."""
         lanes, stream = self._open_lanes(), self._engine.stream
         uploaded, computed, done = self._events
@@ -196,15 +218,23 @@ class DeviceSlot(BatchSlot):
         self._mark(2, stream)
         lanes.kernel.launch(self._jobs, stream)
         self._mark(3, stream)
-        shapes = self._engine.enqueue(count, int(self._input), self._outputs)
+        shapes = self.runner.enqueue(count)
         self._mark(4, stream)
         computed.record(stream)
         lanes.download.wait_for_event(computed)
-        views = [buffer.view(shape) for buffer, shape in zip(self._outputs, shapes, strict=True)]
-        for buffer, view in zip(self._outputs, views, strict=True):
-            buffer.download(view, lanes.download)
+        if self._candidates is None:
+            self._download(count, shapes, lanes.download)
+        else:
+            shape = shapes[self._candidates.output]
+            self._candidates.enqueue(shape, count, least_score, lanes.download)
         self._mark(5, lanes.download)
         done.record(lanes.download)
+
+    def _download(self, count: int, shapes: Sequence[tuple[int, ...]], stream: Any) -> None:
+        """Queue the copies of the outputs."""
+        views = [buffer.view(shape) for buffer, shape in zip(self._outputs, shapes, strict=True)]
+        for buffer, view in zip(self._outputs, views, strict=True):
+            buffer.download(view, stream)
         # An output without a batch dimension is that of the one image of a batch of one.
         padded = count < self._engine.get_room()
         self._views = [view[:count] for view in views] if padded else views

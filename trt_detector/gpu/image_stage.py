@@ -94,8 +94,7 @@ class ImageStage:
         buffer = self._buffer
         if buffer is None:
             raise EngineError('an image stage has no memory')
-        if not self._mapped:
-            buffer.upload(view, stream)
+        buffer.upload(view, stream)
         return StagedImage(buffer.address, step, chroma_row * step, gathered)
 
     def free(self) -> None:

@@ -6,19 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-import logging
 import struct
 from typing import Any
 
 import numpy as np
 
-from ..errors import BackendUnavailableError
 from ..preprocess import InputLayout, Letterbox, PreprocessSpec
-from .letterbox_source import compile_at_run_time, KERNEL_NAME, read_shipped_ptx
+from .kernel_source import LETTERBOX
 
 __all__ = ['KERNEL_ENCODINGS', 'MOST_JOBS', 'LetterboxJob', 'LetterboxKernel', 'pack_spec']
-
-_LOG = logging.getLogger(__name__)
 
 # The rest mirrors the structures of letterbox.cu: change both together.
 MOST_JOBS = 32
@@ -104,8 +100,8 @@ class LetterboxKernel:
         self._spec = pack_spec(spec, layout, input_size)
         height, width = input_size
         self._blocks = (-(-width // _BLOCK[0]), -(-height // _BLOCK[1]))
-        self._module: Any = _load_module(cuda, compute_capability)
-        self._function: Any = self._module.get_function(KERNEL_NAME)
+        self._module: Any = LETTERBOX.load(cuda, compute_capability)
+        self._function: Any = self._module.get_function(LETTERBOX.kernels[0])
         self._function.prepare([f'{MOST_JOBS * _JOB.size}s', f'{_SPEC.size}s'])
 
     def launch(self, jobs: Sequence[LetterboxJob], stream: Any) -> None:
@@ -121,22 +117,3 @@ class LetterboxKernel:
         """Unload it; the context has to be current. Calling it again does nothing."""
         self._function = None
         self._module = None
-
-
-def _load_module(cuda: Any, compute_capability: tuple[int, int]) -> Any:
-    """Return the module from the shipped PTX, else from one compiled for this GPU."""
-    try:
-        return cuda.module_from_buffer(read_shipped_ptx())
-    except cuda.Error as error:
-        refused = error
-    major, minor = compute_capability
-    try:
-        ptx = compile_at_run_time(f'compute_{major}{minor}')
-        module = cuda.module_from_buffer(ptx)
-    except (BackendUnavailableError, cuda.Error) as error:
-        raise BackendUnavailableError(
-            f'the driver refuses the shipped PTX of the preprocessing kernel ({refused}), and it '
-            f'could not be compiled for compute capability {major}.{minor}: {error}'
-        ) from error
-    _LOG.info('compiled the preprocessing kernel for compute capability %d.%d', major, minor)
-    return module

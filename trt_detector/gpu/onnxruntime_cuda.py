@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 import logging
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BackendUnavailableError, EngineError
+from ..model_info import slice_unequal_splits
 from ..onnxruntime_engine import make_asynchronous_run_options, OnnxRuntimeEngine
 from .buffers import TensorBuffer
 from .cuda import ContextScope, load_pycuda
@@ -72,7 +74,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 'user_compute_stream': str(self._stream.handle),
             }
             super().__init__(
-                model_bytes,
+                slice_unequal_splits(model_bytes),
                 batch_size,
                 input_shape=input_shape,
                 threads=threads,
@@ -84,12 +86,13 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 warnings=warnings,
                 details=(*details, ('provider', 'CUDA')),
             )
+            self._info = replace(self._info, device_id=device_id)
             if self._session.get_providers()[0] != _PROVIDER:
                 raise BackendUnavailableError(
                     'ONNX Runtime could not load its CUDA provider; are cuDNN 9 and the CUDA '
                     'libraries of its version installed?'
                 )
-            self._run_options = make_asynchronous_run_options()
+            self._asynchronous = make_asynchronous_run_options()
             undo.pop_all()
 
     @property
@@ -112,22 +115,38 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         """Return the stream that the network runs in."""
         return self._stream
 
-    def make_outputs(self) -> list[TensorBuffer]:
+    @property
+    def smallest_batch(self) -> int:
+        """Return how many images the model takes at least."""
+        return self.get_batch_size() if self._fixed_batch else 1
+
+    def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
         """Return a further set of output buffers, as :class:`.device_engine.DeviceEngine` says."""
         self.check_thread()
         shapes = self._find_shapes(self.get_room())
         with ExitStack() as undo:
             made = []
             for spec, shape in zip(self.output_specs, shapes, strict=True):
-                made.append(TensorBuffer(self._cuda, spec.name, spec.dtype, shape))
+                buffer = TensorBuffer(self._cuda, spec.name, spec.dtype, shape, mapped=mapped)
+                made.append(buffer)
                 undo.callback(made[-1].free)
             undo.pop_all()
         return made
 
     def enqueue(
-        self, count: int, input_address: int, outputs: Sequence[TensorBuffer]
+        self,
+        count: int,
+        input_address: int,
+        outputs: Sequence[TensorBuffer],
+        *,
+        capturing: bool = False,
     ) -> list[tuple[int, ...]]:
-        """Run the network in its stream, as :class:`.device_engine.DeviceEngine` says."""
+        """
+        Queue the network in its stream, as :class:`.device_engine.DeviceEngine` says.
+
+        Unless it is recorded, this waits for the network: a run that does not would keep the host
+        memory that some operators take until the session ends (seen with 1.31: Split).
+        """
         if self._session is None:
             raise EngineError('enqueue() on a closed engine')
         count = self.get_batch_size() if self._fixed_batch else count
@@ -137,7 +156,8 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         if key not in self._bindings:
             self._bindings[key] = self._bind(count, addresses, shapes)
         try:
-            self._session.run_with_iobinding(self._bindings[key], self._run_options)
+            options = self._asynchronous if capturing else None
+            self._session.run_with_iobinding(self._bindings[key], options)
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
             raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
         return shapes

@@ -185,31 +185,37 @@ class TensorRTEngine(DeviceEngine):
             return list(self._output_views)
         return [view[:count] for view in self._output_views]
 
-    def get_room(self) -> int:
-        """Return how many images the input memory of enqueue() has to hold."""
-        return max(self._batch_size, self._bindings.smallest_batch)
+    @property
+    def smallest_batch(self) -> int:
+        """Return how many images the plan takes at least."""
+        return self._bindings.smallest_batch
 
-    def make_outputs(self) -> list[TensorBuffer]:
+    def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
         """Return a further set of output buffers, as :class:`.device_engine.DeviceEngine` says."""
         with ExitStack() as undo:
             made = []
             for own in self._outputs:
-                made.append(own.twin())
+                made.append(own.twin(mapped=mapped))
                 undo.callback(made[-1].free)
             undo.pop_all()
         return made
 
     def enqueue(
-        self, count: int, input_address: int, outputs: Sequence[TensorBuffer]
+        self,
+        count: int,
+        input_address: int,
+        outputs: Sequence[TensorBuffer],
+        *,
+        capturing: bool = False,
     ) -> list[tuple[int, ...]]:
-        """Run the network in its stream, as :class:`.device_engine.DeviceEngine` says."""
+        """Queue the network in its stream, as :class:`.device_engine.DeviceEngine` says."""
         if self._closed:
             raise EngineError('enqueue() on a closed engine')
         shape = self.batch_shape(max(count, self._bindings.smallest_batch))
         if shape != self._bound_shape:
             self._bind(shape)
         self._bind_addresses(input_address, outputs)
-        self._start(outputs)
+        self._start(outputs, wait_if_failed=not capturing)
         return [view.shape for view in self._output_views]
 
     def check_thread(self) -> None:
@@ -352,7 +358,7 @@ class TensorRTEngine(DeviceEngine):
             buffer.download(view, stream)
         stream.synchronize()
 
-    def _start(self, outputs: Sequence[TensorBuffer]) -> None:
+    def _start(self, outputs: Sequence[TensorBuffer], *, wait_if_failed: bool = True) -> None:
         """Queue the network behind what its stream has to do."""
         stream = self._stream
         for buffer in outputs:
@@ -360,7 +366,8 @@ class TensorRTEngine(DeviceEngine):
                 buffer.clear(stream)
         self._lines.clear()
         if not self._execution_context.execute_async_v3(stream.handle):
-            stream.synchronize()
+            if wait_if_failed:
+                stream.synchronize()
             raise EngineError(f'TensorRT failed to run the network{self._lines.explain()}')
 
     def _check_batch(self, batch: npt.NDArray[Any]) -> None:
@@ -401,6 +408,7 @@ class TensorRTEngine(DeviceEngine):
             version=flavour.version,
             warnings=warnings,
             details=tuple(facts),
+            device_id=device_id,
         )
 
     def _release(self) -> None:

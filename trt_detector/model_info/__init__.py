@@ -7,5 +7,13 @@ from __future__ import annotations
 from .prepare import prepare_model
 from .read import ModelInfo, parse_names, read_model_info
 from .sidecar import read_sidecars
+from .splits import slice_unequal_splits
 
-__all__ = ['ModelInfo', 'parse_names', 'prepare_model', 'read_model_info', 'read_sidecars']
+__all__ = [
+    'ModelInfo',
+    'parse_names',
+    'prepare_model',
+    'read_model_info',
+    'read_sidecars',
+    'slice_unequal_splits',
+]

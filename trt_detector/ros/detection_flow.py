@@ -28,7 +28,8 @@ from vision_msgs.msg import LabelInfo
 
 from ..config import DetectorConfig
 from ..detections import Detections
-from ..engine import Progress
+from ..device_state import DeviceWatch
+from ..engine import EngineInfo, Progress
 from ..errors import DetectorError, EngineError, ImageError
 from ..factory import decode_options
 from ..image import Image
@@ -41,7 +42,10 @@ from .messages import make_label_info, read_image
 from .statistics import FlowStatistics
 from .topics import CameraTopics, name_camera_topics
 
-__all__ = ['DetectionFlow']
+__all__ = ['DetectionFlow', 'WatchDevice']
+
+# Begins to read the device that an engine runs on; None where there is nothing to read.
+WatchDevice = Callable[[EngineInfo], DeviceWatch | None]
 
 _DRAIN_TIMEOUT_S = 30.0
 _WARNING_PERIOD_S = 5.0
@@ -76,6 +80,7 @@ class DetectionFlow:
     :param receiver: runs the callbacks of the image subscriptions.
     :param create: makes the detector, in a thread of its own.
     :param on_error: told what went wrong with an inference, for the diagnostics.
+    :param watch: begins to read the detector's device, for the diagnostics.
     :raises ConfigError: if the cameras' topics cannot be used.
     """
 
@@ -86,10 +91,12 @@ class DetectionFlow:
         receiver: ImageReceiver,
         create: DetectorFactory,
         on_error: Callable[[str], None],
+        watch: WatchDevice,
     ) -> None:
         self._node = node
         self._receiver = receiver
         self._on_error = on_error
+        self._watch = watch
         self.config = config
         self.cameras: tuple[CameraTopics, ...] = name_camera_topics(
             config, node.resolve_topic_name
@@ -97,6 +104,7 @@ class DetectionFlow:
         self.statistics = FlowStatistics(len(self.cameras))
         self.progress: Progress | None = None
         self.detector: Detector | None = None
+        self.device: DeviceWatch | None = None
         self.subscriptions: tuple[Subscription, ...] = ()
         self.opened_s = time.monotonic()
         self.started_s: float | None = None
@@ -125,6 +133,7 @@ class DetectionFlow:
             '~/label_info',
             QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
         )
+        self.device = self._watch(detector.info)
         self.progress = None
         self.detector = detector
 
@@ -164,6 +173,9 @@ class DetectionFlow:
         self.started_s = None
         self.detector = None
         self._unsubscribe()
+        device, self.device = self.device, None
+        if device is not None:
+            device.close()
         ended = self._worker.close()
         while self._outputs:
             self._outputs.pop().close()

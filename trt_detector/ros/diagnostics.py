@@ -20,6 +20,8 @@ from .statistics import CameraCounts
 __all__ = ['Diagnostics']
 
 _SILENCE_S = 2.0
+# A device is read once a second; beyond this its driver hangs.
+_DEVICE_SILENCE_S = 10.0
 _LEVELS = {
     'ok': DiagnosticStatus.OK,
     'warn': DiagnosticStatus.WARN,
@@ -37,7 +39,7 @@ class _Previous:
 
 class Diagnostics:
     """
-    Publishes one status for the node and one for each camera.
+    Publishes one status for the node, one for its GPU and one for each camera.
 
     The timer has a callback group of its own, so that a long transition does not silence it.
 
@@ -69,6 +71,7 @@ class Diagnostics:
         if flow is None or flow.detector is None:
             self._previous.clear()
         else:
+            statuses += self._device_status(flow)
             statuses += [self._camera_status(flow, n) for n in range(len(flow.cameras))]
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self._node.get_clock().now().to_msg()
@@ -104,6 +107,20 @@ class Diagnostics:
                 if flow.detector.info.warnings and level == 'ok':
                     level, text = 'warn', f'{state}; {flow.detector.info.warnings[0]}'
         return self._make_status('detector', level, text, values, hardware)
+
+    def _device_status(self, flow: DetectionFlow) -> list[DiagnosticStatus]:
+        """Return the status of the GPU, nothing where none is used or nothing is read yet."""
+        watch = flow.device
+        state = watch.latest() if watch is not None else None
+        if state is None or state.read_s is None:
+            return []
+        level, text = 'ok', 'fine'
+        silent_s = time.monotonic() - state.read_s
+        if silent_s > _DEVICE_SILENCE_S:
+            level, text = 'warn', f'the driver has not answered for {silent_s:.0f} s'
+        elif state.slowdowns:
+            level, text = 'warn', f'the GPU is slowed down: {", ".join(state.slowdowns)}'
+        return [self._make_status('device', level, text, state.describe(), state.name or '')]
 
     def _camera_status(self, flow: DetectionFlow, number: int) -> DiagnosticStatus:
         """Return the status of one camera."""

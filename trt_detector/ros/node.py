@@ -21,8 +21,8 @@ from std_srvs.srv import Trigger
 from ..config import DetectorConfig
 from ..dds import release_memory
 from ..errors import ConfigError, DetectorError
-from ..factory import create_detector
-from .detection_flow import DetectionFlow
+from ..factory import create_detector, watch_device
+from .detection_flow import DetectionFlow, WatchDevice
 from .diagnostics import Diagnostics
 from .health import Health
 from .image_receiver import ImageGroup, ImageReceiver
@@ -53,17 +53,24 @@ class DetectorNode(LifecycleNodeMixin, Node):
 
     :param name: of the node.
     :param create: makes the detector.
+    :param watch: begins to read the device that it runs on.
     :param kwargs: handed to :class:`rclpy.node.Node`.
     """
 
     def __init__(
-        self, name: str = 'detector', *, create: DetectorFactory = create_detector, **kwargs: Any
+        self,
+        name: str = 'detector',
+        *,
+        create: DetectorFactory = create_detector,
+        watch: WatchDevice = watch_device,
+        **kwargs: Any,
     ) -> None:
         Node.__init__(self, name, **kwargs)
         # Reentrant, for get_state to answer while change_state is at work: the state machine
         # itself refuses a second transition.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._create = create
+        self._watch = watch
         self._health = Health(self.get_state_label)
         self._receiver = ImageReceiver(self)
         declare_parameters(self)
@@ -202,7 +209,9 @@ class DetectorNode(LifecycleNodeMixin, Node):
         started_s = time.monotonic()
         config = read_config(self)
         self._diagnostics.set_period(config.diagnostics_period)
-        flow = DetectionFlow(self, config, self._receiver, self._create, self._health.note_error)
+        flow = DetectionFlow(
+            self, config, self._receiver, self._create, self._health.note_error, self._watch
+        )
         self._health.flow = flow
         try:
             flow.open()

@@ -36,6 +36,7 @@ _NAMES = (
     'dla_core',
     'plugin_libraries',
     'onnxruntime_provider',
+    'mapped_memory',
     'inference_threads',
     *INPUT_PARAMETERS,
     'score_threshold',

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..config import DetectorConfig
+from ..device_state import DeviceState
+from ..engine import EngineInfo
 from ..errors import ConfigError, DetectorError
 from ..evaluation.run import get_engine_bytes
 from ..factory import create_detector
@@ -132,6 +134,8 @@ def _figures(job: Job, detector: Detector, images: list[Image], before: _Memory)
         make_ways(detector, compare=job.compare), batches, job.iterations, job.warm_up
     )
     info = detector.info
+    device = _device_state(info)
+    slowed = [f'{info.device} was slowed down: {reason}' for reason in device.slowdowns]
     return {
         'ran': {
             'backend': info.backend,
@@ -139,9 +143,10 @@ def _figures(job: Job, detector: Detector, images: list[Image], before: _Memory)
             'device': info.device,
             'version': info.version,
             'input_size': list(detector.input_size),
-            'warnings': list(info.warnings),
+            'warnings': [*info.warnings, *slowed],
             'details': dict(info.details),
         },
+        'device_state': device.as_json(),
         'clocks': [HOST, CUDA_EVENTS] if has_events else [HOST],
         'ways': ways,
         'memory': _Memory.read(job).growth_since(before),
@@ -149,6 +154,15 @@ def _figures(job: Job, detector: Detector, images: list[Image], before: _Memory)
             info, Path(str(job.parameters['model_path'])).expanduser()
         ),
     }
+
+
+def _device_state(info: EngineInfo) -> DeviceState:
+    """Return how the GPU is right after the work; nothing is known where none was used."""
+    if info.device_id is None:
+        return DeviceState()
+    from ..gpu.device_watch import read_device_state
+
+    return read_device_state(info.device_id)
 
 
 def _check(job: Job, detector: Detector) -> None:

@@ -172,6 +172,7 @@ def _job(arguments: argparse.Namespace) -> _Job:
     config = DetectorConfig.from_mapping({
         'model_path': str(arguments.model),
         'backend': 'onnxruntime',
+        'onnxruntime_provider': 'cpu',
         'precision': 'fp32',
         'batch_size': 0,
         'warmup_iterations': 0,

@@ -47,6 +47,11 @@ class ChildProcess:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Return the number of the process."""
+        return self._process.pid
+
     def is_running(self) -> bool:
         return self._process.poll() is None
 

@@ -116,7 +116,7 @@ def _import(name: str) -> tuple[str, str]:
 
 def _inference(device_id: int) -> list[Finding]:
     """Look at the GPU and the runtimes; one that works is enough."""
-    findings = [_device(device_id), _memory(device_id)]
+    findings = [_device(device_id), _memory(device_id), *_state(device_id)]
     backends = {name: _tensorrt(name, device_id) for name in ('tensorrt', 'tensorrt_rtx')}
     findings += [*backends.values(), _pycuda(device_id)]
     version, reason = _import('onnxruntime')
@@ -162,6 +162,24 @@ def _memory(device_id: int) -> Finding:
     size = get_gpu_memory_bytes(device_id)
     known = '' if size != LAST_RESORT_BYTES else ' (a guess: nothing here tells)'
     return Finding('gpu memory', _OK if not known else _NOTE, f'{size / 2**30:.1f} GiB{known}')
+
+
+def _state(device_id: int) -> Iterator[Finding]:
+    """Look at heat, load, clocks and power of the GPU, where anything tells."""
+    from ..gpu.device_watch import read_device_state
+
+    state = read_device_state(device_id)
+    known = state.describe()
+    for key in ('name', 'compute capability', 'memory total MiB', 'memory shared with the CPU'):
+        known.pop(key, None)  # said before
+    if not known:
+        return
+    text = '; '.join(f'{key} {value}' for key, value in known.items())
+    if state.slowdowns:
+        remedy = f'it is slowed down: {", ".join(state.slowdowns)}; see to cooling and power'
+        yield Finding('gpu state', _NOTE, text, remedy)
+    else:
+        yield Finding('gpu state', _OK, text)
 
 
 def _tensorrt(name: str, device_id: int) -> Finding:

@@ -1,0 +1,166 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network of one slot: queued call by call, or as a CUDA graph where that gives the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import logging
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .buffers import TensorBuffer
+from .device_engine import DeviceEngine
+from .graph import capture_graph, CaptureError, CudaGraph
+
+__all__ = ['NetworkRunner', 'capture_graphs']
+
+_LOG = logging.getLogger(__name__)
+
+_Outputs = list[npt.NDArray[Any]]
+# Of the largest value: a graph repeats the very kernels, but some add in no fixed order.
+_TOLERANCE = 1e-3
+
+
+class NetworkRunner:
+    """
+    Runs an engine on the memory of one slot. The engine's context has to be current.
+
+    :param input_address: device memory for the engine's get_room() images.
+    :param outputs: from the engine's make_outputs(); the caller frees them.
+    """
+
+    def __init__(
+        self, engine: DeviceEngine, input_address: int, outputs: Sequence[TensorBuffer]
+    ) -> None:
+        self._engine = engine
+        self._address = input_address
+        self._outputs = tuple(outputs)
+        self._graphs: dict[int, tuple[CudaGraph, list[tuple[int, ...]]]] = {}
+
+    def enqueue(self, count: int) -> list[tuple[int, ...]]:
+        """
+        Queue the network in the engine's stream and return at once.
+
+        :return: the shapes of the outputs, which may be those of a larger batch.
+        :raises EngineError: if the runtime or the driver refuses.
+        """
+        for size, (graph, shapes) in self._graphs.items():
+            if size >= count:
+                graph.launch(self._engine.stream)
+                return shapes
+        return self._engine.enqueue(count, self._address, self._outputs)
+
+    def capture(self, counts: Sequence[int]) -> None:
+        """
+        Record the network for some numbers of images; others take the next larger record.
+
+        :param counts: ascending; each was run before, so that nothing is set up any more.
+        :raises CaptureError: if it cannot be recorded.
+        """
+        self.drop_graphs()
+        for count in counts:
+            shapes: list[tuple[int, ...]] = []
+
+            def work(count: int = count, shapes: list[tuple[int, ...]] = shapes) -> None:
+                shapes += self._engine.enqueue(count, self._address, self._outputs, capturing=True)
+
+            self._graphs[count] = (capture_graph(self._engine.stream, work), shapes)
+
+    def drop_graphs(self) -> None:
+        """Free the records, once nothing of them runs any more."""
+        graphs, self._graphs = self._graphs, {}
+        for graph, _ in graphs.values():
+            graph.close()
+
+    def load(self, batch: npt.NDArray[Any]) -> None:
+        """
+        Fill the input and clear the outputs in the order of the engine's stream.
+
+        :param batch: page-locked, for all images that there is room for.
+        """
+        stream = self._engine.stream
+        self._engine.cuda.memcpy_htod_async(self._address, batch, stream)
+        for buffer in self._outputs:
+            buffer.clear(stream)
+
+    def read(self, shapes: Sequence[tuple[int, ...]]) -> _Outputs:
+        """Wait for the outputs and return copies of them."""
+        stream = self._engine.stream
+        views = [buffer.view(shape) for buffer, shape in zip(self._outputs, shapes, strict=True)]
+        for buffer, view in zip(self._outputs, views, strict=True):
+            buffer.download(view, stream)
+        stream.synchronize()
+        return [view.copy() for view in views]
+
+
+def capture_graphs(engine: DeviceEngine, runners: Sequence[NetworkRunner]) -> str:
+    """
+    Let the networks of an engine's slots run as CUDA graphs, if these give what calls give.
+
+    Each record is compared with a run of the same noise once all are made: a runtime may use
+    again what an earlier record relies on.
+
+    :return: '' where they do now, else the reason why they do not.
+    :raises EngineError: if the network cannot even be run.
+    """
+    counts = _counts(engine)
+    shape = engine.batch_shape(engine.get_room())
+    spec = engine.input_spec
+    noise = engine.cuda.pagelocked_empty((math.prod(shape),), spec.dtype)
+    try:
+        random = np.random.default_rng(0).random(noise.size, np.float32)
+        noise[:] = random if spec.dtype.kind == 'f' else random * 255
+        return _capture(runners, counts, noise)
+    finally:
+        noise.base.free()
+
+
+def _capture(
+    runners: Sequence[NetworkRunner], counts: Sequence[int], noise: npt.NDArray[Any]
+) -> str:
+    """Return '' or the reason, as :func:`capture_graphs` says."""
+    expected: dict[int, _Outputs] = {}
+    for runner in runners:
+        for count in counts:
+            runner.load(noise)
+            expected[count] = runner.read(runner.enqueue(count))
+    reason = ''
+    try:
+        for runner in runners:
+            runner.capture(counts)
+    except CaptureError as error:
+        reason = str(error)
+    for runner in runners if not reason else ():
+        for count in counts:
+            runner.load(noise)
+            if not _agree(runner.read(runner.enqueue(count)), expected[count]):
+                reason = f'its outputs for {count} images differ from those of single calls'
+    if reason:
+        for runner in runners:
+            runner.drop_graphs()
+        # What a runtime put off while it was recorded is done now.
+        runners[0].read(runners[0].enqueue(counts[0]))
+    return reason
+
+
+def _counts(engine: DeviceEngine) -> list[int]:
+    """Return the numbers of images to record: 1, 2, 4 and so on as far as the engine goes."""
+    room = engine.get_room()
+    powers = (2**power for power in range(room.bit_length()))
+    return [count for count in powers if engine.smallest_batch <= count < room] + [room]
+
+
+def _agree(found: _Outputs, expected: _Outputs) -> bool:
+    """Return whether outputs are the same but for the order of sums."""
+    for one, other in zip(found, expected, strict=True):
+        finite = np.abs(other[np.isfinite(other)].astype(np.float64))
+        slack = _TOLERANCE * float(finite.max(initial=0.0)) if other.dtype.kind == 'f' else 0.0
+        if one.shape != other.shape or not np.allclose(
+            one, other, rtol=0.0, atol=slack, equal_nan=True
+        ):
+            return False
+    return True
