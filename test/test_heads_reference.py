@@ -8,6 +8,8 @@ from pathlib import Path
 
 from heads_support import build, CASES, IOU, picture, reference, SCORE
 import numpy as np
+import onnx
+from onnx import helper
 import pytest
 from trt_detector.config import DetectorConfig
 from trt_detector.factory import create_detector
@@ -43,6 +45,35 @@ def test_a_layout_agrees_with_the_plain_decoder(name: str, seed: int, tmp_path: 
             detections.scores, [one[4] for one in expected], rtol=0, atol=1e-5
         )
     assert total > 10, 'nothing found says nothing'
+
+
+@pytest.mark.parametrize('batch_size', [0, 4])
+def test_torchvision_without_a_batch_dimension(batch_size: int, tmp_path: Path) -> None:
+    path = build('torchvision', tmp_path / 'm.onnx')
+    bgr = picture(3, 200, 150)
+    expected = reference('torchvision', path, bgr)
+    model = onnx.load(path)
+    [image] = model.graph.input
+    rest = [helper.make_node('Unsqueeze', ['image', 'front'], ['images']), *model.graph.node]
+    image.name = 'image'
+    del image.type.tensor_type.shape.dim[0]
+    del model.graph.node[:]
+    model.graph.node.extend(rest)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0]), 'front'))
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+    config = DetectorConfig(
+        model_path=str(path), backend='onnxruntime', batch_size=batch_size,
+        image_topics=tuple('abcd'), score_threshold=SCORE, warmup_iterations=1,
+    )  # fmt: skip
+    with create_detector(config) as detector:
+        assert (detector.batch_size, detector.engine.input_spec.shape[0]) == (1, 1)
+        found = detector.detect([Image.from_array(bgr)]).detections[0]
+    assert len(expected) > 3
+    assert found.class_ids.tolist() == [one[5] for one in expected]
+    boxes = np.array([one[:4] for one in expected])
+    np.testing.assert_allclose(found.boxes_xyxy, boxes, rtol=0, atol=0.01)
+    np.testing.assert_allclose(found.scores, [one[4] for one in expected], rtol=0, atol=1e-5)
 
 
 def test_what_the_head_parameter_names_is_what_is_recognized(tmp_path: Path) -> None:
