@@ -118,13 +118,14 @@ def test_suppression_is_that_of_the_plain_loop(
     seed=st.integers(0, 2**32 - 1),
     class_id=st.sampled_from([0, 1, 79, 5000]),
     size=st.sampled_from([0.5, 8.0, 100.0]),
+    start=st.sampled_from([0, -300, -5000]),
     agnostic=st.booleans(),
 )
 def test_a_pair_at_the_limit_is_decided_as_the_reference_rounds(
-    seed: int, class_id: int, size: float, *, agnostic: bool
+    seed: int, class_id: int, size: float, start: int, *, agnostic: bool
 ) -> None:
     rng = np.random.default_rng(seed)
-    centres = rng.uniform(0, 600, 2) + rng.uniform(0, size / 4, (2, 2))
+    centres = rng.uniform(start, start + 600, 2) + rng.uniform(0, size / 4, (2, 2))
     half = rng.uniform(size / 2, size, (2, 2))
     boxes = np.concatenate([centres - half, centres + half], 1).astype(np.float32)
     # The limit is the overlap of the pair without any rounding.

@@ -47,9 +47,12 @@ def keep_few(
         by a part of its size that counts: then it takes another way.
     """
     lefts, tops, rights, bottoms = boxes_xyxy.T.tolist()
-    step = _rounded(max(max(rights), max(bottoms)) + 1)
-    moved = _ROUNDING * (max(class_ids) * step + max(step, -min(lefts), -min(tops)))
+    step = max(rights + bottoms) + 1
+    moved = _ROUNDING * (max(class_ids) * abs(step) + max(step, -min(lefts + tops)))
     least_side = 8 * moved / limit if limit > 0 else math.inf
+    # Moving the edges of two boxes changes what they overlap by, beyond the limit, by less than
+    # the sum of the sides of one of them times this.
+    slack = 32 * moved
     # An overlap exceeds the limit where it exceeds this share of both areas together.
     share = limit / (1 + limit)
     most_rivals = _MOST_RIVALS // len(scores)
@@ -71,8 +74,7 @@ def keep_few(
                     - allowed
                     - rival_allowed
                 )
-                # Moving the edges of both boxes changes the excess by less than this.
-                unsure = 32 * moved * (width + height)
+                unsure = slack * (width + height)
                 if excess > unsure:
                     break
                 if excess > -unsure:
@@ -93,7 +95,7 @@ def _exceeds(first: _Box, second: _Box, class_id: int, step: float, limit: float
 
     Rounding each result of float64 to float32 is what float32 gives at once.
     """
-    plane = _rounded(_rounded(class_id) * step)
+    plane = _rounded(_rounded(class_id) * _rounded(step))
     a_x1, a_y1, a_x2, a_y2 = (_rounded(edge + plane) for edge in first)
     b_x1, b_y1, b_x2, b_y2 = (_rounded(edge + plane) for edge in second)
     width = _rounded(min(a_x2, b_x2) - max(a_x1, b_x1))
