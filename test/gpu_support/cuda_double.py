@@ -53,6 +53,7 @@ class CudaDouble:
         self.graphs: dict[int, list[Any]] = {}
         self.executables: dict[int, list[Any]] = {}
         self.graph_node = 'kernel'
+        self.kept_by_runtime = 0
         self.graph_launches = 0
         self.graph_runs: int | None = None
         self.fail_launch = 0
@@ -73,6 +74,7 @@ class CudaDouble:
             'host allocations': len(self.host_blocks),
             'streams': len(self.streams),
             'graphs': len(self.graphs) + len(self.executables),
+            'memory that the runtime keeps until it waits for a run': self.kept_by_runtime,
             'pushed contexts': sum(len(stack) for stack in self.stacks.values()),
         }
 

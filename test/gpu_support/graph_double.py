@@ -28,7 +28,7 @@ class GraphDriverDouble:
         self._world = world
 
     def cuStreamBeginCapture_v2(self, handle: Any, mode: int) -> int:  # noqa: N802
-        assert mode == 1, 'other threads would be disturbed'
+        assert mode == 2, 'the runtime could take no memory'
         self._world.require_context('cuStreamBeginCapture')
         record = self._world.streams[handle.value]
         assert record.capture_from is None

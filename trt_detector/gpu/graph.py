@@ -17,8 +17,8 @@ from ..errors import EngineError
 
 __all__ = ['CaptureError', 'CudaGraph', 'capture_graph']
 
-# Other threads of the process go on with calls that this one must not make meanwhile.
-_THREAD_LOCAL = 1
+# A runtime may still take memory while it is recorded; other threads go on undisturbed.
+_RELAXED = 2
 _NODE_MEMCPY, _NODE_HOST = 1, 3
 _MEMORY_HOST, _MEMORY_DEVICE, _MEMORY_UNIFIED = 1, 2, 4
 _ATTRIBUTE_MEMORY_TYPE = 2
@@ -94,7 +94,7 @@ def capture_graph(stream: Any, work: Callable[[], object]) -> CudaGraph:
     """
     driver = _load_driver()
     handle, graph = ctypes.c_void_p(stream.handle), ctypes.c_void_p()
-    _check(driver, 'cuStreamBeginCapture_v2', handle, _THREAD_LOCAL)
+    _check(driver, 'cuStreamBeginCapture_v2', handle, _RELAXED)
     try:
         work()
     except Exception as error:

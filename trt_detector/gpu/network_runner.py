@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import EngineError
 from .buffers import TensorBuffer
 from .device_engine import DeviceEngine
 from .graph import capture_graph, CaptureError, CudaGraph
@@ -58,7 +59,7 @@ class NetworkRunner:
         """
         Record the network for some numbers of images; others take the next larger record.
 
-        :param counts: ascending; each was run before, so that nothing is set up any more.
+        :param counts: ascending.
         :raises CaptureError: if it cannot be recorded.
         """
         self.drop_graphs()
@@ -66,9 +67,27 @@ class NetworkRunner:
             shapes: list[tuple[int, ...]] = []
 
             def work(count: int = count, shapes: list[tuple[int, ...]] = shapes) -> None:
-                shapes += self._engine.enqueue(count, self._address, self._outputs, capturing=True)
+                shapes[:] = self._engine.enqueue(
+                    count, self._address, self._outputs, capturing=True
+                )
 
+            # Once for nothing: what a runtime sets up for a size it cannot while it is recorded.
+            work()
+            self._engine.stream.synchronize()
             self._graphs[count] = (capture_graph(self._engine.stream, work), shapes)
+
+    def run_again(self, count: int) -> None:
+        """
+        Run call by call and wait, so that the runtime does what it put off while it was recorded.
+
+        :raises EngineError: if the network cannot be run.
+        """
+        try:
+            self._engine.enqueue(count, self._address, self._outputs)
+        except EngineError:
+            # Of a record that failed, CUDA tells the next call once more.
+            self._engine.enqueue(count, self._address, self._outputs)
+        self._engine.stream.synchronize()
 
     def drop_graphs(self) -> None:
         """Free the records, once nothing of them runs any more."""
@@ -134,6 +153,7 @@ def _capture(
             runner.capture(counts)
     except CaptureError as error:
         reason = str(error)
+    runners[0].run_again(counts[0])
     for runner in runners if not reason else ():
         for count in counts:
             runner.load(noise)
@@ -142,8 +162,6 @@ def _capture(
     if reason:
         for runner in runners:
             runner.drop_graphs()
-        # What a runtime put off while it was recorded is done now.
-        runners[0].read(runners[0].enqueue(counts[0]))
     return reason
 
 
