@@ -82,9 +82,10 @@ def test_both_nodes_are_measured_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupt_ends_every_process() -> None:
+def test_an_interrupt_ends_every_process(tmp_path: Path) -> None:
     mark = f'{os.getpid()}-{time.monotonic_ns()}'
-    with start('--seconds', '60', mark=mark) as process:
+    file = tmp_path / 'node.json'
+    with start('--seconds', '60', '--json', str(file), mark=mark) as process:
         deadline_s = time.monotonic() + 120
         # The benchmark, a node and the camera.
         while len(living(mark)) < 3:
@@ -96,6 +97,7 @@ def test_an_interrupt_ends_every_process() -> None:
     assert process.returncode == 1, errors
     assert 'interrupted' in errors
     assert living(mark) == []
+    assert json.loads(file.read_text(encoding='utf-8'))['failure'] == 'interrupted'
 
 
 def test_the_naive_node_finds_what_is_there() -> None:

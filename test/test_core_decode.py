@@ -90,18 +90,19 @@ def _plain_nms(
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    count=st.integers(0, 90),
+    count=st.integers(0, 160),
+    least_side=st.integers(0, 1),
     limit=st.one_of(st.floats(0.0, 1.0), st.sampled_from([0.0, 0.1, 0.25, 1 / 3, 0.5, 1.0])),
-    classes=st.sampled_from([1, 3, 20]),
+    classes=st.sampled_from([1, 3, 20, 600]),
     agnostic=st.booleans(),
 )
 def test_suppression_is_that_of_the_plain_loop(
-    seed: int, count: int, limit: float, classes: int, *, agnostic: bool
+    seed: int, count: int, least_side: int, limit: float, classes: int, *, agnostic: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     # A coarse grid makes equal boxes, touching boxes and equal scores common.
     corners = rng.integers(0, 12, (count, 2))
-    boxes = np.concatenate([corners, corners + rng.integers(0, 8, (count, 2))], 1)
+    boxes = np.concatenate([corners, corners + rng.integers(least_side, 8, (count, 2))], 1)
     boxes = (boxes * rng.choice([1, 0.7])).astype(np.float32)
     scores = rng.integers(0, 10, count) / 10
     ids = rng.integers(0, classes, count)
@@ -110,6 +111,31 @@ def test_suppression_is_that_of_the_plain_loop(
     plain = _plain_nms(as_boxes, scores.tolist(), [0] * count if agnostic else ids.tolist(), limit)
     assert kept.tolist() == plain
     assert batched_nms(boxes, scores, ids, limit, 3, class_agnostic=agnostic).tolist() == plain[:3]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    class_id=st.sampled_from([0, 1, 79, 5000]),
+    size=st.sampled_from([0.5, 8.0, 100.0]),
+    start=st.sampled_from([0, -300, -5000]),
+    agnostic=st.booleans(),
+)
+def test_a_pair_at_the_limit_is_decided_as_the_reference_rounds(
+    seed: int, class_id: int, size: float, start: int, *, agnostic: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    centres = rng.uniform(start, start + 600, 2) + rng.uniform(0, size / 4, (2, 2))
+    half = rng.uniform(size / 2, size, (2, 2))
+    boxes = np.concatenate([centres - half, centres + half], 1).astype(np.float32)
+    # The limit is the overlap of the pair without any rounding.
+    (a, b), sides = boxes.astype(float), (boxes[:, 2:] - boxes[:, :2]).astype(float)
+    overlap = float(np.prod(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])))
+    limit = overlap / (float(sides.prod(axis=1).sum()) - overlap)
+    ids = np.array([class_id, class_id])
+    kept = batched_nms(boxes, np.array([0.9, 0.8]), ids, limit, 2, class_agnostic=agnostic)
+    planes = [0, 0] if agnostic else ids.tolist()
+    assert kept.tolist() == _plain_nms([tuple(a) for a in boxes], [0.9, 0.8], planes, limit)
 
 
 def _many_boxes(kind: str, seed: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -145,7 +171,7 @@ def _greedy(
 
 
 @pytest.mark.parametrize('kind', ['scattered', 'crowds', 'one class', 'four classes'])
-@pytest.mark.parametrize('count', [65, 400, 1000, 1001, 3000])
+@pytest.mark.parametrize('count', [65, 130, 400, 1000, 1001, 3000])
 @pytest.mark.parametrize('limit', [0.3, 0.45, 0.7])
 def test_many_boxes_are_suppressed_like_few(kind: str, count: int, limit: float) -> None:
     boxes, scores, ids = _many_boxes(kind, count, count)

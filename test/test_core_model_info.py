@@ -11,6 +11,7 @@ from core_support import constant_detector, lamp_detector, save, tensor
 import numpy as np
 import onnx
 from onnx import helper
+import onnxruntime
 import pytest
 from trt_detector.errors import ModelError
 from trt_detector.model_info import prepare_model, read_model_info
@@ -258,3 +259,45 @@ def test_target_sizes_become_the_size_of_the_input(
     assert [value.name for value in model.graph.input] == ['images']
     [baked] = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer]
     assert baked.tolist() == [[64, 48]] * rows
+
+
+@pytest.mark.parametrize(
+    ('shape', 'size'), [((3, 48, 64), (48, 64)), ((48, 64, 3), (48, 64)), ((1, 'h', 'w'), None)]
+)
+def test_an_image_without_a_batch_becomes_a_batch_of_one(
+    tmp_path: Path, shape: tuple[int | str, ...], size: tuple[int, int] | None
+) -> None:
+    # The input is used in a subgraph, too, and the file has an operator set of long ago.
+    branch = helper.make_graph(
+        [helper.make_node('Neg', ['images'], ['negative'])], 'branch', [],
+        [helper.make_tensor_value_info('negative', onnx.TensorProto.FLOAT, shape)],
+    )  # fmt: skip
+    path = save(
+        tmp_path / 'm.onnx',
+        [helper.make_node('If', ['yes'], ['out'], then_branch=branch, else_branch=branch)],
+        inputs={'images': shape},
+        outputs={'out': shape},
+        initializers=[tensor('yes', np.array(True))],
+        opset=11,
+    )
+    info = read_model_info(path)
+    assert (info.image_input.name, len(info.image_input.shape)) == ('images', 4)
+    assert (info.image_input.shape[0], info.input_size) == (1, size)
+    prepared = prepare_model(info)
+    onnx.checker.check_model(onnx.load_model_from_string(prepared), full_check=True)
+    session = onnxruntime.InferenceSession(prepared)
+    picture = np.random.default_rng(0).random([d if isinstance(d, int) else 8 for d in shape])
+    [out] = session.run(None, {'images': picture[None].astype(np.float32)})
+    np.testing.assert_array_equal(out, -picture.astype(np.float32))
+
+
+def test_three_dimensions_without_channels_are_no_image(tmp_path: Path) -> None:
+    path = save(
+        tmp_path / 'm.onnx',
+        [helper.make_node('Neg', ['tokens'], ['out'])],
+        inputs={'tokens': (8, 64, 64)},
+        outputs={'out': (8, 64, 64)},
+        initializers=[],
+    )
+    info = read_model_info(path)
+    assert (info.image_input.shape, info.lacks_batch) == ((8, 64, 64), False)

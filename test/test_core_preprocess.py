@@ -94,6 +94,8 @@ def test_channel_orders_agree(encoding: str) -> None:
         ((None, 64, 96, 3), np.float32, 1e-6),
         ((1, 1, 64, 96), np.float32, 0.01),
         ((1, 64, 96, 3), np.uint8, 0),
+        ((1, 1, 64, 96), np.uint8, 0.01),
+        ((None, 64, 96, 1), np.float16, 0.01),
     ],
 )
 def test_layouts_and_dtypes(

@@ -237,6 +237,35 @@ def test_thresholds_of_single_classes() -> None:
     np.testing.assert_allclose(found.scores, [0.9, 0.5, 0.2])
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    layout=st.sampled_from(list(LAYOUTS)),
+    seed=st.integers(0, 2**32 - 1),
+    classes=st.frozensets(st.integers(0, CLASSES), min_size=1),
+    scores=st.lists(st.sampled_from([0.0, 0.3, 0.6]), min_size=CLASSES, max_size=CLASSES),
+)
+def test_filter_and_thresholds_take_their_classes_out_of_all(
+    layout: str, seed: int, classes: frozenset[int], scores: list[float]
+) -> None:
+    outputs = _random(layout, seed, 0.0)
+    if 'objectness' in layout or 'yolox' in layout:
+        # Objectness rules out what scores too little, for no class score is above 1.
+        part = outputs[0][:, 4:] if 'transposed' in layout else outputs[0][..., 4:]
+        np.minimum(part, 1, out=part)
+    everything = DecodeOptions(score_threshold=0.0, max_detections=1000)
+    whole = _run(layout, outputs, everything, 96, 64).detections[0]
+    thresholds = tuple(enumerate(scores))
+    options = DecodeOptions(0.5, everything.iou_threshold, 1000, classes, False, thresholds)
+    found = _run(layout, outputs, options, 96, 64).detections[0]
+    # Classes do not suppress each other, so what is left of one does not depend on the rest.
+    least = np.array([dict(thresholds).get(n, 0.5) for n in whole.class_ids.tolist()])
+    rows = (whole.scores >= least) & np.isin(whole.class_ids, list(classes))
+    expected = whole.select(rows)
+    assert found.class_ids.tolist() == expected.class_ids.tolist()
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, rtol=0, atol=1e-3)
+
+
 def test_classes_suppress_each_other_only_if_asked() -> None:
     output = np.zeros((1, 7, ANCHORS), np.float32)
     output[0, :4, :2] = np.array([[30, 30, 20, 20]] * 2).T

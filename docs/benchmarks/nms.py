@@ -6,9 +6,13 @@ Compare non-maximum suppression with OpenCV's and torchvision's, side by side in
 For 50, 500 and 3,000 candidates among 8,400 anchors of 80 classes it measures the suppression
 alone (boxes, scores and class numbers in the form that each takes) and the whole decoding of one
 [1, 84, 8400] output. The candidates are scattered at random, in small groups, or in groups of 25
-as a detector sees objects. The competitors take turns call by call, so that what else the machine
-does falls on all of them; the first quartile is what counts, for noise only adds. Kept sets are
-compared with ours. OpenCV's NMSBoxesBatched has its own arithmetic, so its set may differ.
+as a detector sees objects. Fewer classes follow: 50 candidates of one, 100 of one, two and four,
+500 and 3,000 of one and four.
+
+The competitors take turns call by call and in random order, so that what else the machine does,
+and what each leaves in the processor's caches, falls on all of them; the first quartile is what
+counts, for noise only adds. What we keep has to be what torchvision keeps, in its order. OpenCV's
+NMSBoxesBatched has its own arithmetic, so its set may differ.
 
     PYTHONPATH=. python3 docs/benchmarks/nms.py --json docs/benchmarks/nms.json
 
@@ -22,6 +26,7 @@ from collections.abc import Callable
 import json
 from pathlib import Path
 import platform
+import random
 import time
 from typing import Any
 
@@ -40,22 +45,33 @@ except ImportError:
 ANCHORS, CLASSES = 8400, 80
 IOU, SCORE = 0.45, 0.25
 # Boxes of one object, on average.
-GROUPS = {'scattered': 1, 'small groups': 3, 'objects': 25}
+GROUPS = {'scattered': 1, 'small groups': 3, 'groups': 12, 'objects': 25}
+# Classes, number of candidates, kind.
+CASES = (
+    *((80, n, kind) for kind in ('scattered', 'small groups', 'objects') for n in (50, 500, 3000)),
+    *((1, 50, kind) for kind in ('scattered', 'groups', 'objects')),
+    *((classes, 100, 'objects') for classes in (1, 2, 4)),
+    (1, 100, 'groups'),
+    (1, 100, 'scattered'),
+    *((classes, n, 'groups') for n in (500, 3000) for classes in (1, 4)),
+    *((1, n, 'scattered') for n in (500, 3000)),
+)
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def candidates(group: int, count: int, seed: int) -> Arrays:
+def candidates(group: int, count: int, seed: int, num_classes: int = CLASSES) -> Arrays:
     """
     Return centre boxes (count, 4), scores and classes of random objects.
 
     :param group: boxes around one object on average; its boxes have its class.
+    :param num_classes: so many classes the objects are of at most.
     """
     rng = np.random.default_rng(seed)
     objects = max(1, count // group)
     which = np.arange(count) if group == 1 else rng.integers(0, objects, count)
     centres, sizes = rng.uniform(60, 580, (objects, 2)), rng.uniform(20, 120, (objects, 2))
-    classes = rng.integers(0, CLASSES, objects)
+    classes = rng.integers(0, num_classes, objects)
     spread = rng.normal(0, 0.08, (count, 2)) * sizes[which]
     grown = sizes[which] * np.exp(rng.normal(0, 0.1, (count, 2)))
     boxes = np.concatenate([centres[which] + spread, grown], axis=1)
@@ -141,8 +157,12 @@ def whole(arrays: Arrays) -> dict[str, Callable[[], Any]]:
 def measure(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """Return the time of every call in milliseconds; the competitors take turns."""
     times: dict[str, list[float]] = {name: [] for name in runs}
+    order = list(runs)
+    shuffle = random.Random(0).shuffle
     for number in range(rounds + 3):
-        for name, run in runs.items():
+        shuffle(order)
+        for name in order:
+            run = runs[name]
             start = time.perf_counter()
             run()
             if number >= 3:
@@ -150,27 +170,28 @@ def measure(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[f
     return times
 
 
-def compare(kind: str, count: int, rounds: int) -> list[dict[str, Any]]:
+def compare(num_classes: int, count: int, kind: str, rounds: int) -> list[dict[str, Any]]:
     """Return the figures of one set of candidates."""
-    arrays = candidates(GROUPS[kind], count, seed=count)
+    arrays = candidates(GROUPS[kind], count, count, num_classes)
     entries = []
     for part, runs in (('suppression', alone(arrays)), ('decoding', whole(arrays))):
         times = measure(runs, rounds)
         entries.append(
             {
+                'classes': num_classes,
                 'candidates': count,
                 'kind': kind,
                 'part': part,
                 'quartile_ms': {n: float(np.percentile(t, 25)) for n, t in times.items()},
+                'median_ms': {n: float(np.median(t)) for n, t in times.items()},
                 'times_ms': {n: [round(ms, 4) for ms in t] for n, t in times.items()},
             }
         )
-    runs = alone(arrays)
-    ours = set(np.asarray(runs['trt_detector']()).ravel().tolist())
-    for name, run in runs.items():
-        other = set(np.asarray(run()).ravel().tolist())
-        entries[0].setdefault('kept', {})[name] = len(other)
-        entries[0].setdefault('differs_from_ours', {})[name] = len(ours ^ other)
+    kept = {n: np.asarray(run()).ravel().tolist() for n, run in alone(arrays).items()}
+    ours = kept['trt_detector']
+    entries[0]['kept'] = {name: len(numbers) for name, numbers in kept.items()}
+    entries[0]['differs_from_ours'] = {n: len(set(ours) ^ set(ids)) for n, ids in kept.items()}
+    entries[0]['same_order'] = {name: ours == numbers for name, numbers in kept.items()}
     return entries
 
 
@@ -179,9 +200,11 @@ def show(entry: dict[str, Any]) -> None:
     times = entry['quartile_ms']
     best = min(ms for name, ms in times.items() if name != 'trt_detector')
     columns = '  '.join(f'{name} {ms:8.3f}' for name, ms in times.items())
+    same = entry.get('same_order', {}).get('torchvision', True)
     print(
-        f'{entry["part"]:12} {entry["kind"]:13} {entry["candidates"]:5}  {columns} ms  '
-        f'best other / ours {best / times["trt_detector"]:.2f}'
+        f'{entry["part"]:11} {entry["classes"]:2} classes {entry["candidates"]:5} '
+        f'{entry["kind"]:12}  {columns} ms  best other / ours {best / times["trt_detector"]:.2f}'
+        f'{"" if same else "  NOT AS TORCHVISION"}'
     )
 
 
@@ -192,12 +215,11 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=200, help='calls of each competitor')
     arguments = parser.parse_args()
     entries = []
-    for kind in GROUPS:
-        for count in (50, 500, 3000):
-            rounds = arguments.rounds if count < 3000 else max(10, arguments.rounds // 5)
-            for entry in compare(kind, count, rounds):
-                show(entry)
-                entries.append(entry)
+    for num_classes, count, kind in CASES:
+        rounds = arguments.rounds if count < 3000 else max(10, arguments.rounds // 5)
+        for entry in compare(num_classes, count, kind, rounds):
+            show(entry)
+            entries.append(entry)
     if arguments.json is not None:
         machine = {
             'python': platform.python_version(),

@@ -112,33 +112,38 @@ def main() -> int:
     notes = use_shared_memory()
     for note in notes:
         print(f'node.py: {note}', file=sys.stderr)
+    if notes:
+        # The next best, for all processes alike.
+        os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     path = os.environ.get('PYTHONPATH', '')
     os.environ['PYTHONPATH'] = os.pathsep.join([*sys.path[:2], *([path] if path else [])])
     # What the other processes print must not come between the lines of the table.
     table = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
+    rows: list[dict[str, Any]] = []
     report = {'machine': describe_machine(options), 'settings': describe_settings(options)}
     try:
-        report['rows'] = run_all(options)
+        run_all(options, rows)
     except (DetectorError, KeyboardInterrupt) as error:
-        print(f'node.py: {str(error) or "interrupted"}', file=sys.stderr)
-        return 1
-    report['summary'] = summarize(report['rows'])
-    print(as_table(report), file=table, flush=True)
+        report['failure'] = str(error) or 'interrupted'
+        print(f'node.py: {report["failure"]}', file=sys.stderr)
+    # What was measured before a failure is kept.
+    report |= {'rows': rows, 'summary': summarize(rows)}
+    if rows:
+        print(as_table(report), file=table, flush=True)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
-    return 0
+    return int('failure' in report)
 
 
-def run_all(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return a row for each size, round and node."""
+def run_all(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+    """Append a row for each size, round and node."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
     from rclpy.task import Future
 
-    rows = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='benchmark')))
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
@@ -162,7 +167,6 @@ def run_all(options: argparse.Namespace) -> list[dict[str, Any]]:
                     rows.append({'size': size, 'round': turn, 'node': name, **row})
                     told = {key: value for key, value in rows[-1].items() if key != 'raw'}
                     print(json.dumps(told), file=sys.stderr, flush=True)
-    return rows
 
 
 def measure(
@@ -341,6 +345,9 @@ def describe_machine(options: argparse.Namespace) -> dict[str, Any]:
         'cpu': model[1] if model else platform.machine(),
         'processors': len(os.sched_getaffinity(0)),
         'gpu': gpu,
+        'fast_dds': next(
+            (f'{k}={Path(v).name}' for k, v in os.environ.items() if k.startswith('FAST')), ''
+        ),
         'rmw': os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'),
         'versions': versions,
     }

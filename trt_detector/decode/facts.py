@@ -16,6 +16,7 @@ __all__ = ['GraphFacts', 'anchor_count']
 
 # Strides of the feature maps that detectors predict from; 64 is P6, 4 is P2.
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
+_COCO_CLASSES = 80
 # Operators that choose a few of many boxes.
 _SELECTING = frozenset({'TopK', 'NonMaxSuppression'})
 # Deformable attention: only the DETR family has it.
@@ -96,6 +97,10 @@ class GraphFacts:
         if count in counts:
             return 1
         return 3 if count in (3 * c for c in counts) else 0
+
+    def is_usual(self, num_classes: int) -> bool:
+        """Return whether most models have so many classes, where no class names tell."""
+        return self.num_names is None and num_classes == _COCO_CLASSES
 
     def plane(self) -> tuple[int, TensorSpec] | None:
         """

@@ -144,6 +144,9 @@ def _wanted(
     scores: npt.NDArray[np.float32], class_ids: _Array, options: DecodeOptions
 ) -> npt.NDArray[np.bool_]:
     """Return which candidates score enough and are of a class to report."""
+    if class_ids.dtype.kind == 'f':
+        # As they are reported: a network may miss a whole number by a little.
+        class_ids = np.floor(class_ids)
     if not options.class_score_thresholds:
         wanted = scores >= options.score_threshold
     else:

@@ -13,13 +13,12 @@ import numpy.typing as npt
 
 from ..candidates import CandidateRule, Candidates
 from ..detections import Detections
+from .dense import read_dense
 from .facts import GraphFacts
 from .head import DecodeOptions, Fit
 from .select import best_of_classes, centres_to_corners, finite_rows, report
 
 __all__ = ['Yolo', 'YoloHead']
-
-_COCO_CLASSES = 80
 
 
 class YoloHead:
@@ -92,23 +91,13 @@ class Yolo:
 
     def fit(self, facts: GraphFacts) -> Fit | None:
         """Return how well it fits, as :class:`.head.HeadLayout` says."""
-        plane = facts.plane()
-        if plane is None:
+        dense = read_dense(facts, 4, values_last=self._transposed)
+        if dense is None:
             return None
-        _, values, anchors = plane[1].shape
-        if self._transposed:
-            values, anchors = anchors, values
-        if values is None or values - facts.extra_values() < 5:
-            return None
-        count = values - facts.extra_values() - 4
-        a_cell = facts.anchors(anchors)
-        grade = {1: 4, 3: -1, 0: 0, None: 2}[a_cell]
-        if facts.end2end or facts.detr or (a_cell != 1 and anchors and anchors <= values):
-            grade = -1
-        if facts.anchors(values) == 1 and a_cell != 1:
-            grade = -1
+        grade = {1: 4, 3: -1, 0: 0, None: 2}[dense.a_cell] if dense.likely else -1
         if grade >= 0:
-            # Exporters put the values first, and 80 classes are the most usual.
-            grade += (not self._transposed) + (facts.num_names is None and count == _COCO_CLASSES)
-        head = partial(YoloHead, count, transposed=self._transposed, output=plane[0])
+            # Exporters put the values first.
+            grade += (not self._transposed) + dense.usual
+        count = dense.num_classes
+        head = partial(YoloHead, count, transposed=self._transposed, output=dense.output)
         return Fit(count, f'boxes and {count} class scores', head, grade=grade)

@@ -13,13 +13,12 @@ import numpy.typing as npt
 
 from ..candidates import CandidateRule, Candidates
 from ..detections import Detections
+from .dense import read_dense
 from .facts import GraphFacts
 from .head import DecodeOptions, Fit
 from .select import centres_to_corners, finite_rows, report
 
 __all__ = ['YoloObjectness', 'YoloObjectnessHead', 'decode_objectness', 'objectness_rule']
-
-_COCO_CLASSES = 80
 
 
 def objectness_rule(num_classes: int, output: int, *, values_last: bool) -> CandidateRule:
@@ -101,27 +100,17 @@ class YoloObjectness:
 
     def fit(self, facts: GraphFacts) -> Fit | None:
         """Return how well it fits, as :class:`.head.HeadLayout` says."""
-        plane = facts.plane()
-        if plane is None:
+        dense = read_dense(facts, 5, values_last=not self._transposed)
+        if dense is None:
             return None
-        _, anchors, values = plane[1].shape
-        if self._transposed:
-            values, anchors = anchors, values
-        if values is None or values - facts.extra_values() < 6:
-            return None
-        count = values - facts.extra_values() - 5
-        a_cell = facts.anchors(anchors)
-        grade = {1: 4, 3: 6, 0: 0, None: 2}[a_cell]
-        if self._transposed and a_cell != 3:
+        grade = {1: 4, 3: 6, 0: 0, None: 2}[dense.a_cell] if dense.likely else -1
+        if self._transposed and dense.a_cell != 3:
             # Nobody exports it so, and one class name too few must not look like it.
             grade = -1
-        if facts.end2end or facts.detr or (not a_cell and anchors and anchors <= values):
-            grade = -1
-        if facts.anchors(values) == 1 and not a_cell:
-            grade = -1
-        if grade >= 0 and facts.num_names is None and count == _COCO_CLASSES:
-            grade += 1
-        head = partial(YoloObjectnessHead, count, transposed=self._transposed, output=plane[0])
+        if grade >= 0:
+            grade += dense.usual
+        count = dense.num_classes
+        head = partial(YoloObjectnessHead, count, transposed=self._transposed, output=dense.output)
         return Fit(count, f'boxes, objectness and {count} class scores', head, grade=grade)
 
 

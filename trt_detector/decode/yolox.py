@@ -22,7 +22,6 @@ from .yolo_objectness import decode_objectness, objectness_rule
 __all__ = ['Yolox', 'YoloxDecodedHead', 'YoloxHead']
 
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64))
-_COCO_CLASSES = 80
 _ARITHMETIC = frozenset({'Add', 'Sub', 'Mul', 'Div', 'Exp', 'Pow'})
 
 
@@ -147,8 +146,8 @@ class Yolox:
             grade = -1
         if (tail is not None and not sign) or facts.end2end or facts.detr:
             grade = -1
-        if grade >= 0 and facts.num_names is None and count == _COCO_CLASSES:
-            grade += 1
+        if grade >= 0:
+            grade += facts.is_usual(count)
         box = 'decoded boxes' if self._decoded else 'offsets in cells'
         return Fit(
             count,

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The model as a runtime gets it: with the image as its only input."""
+"""The model as a runtime gets it: with a batch of images as its only input."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from .graph import all_nodes
 from .read import ModelInfo
 
 __all__ = ['prepare_model']
@@ -22,22 +23,28 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
     to it. It becomes a constant, the size of the network's input: the boxes are then in pixels
     of the input like those of every other model, and every runtime sees one input.
 
+    TorchVision's detectors may take one image without a batch dimension: they get a batch of one.
+
     :param input_size: (height, width) that the network runs at; None takes the model's own.
     :raises ModelError: if the size is not known.
     """
     data = model.path.read_bytes()
-    if model.target_sizes_input is None:
+    sizes = model.target_sizes_input
+    if sizes is None and not model.lacks_batch:
         return data
-    size = input_size or model.input_size
-    if size is None:
-        raise ModelError(
-            f'{model.path} scales its boxes to {model.target_sizes_input.name}, and its input '
-            'size is not known; set opt_shape'
-        )
     import onnx
 
     proto = onnx.load_model_from_string(data)
-    _bake(proto.graph, model.target_sizes_input.name, size, model.image_input.shape[0] or 1)
+    if sizes is not None:
+        size = input_size or model.input_size
+        if size is None:
+            raise ModelError(
+                f'{model.path} scales its boxes to {sizes.name}, and its input size is not known; '
+                'set opt_shape'
+            )
+        _bake(proto.graph, sizes.name, size, model.image_input.shape[0] or 1)
+    if model.lacks_batch:
+        _add_batch(proto.graph, model.image_input.name)
     return bytes(proto.SerializeToString())
 
 
@@ -57,3 +64,20 @@ def _bake(graph: Any, name: str, size: tuple[int, int], batch: int) -> None:
     graph.initializer.append(onnx.numpy_helper.from_array(rows, name))
     del graph.input[:]
     graph.input.extend(kept)
+
+
+def _add_batch(graph: Any, name: str) -> None:
+    """Let an input of one image take a batch of one."""
+    import onnx
+
+    image, first = f'{name}_without_batch', f'{name}_first'
+    for node in all_nodes(graph):
+        for number, tensor in enumerate(node.input):
+            if tensor == name:
+                node.input[number] = image
+    # Gather with a single index drops the dimension in every version of the operators.
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(0, np.int64), first))
+    graph.node.insert(0, onnx.helper.make_node('Gather', [name, first], [image], axis=0))
+    [value] = [value for value in graph.input if value.name == name]
+    dimensions = value.type.tensor_type.shape.dim
+    dimensions.insert(0, onnx.TensorShapeProto.Dimension(dim_value=1))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class ModelInfo:
     @property
     def image_input(self) -> TensorSpec:
         """
-        Return the only input, beside the one that :func:`.prepare.prepare_model` removes.
+        Return the only input, as :func:`.prepare.prepare_model` gives it to a runtime.
 
         :raises ModelError: if the graph has none or several.
         """
@@ -76,7 +76,12 @@ class ModelInfo:
         if len(images) != 1:
             found = '; '.join(str(spec) for spec in self.inputs) or 'none'
             raise ModelError(f'{self.path} has the inputs {found}; expected one image')
-        return images[0]
+        return _batched(images[0])
+
+    @property
+    def lacks_batch(self) -> bool:
+        """Return whether the graph takes one image without a batch dimension."""
+        return self.image_input not in self.inputs
 
     @property
     def target_sizes_input(self) -> TensorSpec | None:
@@ -234,11 +239,19 @@ def _images(inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
     )
 
 
+def _batched(image: TensorSpec) -> TensorSpec:
+    """Return an image input with its batch dimension: one for [C, H, W] and [H, W, C]."""
+    shape = image.shape
+    if len(shape) == 3 and (shape[0] in (1, 3) or shape[2] in (1, 3)):
+        return replace(image, shape=(1, *shape))
+    return image
+
+
 def _input_size(
     inputs: tuple[TensorSpec, ...], metadata: Mapping[str, str]
 ) -> tuple[int, int] | None:
     """Return (height, width) of the image input."""
-    images = _images(inputs)
+    images = [_batched(image) for image in _images(inputs)]
     if len(images) == 1 and len(images[0].shape) == 4:
         shape = images[0].shape
         pair = shape[1:3] if shape[3] in (1, 3) and shape[1] not in (1, 3) else shape[2:4]
