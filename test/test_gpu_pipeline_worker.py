@@ -35,6 +35,10 @@ class Trace:
         self.lines.append(f'begin {batch}')
         return None if batch in self._refused else batch
 
+    def wait(self, detector: Any, work: Any) -> None:
+        """Note that it is waited for."""
+        self.lines.append(f'wait {work}')
+
     def end(self, detector: Any, work: Any) -> None:
         """Note that it ended."""
         self.lines.append(f'end {work}')
@@ -53,7 +57,7 @@ def serve(
     detector = SimpleNamespace(batch_size=batch_size, depth=depth, close=lambda: None)
     worker = InferenceWorker(
         DetectorConfig(), mailbox, lambda *_, **__: detector,  # type: ignore[arg-type]
-        trace.begin, trace.end, lambda _: None,
+        trace.begin, trace.wait, trace.end, lambda _: None,
     )  # fmt: skip
     worker.open()
     assert trace.done.wait(WAIT_S), trace.lines
@@ -66,7 +70,17 @@ def test_a_batch_begins_before_the_one_before_it_ends() -> None:
     trace = Trace(last='d')
     serve(trace, 'abcd', depth=2)
     assert trace.lines == [
-        'begin a', 'begin b', 'end a', 'begin c', 'end b', 'begin d', 'end c', 'end d',
+        'begin a', 'wait a', 'begin b', 'end a', 'wait b', 'begin c', 'end b', 'wait c', 'begin d',
+        'end c', 'wait d', 'end d',
+    ]  # fmt: skip
+
+
+def test_the_next_batch_begins_before_the_one_that_is_done_is_decoded() -> None:
+    trace = Trace(last='d')
+    serve(trace, 'abcd', depth=3)
+    assert trace.lines == [
+        'begin a', 'begin b', 'wait a', 'begin c', 'end a', 'wait b', 'begin d', 'end b',
+        'wait c', 'end c', 'end d',
     ]  # fmt: skip
 
 
@@ -79,19 +93,21 @@ def test_one_at_a_time_where_the_detector_takes_one() -> None:
 def test_a_result_is_not_held_back_until_the_next_image() -> None:
     trace = Trace(last='a')
     serve(trace, 'a', depth=2)
-    assert trace.lines == ['begin a', 'end a']
+    assert trace.lines == ['begin a', 'wait a', 'end a']
 
 
 def test_what_cannot_begin_is_not_ended() -> None:
     trace = Trace(last='d', refused=('a', 'c'))
     serve(trace, 'abcd', depth=2)
-    assert trace.lines == ['begin a', 'begin b', 'begin c', 'begin d', 'end b', 'end d']
+    assert trace.lines == [
+        'begin a', 'begin b', 'wait b', 'begin c', 'wait b', 'begin d', 'end b', 'wait d', 'end d',
+    ]  # fmt: skip
 
 
 def test_batches_are_filled() -> None:
     trace = Trace(last='c')
     serve(trace, 'abc', depth=2, batch_size=2)
-    assert trace.lines == ['begin a+b', 'begin c', 'end a+b', 'end c']
+    assert trace.lines == ['begin a+b', 'wait a+b', 'begin c', 'end a+b', 'wait c', 'end c']
 
 
 @pytest.mark.parametrize('closed', [False, True])

@@ -193,7 +193,8 @@ class BatchSlot(ABC):
     Room for one batch on its way through an engine.
 
     An engine with several slots works on one while the host fills and reads the others. A slot
-    belongs to the engine's thread. Its course is targets(), start(), finish(), and again.
+    belongs to the engine's thread. Its course is targets(), start(), wait() if wanted, finish(),
+    and again.
     """
 
     @abstractmethod
@@ -207,6 +208,14 @@ class BatchSlot(ABC):
 
         :param least_score: what scores less need not be among the candidates.
         :raises EngineError: if the runtime refuses.
+        """
+
+    @abstractmethod
+    def wait(self) -> None:
+        """
+        Wait until finish() has nothing to wait for.
+
+        :raises EngineError: if the runtime fails.
         """
 
     @abstractmethod
@@ -269,6 +278,9 @@ class HostSlot(BatchSlot):
     def start(self, count: int, least_score: float) -> None:  # noqa: ARG002 - all is read
         """Note how many images there are."""
         self._count = count
+
+    def wait(self) -> None:
+        """Do nothing: the engine runs in finish()."""
 
     def finish(self) -> list[npt.NDArray[Any]]:
         """Run the engine."""

@@ -234,6 +234,14 @@ class Detector:
             raise
         return PendingBatch(slot, places, options, (started - begun) * 1e3, started)
 
+    def wait(self, pending: PendingBatch) -> None:
+        """
+        Wait until :meth:`collect` has nothing to wait for: the next batch can begin before it.
+
+        :raises EngineError: if the inference fails; collect() raises it, too.
+        """
+        pending.slot.wait()
+
     def collect(self, pending: PendingBatch) -> BatchResult:
         """
         Wait for a batch and decode it.

@@ -141,7 +141,7 @@ def engine_alone(
 ) -> dict[str, Any]:
     """Run the engine of a detector alone, with its slots' own memory, two runs under way."""
     engine: Any = detector._engine
-    slots: list[Any] = list(detector._slots)
+    slots: list[Any] = list(detector._slots)[:2]
     cuda = engine.cuda
     events = [cuda.Event(cuda.event_flags.BLOCKING_SYNC) for _ in slots]
     shape = engine.batch_shape(batch)
@@ -178,13 +178,14 @@ def engine_alone(
 
 def pipeline(detector: Detector, images: list[Image], seconds: float) -> dict[str, Any]:
     """Keep all slots busy."""
-    waiting = [detector.submit(images) for _ in range(detector.depth)]
+    waiting = [detector.submit(images) for _ in range(detector.depth - 1)]
     stages: list[Any] = []
 
     def one() -> None:
-        result = detector.collect(waiting.pop(0))
+        # As the node's thread does it.
+        detector.wait(waiting[0])
         waiting.append(detector.submit(images))
-        stages.append(result.times)
+        stages.append(detector.collect(waiting.pop(0)).times)
 
     figures = loop(one, len(images), seconds)
     for pending in waiting:

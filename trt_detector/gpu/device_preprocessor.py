@@ -24,8 +24,8 @@ __all__ = ['DevicePreprocessor', 'preprocess_on_device']
 
 _LOG = logging.getLogger(__name__)
 
-# Copy of one batch, execution of another: the host decodes a third, which needs none.
-_SLOTS = 2
+# One batch is copied in, one runs, and one is decoded by the host.
+_SLOTS = 3
 
 
 class DevicePreprocessor:

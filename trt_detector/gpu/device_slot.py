@@ -147,12 +147,16 @@ class DeviceSlot(BatchSlot):
         except self._engine.cuda.Error as error:
             raise EngineError(f'CUDA failed to start the network: {error}') from error
 
-    def finish(self) -> list[npt.NDArray[Any]]:
+    def wait(self) -> None:
         """Wait for the download, and for nothing else."""
         try:
             self._events[2].synchronize()
         except self._engine.cuda.Error as error:
             raise EngineError(f'CUDA failed while the network ran: {error}') from error
+
+    def finish(self) -> list[npt.NDArray[Any]]:
+        """Wait for the download and return it."""
+        self.wait()
         return self._views
 
     def get_candidates(self) -> list[Candidates] | None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 import time
@@ -113,7 +113,13 @@ class DetectionFlow:
         self._label_info: Any = None
         self._mailbox = Mailbox(len(self.cameras))
         self._worker = InferenceWorker(
-            config, self._mailbox, create, self._begin, self._end, self._note_progress
+            config,
+            self._mailbox,
+            create,
+            self._begin,
+            self._wait,
+            self._end,
+            self._note_progress,
         )
 
     def open(self) -> None:
@@ -268,6 +274,13 @@ class DetectionFlow:
             self._note_failure(letters, error)
             return None
         return _Work(readable, pending, taken_ns, read_ms)
+
+    @staticmethod
+    def _wait(detector: Detector, work: _Work) -> None:
+        """Wait until the device has done a batch, in the detector's thread."""
+        # A failure comes once more when the batch is collected, and is dealt with there.
+        with suppress(DetectorError):
+            detector.wait(work.pending)
 
     def _end(self, detector: Detector, work: _Work) -> None:
         """Wait for a batch and publish, in the detector's thread; a bad one never ends it."""

@@ -42,6 +42,7 @@ class InferenceWorker:
     :param create: makes the detector.
     :param begin: hands a batch to the detector, in the worker's thread; returns the work that is
         under way then, None where nothing is. Must not raise.
+    :param wait: waits until the device has done that work. Must not raise.
     :param end: waits for that work and deals with its result, in the order of begin(). Must not
         raise.
     :param on_progress: told how the preparation goes, in the worker's thread.
@@ -53,6 +54,7 @@ class InferenceWorker:
         mailbox: Mailbox,
         create: DetectorFactory,
         begin: Callable[[Detector, list[Letter]], Any],
+        wait: Callable[[Detector, Any], None],
         end: Callable[[Detector, Any], None],
         on_progress: Callable[[Progress], None],
     ) -> None:
@@ -60,6 +62,7 @@ class InferenceWorker:
         self._mailbox = mailbox
         self._create = create
         self._begin = begin
+        self._wait = wait
         self._end = end
         self._on_progress = on_progress
         self._cancel = threading.Event()
@@ -128,10 +131,14 @@ class InferenceWorker:
         Deal with images until the mailbox closes.
 
         A further batch begins before the first one ends, where the detector takes several and
-        images wait. Where none waits, nothing is held back.
+        images wait. Where none waits, nothing is held back. The last slot is filled once the
+        device has done the oldest batch, just before that one is decoded: the device goes on
+        meanwhile, and no image waits in a queue longer than it has to.
         """
         under_way: deque[Any] = deque()
         while True:
+            if 0 < len(under_way) == detector.depth - 1:
+                self._wait(detector, under_way[0])
             letters = self._mailbox.take(detector.batch_size, busy=bool(under_way))
             if not letters and not under_way:
                 return

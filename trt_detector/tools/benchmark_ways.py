@@ -109,10 +109,13 @@ class Pipelined:
         """Run a batch of these images count times; the time of a batch runs from its start."""
         waiting: deque[tuple[float, PendingBatch]] = deque()
         for _ in range(count):
-            if len(waiting) == self._detector.depth:
-                self._collect(waiting, series)
+            # As the node's thread does it: begin the next batch, then decode the one that is done.
+            if len(waiting) == self._detector.depth - 1:
+                self._detector.wait(waiting[0][1])
             start = time.perf_counter()
             waiting.append((start, self._detector.submit(images)))
+            if len(waiting) == self._detector.depth:
+                self._collect(waiting, series)
         while waiting:
             self._collect(waiting, series)
 
