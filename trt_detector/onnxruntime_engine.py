@@ -53,6 +53,7 @@ class OnnxRuntimeEngine(InferenceEngine):
     :param model_dir: folder with the model's external data.
     :param exact: compute Q/DQ nodes as they stand. Fused into INT8 kernels, ONNX Runtime adds
         pairs of products in 16 bits on CPUs without VNNI, which overflow.
+    :param without: names of ONNX Runtime's graph optimizers to leave out.
     :param precision: what the model computes in, for :attr:`info`.
     :param device: what it runs on, for :attr:`info`.
     :param warnings: sentences for :attr:`info`.
@@ -71,12 +72,15 @@ class OnnxRuntimeEngine(InferenceEngine):
         providers: Sequence[Any] = ('CPUExecutionProvider',),
         model_dir: Path | None = None,
         exact: bool = False,
+        without: Sequence[str] = (),
         precision: str = 'fp32',
         device: str = 'CPU',
         warnings: tuple[str, ...] = (),
         details: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        self._session: Any = open_session(model_bytes, threads, providers, model_dir, exact=exact)
+        self._session: Any = open_session(
+            model_bytes, threads, providers, model_dir, exact=exact, without=without
+        )
         self._inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self._outputs = tuple(_spec(value) for value in self._session.get_outputs())
         if len(self._inputs) != 1 or len(self._inputs[0].shape) != 4:
@@ -203,6 +207,7 @@ def open_session(
     model_dir: Path | None,
     *,
     exact: bool,
+    without: Sequence[str],
 ) -> Any:
     """
     Return an InferenceSession; see :class:`OnnxRuntimeEngine` for the parameters.
@@ -231,7 +236,12 @@ def open_session(
             'session.model_external_initializers_file_folder_path', os.fspath(model_dir)
         )
     try:
-        return onnxruntime.InferenceSession(model_bytes, options, providers=list(providers))
+        return onnxruntime.InferenceSession(
+            model_bytes,
+            options,
+            providers=list(providers),
+            disabled_optimizers=list(without),
+        )
     except Exception as error:  # ONNX Runtime's own classes share no base but this one
         raise ModelError(f'ONNX Runtime refuses the model: {error}') from error
 

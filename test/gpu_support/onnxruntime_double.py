@@ -112,7 +112,14 @@ _REAL = onnxruntime.InferenceSession
 def cuda_provider(world: CudaDouble, *, loads: bool = True) -> Iterator[None]:
     """Make ONNX Runtime believe that it was built for CUDA."""
 
-    def session(model: bytes, options: Any = None, providers: Any = (_CPU,)) -> Any:
+    def session(
+        model: bytes,
+        options: Any = None,
+        providers: Any = (_CPU,),
+        disabled_optimizers: Any = (),
+    ) -> Any:
+        if any(_CUDA in entry for entry in providers):
+            assert 'GatherSliceToSplitFusion' in disabled_optimizers
         return CudaSessionDouble(world, loads, model, options, providers)
 
     with (

@@ -25,6 +25,8 @@ __all__ = ['CudaOnnxRuntimeEngine']
 _LOG = logging.getLogger(__name__)
 
 _PROVIDER = 'CUDAExecutionProvider'
+# It would undo what slice_unequal_splits() does.
+_OPTIMIZERS_LEFT_OUT = ('GatherSliceToSplitFusion',)
 
 
 class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
@@ -84,6 +86,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 providers=providers,
                 model_dir=model_dir,
                 exact=exact,
+                without=_OPTIMIZERS_LEFT_OUT,
                 precision=precision,
                 device=str(self._cuda.Device(device_id).name()),
                 warnings=warnings,
@@ -98,7 +101,12 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._sessions = {self.get_batch_size(): self._session}
             if self.smallest_batch not in self._sessions:
                 self._sessions[1] = open_session(
-                    model_bytes, threads, providers, model_dir, exact=exact
+                    model_bytes,
+                    threads,
+                    providers,
+                    model_dir,
+                    exact=exact,
+                    without=_OPTIMIZERS_LEFT_OUT,
                 )
             self._asynchronous = make_asynchronous_run_options()
             undo.pop_all()
