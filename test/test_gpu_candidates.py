@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core_support import metadata, tensor
+from gpu_support.machine import machine_with_real_cuda
 from gpu_support.requirements import lack, require_pycuda
 import numpy as np
 import onnx
@@ -189,6 +190,24 @@ def test_two_batches_under_way_keep_their_candidates(tmp_path: Path) -> None:
             detector.options = replace(detector.options, score_threshold=0.9)
             found = [detector.collect(entry).detections[0] for entry in pending]
     assert_equal(found, alone[:2])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('mapped_memory', ['on', 'off'])
+@pytest.mark.parametrize('dtype', TYPES)
+@pytest.mark.parametrize('head', HEADS)
+def test_the_kernels_pick_on_a_gpu_what_they_pick_on_the_host(
+    head: str, dtype: str, mapped_memory: str, tmp_path: Path
+) -> None:
+    path = raw_detector(tmp_path / 'raw.onnx', head, dtype)
+    expected = on_cpu(path, tmp_path, head)
+    with machine_with_real_cuda('tensorrt-10.3', require_pycuda()):
+        values = open_config(path, tmp_path, 'tensorrt', head)
+        values = values.with_changes(mapped_memory=mapped_memory)
+        with create_detector(values) as detector:
+            assert detector._slots[0].get_candidates() == []
+            found = detect_all(detector)
+    assert_equal(found, expected)
 
 
 @pytest.mark.gpu

@@ -14,8 +14,9 @@ from typing import Any
 
 from core_support import lamp_detector, metadata, save, tensor
 from gpu_support import networks
-from gpu_support.machine import GPU, machine
+from gpu_support.machine import GPU, machine, machine_with_real_cuda
 from gpu_support.onnxruntime_double import cuda_provider
+from gpu_support.requirements import lack, require_pycuda
 import numpy as np
 from onnx import helper
 import onnxruntime
@@ -466,16 +467,57 @@ def collect_all(detector: Detector, images: list[Image]) -> list[Detections]:
     return found + [detector.collect(pending).detections[0] for pending in waiting]
 
 
+def require_cuda_provider() -> None:
+    """Skip the test where ONNX Runtime has no CUDA provider."""
+    if 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
+        lack('ONNX Runtime is not built for CUDA: pip install onnxruntime-gpu')
+
+
 @pytest.mark.gpu
 def test_onnxruntime_on_a_gpu(model: Path, tmp_path: Path) -> None:
-    if 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
-        pytest.skip('no ONNX Runtime for CUDA: pip install onnxruntime-gpu')
+    require_cuda_provider()
     images = pictures() * 4
     expected = on_cpu(model, tmp_path, images)
     with create_detector(config(model, tmp_path, backend='onnxruntime')) as detector:
-        assert dict(detector.info.details).get('provider') == 'CUDA', detector.info
+        details = dict(detector.info.details)
+        assert details.get('provider') == 'CUDA', detector.info
+        assert details.get('CUDA graph') == 'used', detector.info
         assert isinstance(detector._preprocessor, DevicePreprocessor)
         found = collect_all(detector, images)
         batched = detector.detect(images[:3]).detections
     for one, other in zip([*found, *batched], [*expected, *expected[:3]], strict=True):
         assert_same(one, other)
+
+
+@pytest.mark.gpu
+def test_onnxruntime_is_opened_and_closed_again_on_a_gpu(model: Path, tmp_path: Path) -> None:
+    require_cuda_provider()
+    images = pictures()[:3]
+    expected = on_cpu(model, tmp_path, images)
+    for cuda_graph in (True, False) * 4:
+        values = config(model, tmp_path, backend='onnxruntime', cuda_graph=cuda_graph)
+        with create_detector(values) as detector:
+            found = detector.detect(images).detections
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('size', [(640, 480), (200, 150), (320, 331), (90, 70), (1920, 1080)])
+def test_a_gpu_fetches_a_page_locked_image(
+    size: tuple[int, int], model: Path, tmp_path: Path
+) -> None:
+    cuda = require_pycuda()
+    image = make_image('bgr8', *size, 4, seed=3)
+    with (
+        machine_with_real_cuda('tensorrt-10.3', cuda),
+        create_detector(config(model, tmp_path, backend='tensorrt')) as detector,
+    ):
+        data = cuda.pagelocked_empty((image.data.size,), np.uint8)
+        data[:] = image.data
+        expected = detector.detect([image]).detections[0]
+        found = detector.detect([replace(image, data=data, page_locked=True)]).detections[0]
+        data.base.free()
+    assert len(found)
+    np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
+    np.testing.assert_array_equal(found.scores, expected.scores)
