@@ -386,6 +386,18 @@ def test_one_launch_starts_the_network(kind: str, model: Path, tmp_path: Path) -
         assert_same(one, expected[images.index(other)])
 
 
+def test_threads_that_copy_images_end_with_the_detector(model: Path, tmp_path: Path) -> None:
+    images = pictures()[:3]
+    before = set(threading.enumerate())
+    with device('onnxruntime') as (_, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            detector.detect(images[:1])
+            assert set(threading.enumerate()) == before, 'one image needs no thread'
+            detector.detect(images)
+            assert len(threading.enumerate()) > len(before)
+        assert set(threading.enumerate()) == before
+
+
 @pytest.mark.parametrize(
     ('fault', 'value', 'reason'),
     [

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 import logging
 
@@ -26,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 
 # One batch is copied in, one runs, and one is decoded by the host.
 _SLOTS = 3
+# One core alone does not fill the bus; more than a few take turns at the memory.
+_COPIERS = 4
 
 
 class DevicePreprocessor:
@@ -78,7 +81,8 @@ class DevicePreprocessor:
         if kernel is None:
             raise EngineError('the slots of a preprocessor were opened twice')
         cuda = self._engine.cuda
-        lanes = Lanes(kernel, cuda.Stream(), cuda.Stream(), self._load_filter(rule))
+        copiers = ThreadPoolExecutor(_COPIERS, thread_name_prefix='copy')
+        lanes = Lanes(kernel, cuda.Stream(), cuda.Stream(), copiers, self._load_filter(rule))
         slots: list[DeviceSlot] = []
         with ExitStack() as undo:
             # Else the traceback would keep the streams beyond the life of the context.
@@ -88,6 +92,8 @@ class DevicePreprocessor:
                 undo.callback(slots[-1].close)
             if self._cuda_graph:
                 self._capture(slots)
+            # The slots are cleared in another stream than the one that fills them.
+            self._engine.stream.synchronize()
             undo.pop_all()
         return slots
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 import logging
@@ -34,22 +35,33 @@ class Lanes:
     """
     What the slots of an engine share.
 
-    The copies have streams of their own, so that they run beside the network: the engine's stream
-    has the kernel and the network alone. Events order the three.
+    The engine's stream has the network alone; what comes before and after it runs beside the
+    network of another slot. Events order the three.
 
     :param kernel: fills the input.
-    :param upload: stream of the images.
-    :param download: stream of the outputs.
+    :param upload: stream of the images and of the kernel.
+    :param download: stream of the outputs and of the candidates.
+    :param copiers: threads that copy images to page-locked memory.
     :param candidates: picks those of a raw head, None where all outputs are copied.
+    :param users: slots that are open.
     """
 
     kernel: LetterboxKernel
     upload: Any
     download: Any
+    copiers: ThreadPoolExecutor
     candidates: CandidateFilter | None = None
+    users: int = 0
+
+    def leave(self) -> None:
+        """Close them when the last slot leaves."""
+        self.users -= 1
+        if not self.users:
+            self.close()
 
     def close(self) -> None:
-        """Drop kernels and streams while the context is current."""
+        """Drop kernels, streams and threads while the context is current."""
+        self.copiers.shutdown()
         self.kernel.close()
         if self.candidates is not None:
             self.candidates.close()
@@ -78,7 +90,10 @@ class DeviceSlot(BatchSlot):
         cuda = engine.cuda
         self._engine = engine
         self._lanes: Lanes | None = lanes
+        lanes.users += 1
         self._jobs: list[LetterboxJob] = []
+        self._count = 0
+        self._copies: list[tuple[ImageStage, Future[object]]] = []
         self._views: list[npt.NDArray[Any]] = []
         self._resources = ExitStack()
         with ExitStack() as undo:
@@ -114,6 +129,7 @@ class DeviceSlot(BatchSlot):
         """Return the places of count images."""
         self._engine.check_thread()
         self._jobs = []
+        self._count = count
         self._mark(0, self._open_lanes().upload)
         return [SlotTarget(self, index) for index in range(count)]
 
@@ -121,11 +137,20 @@ class DeviceSlot(BatchSlot):
         """
         Send an image on its way.
 
-        :param image: in an encoding of the kernel; not needed once this returns, unless it is
+        The images of a batch are copied side by side.
+
+        :param image: in an encoding of the kernel; not needed once start() returns, unless it is
             page-locked.
         """
+        lanes, stage = self._open_lanes(), self._stages[index]
         try:
-            staged = self._stages[index].load(image, place, self._open_lanes().upload)
+            staged, work = stage.begin(image, place)
+            if work is not None and self._count > 1:
+                self._copies.append((stage, lanes.copiers.submit(work)))
+            else:
+                if work is not None:
+                    work()
+                stage.send(lanes.upload)
         except self._engine.cuda.Error as error:
             raise EngineError(f'CUDA failed to copy an image: {error}') from error
         self._jobs.append(
@@ -177,12 +202,12 @@ class DeviceSlot(BatchSlot):
         """
         if not self._marks:
             return {}
-        began, uploaded, ready, prepared, computed, done = self._marks
+        began, uploaded, prepared, ready, computed, done = self._marks
         try:
             return {
                 'upload': began.time_till(uploaded),
-                'kernel': ready.time_till(prepared),
-                'network': prepared.time_till(computed),
+                'kernel': uploaded.time_till(prepared),
+                'network': ready.time_till(computed),
                 'download': computed.time_till(done),
             }
         except self._engine.cuda.Error as error:
@@ -192,6 +217,8 @@ class DeviceSlot(BatchSlot):
         """Wait until nothing of the slot runs any more."""
         if self._lanes is None:
             return
+        wait([copy for _, copy in self._copies])
+        self._copies.clear()
         for stream in (self._lanes.upload, self._engine.stream, self._lanes.download):
             try:
                 stream.synchronize()
@@ -203,7 +230,9 @@ class DeviceSlot(BatchSlot):
         self.abandon()
         self._views, self._events, self._marks = [], [], []
         self._resources.close()
-        self._lanes = None
+        lanes, self._lanes = self._lanes, None
+        if lanes is not None:
+            lanes.leave()
 
     def _open_candidates(self, kernels: CandidateFilter | None) -> CandidateSlot | None:
         """Return what picks the candidates, None where it is not worth it."""
@@ -216,12 +245,16 @@ class DeviceSlot(BatchSlot):
     def _enqueue(self, count: int, least_score: float) -> None:
         """Queue everything behind the uploads."""
         lanes, stream = self._open_lanes(), self._engine.stream
-        uploaded, computed, done = self._events
+        prepared, computed, done = self._events
+        for stage, copy in self._copies:
+            copy.result()
+            stage.send(lanes.upload)
+        self._copies.clear()
         self._mark(1, lanes.upload)
-        uploaded.record(lanes.upload)
-        stream.wait_for_event(uploaded)
-        self._mark(2, stream)
-        lanes.kernel.launch(self._jobs, stream)
+        lanes.kernel.launch(self._jobs, lanes.upload)
+        self._mark(2, lanes.upload)
+        prepared.record(lanes.upload)
+        stream.wait_for_event(prepared)
         self._mark(3, stream)
         shapes = self.runner.enqueue(count)
         self._mark(4, stream)

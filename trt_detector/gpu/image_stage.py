@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 import math
 from typing import Any
 
@@ -17,7 +19,9 @@ from ..preprocess import Letterbox
 from .buffers import TensorBuffer
 from .letterbox_kernel import KERNEL_ENCODINGS
 
-__all__ = ['ImageStage', 'StagedImage', 'rows_read']
+__all__ = ['HostWork', 'ImageStage', 'StagedImage', 'rows_read']
+
+HostWork = Callable[[], object]
 
 _PLANES_420 = frozenset({'nv12', 'nv21'})
 _MOST_PAIRS = 16
@@ -88,42 +92,52 @@ class ImageStage:
         self._buffer: TensorBuffer | None = None
         self._rows: npt.NDArray[np.intp] | None = None
         self._rows_of = (0, 0)
-        # What the device copies itself must not vanish before.
-        self._source: npt.NDArray[np.uint8] | None = None
+        self._send: Callable[[Any], None] | None = None
 
-    def load(self, image: Image, place: Letterbox, stream: Any) -> StagedImage:
+    def begin(self, image: Image, place: Letterbox) -> tuple[StagedImage, HostWork | None]:
         """
-        Copy an image to the device in the order of a stream.
+        Make room for an image and see what has to be copied.
 
-        What was loaded before must not be in use any more; the image itself is not needed once
-        this returns, unless it is page-locked.
+        What was sent before must not be in use any more.
 
         :param image: in one of KERNEL_ENCODINGS.
+        :return: where it will lie, and the host's part of the copy, to be done before send(), in
+            any thread; None for a page-locked image, which the device fetches itself.
         :raises EngineError: if there is no memory for it.
         """
         if image.page_locked and not self._mapped:
-            return self._load_directly(image, place, stream)
+            return self._begin_directly(image, place), None
         planar = image.encoding in _PLANES_420
         stored_rows = image.height * 3 // 2 if planar else image.height
         rows = image.data[: image.step * stored_rows].reshape(stored_rows, image.step)
         height = place.resized_size[1]
+        work: HostWork
         gathered = 2 * height < image.height
         if gathered:
             wanted = self._find_rows(image.height, height, planar)
-            view = self._room(len(wanted), image.step)
-            # With mode='raise', take() would go through a buffer of its own.
-            np.take(rows, wanted, axis=0, out=view, mode='clip')
             step, chroma_row = image.step, 2 * height
+            view = self._room(len(wanted), step)
+            # With mode='raise', take() would go through a buffer of its own.
+            work = partial(np.take, rows, wanted, axis=0, out=view, mode='clip')
         else:
             step = image.width * KERNEL_ENCODINGS[image.encoding][1]
-            view = self._room(stored_rows, step)
-            np.copyto(view, rows[:, :step])
             chroma_row = image.height
+            view = self._room(stored_rows, step)
+            work = partial(np.copyto, view, rows[:, :step])
         buffer = self._open_buffer()
-        buffer.upload(view, stream)
-        return StagedImage(buffer.address, step, chroma_row * step, gathered)
+        self._send = partial(buffer.upload, view)
+        return StagedImage(buffer.address, step, chroma_row * step, gathered), work
 
-    def _load_directly(self, image: Image, place: Letterbox, stream: Any) -> StagedImage:
+    def send(self, stream: Any) -> None:
+        """
+        Copy the image to the device in the order of a stream.
+
+        It is not needed any more once this returns, unless it is page-locked.
+        """
+        if self._send is not None:
+            self._send(stream)
+
+    def _begin_directly(self, image: Image, place: Letterbox) -> StagedImage:
         """
         Let the device fetch a page-locked image: the host copies nothing.
 
@@ -131,7 +145,6 @@ class ImageStage:
         the source for 2. Each pair of rows in it is one strided copy; a pattern of many pairs,
         which few sizes give, is not worth it.
         """
-        self._source = image.data
         height = place.resized_size[1]
         repeats = math.gcd(image.height, height)
         pairs = height // repeats
@@ -152,8 +165,13 @@ class ImageStage:
             self._room(stored_rows, step)
             copies = [_Strided(0, image.step, 0, step, step, stored_rows)]
         address = self._open_buffer().address
-        for copy in copies:
-            copy.enqueue(self._cuda, image.data, address, stream)
+
+        def send(stream: Any) -> None:
+            for copy in copies:
+                copy.enqueue(self._cuda, image.data, address, stream)
+
+        # It keeps the image, which must not vanish before the device has it.
+        self._send = send
         return StagedImage(address, step, chroma_row * step, gathered)
 
     def _open_buffer(self) -> TensorBuffer:
@@ -164,7 +182,7 @@ class ImageStage:
 
     def free(self) -> None:
         """Free the memory; calling it again does nothing."""
-        buffer, self._buffer, self._source = self._buffer, None, None
+        buffer, self._buffer, self._send = self._buffer, None, None
         if buffer is not None:
             buffer.free()
 
