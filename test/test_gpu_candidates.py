@@ -203,7 +203,7 @@ def test_the_kernels_pick_on_a_gpu_what_they_pick_on_the_host(
     expected = on_cpu(path, tmp_path, head)
     with machine_with_real_cuda('tensorrt-10.3', require_pycuda()):
         values = open_config(path, tmp_path, 'tensorrt', head)
-        values = values.with_changes(mapped_memory=mapped_memory)
+        values = values.with_changes(mapped_memory=mapped_memory, cuda_graph=False)
         with create_detector(values) as detector:
             assert detector._slots[0].get_candidates() == []
             found = detect_all(detector)
