@@ -213,7 +213,7 @@ class BatchSlot(ABC):
     @abstractmethod
     def wait(self) -> None:
         """
-        Wait until finish() has nothing to wait for.
+        Wait until the network has run, so that another batch can begin before finish().
 
         :raises EngineError: if the runtime fails.
         """

@@ -236,7 +236,7 @@ class Detector:
 
     def wait(self, pending: PendingBatch) -> None:
         """
-        Wait until :meth:`collect` has nothing to wait for: the next batch can begin before it.
+        Wait until the network has run: it is time to submit another batch, then to collect this.
 
         :raises EngineError: if the inference fails; collect() raises it, too.
         """

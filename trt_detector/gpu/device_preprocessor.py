@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+import functools
 import logging
 
 from ..candidates import CandidateRule
@@ -123,9 +124,15 @@ class DevicePreprocessor:
         """
         if image.encoding not in KERNEL_ENCODINGS:
             image = Image.from_array(image.to_bgr())
-        place = Letterbox.fit((image.width, image.height), self._input_size, self._spec)
+        place = _fit(image.width, image.height, self._input_size, self._spec)
         out.slot.load(out.index, image, place)
         return place
+
+
+@functools.lru_cache(maxsize=64)
+def _fit(width: int, height: int, input_size: tuple[int, int], spec: PreprocessSpec) -> Letterbox:
+    """Return where an image of a size lies in the input; a camera's images are all of one."""
+    return Letterbox.fit((width, height), input_size, spec)
 
 
 def preprocess_on_device(

@@ -173,16 +173,20 @@ class DeviceSlot(BatchSlot):
             raise EngineError(f'CUDA failed to start the network: {error}') from error
 
     def wait(self) -> None:
-        """Wait for the download, and for nothing else."""
-        try:
-            self._events[2].synchronize()
-        except self._engine.cuda.Error as error:
-            raise EngineError(f'CUDA failed while the network ran: {error}') from error
+        """Wait for the network, and for nothing else."""
+        self._wait_for(self._events[1])
 
     def finish(self) -> list[npt.NDArray[Any]]:
-        """Wait for the download and return it."""
-        self.wait()
+        """Wait for the download, and for nothing else, and return it."""
+        self._wait_for(self._events[2])
         return self._views
+
+    def _wait_for(self, event: Any) -> None:
+        """Wait until the device has passed an event."""
+        try:
+            event.synchronize()
+        except self._engine.cuda.Error as error:
+            raise EngineError(f'CUDA failed while the network ran: {error}') from error
 
     def get_candidates(self) -> list[Candidates] | None:
         """Return the candidates, as :class:`..engine.BatchSlot` says."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import functools
 from functools import partial
 import math
 from typing import Any
@@ -74,6 +75,33 @@ def rows_read(source_height: int, resized_height: int) -> npt.NDArray[np.intp]:
     return np.clip(pairs, 0, source_height - 1).astype(np.intp)
 
 
+@functools.lru_cache(maxsize=64)
+def _plan_copies(
+    width: int, height: int, step: int, encoding: str, resized: int
+) -> tuple[int, int, bool, tuple[_Strided, ...]]:
+    """
+    Return how the device fetches a page-locked image: rows, bytes a row, gathered, the copies.
+
+    The rows that a resize reads lie in a pattern that repeats: 2160 rows become 288 by 15 of the
+    source for 2. Each pair of rows in it is one strided copy; a pattern of many pairs, which few
+    sizes give, is not worth it.
+    """
+    repeats = math.gcd(height, resized)
+    pairs = resized // repeats
+    planar = encoding in _PLANES_420
+    if planar or 2 * resized >= height or pairs > _MOST_PAIRS:
+        row_bytes = width * KERNEL_ENCODINGS[encoding][1]
+        rows = height * 3 // 2 if planar else height
+        return rows, row_bytes, False, (_Strided(0, step, 0, row_bytes, row_bytes, rows),)
+    period = height // repeats
+    first_rows = rows_read(height, resized)[: 2 * pairs : 2].tolist()
+    copies = [
+        _Strided(row * step, period * step, 2 * i * step, 2 * pairs * step, 2 * step, repeats)
+        for i, row in enumerate(first_rows)
+    ]
+    return 2 * resized, step, True, tuple(copies)
+
+
 class ImageStage:
     """
     Page-locked and device memory for one image; it grows to the largest that ever came.
@@ -138,32 +166,11 @@ class ImageStage:
             self._send(stream)
 
     def _begin_directly(self, image: Image, place: Letterbox) -> StagedImage:
-        """
-        Let the device fetch a page-locked image: the host copies nothing.
-
-        The rows that a resize reads lie in a pattern that repeats: 2160 rows become 288 by 15 of
-        the source for 2. Each pair of rows in it is one strided copy; a pattern of many pairs,
-        which few sizes give, is not worth it.
-        """
-        height = place.resized_size[1]
-        repeats = math.gcd(image.height, height)
-        pairs = height // repeats
-        planar = image.encoding in _PLANES_420
-        gathered = not planar and 2 * height < image.height and pairs <= _MOST_PAIRS
-        if gathered:
-            chroma_row, step, period = 2 * height, image.step, image.height // repeats
-            self._room(2 * height, step)
-            rows = rows_read(image.height, height)[: 2 * pairs : 2].tolist()
-            copies = [
-                _Strided(row * step, period * step, 2 * i * step, 2 * pairs * step, 2 * step,
-                         repeats)
-                for i, row in enumerate(rows)
-            ]  # fmt: skip
-        else:
-            chroma_row, step = image.height, image.width * KERNEL_ENCODINGS[image.encoding][1]
-            stored_rows = image.height * 3 // 2 if planar else image.height
-            self._room(stored_rows, step)
-            copies = [_Strided(0, image.step, 0, step, step, stored_rows)]
+        """Let the device fetch a page-locked image: the host copies nothing."""
+        rows, step, gathered, copies = _plan_copies(
+            image.width, image.height, image.step, image.encoding, place.resized_size[1]
+        )
+        self._room(rows, step)
         address = self._open_buffer().address
 
         def send(stream: Any) -> None:
@@ -172,7 +179,7 @@ class ImageStage:
 
         # It keeps the image, which must not vanish before the device has it.
         self._send = send
-        return StagedImage(address, step, chroma_row * step, gathered)
+        return StagedImage(address, step, image.height * step, gathered)
 
     def _open_buffer(self) -> TensorBuffer:
         """Return the memory."""
