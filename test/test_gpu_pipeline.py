@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import contextlib
 from dataclasses import replace
 import gc
+import itertools
 from pathlib import Path
 import threading
 from typing import Any
+from unittest import mock
 
 from core_support import lamp_detector, metadata, save, tensor
 from gpu_support import networks
@@ -27,6 +29,7 @@ from trt_detector.detections import Detections
 from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu import device_preprocessor
+from trt_detector.gpu.bound_context import BoundContext
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.gpu.image_stage import rows_read
 from trt_detector.gpu.kernel_source import KernelSource
@@ -424,6 +427,29 @@ def test_a_graph_that_cannot_repeat_the_network_is_not_used(
         assert_same(one, other)
 
 
+def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: Path) -> None:
+    image = make_image('bgr8', 90, 70)
+    (expected,) = on_cpu(model, tmp_path, [image])
+    values = config(model, tmp_path, backend='tensorrt')
+    with machine('tensorrt-10.3') as world:
+        made = BoundContext.__init__
+        contexts = itertools.count()
+
+        def refuse_the_second(self: BoundContext, *arguments: Any) -> None:
+            if next(contexts):
+                raise EngineError('TensorRT cannot create an execution context')
+            made(self, *arguments)
+
+        with (
+            mock.patch.object(BoundContext, '__init__', refuse_the_second),
+            create_detector(values) as detector,
+        ):
+            assert 'cannot create' in dict(detector.info.details)['CUDA graph']
+            assert_same(detector.detect([image]).detections[0], expected)
+        gc.collect()
+        world.cuda.assert_clean()
+
+
 def test_a_copy_within_the_device_can_be_recorded(model: Path, tmp_path: Path) -> None:
     with device('onnxruntime') as (cuda, backend):
         cuda.graph_node = 'device to device'
@@ -511,6 +537,38 @@ def test_onnxruntime_is_opened_and_closed_again_on_a_gpu(model: Path, tmp_path: 
         with create_detector(values) as detector:
             found = detector.detect(images).detections
         for one, other in zip(found, expected, strict=True):
+            assert_same(one, other)
+
+
+@pytest.mark.gpu
+def test_two_gpus_in_one_process(model: Path, tmp_path: Path) -> None:
+    require_cuda_provider()
+    if require_pycuda().Device.count() < 2:
+        pytest.skip('one GPU: this needs two in one machine')
+    images = pictures()[:3]
+    expected = on_cpu(model, tmp_path, images)
+    found: dict[int, list[Detections]] = {}
+
+    def work(number: int) -> None:
+        values = config(model, tmp_path, backend='onnxruntime', device_id=number)
+        with create_detector(values) as detector:
+            assert dict(detector.info.details)['CUDA graph'] == 'used'
+            for _ in range(20):
+                found[number] = list(detector.detect(images).detections)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # And both in one thread, closed in reverse order.
+    with (
+        create_detector(config(model, tmp_path, backend='onnxruntime', device_id=1)),
+        create_detector(config(model, tmp_path, backend='onnxruntime', device_id=0)) as inner,
+    ):
+        found[2] = list(inner.detect(images).detections)
+    for number in range(3):
+        for one, other in zip(found[number], expected, strict=True):
             assert_same(one, other)
 
 

@@ -110,7 +110,8 @@ class DetectorConfig:
     cuda_graph: bool = parameter(
         True,
         'Record the network as a CUDA graph where that is possible: one call of the driver then '
-        'starts what took hundreds.',
+        'starts what took hundreds. Where the batch size is open, its working memory is taken up '
+        'to three times.',
     )
     mapped_memory: str = parameter(
         'auto',

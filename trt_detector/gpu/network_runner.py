@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..errors import EngineError
 from .buffers import TensorBuffer
 from .device_engine import DeviceEngine
-from .graph import capture_graph, CaptureError, CudaGraph
+from .graph import capture_graph, CudaGraph
 
 __all__ = ['NetworkRunner', 'capture_graphs']
 
@@ -60,7 +60,7 @@ class NetworkRunner:
         Record the network for some numbers of images; others take the next larger record.
 
         :param counts: ascending.
-        :raises CaptureError: if it cannot be recorded.
+        :raises EngineError: if it cannot be recorded, or there is no memory for it.
         """
         self.drop_graphs()
         for count in counts:
@@ -151,7 +151,8 @@ def _capture(
     try:
         for runner in runners:
             runner.capture(counts)
-    except CaptureError as error:
+    except EngineError as error:
+        # Also for want of memory: a record takes some of its own.
         reason = str(error)
     runners[0].run_again(counts[0])
     for runner in runners if not reason else ():
