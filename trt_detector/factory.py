@@ -14,7 +14,7 @@ from .config import DetectorConfig
 from .decode import DecodeOptions
 from .device_state import DeviceWatch
 from .engine import EngineInfo, InferenceEngine, ProgressCallback
-from .errors import BackendUnavailableError, ConfigError
+from .errors import BackendUnavailableError, ConfigError, EngineError, ModelError
 from .int8_gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
 from .model_source import channels_last, DEFAULT_SIZE, height_width, ModelSource
@@ -224,10 +224,10 @@ def _open_onnxruntime(
                 counts_rows=bool(model.operators & _COUNTING_OPERATORS),
                 **arguments,
             )
-        except BackendUnavailableError as error:
+        except (BackendUnavailableError, EngineError, ModelError) as error:
             if wanted == 'cuda':
                 raise
-            arguments['details'] += (('CUDA', f'not used: {error}'),)
+            arguments['warnings'] += (f'ONNX Runtime runs on the CPU, not on the GPU: {error}',)
     return OnnxRuntimeEngine(data, batch_size, **arguments)
 
 
