@@ -160,14 +160,9 @@ class InferenceEngine(ABC):
     def batch_shape(self, count: int) -> tuple[int, ...]:
         """Return the shape of a batch of count images with the dynamic dimensions filled in."""
         height, width = self.get_input_shape()
-        if self._channels_last():
+        if self.input_spec.channels_last:
             return (count, height, width, self.input_spec.shape[3] or 3)
         return (count, self.input_spec.shape[1] or 3, height, width)
-
-    def _channels_last(self) -> bool:
-        """Return whether the input is [N, H, W, C]."""
-        shape = self.input_spec.shape
-        return shape[3] in (1, 3) and shape[1] not in (1, 3)
 
     def _check_batch(self, batch: npt.NDArray[Any]) -> None:
         """

@@ -17,7 +17,7 @@ from .engine import EngineInfo, InferenceEngine, ProgressCallback
 from .errors import BackendUnavailableError, ConfigError, EngineError, ModelError
 from .int8_gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
-from .model_source import channels_last, DEFAULT_SIZE, height_width, ModelSource
+from .model_source import DEFAULT_SIZE, height_width, ModelSource
 from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine
 from .pipeline import Detector
 
@@ -268,6 +268,6 @@ def _with_input_shape(config: DetectorConfig, model: ModelInfo) -> DetectorConfi
             )
         return config
     batch = image.shape[0] or config.batch_size or len(config.image_topics)
-    if channels_last(image):
+    if image.channels_last:
         return config.with_changes(opt_shape=(batch, *size, image.shape[3] or 3))
     return config.with_changes(opt_shape=(batch, image.shape[1] or 3, *size))

@@ -20,7 +20,7 @@ from .pipeline import FitInput
 from .preprocess import CpuPreprocessor, fit_input_size, Preprocessor, PreprocessSpec
 from .tensor_spec import TensorSpec
 
-__all__ = ['DEFAULT_SIZE', 'ModelSource', 'channels_last', 'height_width', 'is_open']
+__all__ = ['DEFAULT_SIZE', 'ModelSource', 'height_width', 'is_open']
 
 # (height, width) and stride where neither a parameter nor the model says anything.
 DEFAULT_SIZE = (640, 640)
@@ -167,14 +167,9 @@ class ModelSource:
         return fit
 
 
-def channels_last(spec: TensorSpec) -> bool:
-    """Return whether an image input is [N, H, W, C]."""
-    return spec.shape[3] in (1, 3) and spec.shape[1] not in (1, 3)
-
-
 def height_width(shape: Sequence[int | None], spec: TensorSpec) -> tuple[Any, Any]:
     """Return height and width of a shape in the layout of an image input."""
-    height, width = shape[1:3] if channels_last(spec) else shape[2:4]
+    height, width = shape[1:3] if spec.channels_last else shape[2:4]
     return height, width
 
 

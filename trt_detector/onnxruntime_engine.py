@@ -166,7 +166,7 @@ class OnnxRuntimeEngine(InferenceEngine):
     def _own_size(self) -> tuple[int | None, int | None]:
         """Return the (height, width) that the model fixes, None where it leaves them open."""
         shape = self._inputs[0].shape
-        height, width = shape[1:3] if self._channels_last() else shape[2:4]
+        height, width = shape[1:3] if self.input_spec.channels_last else shape[2:4]
         return height, width
 
     def _resolve_size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:

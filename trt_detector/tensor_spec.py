@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ['TensorSpec']
+__all__ = ['TensorSpec', 'is_channels_last']
+
+
+def is_channels_last(shape: Sequence[int | None]) -> bool:
+    """Return whether the shape of an image input is [N, H, W, C], not [N, C, H, W]."""
+    return shape[3] in (1, 3) and shape[1] not in (1, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,11 @@ class TensorSpec:
     name: str
     shape: tuple[int | None, ...]
     dtype: np.dtype[np.generic]
+
+    @property
+    def channels_last(self) -> bool:
+        """Return whether an image input is [N, H, W, C], not [N, C, H, W]."""
+        return is_channels_last(self.shape)
 
     def __str__(self) -> str:
         dims = ', '.join('?' if dim is None else str(dim) for dim in self.shape)

@@ -10,12 +10,22 @@ from typing import Any
 
 from ..engine import InferenceEngine
 from .buffers import TensorBuffer
+from .cuda import ContextScope
 
 __all__ = ['DeviceEngine']
 
 
 class DeviceEngine(InferenceEngine):
-    """An engine whose batch may come from device memory and stay there."""
+    """
+    An engine whose batch may come from device memory and stay there.
+
+    Its constructor sets the four attributes below.
+    """
+
+    _device_id: int
+    _cuda: Any
+    _stream: Any
+    _scope: ContextScope
 
     @property
     def works_on_device(self) -> bool:
@@ -23,19 +33,19 @@ class DeviceEngine(InferenceEngine):
         return True
 
     @property
-    @abstractmethod
     def device_id(self) -> int:
         """Return the number of the GPU."""
+        return self._device_id
 
     @property
-    @abstractmethod
     def cuda(self) -> Any:
         """Return pycuda.driver; the primary context is current in the engine's thread."""
+        return self._cuda
 
     @property
-    @abstractmethod
     def stream(self) -> Any:
         """Return the stream that the network runs in."""
+        return self._stream
 
     @property
     @abstractmethod
@@ -81,10 +91,10 @@ class DeviceEngine(InferenceEngine):
         :raises EngineError: if the runtime refuses.
         """
 
-    @abstractmethod
     def check_thread(self) -> None:
         """
         Refuse the wrong thread.
 
         :raises EngineError: if this is not the thread that made the engine.
         """
+        self._scope.check_thread()

@@ -117,21 +117,6 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         return not self._counts_rows
 
     @property
-    def device_id(self) -> int:
-        """Return the number of the GPU."""
-        return self._device_id
-
-    @property
-    def cuda(self) -> Any:
-        """Return pycuda.driver."""
-        return self._cuda
-
-    @property
-    def stream(self) -> Any:
-        """Return the stream that the network runs in."""
-        return self._stream
-
-    @property
     def smallest_batch(self) -> int:
         """Return how many images the model takes at least."""
         return self.get_batch_size() if self._fixed_batch else 1
@@ -177,10 +162,6 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
             raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
         return shapes
-
-    def check_thread(self) -> None:
-        """Refuse the wrong thread, as :class:`.device_engine.DeviceEngine` says."""
-        self._scope.check_thread()
 
     def close(self) -> None:
         """

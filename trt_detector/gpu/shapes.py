@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ConfigError
-from ..tensor_spec import TensorSpec
+from ..tensor_spec import is_channels_last, TensorSpec
 
 __all__ = ['DEFAULT_OUTPUT', 'DEFAULT_SIZE', 'ProfileShapes', 'profile_shapes']
 
@@ -40,12 +40,12 @@ class ProfileShapes:
 
     def size_of(self, shape: Shape) -> tuple[int, int]:
         """Return (height, width) of a shape of this input."""
-        first = 1 if _is_channels_last(self.optimum) else 2
+        first = 1 if is_channels_last(self.optimum) else 2
         return (shape[first], shape[first + 1])
 
     def with_size(self, size: tuple[int, int]) -> Shape:
         """Return the optimum with another height and width."""
-        first = 1 if _is_channels_last(self.optimum) else 2
+        first = 1 if is_channels_last(self.optimum) else 2
         return (*self.optimum[:first], *size, *self.optimum[first + 2 :])
 
     def holds(self, shape: Sequence[int]) -> bool:
@@ -97,11 +97,6 @@ def profile_shapes(
     return shapes
 
 
-def _is_channels_last(shape: Sequence[int | None]) -> bool:
-    """Return whether a shape of rank 4 is N, H, W, C."""
-    return shape[3] in (1, 3) and shape[1] not in (1, 3)
-
-
 def _check_given(spec: TensorSpec, name: str, shape: Shape) -> None:
     """Refuse a shape that differs from the model where the model is fixed."""
     if not shape:
@@ -120,7 +115,7 @@ def _default_shape(spec: TensorSpec, batch_size: int, size: tuple[int, int] | No
     """Return the shape of a full batch where no parameter gives one."""
     height, width = size or DEFAULT_SIZE
     wanted = (batch_size, 3, height, width)
-    if _is_channels_last(spec.shape):
+    if is_channels_last(spec.shape):
         wanted = (batch_size, height, width, 3)
     return tuple(
         own if own is not None else dim for own, dim in zip(spec.shape, wanted, strict=True)

@@ -122,21 +122,6 @@ class TensorRTEngine(DeviceEngine):
         """Return the input shapes that the plan takes."""
         return self._bindings.shapes
 
-    @property
-    def device_id(self) -> int:
-        """Return the number of the GPU."""
-        return self._device_id
-
-    @property
-    def cuda(self) -> Any:
-        """Return pycuda.driver."""
-        return self._cuda
-
-    @property
-    def stream(self) -> Any:
-        """Return the stream that the network runs in."""
-        return self._stream
-
     def get_input_shape(self) -> tuple[int, int]:
         """Return (height, width) of the input in pixels."""
         return self._size
@@ -152,7 +137,7 @@ class TensorRTEngine(DeviceEngine):
 
     def _height_width(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Return (height, width) of an input shape."""
-        height, width = shape[1:3] if self._channels_last() else shape[2:4]
+        height, width = shape[1:3] if self.input_spec.channels_last else shape[2:4]
         return height, width
 
     def get_batch_size(self) -> int:
@@ -219,10 +204,6 @@ class TensorRTEngine(DeviceEngine):
         context.bind_addresses(input_address, outputs)
         self._start(context, outputs, wait_if_failed=not capturing)
         return list(shapes)
-
-    def check_thread(self) -> None:
-        """Refuse the wrong thread, as :class:`.device_engine.DeviceEngine` says."""
-        self._scope.check_thread()
 
     def close(self) -> None:
         """

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..image import Image
 from ..pipeline import Detector, PendingBatch
+from ..tensor_spec import is_channels_last
 
 __all__ = ['CUDA_EVENTS', 'HOST', 'Series', 'Way', 'make_ways', 'measure_rounds']
 
@@ -137,7 +138,7 @@ class Plain:
         self._options = detector.options
         self._size = detector.input_size[::-1]
         shape = self._engine.batch_shape(1)
-        self._channels_last = shape[3] in (1, 3) and shape[1] not in (1, 3)
+        self._channels_last = is_channels_last(shape)
         self._gray = (shape[3] if self._channels_last else shape[1]) == 1
         self._dtype = self._engine.input_spec.dtype
 
