@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 import subprocess
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from trt_detector.tools.detect import main
+from trt_detector.tools.options import add_parameter_options, given_parameters
 
 
 @pytest.fixture(name='model')
@@ -140,3 +142,15 @@ def test_the_module_lists_its_tools(arguments: list[str], code: int) -> None:
     )
     assert done.returncode == code
     assert 'detect' in done.stdout + done.stderr
+
+
+def test_a_switch_has_an_option_for_each_side() -> None:
+    parser = argparse.ArgumentParser()
+    add_parameter_options(parser, ('cuda_graph', 'device_id'))
+    names = ('cuda_graph', 'device_id')
+    for words, expected in (
+        ([], {}),
+        (['--cuda-graph'], {'cuda_graph': True}),
+        (['--no-cuda-graph', '--device-id', '1'], {'cuda_graph': False, 'device_id': 1}),
+    ):
+        assert given_parameters(parser.parse_args(words), names) == expected

@@ -197,3 +197,17 @@ def test_a_failed_start_frees_the_engine(lamp: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(EngineError, match='no room for 3 runs'):
         _detector(lamp)
     assert closed == [1]
+
+
+@pytest.mark.parametrize('spinning', [False, True])
+def test_threads_spin_only_where_they_may(spinning: bool, tmp_path: Path) -> None:
+    path = lamp_detector(tmp_path / 'lamp.onnx')
+    values = DetectorConfig(
+        model_path=str(path), backend='onnxruntime', onnxruntime_provider='cpu',
+        inference_spinning=spinning,
+    )  # fmt: skip
+    with create_detector(values) as detector:
+        session = detector.engine._session  # type: ignore[attr-defined]
+        options = session.get_session_options()
+        entry = options.get_session_config_entry('session.intra_op.allow_spinning')
+        assert entry == str(int(spinning))

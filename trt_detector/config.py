@@ -126,6 +126,11 @@ class DetectorConfig:
         minimum=0,
         maximum=1024,
     )
+    inference_spinning: bool = parameter(
+        False,
+        'Let these threads spin between two images: the latency falls, and they keep their cores '
+        'busy all the time.',
+    )
     image_topics: tuple[str, ...] = parameter(
         ('image_raw',), 'Topics of the cameras; their compressed ones end in /compressed.'
     )

@@ -206,6 +206,7 @@ def _open_onnxruntime(
     arguments: dict[str, Any] = {
         'input_shape': size,
         'threads': config.inference_threads,
+        'spinning': config.inference_spinning,
         'model_dir': folder if model.external_data and cache is None else None,
         'exact': cache is not None,
         'precision': model.precision if cache is None else 'int8',

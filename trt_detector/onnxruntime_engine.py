@@ -48,6 +48,7 @@ class OnnxRuntimeEngine(InferenceEngine):
     :param batch_size: most images in one run; a model with a fixed batch keeps its own.
     :param input_shape: (height, width) for a model whose input size is dynamic.
     :param threads: threads of one run; 0 is one a physical core.
+    :param spinning: let them spin between two runs.
     :param providers: ONNX Runtime's execution providers, best first: names, or names with
         options.
     :param model_dir: folder with the model's external data.
@@ -69,6 +70,7 @@ class OnnxRuntimeEngine(InferenceEngine):
         *,
         input_shape: tuple[int, int] | None = None,
         threads: int = 0,
+        spinning: bool = False,
         providers: Sequence[Any] = ('CPUExecutionProvider',),
         model_dir: Path | None = None,
         exact: bool = False,
@@ -79,7 +81,13 @@ class OnnxRuntimeEngine(InferenceEngine):
         details: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._session: Any = open_session(
-            model_bytes, threads, providers, model_dir, exact=exact, without=without
+            model_bytes,
+            threads,
+            providers,
+            model_dir,
+            spinning=spinning,
+            exact=exact,
+            without=without,
         )
         self._inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self._outputs = tuple(_spec(value) for value in self._session.get_outputs())
@@ -206,6 +214,7 @@ def open_session(
     providers: Sequence[Any],
     model_dir: Path | None,
     *,
+    spinning: bool,
     exact: bool,
     without: Sequence[str],
 ) -> Any:
@@ -227,8 +236,8 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
-    # Frames come at a camera's pace: threads that spin between them burn a core for nothing.
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    # Frames come at a camera's pace: threads that spin between them burn a core.
+    options.add_session_config_entry('session.intra_op.allow_spinning', str(int(spinning)))
     if exact:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     if model_dir is not None:

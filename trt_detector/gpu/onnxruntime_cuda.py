@@ -51,6 +51,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         device_id: int = 0,
         input_shape: tuple[int, int] | None = None,
         threads: int = 0,
+        spinning: bool = False,
         model_dir: Path | None = None,
         exact: bool = False,
         precision: str = 'fp32',
@@ -83,6 +84,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 batch_size,
                 input_shape=input_shape,
                 threads=threads,
+                spinning=spinning,
                 providers=providers,
                 model_dir=model_dir,
                 exact=exact,
@@ -105,6 +107,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                     threads,
                     providers,
                     model_dir,
+                    spinning=spinning,
                     exact=exact,
                     without=_OPTIMIZERS_LEFT_OUT,
                 )

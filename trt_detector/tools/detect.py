@@ -32,6 +32,7 @@ _NAMES = (
     'engine_cache_dir',
     'device_id',
     'inference_threads',
+    'inference_spinning',
     'batch_size',
     *INPUT_PARAMETERS,
     'score_threshold',

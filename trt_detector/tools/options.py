@@ -35,17 +35,25 @@ def add_parameter_options(
     """
     Add an option for each of some parameters, '--score-threshold' for score_threshold.
 
-    :param names: of the parameters; none of them a switch.
+    A switch gets two, '--cuda-graph' and '--no-cuda-graph'.
+
+    :param names: of the parameters.
     :param without: choices that this program does not offer.
     """
     for spec in parameter_specs():
         if spec.name not in names:
             continue
+        name = '--' + spec.name.replace('_', '-')
+        if spec.type == 'bool':
+            parser.add_argument(
+                name, action=argparse.BooleanOptionalAction, default=None, help=spec.meaning
+            )
+            continue
         is_list = spec.type.startswith('list[')
         unit = f' {spec.unit}' if spec.unit else ''
         default = 'none' if spec.default in ('', ()) else f'{spec.default}{unit}'
         parser.add_argument(
-            '--' + spec.name.replace('_', '-'),
+            name,
             type=_TYPES[spec.type[5:-1] if is_list else spec.type],
             nargs='*' if is_list else None,
             choices=[choice for choice in spec.choices if choice not in without] or None,
