@@ -16,6 +16,7 @@ from typing import Any
 from gpu_support import networks
 from gpu_support.machine import machine
 from gpu_support.nvml_double import DISCRETE, make_nvml
+from gpu_support.onnxruntime_double import cuda_provider
 from gpu_support.requirements import require_rtx_builder
 import pytest
 from trt_detector.engine import Progress
@@ -289,6 +290,14 @@ def test_doctor_tells_how_the_gpu_is(
     assert ('too hot' in state['remedy']) is (status == 'note')
 
 
+def test_doctor_tells_an_onnxruntime_for_cuda(
+    ros: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with machine(None) as world, cuda_provider(world.cuda):
+        _, found = diagnose(capsys, '--engine-cache-dir', str(tmp_path))
+    assert found['onnxruntime']['text'].endswith(' for CUDA')
+
+
 def test_doctor_without_gpu_falls_back_and_gives_remedies(
     ros: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,6 +305,7 @@ def test_doctor_without_gpu_falls_back_and_gives_remedies(
         code, found = diagnose(capsys, '--engine-cache-dir', str(tmp_path))
     assert code == 0
     assert found['backend auto']['text'] == 'takes onnxruntime'
+    assert found['onnxruntime']['text'].endswith(' for the CPU')
     for name in ('gpu', 'tensorrt', 'tensorrt_rtx', 'pycuda'):
         assert found[name]['status'] == 'note'
         assert found[name]['remedy']

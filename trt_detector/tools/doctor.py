@@ -18,6 +18,7 @@ import sys
 
 from .. import __version__
 from ..errors import DetectorError
+from ..onnxruntime_engine import has_cuda_provider
 
 __all__ = ['Finding', 'main']
 
@@ -120,8 +121,9 @@ def _inference(device_id: int) -> list[Finding]:
     backends = {name: _tensorrt(name, device_id) for name in ('tensorrt', 'tensorrt_rtx')}
     findings += [*backends.values(), _pycuda(device_id)]
     version, reason = _import('onnxruntime')
+    kind = 'for CUDA' if has_cuda_provider() else 'for the CPU'
     findings.append(
-        Finding('onnxruntime', _OK, version)
+        Finding('onnxruntime', _OK, f'{version} {kind}')
         if version
         else Finding('onnxruntime', _NOTE, reason, 'pip install onnxruntime')
     )
