@@ -16,6 +16,7 @@ from unittest import mock
 
 from core_support import lamp_detector, metadata, save, tensor
 from gpu_support import networks
+from gpu_support.graph_double import GraphDriverDouble
 from gpu_support.machine import GPU, machine, machine_with_real_cuda
 from gpu_support.onnxruntime_double import cuda_provider
 from gpu_support.requirements import lack, require_pycuda
@@ -425,6 +426,22 @@ def test_a_graph_that_cannot_repeat_the_network_is_not_used(
         cuda.assert_clean()
     for one, other in zip(found, expected, strict=True):
         assert_same(one, other)
+
+
+@pytest.mark.parametrize('call', ['cuStreamBeginCapture_v2', 'cuGraphInstantiateWithFlags'])
+def test_an_old_driver_records_nothing(
+    call: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make_image('bgr8', 90, 70)
+    (expected,) = on_cpu(model, tmp_path, [image])
+    monkeypatch.delattr(GraphDriverDouble, call)
+    with device('onnxruntime') as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            reason = dict(detector.info.details)['CUDA graph']
+            assert f'this driver has no {call}' in reason
+            assert_same(detector.detect([image]).detections[0], expected)
+        gc.collect()
+        cuda.assert_clean()
 
 
 def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: Path) -> None:

@@ -165,9 +165,13 @@ def _check(driver: Any, function: str, *arguments: Any) -> None:
     """
     Call the driver.
 
-    :raises CaptureError: if it fails.
+    :raises CaptureError: if it fails, or the driver is too old to have it.
     """
-    status = getattr(driver, function)(*arguments)
+    try:
+        call = getattr(driver, function)
+    except AttributeError as error:
+        raise CaptureError(f'this driver has no {function}') from error
+    status = call(*arguments)
     if status:
         raise CaptureError(f'{function} failed: {_explain(driver, status)}')
 
