@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from gpu_support import networks
 from gpu_support.machine import machine
@@ -15,6 +17,7 @@ from trt_detector.config import DetectorConfig
 from trt_detector.engine import InferenceEngine
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
+from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.image import Image
 from trt_detector.pipeline import Detector
 
@@ -71,3 +74,22 @@ def test_a_size_outside_the_profile_is_refused_with_both(model: Path) -> None:
         assert engine.get_input_shape() == (128, 192)
         with pytest.raises(EngineError, match='at 320x64 pixels; .* 64x64 to 256x256'):
             engine.set_input_shape((64, 320))
+
+
+def test_a_first_image_that_cannot_be_served_says_why_each_time(model: Path) -> None:
+    with machine('tensorrt-10.16') as world:
+        with _detector(model, 'tensorrt') as detector:
+            with (
+                mock.patch.object(
+                    DevicePreprocessor, 'open_slots', side_effect=EngineError('full')
+                ),
+                pytest.raises(EngineError, match='full'),
+            ):
+                detector.detect([PICTURE])
+            for _ in range(2):
+                with pytest.raises(
+                    EngineError, match=r'size of the first image .*full.*configure'
+                ):
+                    detector.detect([PICTURE])
+        gc.collect()
+        world.cuda.assert_clean()

@@ -27,6 +27,7 @@ import pytest
 from test_gpu_letterbox import make_image
 from trt_detector.config import DetectorConfig
 from trt_detector.detections import Detections
+from trt_detector.engine import InferenceEngine
 from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu import device_preprocessor
@@ -462,9 +463,21 @@ def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: 
             create_detector(values) as detector,
         ):
             assert 'cannot create' in dict(detector.info.details)['CUDA graph']
+            assert len(detector.engine._contexts) == 1  # type: ignore[attr-defined]
             assert_same(detector.detect([image]).detections[0], expected)
         gc.collect()
         world.cuda.assert_clean()
+
+
+def test_a_failed_warm_up_frees_everything(kind: str, model: Path, tmp_path: Path) -> None:
+    with device(kind) as (cuda, backend):
+        with (
+            mock.patch.object(InferenceEngine, 'warm_up', side_effect=EngineError('a fault')),
+            pytest.raises(EngineError, match='a fault'),
+        ):
+            create_detector(config(model, tmp_path, backend=backend))
+        gc.collect()
+        cuda.assert_clean()
 
 
 def test_a_copy_within_the_device_can_be_recorded(model: Path, tmp_path: Path) -> None:

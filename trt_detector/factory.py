@@ -88,6 +88,9 @@ def _open_detector(
             fit=source.fit_input(engine),
             warnings=found.warnings,
         )
+        # It closes the engine, after what lies in the engine's context.
+        undo.pop_all()
+        undo.callback(detector.close)
         detector.warm_up(config.warmup_iterations)
         undo.pop_all()
     return detector
@@ -223,6 +226,7 @@ def _open_onnxruntime(
                 batch_size,
                 device_id=config.device_id,
                 counts_rows=bool(model.operators & _COUNTING_OPERATORS),
+                cuda_graph=config.cuda_graph,
                 **arguments,
             )
         except (BackendUnavailableError, EngineError, ModelError) as error:

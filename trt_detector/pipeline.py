@@ -138,6 +138,7 @@ class Detector:
         self._details: tuple[tuple[str, str], ...] = ()
         self._slot_details: tuple[tuple[str, str], ...] = ()
         self._slots: tuple[BatchSlot, ...] = ()
+        self._fault = ''
         self._free: deque[BatchSlot] = deque()
         self._open_slots()
 
@@ -218,6 +219,7 @@ class Detector:
         """
         count = len(images)
         self._check_count(count)
+        self._check_open()
         if not self._free:
             raise EngineError(f'{self.depth} batches are under way; collect the first one')
         options = self._options
@@ -295,6 +297,7 @@ class Detector:
         """
         count = len(images)
         self._check_count(count)
+        self._check_open()
         if self._fit is not None:
             self._fit_input(images[0])
         slot = self._slots[0]
@@ -310,6 +313,18 @@ class Detector:
         """Refuse what is no batch."""
         if not 1 <= count <= self.batch_size:
             raise ValueError(f'got {count} images; expected 1 to {self.batch_size}')
+
+    def _check_open(self) -> None:
+        """
+        Refuse work where the first image left the detector without slots.
+
+        :raises EngineError: with the reason of then.
+        """
+        if self._fault:
+            raise EngineError(
+                'the detector could not be prepared for the size of the first image '
+                f'({self._fault}); set input_shape, and configure again'
+            )
 
     def _fill(self, images: Sequence[Image], slot: BatchSlot) -> tuple[Letterbox, ...]:
         """Write images into a slot."""
@@ -359,10 +374,15 @@ class Detector:
         if fit is None:
             return
         # What the slots recorded of the engine must not outlast its size.
-        stages = fit((image.width, image.height), self._close_slots)
-        if stages is not None:
-            self._preprocessor, self._head = stages
-            self._open_slots()
+        try:
+            stages = fit((image.width, image.height), self._close_slots)
+            if stages is not None:
+                self._preprocessor, self._head = stages
+                self._open_slots()
+        except Exception as error:
+            self._close_slots()
+            self._fault = f'{type(error).__name__}: {error}'
+            raise
 
     def warm_up(self, iterations: int) -> None:
         """

@@ -115,14 +115,15 @@ class TensorBuffer:
         if not self.mapped:
             self._cuda.memcpy_dtoh_async(view, self._device, stream)
 
-    def clear(self, stream: Any, count: int | None = None) -> None:
+    def clear(self, stream: Any, count: int | None = None, *, value: int = 0) -> None:
         """
         Write zeros to the device in the order of a stream.
 
         :param count: how many bytes, None for all.
+        :param value: another byte to write.
         """
         self._cuda.memset_d8_async(
-            self.address, 0, self.nbytes if count is None else count, stream
+            self.address, value, self.nbytes if count is None else count, stream
         )
 
     def free(self) -> None:

@@ -91,6 +91,9 @@ class DeviceEngine(InferenceEngine):
         :raises EngineError: if the runtime refuses.
         """
 
+    def forget_recorded(self) -> None:
+        """Free what enqueue() made for records; none of them is launched any more."""
+
     def check_thread(self) -> None:
         """
         Refuse the wrong thread.

@@ -38,6 +38,8 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
     :param device_id: number of the GPU.
     :param counts_rows: the network decides as it runs how many rows it returns: such outputs
         cannot be given memory beforehand, so :attr:`works_on_device` is False.
+    :param cuda_graph: the network may be recorded, for which a batch of one image gets a session
+        of its own.
     :raises BackendUnavailableError: if pycuda, the driver or the CUDA provider is missing.
 
     For the other parameters see :class:`..onnxruntime_engine.OnnxRuntimeEngine`.
@@ -56,6 +58,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         exact: bool = False,
         precision: str = 'fp32',
         counts_rows: bool = False,
+        cuda_graph: bool = True,
         warnings: tuple[str, ...] = (),
         details: tuple[tuple[str, str], ...] = (),
     ) -> None:
@@ -63,6 +66,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         self._counts_rows = counts_rows
         self._bindings: dict[tuple[int, ...], Any] = {}
         self._sessions: dict[int, Any] = {}
+        self._one_size = False
         self._shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         self._resources = ExitStack()
         with ExitStack() as undo:
@@ -101,7 +105,8 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                     'libraries of its version installed?'
                 )
             self._sessions = {self.get_batch_size(): self._session}
-            if self.smallest_batch not in self._sessions:
+            self._one_size = cuda_graph and self.works_on_device
+            if self._one_size and self.smallest_batch not in self._sessions:
                 self._sessions[1] = open_session(
                     model_bytes,
                     threads,
@@ -189,9 +194,11 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         """
         Return how many images to run for a number of them, and with what.
 
-        A session runs one number of images all its life: for another one it would choose its
-        kernels anew and unload those that a CUDA graph still refers to.
+        Where it is recorded, a session runs one number of images all its life: for another one it
+        would choose its kernels anew and unload those that a CUDA graph still refers to.
         """
+        if not self._one_size:
+            return super()._choose_session(count)
         size = min(size for size in self._sessions if size >= count)
         return size, self._sessions[size]
 

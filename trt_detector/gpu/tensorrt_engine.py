@@ -274,6 +274,11 @@ class TensorRTEngine(DeviceEngine):
             )
         return self._contexts[count]
 
+    def forget_recorded(self) -> None:
+        """Free the execution contexts that records had of their own."""
+        for count in [count for count in self._contexts if count != _ANY_COUNT]:
+            self._contexts.pop(count).close()
+
     def _context_to_record(self, count: int) -> BoundContext:
         """
         Return an execution context that runs one number of images and no other.
