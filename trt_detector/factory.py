@@ -17,7 +17,7 @@ from .engine import EngineInfo, InferenceEngine, ProgressCallback
 from .errors import BackendUnavailableError, ConfigError, EngineError, ModelError
 from .int8_gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
-from .model_source import DEFAULT_SIZE, height_width, ModelSource
+from .model_source import DEFAULT_SIZE, ModelSource
 from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine
 from .pipeline import Detector
 
@@ -246,7 +246,7 @@ def _cache_warnings(config: DetectorConfig, cache: Path | None) -> list[str]:
 def _input_shape(config: DetectorConfig, model: ModelInfo) -> tuple[int, int] | None:
     """Return (height, width) to run at: the parameter before the model's metadata."""
     if config.opt_shape:
-        return height_width(config.opt_shape, model.image_input)
+        return model.image_input.height_width(config.opt_shape)
     return model.input_size
 
 
@@ -259,14 +259,14 @@ def _with_input_shape(config: DetectorConfig, model: ModelInfo) -> DetectorConfi
     size, image = config.input_size, model.image_input
     if size is None or len(image.shape) != 4:
         return config
-    own = height_width(image.shape, image)
+    own = image.height_width(image.shape)
     if any(dim not in (None, wanted) for dim, wanted in zip(own, size, strict=True)):
         raise ConfigError(
             f'input_shape is {config.input_shape!r}, but {model.path.name} has the input {image}; '
             'set input_shape to auto, or export with a dynamic size'
         )
     if config.opt_shape:
-        if height_width(config.opt_shape, image) != size:
+        if image.height_width(config.opt_shape) != size:
             raise ConfigError(
                 f'input_shape is {config.input_shape!r} and opt_shape is '
                 f'{list(config.opt_shape)}; give one of them'

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from .pipeline import FitInput
 from .preprocess import CpuPreprocessor, fit_input_size, Preprocessor, PreprocessSpec
 from .tensor_spec import TensorSpec
 
-__all__ = ['DEFAULT_SIZE', 'ModelSource', 'height_width', 'is_open']
+__all__ = ['DEFAULT_SIZE', 'ModelSource', 'is_open']
 
 # (height, width) and stride where neither a parameter nor the model says anything.
 DEFAULT_SIZE = (640, 640)
@@ -145,10 +144,10 @@ class ModelSource:
         if settled or model is None or model.target_sizes_input is not None:
             return None
         if config.min_shape:
-            low = height_width(config.min_shape, engine.input_spec)
+            low = engine.input_spec.height_width(config.min_shape)
             smallest = (max(smallest[0], low[0]), max(smallest[1], low[1]))
         if config.max_shape:
-            high = height_width(config.max_shape, engine.input_spec)
+            high = engine.input_spec.height_width(config.max_shape)
             largest = (min(largest[0], high[0]), min(largest[1], high[1]))
         limit = model.input_size or DEFAULT_SIZE
         stride = model.stride or _DEFAULT_STRIDE
@@ -165,12 +164,6 @@ class ModelSource:
             return self.preprocessor(engine, found), found.head
 
         return fit
-
-
-def height_width(shape: Sequence[int | None], spec: TensorSpec) -> tuple[Any, Any]:
-    """Return height and width of a shape in the layout of an image input."""
-    height, width = shape[1:3] if spec.channels_last else shape[2:4]
-    return height, width
 
 
 def is_open(output: TensorSpec) -> bool:

@@ -173,9 +173,7 @@ class OnnxRuntimeEngine(InferenceEngine):
 
     def _own_size(self) -> tuple[int | None, int | None]:
         """Return the (height, width) that the model fixes, None where it leaves them open."""
-        shape = self._inputs[0].shape
-        height, width = shape[1:3] if self.input_spec.channels_last else shape[2:4]
-        return height, width
+        return self.input_spec.height_width(self.input_spec.shape)
 
     def _resolve_size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
         """Return (height, width): the model's own where it is fixed, else the wanted one."""

@@ -139,6 +139,7 @@ class Detector:
         self._slot_details: tuple[tuple[str, str], ...] = ()
         self._slots: tuple[BatchSlot, ...] = ()
         self._fault = ''
+        self._candidate_head: CandidateHead | None = None
         self._free: deque[BatchSlot] = deque()
         self._open_slots()
 
@@ -217,14 +218,10 @@ class Detector:
         :raises ValueError: if there are more or fewer.
         :raises EngineError: if :attr:`depth` batches are under way, or the engine refuses.
         """
-        count = len(images)
-        self._check_count(count)
-        self._check_open()
+        count = self._make_ready(images)
         if not self._free:
             raise EngineError(f'{self.depth} batches are under way; collect the first one')
         options = self._options
-        if self._fit is not None:
-            self._fit_input(images[0])
         begun = time.perf_counter()
         slot = self._free.popleft()
         try:
@@ -295,11 +292,7 @@ class Detector:
         :return: the network's input, valid until the next call, and where each image lies in it.
         :raises ValueError: if there are more or fewer images.
         """
-        count = len(images)
-        self._check_count(count)
-        self._check_open()
-        if self._fit is not None:
-            self._fit_input(images[0])
+        count = self._make_ready(images)
         slot = self._slots[0]
         if not isinstance(slot, HostSlot):
             raise EngineError(
@@ -309,22 +302,24 @@ class Detector:
         places = self._fill(images, slot)
         return slot.batch[:count], list(places)
 
-    def _check_count(self, count: int) -> None:
-        """Refuse what is no batch."""
+    def _make_ready(self, images: Sequence[Image]) -> int:
+        """
+        Return how many images there are, the input size settled by the first that ever came.
+
+        :raises ValueError: if they are no batch.
+        :raises EngineError: if the first image left the detector without slots, with the reason.
+        """
+        count = len(images)
         if not 1 <= count <= self.batch_size:
             raise ValueError(f'got {count} images; expected 1 to {self.batch_size}')
-
-    def _check_open(self) -> None:
-        """
-        Refuse work where the first image left the detector without slots.
-
-        :raises EngineError: with the reason of then.
-        """
         if self._fault:
             raise EngineError(
                 'the detector could not be prepared for the size of the first image '
                 f'({self._fault}); set input_shape, and configure again'
             )
+        if self._fit is not None:
+            self._fit_input(images[0])
+        return count
 
     def _fill(self, images: Sequence[Image], slot: BatchSlot) -> tuple[Letterbox, ...]:
         """Write images into a slot."""
@@ -340,9 +335,9 @@ class Detector:
         options: DecodeOptions,
     ) -> list[Detections]:
         """Decode what a slot gave: the whole outputs, or only the candidates."""
-        if candidates is None or not isinstance(self._head, CandidateHead):
+        if candidates is None or self._candidate_head is None:
             return self._head.decode(outputs, options)
-        return self._head.decode_candidates(candidates, options)
+        return self._candidate_head.decode_candidates(candidates, options)
 
     def _give_up(self, slot: BatchSlot) -> None:
         """Free the slot of a batch that failed."""
@@ -353,7 +348,9 @@ class Detector:
         """Make the slots of the present preprocessor and input size."""
         self._close_slots()
         if isinstance(self._preprocessor, SlotSource):
-            rule = self._head.candidate_rule if isinstance(self._head, CandidateHead) else None
+            head = self._head if isinstance(self._head, CandidateHead) else None
+            self._candidate_head = head
+            rule = None if head is None else head.candidate_rule
             self._slots = tuple(self._preprocessor.open_slots(rule))
             self._slot_details = self._preprocessor.details
         else:

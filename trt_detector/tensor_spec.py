@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class TensorSpec:
     def channels_last(self) -> bool:
         """Return whether an image input is [N, H, W, C], not [N, C, H, W]."""
         return is_channels_last(self.shape)
+
+    def height_width(self, shape: Sequence[Any]) -> tuple[Any, Any]:
+        """Return height and width of a shape in the layout of this image input."""
+        height, width = shape[1:3] if self.channels_last else shape[2:4]
+        return height, width
 
     def __str__(self) -> str:
         dims = ', '.join('?' if dim is None else str(dim) for dim in self.shape)

@@ -76,6 +76,13 @@ def rows_read(source_height: int, resized_height: int) -> npt.NDArray[np.intp]:
 
 
 @functools.lru_cache(maxsize=64)
+def _find_rows(height: int, resized: int, planar: bool) -> npt.NDArray[np.intp]:
+    """Return the rows to copy: of the luma plane, then those of the chroma plane; only to read."""
+    rows = rows_read(height, resized)
+    return np.concatenate((rows, height + rows // 2)) if planar else rows
+
+
+@functools.lru_cache(maxsize=64)
 def _plan_copies(
     width: int, height: int, step: int, encoding: str, resized: int
 ) -> tuple[int, int, bool, tuple[_Strided, ...]]:
@@ -118,8 +125,6 @@ class ImageStage:
         self._cuda = cuda
         self._mapped = mapped
         self._buffer: TensorBuffer | None = None
-        self._rows: npt.NDArray[np.intp] | None = None
-        self._rows_of = (0, 0)
         self._send: Callable[[Any], None] | None = None
 
     def begin(self, image: Image, place: Letterbox) -> tuple[StagedImage, HostWork | None]:
@@ -142,7 +147,7 @@ class ImageStage:
         work: HostWork
         gathered = 2 * height < image.height
         if gathered:
-            wanted = self._find_rows(image.height, height, planar)
+            wanted = _find_rows(image.height, height, planar)
             step, chroma_row = image.step, 2 * height
             view = self._room(len(wanted), step)
             # With mode='raise', take() would go through a buffer of its own.
@@ -192,12 +197,6 @@ class ImageStage:
         buffer, self._buffer, self._send = self._buffer, None, None
         if buffer is not None:
             buffer.free()
-
-    def _find_rows(self, height: int, resized: int, planar: bool) -> npt.NDArray[np.intp]:
-        """Return the rows to copy: of the luma plane, then those of the chroma plane."""
-        if self._rows is None or self._rows_of != (height, resized):
-            self._rows, self._rows_of = rows_read(height, resized), (height, resized)
-        return np.concatenate((self._rows, height + self._rows // 2)) if planar else self._rows
 
     def _room(self, rows: int, step: int) -> npt.NDArray[np.uint8]:
         """Return page-locked memory for rows of bytes."""

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import logging
 import math
 from typing import Any
 
@@ -18,8 +17,6 @@ from .device_engine import DeviceEngine
 from .graph import capture_graph, CudaGraph
 
 __all__ = ['NetworkRunner', 'capture_graphs']
-
-_LOG = logging.getLogger(__name__)
 
 _Outputs = list[npt.NDArray[Any]]
 # A graph repeats the very kernels, but some of them add in no fixed order.

@@ -128,17 +128,13 @@ class TensorRTEngine(DeviceEngine):
 
     def get_input_shape_range(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the smallest and the largest (height, width) that set_input_shape() takes."""
-        return self._height_width(self.profile.minimum), self._height_width(self.profile.maximum)
+        height_width = self.input_spec.height_width
+        return height_width(self.profile.minimum), height_width(self.profile.maximum)
 
     def set_input_shape(self, size: tuple[int, int]) -> None:
         """Change the input size within the profile, as :class:`..engine.InferenceEngine` says."""
         self._check_input_size(size)
         self._size = size
-
-    def _height_width(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Return (height, width) of an input shape."""
-        height, width = shape[1:3] if self.input_spec.channels_last else shape[2:4]
-        return height, width
 
     def get_batch_size(self) -> int:
         """Return the largest number of images that one run() takes."""

@@ -253,10 +253,9 @@ def _input_size(
     """Return (height, width) of the image input."""
     images = [_batched(image) for image in _images(inputs)]
     if len(images) == 1 and len(images[0].shape) == 4:
-        shape = images[0].shape
-        pair = shape[1:3] if shape[3] in (1, 3) and shape[1] not in (1, 3) else shape[2:4]
-        if pair[0] is not None and pair[1] is not None:
-            return (pair[0], pair[1])
+        height, width = images[0].height_width(images[0].shape)
+        if height is not None and width is not None:
+            return height, width
     size = _literal(metadata, 'imgsz')
     if isinstance(size, int) and size > 0:
         return (size, size)
