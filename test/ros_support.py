@@ -319,7 +319,12 @@ def node_process(*arguments: str, domain: int, code: str = '') -> Iterator[subpr
     process = subprocess.Popen(
         [sys.executable, *start, *arguments],
         cwd=ROOT,
-        env={**os.environ, 'ROS_DOMAIN_ID': str(domain), 'PYTHONUNBUFFERED': '1'},
+        env={
+            **os.environ,
+            'ROS_DOMAIN_ID': str(domain),
+            'PYTHONUNBUFFERED': '1',
+            'PYTHONFAULTHANDLER': '1',
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -332,3 +337,17 @@ def node_process(*arguments: str, domain: int, code: str = '') -> Iterator[subpr
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def output_at_end(process: subprocess.Popen[str], timeout_s: float = 60.0) -> str:
+    """
+    Wait for the end of a process of ``node_process`` and return what it wrote.
+
+    One that does not end fails the test with the stacks of all its threads.
+    """
+    try:
+        return process.communicate(timeout=timeout_s)[0]
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        output = process.communicate(timeout=10)[0]
+        pytest.fail(f'the process did not end within {timeout_s:g} s; it wrote:\n{output}')

@@ -24,7 +24,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
-from ros_support import MODEL, next_domain, node_process, PICTURES, wait_until
+from ros_support import MODEL, next_domain, node_process, output_at_end, PICTURES, wait_until
 from sensor_msgs.msg import Image as ImageMessage
 from trt_detector.config import DetectorConfig
 from trt_detector.factory import create_detector
@@ -304,7 +304,7 @@ def test_a_signal_in_any_state_ends_the_process_cleanly(
                 assert change_state(node, step)
         process.send_signal(number)
         process.send_signal(number)
-        output, _ = process.communicate(timeout=60)
+        output = output_at_end(process)
     assert process.returncode == 0, output
     assert 'Traceback' not in output
 
@@ -317,7 +317,7 @@ def test_a_signal_during_configure_cancels_the_build_and_ends_cleanly() -> None:
             if line.startswith('building'):
                 break
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output = output_at_end(process)
     assert process.returncode == 0, output
     assert 'Traceback' not in output
 
@@ -327,7 +327,7 @@ def test_parameter_file_of_the_package_is_read(tmp_path: Path) -> None:
     arguments = ['--ros-args', '--params-file', str(root / 'config' / 'detector.yaml')]
     with node_process(*arguments, domain=next_domain()) as process:
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output = output_at_end(process)
     assert 'not known' not in output
 
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 import os
-import signal
 import sys
 import threading
 import traceback
-from types import FrameType
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
@@ -21,6 +19,7 @@ from rclpy.utilities import remove_ros_args
 
 from ..config import parameter_specs
 from ..dds import tune_process
+from ..stop_signals import ignore_signals, set_on_signals, StopEvent
 from .log_bridge import forward_logging
 from .node import DetectorNode
 
@@ -28,7 +27,6 @@ __all__ = ['main']
 
 # A transition, its services, the diagnostics and the images can be under way at once.
 _THREADS = 4
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0, also after a signal; 1 if the node cannot start, 2 for wrong arguments.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    stop = threading.Event()
-    _stop_on_signals(stop)
+    stop = StopEvent()
+    set_on_signals(stop)
     notes = tune_process()
     try:
         _parser().parse_args(remove_ros_args(['detector_node', *arguments])[1:])
@@ -54,10 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for note in notes:
         node.get_logger().warning(note)
     ended = _run(node, stop)
-    # A second signal may come while Python ends, and would then kill: launch sends one of its own
-    # after that of the terminal.
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     if not ended:
         # A driver call does not return: ending Python would wait for it, or crash in it.
         sys.stderr.flush()
@@ -78,16 +73,6 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f'Parameters, given as --ros-args -p NAME:=VALUE:\n{parameters}'.replace('%', '%%'),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    """Let SIGINT and SIGTERM set an event, and nothing else."""
-
-    def set_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in _SIGNALS:
-        signal.signal(number, set_stop)
 
 
 def _run(node: DetectorNode, stop: threading.Event) -> bool:

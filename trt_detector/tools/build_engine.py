@@ -22,6 +22,7 @@ from ..errors import BuildCancelledError, DetectorError
 from ..factory import create_detector
 from ..int8_gate import find_gate_frames
 from ..model_info import read_model_info
+from ..stop_signals import set_on_signals, StopEvent
 from .options import add_parameter_options, given_parameters
 
 __all__ = ['main']
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0 when the engine is there, 1 when it could not be built, 130 when it was cancelled.
     """
     arguments = _parser().parse_args(argv)
-    cancel = threading.Event()
+    cancel = StopEvent()
     bar = ProgressBar(sys.stderr)
     try:
         result = _run_cancellable(lambda: _build(arguments, bar, cancel), cancel)
@@ -142,7 +143,7 @@ def _capability(text: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2]))
 
 
-def _run_cancellable(work: Callable[[], Result], cancel: threading.Event) -> Result:
+def _run_cancellable(work: Callable[[], Result], cancel: StopEvent) -> Result:
     """
     Run work in a thread and return its result; Ctrl-C sets cancel.
 
@@ -159,7 +160,9 @@ def _run_cancellable(work: Callable[[], Result], cancel: threading.Event) -> Res
 
     thread = threading.Thread(target=run, name='build_engine')
     in_main_thread = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, lambda *_: cancel.set()) if in_main_thread else None
+    before = signal.getsignal(signal.SIGINT)
+    if in_main_thread:
+        set_on_signals(cancel, [signal.SIGINT])
     try:
         thread.start()
         while thread.is_alive():

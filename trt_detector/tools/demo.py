@@ -15,7 +15,6 @@ from contextlib import ExitStack
 import json
 import os
 from pathlib import Path
-import signal
 import sys
 import tempfile
 import threading
@@ -26,6 +25,7 @@ import numpy as np
 
 from ..dds import find_package_file, tune_process
 from ..errors import DetectorError
+from ..stop_signals import set_on_signals, StopEvent
 from .demo_children import ChildProcess, DemoError, start_camera, start_node
 from .demo_graph import Arrival, DemoGraph
 from .demo_report import draw_arrival, read_played, summarize, write_detections, write_pictures
@@ -49,9 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0 if detections came, 1 with the reason on stderr if not.
     """
     options = _parser().parse_args(argv)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopEvent()
+    set_on_signals(stop)
     for note in tune_process():
         print(f'demo: {note}', file=sys.stderr)
     # Nothing of this is meant for other machines.

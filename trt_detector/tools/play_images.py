@@ -10,7 +10,6 @@ from contextlib import ExitStack
 import itertools
 import json
 from pathlib import Path
-import signal
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ import cv2
 from ..dds import tune_process
 from ..errors import ImageError
 from ..image import Image
+from ..stop_signals import ignore_signals, set_on_signals, StopEvent
 from .encode_picture import encode_picture, ENCODINGS
 
 __all__ = ['main']
@@ -43,9 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rclpy.utilities import remove_ros_args
 
     arguments = list(sys.argv[1:] if argv is None else argv)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopEvent()
+    set_on_signals(stop)
     options = _parser().parse_args(remove_ros_args(['play_images', *arguments])[1:])
     for note in notes:
         print(f'play_images: {note}', file=sys.stderr)
@@ -97,8 +96,7 @@ def _play(
     # Ending at once would take the last message from a reader that has not copied it yet.
     stop.wait(0.5)
     print(f'published {published} images on {publisher.topic_name}')
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # a second one would kill while Python ends
+    ignore_signals()
     return 0 if published or stop.is_set() else 1
 
 
