@@ -77,14 +77,17 @@ def _rules() -> dict[str, Rule]:
     )
     rules['gpu'] = Rule(values | frozenset(STAGES), lazy_libraries=GPU_LIBRARIES)
     rules['ros'] = Rule(
-        values | frozenset(STAGES) | {'pipeline', 'factory', 'dds'}, libraries=ROS_LIBRARIES
+        values | frozenset(STAGES) | {'pipeline', 'factory', 'dds', 'stop_signals'},
+        libraries=ROS_LIBRARIES,
     )
     rules['tools'] = Rule(
-        values | frozenset(STAGES) | {'pipeline', 'factory', 'dds', 'evaluation', 'int8_gate'},
+        values
+        | frozenset(STAGES)
+        | {'pipeline', 'factory', 'dds', 'stop_signals', 'evaluation', 'int8_gate'},
         lazy_parts=frozenset({'gpu'}),
         lazy_libraries=ROS_LIBRARIES | GPU_LIBRARIES,
     )
-    rules['dds'] = Rule()
+    rules['dds'] = rules['stop_signals'] = Rule()
     rules['__main__'] = Rule(lazy_parts=frozenset({'tools'}))
     rules['__init__'] = Rule()
     return rules

@@ -12,7 +12,7 @@ from typing import Any
 from gpu_support.machine import GPU, machine
 import pytest
 from trt_detector.errors import BackendUnavailableError
-from trt_detector.gpu import device_info
+from trt_detector.gpu import device_info, libcuda
 from trt_detector.gpu.tensorrt_engine import TensorRTEngine
 
 JETSON = {'name': 'Orin', 'cc': (8, 7), 'sm_count': 16, 'memory': 62 << 30, 'integrated': 1}
@@ -57,11 +57,11 @@ def test_no_driver_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) 
     def missing(name: str) -> None:
         raise OSError(f'{name}: cannot open shared object file')
 
-    device_info._load_driver.cache_clear()
+    libcuda.load.cache_clear()
     monkeypatch.setattr(ctypes, 'CDLL', missing)
     with pytest.raises(BackendUnavailableError, match=r'libcuda\.so\.1.*--gpus all'):
         device_info.read_device()
-    device_info._load_driver.cache_clear()
+    libcuda.load.cache_clear()
 
 
 @pytest.mark.parametrize(('status', 'said'), [(100, 'CUDA_VISIBLE_DEVICES'), (12345, 'CUresult')])
@@ -72,11 +72,11 @@ def test_an_error_of_the_driver_is_explained(
         def cuInit(self, flags: int) -> int:  # noqa: N802
             return status
 
-    device_info._load_driver.cache_clear()
+    libcuda.load.cache_clear()
     monkeypatch.setattr(ctypes, 'CDLL', lambda name: Failing())
     with pytest.raises(BackendUnavailableError, match=f'CUDA error {status}.*{said}'):
         device_info.read_device()
-    device_info._load_driver.cache_clear()
+    libcuda.load.cache_clear()
 
 
 @pytest.mark.parametrize(

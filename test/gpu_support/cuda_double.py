@@ -154,7 +154,7 @@ class CudaDouble:
         module.Error, module.LogicError, module.MemoryError = Error, LogicError, MemoryError_
         module.init = lambda flags=0: None
         module.Device = lambda number: Device(world, number)
-        module.Stream = lambda flags=0: Stream(world)
+        module.Stream = lambda flags=0: Stream(world, flags)
         module.Context = type('Context', (), {'pop': staticmethod(lambda: pop(world))})
         module.mem_alloc = lambda nbytes: DeviceAllocation(world, nbytes)
 
@@ -315,13 +315,13 @@ class PrimaryContext:
 class Stream:
     """A queue of work that runs at synchronize()."""
 
-    def __init__(self, world: CudaDouble) -> None:
+    def __init__(self, world: CudaDouble, flags: int = 0) -> None:
         world.require_context('cuStreamCreate')
         self._world = world
         self.queue: list[Any] = []
         self.handle = next(world._handles)
         # The world must not keep it alive: what runs is looked up by handle while it lives.
-        world.streams[self.handle] = _StreamRecord(self.queue)
+        world.streams[self.handle] = _StreamRecord(self.queue, flags)
 
     def synchronize(self) -> None:
         """Run what waits, in order."""
@@ -456,8 +456,9 @@ class Letterbox(Function):
 class _StreamRecord:
     """What the world knows of a living stream."""
 
-    def __init__(self, queue: list[Any]) -> None:
+    def __init__(self, queue: list[Any], flags: int) -> None:
         self.queue = queue
+        self.flags = flags
         self.capture_from: int | None = None
         self.capture_broken = False
 

@@ -31,6 +31,7 @@ class GraphDriverDouble:
         assert mode == 2, 'the runtime could take no memory'
         self._world.require_context('cuStreamBeginCapture')
         record = self._world.streams[handle.value]
+        assert record.flags == 1, 'copies of other threads in the default stream would break it'
         assert record.capture_from is None
         record.capture_from, record.capture_broken = len(record.queue), False
         return 0

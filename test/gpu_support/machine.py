@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 from trt_detector.gpu import cuda as gpu_cuda
-from trt_detector.gpu import device_info, graph, plugins
+from trt_detector.gpu import device_info, libcuda, plugins
 
 from .cuda_double import CudaDouble, DriverDouble
 from .graph_double import GraphDriverDouble
@@ -22,6 +22,14 @@ from .trt_double import make_tensorrt, World
 GPU = {
     'name': 'Double 0', 'cc': (8, 6), 'sm_count': 82, 'memory': 24 << 30, 'bus': '0000:01:00.0'
 }  # fmt: skip
+
+
+class LibcudaDouble(DriverDouble, GraphDriverDouble):
+    """A double of the driver's library: the GPUs that it tells of, and its CUDA graphs."""
+
+    def __init__(self, cuda: CudaDouble, gpus: list[dict[str, Any]]) -> None:
+        DriverDouble.__init__(self, gpus)
+        GraphDriverDouble.__init__(self, cuda)
 
 
 @contextlib.contextmanager
@@ -50,11 +58,9 @@ def machine(
     world = World(record, cuda, **{'compute_capability': capability, **behaviour})
     if personality is not None:
         modules[record.module] = make_tensorrt(world)
-    driver = DriverDouble(gpus)
     with (
         mock.patch.dict(sys.modules, modules),
-        mock.patch.object(device_info, '_load_driver', return_value=driver),
-        mock.patch.object(graph, '_load_driver', return_value=GraphDriverDouble(cuda)),
+        mock.patch.object(libcuda, 'load', return_value=LibcudaDouble(cuda, gpus)),
         mock.patch.dict(gpu_cuda._PRIMARY, clear=True),
         mock.patch.object(plugins, '_LOADED', set()),
     ):

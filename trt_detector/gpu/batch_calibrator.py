@@ -16,7 +16,7 @@ from ..config import DetectorConfig
 from ..errors import BuildError, ConfigError
 from ..quantize import CalibrationCache, parse_calibration_cache
 from .buffers import TensorBuffer
-from .cuda import ContextScope, load_pycuda
+from .cuda import ContextScope, load_pycuda, make_stream
 from .device_info import get_gpu_memory_bytes, read_device
 from .flavour import Flavour
 from .logger import LogLines, make_logger
@@ -94,7 +94,7 @@ class _Feeder:
         self.written = b''
         self._first: npt.NDArray[Any] | None = np.array(first)
         self._batches = batches
-        self._stream: Any = cuda.Stream()
+        self._stream: Any = make_stream(cuda)
         self._buffer = TensorBuffer(cuda, 'calibration batch', first.dtype, first.shape)
         undo.callback(self._close)
 

@@ -9,13 +9,15 @@ from typing import Any
 
 from ..errors import BackendUnavailableError, EngineError
 
-__all__ = ['ContextScope', 'load_pycuda']
+__all__ = ['ContextScope', 'load_pycuda', 'make_stream']
 
 # Each call of pycuda's retain_primary_context() makes a new object, which pycuda takes for another
 # context. So it is retained once a device and process, and never released: the driver does that
 # at exit, where nothing of ours can still use it.
 _PRIMARY: dict[int, Any] = {}
 _LOCK = threading.Lock()
+# CU_STREAM_NON_BLOCKING of cuda.h.
+_NON_BLOCKING = 1
 
 
 def load_pycuda() -> Any:
@@ -36,6 +38,18 @@ def load_pycuda() -> Any:
     except cuda.Error as error:
         raise BackendUnavailableError(f'pycuda cannot start CUDA: {error}') from error
     return cuda
+
+
+def make_stream(cuda: Any) -> Any:
+    """
+    Return a stream that does not wait for the default stream, nor that for it.
+
+    Else a copy that any other thread makes without a stream would wait for this one, and break
+    the record of a CUDA graph (CUDA Driver API, "Stream synchronization behavior").
+
+    :param cuda: pycuda.driver; the context of the stream is current.
+    """
+    return cuda.Stream(_NON_BLOCKING)
 
 
 class ContextScope:

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-import functools
 from pathlib import Path
 from typing import Any
 
 from ..errors import BackendUnavailableError
+from . import libcuda
 from .nvml import open_nvml
 
 __all__ = [
@@ -31,16 +31,6 @@ _SM_COUNT = 16
 _INTEGRATED = 18
 _CC_MAJOR = 75
 _CC_MINOR = 76
-_ERRORS = {
-    3: 'the driver is not initialized',
-    35: 'the driver is older than the CUDA library',
-    100: 'no GPU is visible (none there, no /dev/nvidia* in the container, or hidden by '
-    'CUDA_VISIBLE_DEVICES)',
-    101: 'there is no GPU of that number',
-    803: 'the driver and its libraries have different versions; restart the machine',
-    804: 'the container has libraries of another driver; start it with --runtime nvidia',
-    999: 'the driver has failed; look into dmesg',
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +75,21 @@ def read_device(device_id: int = 0) -> DeviceInfo:
     :param device_id: its number, as CUDA counts them.
     :raises BackendUnavailableError: if there is no driver, no GPU, or none of that number.
     """
-    driver = _load_driver()
+    driver = libcuda.load()
     count = ctypes.c_int()
-    _call(driver, 'cuDeviceGetCount', ctypes.byref(count))
+    libcuda.call(driver, 'cuDeviceGetCount', ctypes.byref(count))
     if not 0 <= device_id < count.value:
         raise BackendUnavailableError(
             f'device_id is {device_id}, but the driver shows {count.value} GPU(s), numbered from 0'
         )
     device = ctypes.c_int()
-    _call(driver, 'cuDeviceGet', ctypes.byref(device), device_id)
+    libcuda.call(driver, 'cuDeviceGet', ctypes.byref(device), device_id)
     name = ctypes.create_string_buffer(256)
-    _call(driver, 'cuDeviceGetName', name, 256, device)
+    libcuda.call(driver, 'cuDeviceGetName', name, 256, device)
     memory = ctypes.c_size_t()
-    _call(driver, 'cuDeviceTotalMem_v2', ctypes.byref(memory), device)
+    libcuda.call(driver, 'cuDeviceTotalMem_v2', ctypes.byref(memory), device)
     version = ctypes.c_int()
-    _call(driver, 'cuDriverGetVersion', ctypes.byref(version))
+    libcuda.call(driver, 'cuDriverGetVersion', ctypes.byref(version))
     return DeviceInfo(
         device_id=device_id,
         name=name.value.decode(errors='replace'),
@@ -165,39 +155,10 @@ def is_jetson() -> bool:
     return b'nvidia,tegra' in compatible
 
 
-@functools.cache
-def _load_driver() -> Any:
-    """Return the driver's library, initialized; a failure is tried again at the next call."""
-    try:
-        driver = ctypes.CDLL('libcuda.so.1')
-    except OSError as error:
-        raise BackendUnavailableError(
-            f'no NVIDIA driver on this machine ({error}); install it, or start the container with '
-            '--gpus all (a Jetson: --runtime nvidia)'
-        ) from error
-    _call(driver, 'cuInit', 0)
-    return driver
-
-
-def _call(driver: Any, function: str, *arguments: Any) -> None:
-    """
-    Call the driver.
-
-    :raises BackendUnavailableError: with the meaning of the error, where it is a known one.
-    """
-    try:
-        status = getattr(driver, function)(*arguments)
-    except AttributeError as error:
-        raise BackendUnavailableError(f'the NVIDIA driver has no {function}; update it') from error
-    if status:
-        meaning = _ERRORS.get(status, 'see CUresult in the CUDA documentation')
-        raise BackendUnavailableError(f'{function} failed with CUDA error {status}: {meaning}')
-
-
 def _attribute(driver: Any, device: Any, number: int) -> int:
     """Return an attribute of a device."""
     value = ctypes.c_int()
-    _call(driver, 'cuDeviceGetAttribute', ctypes.byref(value), number, device)
+    libcuda.call(driver, 'cuDeviceGetAttribute', ctypes.byref(value), number, device)
     return value.value
 
 
@@ -205,7 +166,7 @@ def _pci_bus_id(driver: Any, device: Any) -> str:
     """Return where the device sits, '' where it sits on no bus."""
     text = ctypes.create_string_buffer(32)
     try:
-        _call(driver, 'cuDeviceGetPCIBusId', text, 32, device)
+        libcuda.call(driver, 'cuDeviceGetPCIBusId', text, 32, device)
     except BackendUnavailableError:
         return ''
     return text.value.decode(errors='replace')

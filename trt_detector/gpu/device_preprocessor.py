@@ -16,6 +16,7 @@ from ..errors import BackendUnavailableError, EngineError
 from ..image import Image
 from ..preprocess import InputLayout, Letterbox, PreprocessSpec
 from .candidate_filter import CandidateFilter
+from .cuda import make_stream
 from .device_engine import DeviceEngine
 from .device_info import DeviceInfo, read_device
 from .device_slot import DeviceSlot, Lanes, SlotTarget
@@ -83,7 +84,9 @@ class DevicePreprocessor:
             raise EngineError('the slots of a preprocessor were opened twice')
         cuda = self._engine.cuda
         copiers = ThreadPoolExecutor(_COPIERS, thread_name_prefix='copy')
-        lanes = Lanes(kernel, cuda.Stream(), cuda.Stream(), copiers, self._load_filter(rule))
+        lanes = Lanes(
+            kernel, make_stream(cuda), make_stream(cuda), copiers, self._load_filter(rule)
+        )
         slots: list[DeviceSlot] = []
         with ExitStack() as undo:
             # Else the traceback would keep the streams beyond the life of the context.

@@ -14,6 +14,7 @@ import ctypes
 from typing import Any
 
 from ..errors import EngineError
+from . import libcuda
 
 __all__ = ['CaptureError', 'CudaGraph', 'capture_graph']
 
@@ -88,11 +89,11 @@ def capture_graph(stream: Any, work: Callable[[], object]) -> CudaGraph:
     Only work on device memory is taken: a copy from host memory reads that memory again with
     each launch, whatever it holds by then, and a host function would be called again.
 
-    :param stream: not the default stream.
+    :param stream: from :func:`.cuda.make_stream`.
     :param work: must not wait for the device.
     :raises CaptureError: with the reason; the stream can be used again.
     """
-    driver = _load_driver()
+    driver = libcuda.load()
     handle, graph = ctypes.c_void_p(stream.handle), ctypes.c_void_p()
     _check(driver, 'cuStreamBeginCapture_v2', handle, _RELAXED)
     try:
@@ -112,14 +113,6 @@ def capture_graph(stream: Any, work: Callable[[], object]) -> CudaGraph:
     finally:
         _destroy(driver, graph)
     return CudaGraph(driver, executable)
-
-
-def _load_driver() -> Any:
-    """Return the driver's library; pycuda has loaded it already."""
-    try:
-        return ctypes.CDLL('libcuda.so.1')
-    except OSError as error:
-        raise CaptureError(f'libcuda.so.1 cannot be loaded: {error}') from error
 
 
 def _refuse_host_memory(driver: Any, graph: ctypes.c_void_p) -> None:

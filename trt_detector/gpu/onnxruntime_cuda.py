@@ -17,7 +17,7 @@ from ..errors import BackendUnavailableError, EngineError
 from ..model_info import slice_unequal_splits
 from ..onnxruntime_engine import make_asynchronous_run_options, OnnxRuntimeEngine, open_session
 from .buffers import TensorBuffer
-from .cuda import ContextScope, load_pycuda
+from .cuda import ContextScope, load_pycuda, make_stream
 from .device_engine import DeviceEngine
 
 __all__ = ['CudaOnnxRuntimeEngine']
@@ -74,7 +74,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._cuda = load_pycuda()
             self._scope = ContextScope(self._cuda, device_id)
             self._resources.callback(self._scope.close)
-            self._stream: Any = self._cuda.Stream()
+            self._stream: Any = make_stream(self._cuda)
             self._resources.callback(self._release)
             options = {
                 'device_id': str(device_id),

@@ -19,7 +19,7 @@ from . import device_info
 from .bindings import Bindings
 from .bound_context import BoundContext
 from .buffers import TensorBuffer
-from .cuda import ContextScope, load_pycuda
+from .cuda import ContextScope, load_pycuda, make_stream
 from .device_engine import DeviceEngine
 from .flavour import Flavour, load_flavour
 from .inspection import built_precision, inspect_layers, precision_summary
@@ -86,7 +86,7 @@ class TensorRTEngine(DeviceEngine):
             self._resources.callback(self._release)
             self._logger = make_logger(flavour, self._lines)
             load_plugins(flavour, self._logger, plugin_libraries)
-            self._stream: Any = self._cuda.Stream()
+            self._stream: Any = make_stream(self._cuda)
             self._runtime: Any
             self._cuda_engine: Any
             self._runtime, self._cuda_engine = load_cuda_engine(
