@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, ExitStack
+import fcntl
 import itertools
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pytest
@@ -133,11 +136,30 @@ class StubFactory:
 
 
 _domains = itertools.count(os.getpid() * 7)
+_held: deque[TextIO] = deque()
 
 
 def next_domain() -> int:
-    """Return a ROS domain that neither the test before nor one in another process uses."""
-    return 10 + next(_domains) % 90
+    """
+    Return a ROS domain that neither the tests before nor one in another process uses.
+
+    It stays this process's until a few more were asked for: the kernel lets go of the lock.
+    """
+    for number in itertools.islice(_domains, 90):
+        domain = 10 + number % 90
+        path = Path(tempfile.gettempdir()) / f'trt_detector_test_domain_{domain}'
+        with ExitStack() as undo:
+            try:
+                lock = undo.enter_context(path.open('w'))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:  # held, or another user's
+                continue
+            undo.pop_all()
+        _held.append(lock)
+        if len(_held) > 4:
+            _held.popleft().close()
+        return domain
+    pytest.fail('other processes use all ROS domains from 10 to 99')
 
 
 @contextmanager
