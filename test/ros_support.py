@@ -38,13 +38,13 @@ from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor  # noq
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.task import Future  # noqa: E402
 from sensor_msgs.msg import Image as ImageMessage  # noqa: E402
+from trt_detector.batch_result import BatchResult, StageTimes  # noqa: E402
 from trt_detector.config import DetectorConfig  # noqa: E402
 from trt_detector.dds import use_shared_memory  # noqa: E402
 from trt_detector.decode import DecodeOptions  # noqa: E402
 from trt_detector.detections import Detections  # noqa: E402
 from trt_detector.engine import EngineInfo  # noqa: E402
 from trt_detector.factory import decode_options, watch_device  # noqa: E402
-from trt_detector.pipeline import BatchResult, StageTimes  # noqa: E402
 from trt_detector.ros.node import DetectorNode  # noqa: E402
 
 # Before the first participant of the process: large best-effort images are lost without.

@@ -24,8 +24,8 @@ ROS_LIBRARIES = frozenset({
 })  # fmt: skip
 
 VALUES = [
-    'errors', 'tensor_spec', 'detections', 'candidates', 'compressed_image', 'image',
-    'parameter_spec', 'config', 'drawing', 'picture_files', 'device_state',
+    'errors', 'tensor_spec', 'detections', 'batch_result', 'candidates', 'compressed_image',
+    'image', 'parameter_spec', 'config', 'drawing', 'picture_files', 'device_state',
 ]  # fmt: skip
 STAGES = ['preprocess', 'engine', 'decode', 'plan', 'quantize', 'model_info', 'onnxruntime_engine']
 

@@ -66,6 +66,21 @@ def test_what_lies_in_the_padding_is_no_detection(lamp: Path) -> None:
     assert [len(d) for d in found.detections] == [0]
 
 
+@pytest.mark.parametrize(('most', 'count'), [(1, 1), (3, 3), (5, 5), (50, 5)])
+def test_what_lies_in_the_padding_takes_no_place(tmp_path: Path, most: int, count: int) -> None:
+    # 64x64, of which a picture twice as wide as high fills the rows 16 to 48.
+    predictions = np.zeros((6, 50), np.float32)
+    for i in range(40):
+        predictions[:, i] = (4 + 8 * (i % 8), 4 if i < 20 else 60, 6, 6, 0.9 - i / 1000, 0)
+    for i in range(5):
+        predictions[:, 40 + i] = (4 + 10 * i, 32, 6, 6, 0, 0.5 - i / 100)
+    path = constant_detector(tmp_path / 'm.onnx', predictions)
+    with _detector(path, max_detections=most) as detector:
+        found = detector.detect([Image.from_array(np.zeros((32, 64, 3), np.uint8))]).detections[0]
+    assert found.boxes_xyxy[:, 0].tolist() == pytest.approx([1 + 10 * i for i in range(count)])
+    assert found.class_ids.tolist() == [1] * count
+
+
 def test_a_fixed_batch_is_padded(tmp_path: Path) -> None:
     path = lamp_detector(tmp_path / 'four.onnx', batch=4)
     with _detector(path) as detector:

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from trt_detector.batch_result import BatchResult
 from trt_detector.decode import DecodeOptions, GraphFacts, layout_names, recognize
 from trt_detector.decode.facts import anchor_count
 from trt_detector.detections import Detections
 from trt_detector.engine import EngineInfo, InferenceEngine
 from trt_detector.image import Image
-from trt_detector.pipeline import BatchResult, Detector
+from trt_detector.pipeline import Detector
 from trt_detector.preprocess import CpuPreprocessor, PRESETS
 from trt_detector.tensor_spec import TensorSpec
 

@@ -61,3 +61,7 @@ class Detections:
         return Detections(
             self.boxes_xyxy[rows], self.scores[rows], self.class_ids[rows], self.invalid
         )
+
+    def first(self, most: int) -> Detections:
+        """Return the best so many of them."""
+        return self if len(self) <= most else self.select(np.arange(most))

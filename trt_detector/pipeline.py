@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 import time
 from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
+from .batch_result import BatchResult, StageTimes
 from .candidates import CandidateRule, Candidates
 from .decode import CandidateHead, DecodeOptions, Head
 from .detections import Detections
@@ -20,7 +21,7 @@ from .errors import EngineError
 from .image import Image
 from .preprocess import Letterbox, Preprocessor
 
-__all__ = ['BatchResult', 'Detector', 'FitInput', 'PendingBatch', 'SlotSource', 'StageTimes']
+__all__ = ['Detector', 'FitInput', 'PendingBatch', 'SlotSource']
 
 # Given (width, height) of the first image, sets the engine's input size and returns the stages
 # for it; None where the size stays. Before the size changes it calls its second argument.
@@ -43,41 +44,6 @@ class SlotSource(Protocol):
 
         :param rule: which predictions the head has to see; None for all.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class StageTimes:
-    """
-    How long the stages of one batch took, in milliseconds.
-
-    Where the engine works beside the host, infer_ms runs from the start of the batch to the
-    moment when its outputs were asked for and there.
-    """
-
-    preprocess_ms: float
-    infer_ms: float
-    decode_ms: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchResult:
-    """
-    What was found in a batch.
-
-    :param detections: one an image in the order of the images, boxes in the image's own pixels.
-    :param times: of the whole batch.
-    :param device_ms: milliseconds by stage as the device measured them, see
-        :meth:`Detector.time_stages`.
-    """
-
-    detections: tuple[Detections, ...]
-    times: StageTimes
-    device_ms: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def invalid(self) -> int:
-        """Return how many candidates were left out because they were NaN or infinite."""
-        return sum(found.invalid for found in self.detections)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -252,22 +218,18 @@ class Detector:
             outputs = slot.finish()
             inferred = time.perf_counter()
             device_ms = slot.get_stage_ms()
-            found = self._decode(outputs, slot.get_candidates(), pending.options)
+            found = self._decode(outputs, slot.get_candidates(), pending)
         except BaseException:
             self._give_up(slot)
             raise
         self._free.append(slot)
-        mapped = tuple(
-            _to_source(detections, place)
-            for detections, place in zip(found, pending.places, strict=True)
-        )
         decoded = time.perf_counter()
         times = StageTimes(
             preprocess_ms=pending.preprocess_ms,
             infer_ms=(inferred - pending.started_s) * 1e3,
             decode_ms=(decoded - inferred) * 1e3,
         )
-        return BatchResult(mapped, times, device_ms)
+        return BatchResult(found, times, device_ms)
 
     def time_stages(self) -> bool:
         """
@@ -332,12 +294,28 @@ class Detector:
         self,
         outputs: Sequence[npt.NDArray[Any]],
         candidates: Sequence[Candidates] | None,
-        options: DecodeOptions,
-    ) -> list[Detections]:
-        """Decode what a slot gave: the whole outputs, or only the candidates."""
-        if candidates is None or self._candidate_head is None:
-            return self._head.decode(outputs, options)
-        return self._candidate_head.decode_candidates(candidates, options)
+        pending: PendingBatch,
+    ) -> tuple[Detections, ...]:
+        """
+        Decode what a slot gave: the whole outputs, or only the candidates.
+
+        :return: in pixels of the images. What lies in the padding takes no place from others where
+            max_detections leaves some out.
+        """
+        options, most = pending.options, pending.options.max_detections
+        while True:
+            if candidates is None or self._candidate_head is None:
+                found = self._head.decode(outputs, options)
+            else:
+                found = self._candidate_head.decode_candidates(candidates, options)
+            inside = [_to_source(*pair) for pair in zip(found, pending.places, strict=True)]
+            limit = options.max_detections
+            if all(
+                len(kept) >= most or len(all_found) < limit
+                for all_found, kept in zip(found, inside, strict=True)
+            ):
+                return tuple(kept.first(most) for kept in inside)
+            options = replace(options, max_detections=4 * limit)
 
     def _give_up(self, slot: BatchSlot) -> None:
         """Free the slot of a batch that failed."""

@@ -27,10 +27,10 @@ from typing import Any
 import cv2
 import numpy as np
 from trt_detector import dds
+from trt_detector.batch_result import BatchResult, StageTimes
 from trt_detector.decode import DecodeOptions
 from trt_detector.detections import Detections
 from trt_detector.engine import EngineInfo
-from trt_detector.pipeline import BatchResult, StageTimes
 
 TOPIC = '/benchmark/image_raw'
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from ..engine import InferenceEngine
@@ -56,7 +57,6 @@ class DeviceEngine(InferenceEngine):
         """Return how many images the input memory of :meth:`enqueue` has to hold."""
         return max(self.get_batch_size(), self.smallest_batch)
 
-    @abstractmethod
     def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
         """
         Return a further set of output buffers for a full batch, in the order of output_specs.
@@ -66,6 +66,18 @@ class DeviceEngine(InferenceEngine):
         :param mapped: see :class:`.buffers.TensorBuffer`.
         :raises EngineError: if the memory is not to be had.
         """
+        self.check_thread()
+        made: list[TensorBuffer] = []
+        with ExitStack() as undo:
+            for index in range(len(self.output_specs)):
+                made.append(self._make_output(index, mapped=mapped))
+                undo.callback(made[-1].free)
+            undo.pop_all()
+        return made
+
+    @abstractmethod
+    def _make_output(self, index: int, *, mapped: bool) -> TensorBuffer:
+        """Return a further buffer for one output, as :meth:`make_outputs` says."""
 
     @abstractmethod
     def enqueue(

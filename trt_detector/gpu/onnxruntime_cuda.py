@@ -81,22 +81,24 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 # ONNX Runtime queues its work here, and waits only where it is told to.
                 'user_compute_stream': str(self._stream.handle),
             }
-            providers = ((_PROVIDER, options), 'CPUExecutionProvider')
+            settings: dict[str, Any] = {
+                'threads': threads,
+                'spinning': spinning,
+                'providers': ((_PROVIDER, options), 'CPUExecutionProvider'),
+                'model_dir': model_dir,
+                'exact': exact,
+                'without': _OPTIMIZERS_LEFT_OUT,
+            }
             model_bytes = slice_unequal_splits(model_bytes)
             super().__init__(
                 model_bytes,
                 batch_size,
                 input_shape=input_shape,
-                threads=threads,
-                spinning=spinning,
-                providers=providers,
-                model_dir=model_dir,
-                exact=exact,
-                without=_OPTIMIZERS_LEFT_OUT,
                 precision=precision,
                 device=str(self._cuda.Device(device_id).name()),
                 warnings=warnings,
                 details=(*details, ('provider', 'CUDA')),
+                **settings,
             )
             self._info = replace(self._info, device_id=device_id)
             if self._session.get_providers()[0] != _PROVIDER:
@@ -107,15 +109,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._sessions = {self.get_batch_size(): self._session}
             self._one_size = cuda_graph and self.works_on_device
             if self._one_size and self.smallest_batch not in self._sessions:
-                self._sessions[1] = open_session(
-                    model_bytes,
-                    threads,
-                    providers,
-                    model_dir,
-                    spinning=spinning,
-                    exact=exact,
-                    without=_OPTIMIZERS_LEFT_OUT,
-                )
+                self._sessions[1] = open_session(model_bytes, **settings)
             self._asynchronous = make_asynchronous_run_options()
             undo.pop_all()
 
@@ -128,19 +122,6 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
     def smallest_batch(self) -> int:
         """Return how many images the model takes at least."""
         return self.get_batch_size() if self._fixed_batch else 1
-
-    def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
-        """Return a further set of output buffers, as :class:`.device_engine.DeviceEngine` says."""
-        self.check_thread()
-        shapes = self._find_shapes(self.get_room())
-        with ExitStack() as undo:
-            made = []
-            for spec, shape in zip(self.output_specs, shapes, strict=True):
-                buffer = TensorBuffer(self._cuda, spec.name, spec.dtype, shape, mapped=mapped)
-                made.append(buffer)
-                undo.callback(made[-1].free)
-            undo.pop_all()
-        return made
 
     def enqueue(
         self,
@@ -181,6 +162,11 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             return
         self._scope.check_thread()
         self._resources.close()
+
+    def _make_output(self, index: int, *, mapped: bool) -> TensorBuffer:
+        """Return a further buffer for one output."""
+        spec, shape = self.output_specs[index], self._find_shapes(self.get_room())[index]
+        return TensorBuffer(self._cuda, spec.name, spec.dtype, shape, mapped=mapped)
 
     def _find_shapes(self, count: int) -> list[tuple[int, ...]]:
         """Return the shapes of the outputs for a batch: a run on zeros tells them once."""

@@ -173,16 +173,6 @@ class TensorRTEngine(DeviceEngine):
         """Return how many images the plan takes at least."""
         return self._bindings.smallest_batch
 
-    def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
-        """Return a further set of output buffers, as :class:`.device_engine.DeviceEngine` says."""
-        with ExitStack() as undo:
-            made = []
-            for own in self._outputs:
-                made.append(own.twin(mapped=mapped))
-                undo.callback(made[-1].free)
-            undo.pop_all()
-        return made
-
     def enqueue(
         self,
         count: int,
@@ -261,6 +251,10 @@ class TensorRTEngine(DeviceEngine):
         return convert_source(
             onnx_model, values, batch_size=batch_size, compute_capability=compute_capability
         )
+
+    def _make_output(self, index: int, *, mapped: bool) -> TensorBuffer:
+        """Return a further buffer for one output."""
+        return self._outputs[index].twin(mapped=mapped)
 
     def _make_context(self, count: int) -> BoundContext:
         """Return the execution context for a number of images, made when it is first needed."""

@@ -26,6 +26,7 @@ from sensor_msgs.msg import Image as ImageMessage
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
+from ..batch_result import StageTimes
 from ..config import DetectorConfig
 from ..detections import Detections
 from ..device_state import DeviceWatch
@@ -33,7 +34,7 @@ from ..engine import EngineInfo, Progress
 from ..errors import DetectorError, EngineError, ImageError
 from ..factory import decode_options
 from ..image import Image
-from ..pipeline import Detector, PendingBatch, StageTimes
+from ..pipeline import Detector, PendingBatch
 from .camera_output import CameraOutput
 from .image_receiver import ImageGroup, ImageReceiver
 from .inference_worker import DetectorFactory, InferenceWorker
