@@ -13,6 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
+from gpu_support.images import make_image, PLANAR
 from gpu_support.kernel_host import host_kernel
 import numpy as np
 import pytest
@@ -35,8 +36,6 @@ SCRIPT = Path(__file__).resolve().parents[1] / 'scripts/compile_kernel.py'
 # that CUDA 13 knows, and what detectors run on.
 MACHINES = ['sm_75', 'sm_80', 'sm_86', 'sm_87', 'sm_89', 'sm_90', 'sm_100', 'sm_110', 'sm_120']
 SOURCES = [LETTERBOX, CANDIDATES]
-PLANAR = {'nv12', 'nv21'}
-SHARED_COLOUR = PLANAR | {'yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'}
 SIZES = [(131, 77), (64, 400), (641, 479), (20, 11), (160, 96), (320, 192), (1920, 1080), (1, 1)]
 NORMALIZED = PreprocessSpec(
     mode='stretch', color='bgr', mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
@@ -44,21 +43,6 @@ NORMALIZED = PreprocessSpec(
 
 # Fills a slot: (images, spec, input_spec, (height, width), gathered) -> (N, slot).
 Run = Callable[[list[Image], PreprocessSpec, TensorSpec, tuple[int, int], bool], np.ndarray]
-
-
-def make_image(encoding: str, width: int, height: int, padding: int = 0, seed: int = 1) -> Image:
-    """Return noise over a gradient, with rows that are longer than the pixels."""
-    if encoding in SHARED_COLOUR:
-        width += width % 2
-    if encoding in PLANAR:
-        height += height % 2
-    step = width * KERNEL_ENCODINGS[encoding][1] + padding
-    rows = height * 3 // 2 if encoding in PLANAR else height
-    random = np.random.default_rng(seed)
-    ramp = np.linspace(0, 255, step)[None] * np.linspace(1, 0.3, rows)[:, None]
-    noise = random.integers(-60, 60, (rows, step))
-    data = np.clip(ramp + noise, 0, 255).astype(np.uint8).reshape(-1)
-    return Image.from_buffer(data, width=width, height=height, encoding=encoding, step=step)
 
 
 def make_jobs(

@@ -4,125 +4,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-import contextlib
 from dataclasses import replace
 import gc
-import itertools
 from pathlib import Path
 import threading
 from typing import Any
 from unittest import mock
 
-from core_support import lamp_detector, metadata, save, tensor
+from core_support import lamp_detector
 from gpu_support import networks
-from gpu_support.graph_double import GraphDriverDouble
+from gpu_support.detectors import (
+    assert_same,
+    collect_all,
+    config,
+    device,
+    means_model,
+    on_cpu,
+    pictures,
+    require_cuda_provider,
+)  # fmt: skip
+from gpu_support.images import make_image
 from gpu_support.machine import GPU, machine, machine_with_real_cuda
 from gpu_support.onnxruntime_double import cuda_provider
-from gpu_support.requirements import lack, require_pycuda
+from gpu_support.requirements import require_pycuda
 import numpy as np
-from onnx import helper
-import onnxruntime
 import pytest
-from test_gpu_letterbox import make_image
-from trt_detector.config import DetectorConfig
 from trt_detector.detections import Detections
 from trt_detector.engine import InferenceEngine
 from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu import device_preprocessor
-from trt_detector.gpu.bound_context import BoundContext
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.gpu.image_stage import rows_read
 from trt_detector.gpu.kernel_source import KernelSource
-from trt_detector.image import Image
-from trt_detector.pipeline import Detector
-
-ENCODINGS = ['bgr8', 'rgba8', 'mono8', 'yuv422', 'nv12', 'bayer_rggb8', 'mono16']
-
-
-def config(path: Path, folder: Path, **changes: Any) -> DetectorConfig:
-    """Return parameters that show every candidate."""
-    values: dict[str, Any] = {
-        'model_path': str(path), 'precision': 'fp32', 'batch_size': 3, 'warmup_iterations': 1,
-        'engine_cache_dir': str(folder), 'score_threshold': 0.0, 'input_shape': '64x64',
-        'onnxruntime_provider': 'cuda',
-    }  # fmt: skip
-    return DetectorConfig(**(values | changes))
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """Return a model whose eight answers are means of parts of the input: every pixel counts."""
-    gain = np.array([6, 6, 6, 6, 0.9, 0], np.float32)
-    base = np.array([[8, 8, 40, 40, 0.05, row % 2] for row in range(8)], np.float32)
-    nodes = [
-        helper.make_node(
-            'AveragePool', ['images'], ['m'], kernel_shape=[16, 16], strides=[16, 16]
-        ),
-        helper.make_node('Reshape', ['m', 'shape'], ['rows']),
-        helper.make_node('Mul', ['rows', 'gain'], ['scaled']),
-        helper.make_node('Add', ['scaled', 'base'], ['output0']),
-    ]
-    return save(
-        tmp_path / 'means.onnx',
-        nodes,
-        inputs={'images': ('batch', 3, 64, 64)},
-        outputs={'output0': ('batch', 8, 6)},
-        initializers=[
-            tensor('shape', np.array([-1, 8, 6])), tensor('gain', gain), tensor('base', base)
-        ],
-        metadata=metadata(end2end=True),
-    )  # fmt: skip
-
-
-@contextlib.contextmanager
-def device(kind: str, **behaviour: Any) -> Iterator[tuple[Any, str]]:
-    """Yield (the state of the double of CUDA, name of the backend) of a kind of machine."""
-    if kind == 'onnxruntime':
-        with machine(None, **behaviour) as world, cuda_provider(world.cuda):
-            yield world.cuda, kind
-    else:
-        with machine(kind, **behaviour) as world:
-            yield world.cuda, world.record.module
+    """Return a model to which every pixel counts."""
+    return means_model(tmp_path)
 
 
 @pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3', 'onnxruntime'])
 def kind(request: pytest.FixtureRequest) -> str:
     """Return a kind of machine."""
     return str(request.param)
-
-
-def pictures() -> list[Image]:
-    """Return images of several encodings, sizes and strides."""
-    images = []
-    for i, encoding in enumerate(ENCODINGS):
-        width, height = 90 + 40 * i, 200 - 20 * i
-        if encoding == 'bayer_rggb8':
-            data = make_image('mono8', width, height, seed=i).data
-            images.append(Image(data, width, height, encoding, width))
-        elif encoding == 'mono16':
-            data = make_image('mono8', 2 * width, height, seed=i).data
-            images.append(Image(data, width, height, encoding, 2 * width))
-        else:
-            images.append(make_image(encoding, width, height, i, seed=i))
-    return images
-
-
-def on_cpu(path: Path, folder: Path, images: list[Image]) -> list[Detections]:
-    """Return what the CPU finds in each image."""
-    values = config(path, folder, backend='onnxruntime', onnxruntime_provider='cpu')
-    with create_detector(values) as detector:
-        assert not isinstance(detector._preprocessor, DevicePreprocessor)
-        return [detector.detect([image]).detections[0] for image in images]
-
-
-def assert_same(found: Detections, expected: Detections) -> None:
-    """Compare within what one grey level can change."""
-    assert len(expected)
-    assert len(found) == len(expected)
-    np.testing.assert_allclose(found.scores, expected.scores, atol=0.02)
-    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=2)
 
 
 def test_it_finds_what_the_cpu_finds(kind: str, model: Path, tmp_path: Path) -> None:
@@ -369,28 +295,6 @@ def test_two_detectors_in_two_threads(kind: str, model: Path, tmp_path: Path) ->
             assert_same(one, other)
 
 
-def test_one_launch_starts_the_network(kind: str, model: Path, tmp_path: Path) -> None:
-    images = pictures()
-    expected = on_cpu(model, tmp_path, images)
-    with device(kind) as (cuda, backend):
-        values = config(model, tmp_path, backend=backend, batch_size=5)
-        with create_detector(values) as detector:
-            assert dict(detector.info.details)['CUDA graph'] == 'used'
-            # For one image and for five in each slot.
-            assert len(cuda.executables) == 2 * detector.depth
-            before = cuda.graph_launches
-            found = [
-                detections
-                for count in (1, 3, 2)
-                for detections in detector.detect(images[:count]).detections
-            ]
-            assert cuda.graph_launches == before + 3
-        gc.collect()
-        cuda.assert_clean()
-    for one, other in zip(found, [images[0], *images[:3], *images[:2]], strict=True):
-        assert_same(one, expected[images.index(other)])
-
-
 def test_threads_that_copy_images_end_with_the_detector(model: Path, tmp_path: Path) -> None:
     images = pictures()[:3]
     before = set(threading.enumerate())
@@ -403,72 +307,6 @@ def test_threads_that_copy_images_end_with_the_detector(model: Path, tmp_path: P
         assert set(threading.enumerate()) == before
 
 
-@pytest.mark.parametrize(
-    ('fault', 'value', 'reason'),
-    [
-        ('graph_node', 'host', 'calls functions of the host'),
-        ('graph_node', 'host to device', 'copies from or to host memory'),
-        ('graph_runs', 0, 'differ from those of single calls'),
-    ],
-)
-def test_a_graph_that_cannot_repeat_the_network_is_not_used(
-    fault: str, value: Any, reason: str, kind: str, model: Path, tmp_path: Path
-) -> None:
-    images = pictures()
-    expected = on_cpu(model, tmp_path, images)
-    with device(kind) as (cuda, backend):
-        setattr(cuda, fault, value)
-        with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            assert reason in dict(detector.info.details)['CUDA graph']
-            launches = cuda.graph_launches
-            found = collect_all(detector, images)
-            assert cuda.graph_launches == launches
-        gc.collect()
-        cuda.assert_clean()
-    for one, other in zip(found, expected, strict=True):
-        assert_same(one, other)
-
-
-@pytest.mark.parametrize('call', ['cuStreamBeginCapture_v2', 'cuGraphInstantiateWithFlags'])
-def test_an_old_driver_records_nothing(
-    call: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    image = make_image('bgr8', 90, 70)
-    (expected,) = on_cpu(model, tmp_path, [image])
-    monkeypatch.delattr(GraphDriverDouble, call)
-    with device('onnxruntime') as (cuda, backend):
-        with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            reason = dict(detector.info.details)['CUDA graph']
-            assert f'this driver has no {call}' in reason
-            assert_same(detector.detect([image]).detections[0], expected)
-        gc.collect()
-        cuda.assert_clean()
-
-
-def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: Path) -> None:
-    image = make_image('bgr8', 90, 70)
-    (expected,) = on_cpu(model, tmp_path, [image])
-    values = config(model, tmp_path, backend='tensorrt')
-    with machine('tensorrt-10.3') as world:
-        made = BoundContext.__init__
-        contexts = itertools.count()
-
-        def refuse_the_second(self: BoundContext, *arguments: Any) -> None:
-            if next(contexts):
-                raise EngineError('TensorRT cannot create an execution context')
-            made(self, *arguments)
-
-        with (
-            mock.patch.object(BoundContext, '__init__', refuse_the_second),
-            create_detector(values) as detector,
-        ):
-            assert 'cannot create' in dict(detector.info.details)['CUDA graph']
-            assert len(detector.engine._contexts) == 1  # type: ignore[attr-defined]
-            assert_same(detector.detect([image]).detections[0], expected)
-        gc.collect()
-        world.cuda.assert_clean()
-
-
 def test_a_failed_warm_up_frees_everything(kind: str, model: Path, tmp_path: Path) -> None:
     with device(kind) as (cuda, backend):
         with (
@@ -478,28 +316,6 @@ def test_a_failed_warm_up_frees_everything(kind: str, model: Path, tmp_path: Pat
             create_detector(config(model, tmp_path, backend=backend))
         gc.collect()
         cuda.assert_clean()
-
-
-def test_a_copy_within_the_device_can_be_recorded(model: Path, tmp_path: Path) -> None:
-    with device('onnxruntime') as (cuda, backend):
-        cuda.graph_node = 'device to device'
-        with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            assert dict(detector.info.details)['CUDA graph'] == 'used'
-
-
-def test_without_graphs_every_batch_is_queued_call_by_call(
-    kind: str, model: Path, tmp_path: Path
-) -> None:
-    images = pictures()
-    expected = on_cpu(model, tmp_path, images)
-    with device(kind) as (cuda, backend):
-        values = config(model, tmp_path, backend=backend, cuda_graph=False)
-        with create_detector(values) as detector:
-            assert 'CUDA graph' not in dict(detector.info.details)
-            found = collect_all(detector, images)
-        assert cuda.graph_launches == 0
-    for one, other in zip(found, expected, strict=True):
-        assert_same(one, other)
 
 
 @pytest.mark.parametrize(('provider', 'there'), [('auto', True), ('auto', False), ('cpu', True)])
@@ -524,22 +340,6 @@ def test_rows_read_are_those_around_the_centres(source: int, resized: int) -> No
     low = np.clip(np.floor(centres + 1e-9), 0, source - 1)
     np.testing.assert_array_equal(rows[:, 0], low)
     np.testing.assert_array_equal(rows[:, 1], np.clip(np.floor(centres + 1e-9) + 1, 0, source - 1))
-
-
-def collect_all(detector: Detector, images: list[Image]) -> list[Detections]:
-    """Return the detections with as many batches under way as there may be."""
-    found, waiting = [], []
-    for image in images:
-        waiting.append(detector.submit([image]))
-        if len(waiting) == detector.depth:
-            found.append(detector.collect(waiting.pop(0)).detections[0])
-    return found + [detector.collect(pending).detections[0] for pending in waiting]
-
-
-def require_cuda_provider() -> None:
-    """Skip the test where ONNX Runtime has no CUDA provider."""
-    if 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
-        lack('ONNX Runtime is not built for CUDA: pip install onnxruntime-gpu')
 
 
 @pytest.mark.gpu

@@ -93,6 +93,8 @@ class RealCuda:
         """Run a kernel behind all that was queued before."""
         self._cuda.Context.synchronize()
         work()
+        # A copy to the device may end after the call, and streams do not wait for it.
+        self._cuda.Context.synchronize()
 
 
 @contextlib.contextmanager
