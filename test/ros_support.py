@@ -156,7 +156,7 @@ def next_domain() -> int:
                 continue
             undo.pop_all()
         _held.append(lock)
-        if len(_held) > 4:
+        if len(_held) > 16:
             _held.popleft().close()
         return domain
     pytest.fail('other processes use all ROS domains from 10 to 99')

@@ -1,23 +1,22 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The event that SIGINT and SIGTERM set, and what a second signal does at the worst moment."""
+"""The event that SIGINT and SIGTERM set, and signals at the worst moments."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-import time
 
-import pytest
-from trt_detector.stop_signals import StopEvent
-
-# Sends a second signal at the n-th step of waiting and of handling the first, for every n.
-# A handler that waits for a lock of the code that it interrupted ends this with the stacks.
-SIGNALS_AT_EVERY_STEP = """
+# A signal that is lost, or a thread that waits for itself, ends these with the stacks.
+START = """
 import faulthandler, os, signal, sys, threading
-from trt_detector.stop_signals import set_on_signals, StopEvent
+from trt_detector.stop_signals import SignalWatch
 
+faulthandler.dump_traceback_later(20, exit=True)
+event = threading.Event()
+"""
+# A second signal at the n-th step of waiting for and of handling the first, for every n.
+AT_EVERY_STEP = """
 def send_at(step):
     left = [step]
 
@@ -31,8 +30,8 @@ def send_at(step):
 
 for step in range(1, 1000):
     faulthandler.dump_traceback_later(20, exit=True)
-    event = StopEvent()
-    set_on_signals(event)
+    event = threading.Event()
+    watch = SignalWatch(event)
     trace, left = send_at(step)
     first = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
     first.start()
@@ -40,58 +39,74 @@ for step in range(1, 1000):
     event.wait()
     sys.settrace(None)
     first.join()
-    assert event.is_set()
+    watch.close()
     if left[0] > 0:
         break
 print('steps', step)
 """
+# The main thread never takes it: so it is when the kernel chooses another.
+IN_ANOTHER_THREAD = """
+ready = threading.Event()
+taker = threading.Thread(target=lambda: (ready.set(), event.wait(15)))
+taker.start()
+ready.wait()
+watch = SignalWatch(event)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+event.wait()
+taker.join()
+print('woken')
+"""
+ONE_AFTER_THE_OTHER = """
+before = signal.getsignal(signal.SIGTERM)
+outer = SignalWatch(event, [signal.SIGTERM])
+inner_event = threading.Event()
+inner = SignalWatch(inner_event, [signal.SIGINT])
+signal.raise_signal(signal.SIGINT)
+assert inner_event.wait(10) and not event.is_set()
+inner.close()
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+signal.raise_signal(signal.SIGTERM)
+assert event.wait(10)
+outer.close()
+assert signal.getsignal(signal.SIGTERM) is before
+assert signal.set_wakeup_fd(-1) == -1
+print('threads', threading.active_count())
+"""
+IGNORED = """
+watch = SignalWatch(event)
+watch.ignore()
+signal.raise_signal(signal.SIGTERM)
+signal.raise_signal(signal.SIGINT)
+watch.close()
+signal.raise_signal(signal.SIGTERM)
+assert not event.is_set()
+print('alive')
+"""
+
+
+def run(code: str) -> list[str]:
+    """Return the words that code prints in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, '-c', START + code], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 def test_a_second_signal_at_any_step_of_the_first_is_taken() -> None:
-    done = subprocess.run(
-        [sys.executable, '-c', SIGNALS_AT_EVERY_STEP], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    word, steps = done.stdout.split()
+    word, steps = run(AT_EVERY_STEP)
     assert word == 'steps'
     assert 5 < int(steps) < 999, 'the second signal has to meet the code, and to pass it'
 
 
-def test_signals_set_the_event_and_can_be_ignored() -> None:
-    code = (
-        'import signal\n'
-        'from trt_detector.stop_signals import ignore_signals, set_on_signals, StopEvent\n'
-        'event = StopEvent()\n'
-        'set_on_signals(event, [signal.SIGTERM])\n'
-        'assert not event.is_set() and not event.wait(0) and not event.wait(-1)\n'
-        'signal.raise_signal(signal.SIGTERM)\n'
-        'assert event.is_set() and event.wait() and event.wait(0)\n'
-        'ignore_signals()\n'
-        'signal.raise_signal(signal.SIGTERM)\n'
-        'signal.raise_signal(signal.SIGINT)\n'
-        'print("alive")\n'
-    )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (0, 'alive\n'), done.stderr
+def test_a_signal_in_another_thread_wakes_the_main_thread() -> None:
+    assert run(IN_ANOTHER_THREAD) == ['woken']
 
 
-def test_everyone_who_waits_is_woken() -> None:
-    event = StopEvent()
-    woken: list[bool] = []
-    threads = [threading.Thread(target=lambda: woken.append(event.wait(30))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.05)
-    assert not woken
-    event.set()
-    for thread in threads:
-        thread.join(30)
-    assert woken == [True] * 4
+def test_close_puts_back_what_was_there() -> None:
+    assert run(ONE_AFTER_THE_OTHER) == ['threads', '1']
 
 
-def test_it_stays_set() -> None:
-    event = StopEvent()
-    event.set()
-    with pytest.raises(NotImplementedError, match='stays set'):
-        event.clear()
-    assert event.is_set()
+def test_ignored_signals_do_nothing() -> None:
+    assert run(IGNORED) == ['alive']

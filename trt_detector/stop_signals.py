@@ -5,88 +5,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import queue
 import signal
+import socket
 import threading
-from types import FrameType
 
-__all__ = ['ignore_signals', 'set_on_signals', 'StopEvent', 'STOP_SIGNALS']
+__all__ = ['STOP_SIGNALS', 'SignalWatch']
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class StopEvent(threading.Event):
+class SignalWatch:
     """
-    An event that signal handlers may set; once set it stays so.
+    Sets an event when a signal comes, until close(); make it in the main thread.
 
-    A handler runs in the main thread between any two steps of what that is doing. An event of
-    Python's own takes a lock in ``set`` and in ``wait``, and waits for itself if a handler comes
-    while it holds that: Ctrl-C under ``ros2 launch`` sends two signals within microseconds. The
-    queue here is of the kind whose ``put`` may interrupt itself
-    (https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put).
+    Python runs a handler in the main thread, between two steps of what that is doing. So a handler
+    that sets an event waits for ever if the main thread holds the event's lock, which two signals
+    at once bring about; and it does not run at all while the main thread waits, if the signal came
+    just before, or in another thread. Here the C code that takes the signal, in whatever thread,
+    writes its number to a socket, and a thread of this class sets the event
+    (https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd).
+
+    :param event: to set.
+    :param numbers: the signals.
+    :raises ValueError: outside the main thread.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._is_set = False
-        self._tokens: queue.SimpleQueue[None] = queue.SimpleQueue()
+    def __init__(
+        self, event: threading.Event, numbers: Sequence[signal.Signals] = STOP_SIGNALS
+    ) -> None:
+        self._event = event
+        self._numbers = tuple(numbers)
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._fd_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._watch, name='signals', daemon=True)
+        self._thread.start()
+        # There has to be a handler, or the signal would end the process.
+        self._before = {number: signal.signal(number, lambda *_: None) for number in numbers}
 
-    def is_set(self) -> bool:
-        """Return whether it has been set."""
-        return self._is_set
-
-    def set(self) -> None:
-        """Set it, from any thread or handler."""
-        self._is_set = True
-        self._tokens.put(None)
-
-    def clear(self) -> None:
+    def ignore(self) -> None:
         """
-        Refuse: a handler could set it at the same moment.
+        Ignore the signals from here on, which close() does not undo.
 
-        :raises NotImplementedError: always.
+        A second one may come while Python ends, and would then kill: launch sends one of its own
+        after that of the terminal.
         """
-        raise NotImplementedError('a StopEvent stays set; make a new one')
+        self._before = {}
+        for number in self._numbers:
+            signal.signal(number, signal.SIG_IGN)
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """
-        Wait until it is set.
+    def close(self) -> None:
+        """Let the signals do what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._fd_before)
+        self._writer.close()
+        self._thread.join()
+        self._reader.close()
 
-        :param timeout: seconds at most; None waits as long as it takes.
-        :return: whether it is set.
-        """
-        if self._is_set:
-            return True
-        try:
-            self._tokens.get(timeout=None if timeout is None else max(0.0, timeout))
-        except queue.Empty:
-            return self._is_set
-        self._tokens.put(None)  # for others who wait
-        return True
-
-
-def set_on_signals(event: StopEvent, numbers: Sequence[signal.Signals] = STOP_SIGNALS) -> None:
-    """
-    Let signals set an event, and do nothing else; call it in the main thread.
-
-    :raises ValueError: in another thread.
-    """
-
-    def set_event(_number: int, _frame: FrameType | None) -> None:
-        event.set()
-
-    for number in numbers:
-        signal.signal(number, set_event)
-
-
-def ignore_signals(numbers: Sequence[signal.Signals] = STOP_SIGNALS) -> None:
-    """
-    Ignore signals from here on; call it in the main thread.
-
-    A second one may come while Python ends, and would then kill: launch sends one of its own after
-    that of the terminal.
-
-    :raises ValueError: in another thread.
-    """
-    for number in numbers:
-        signal.signal(number, signal.SIG_IGN)
+    def _watch(self) -> None:
+        """Set the event when the number of a signal arrives; a closed socket reads empty."""
+        while numbers := self._reader.recv(64):
+            if set(numbers) & set(self._numbers):
+                self._event.set()

@@ -19,7 +19,7 @@ from rclpy.utilities import remove_ros_args
 
 from ..config import parameter_specs
 from ..dds import tune_process
-from ..stop_signals import ignore_signals, set_on_signals, StopEvent
+from ..stop_signals import SignalWatch
 from .log_bridge import forward_logging
 from .node import DetectorNode
 
@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0, also after a signal; 1 if the node cannot start, 2 for wrong arguments.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    stop = StopEvent()
-    set_on_signals(stop)
+    stop = threading.Event()
+    signals = SignalWatch(stop)
     notes = tune_process()
     try:
         _parser().parse_args(remove_ros_args(['detector_node', *arguments])[1:])
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for note in notes:
         node.get_logger().warning(note)
     ended = _run(node, stop)
-    ignore_signals()
+    signals.ignore()
     if not ended:
         # A driver call does not return: ending Python would wait for it, or crash in it.
         sys.stderr.flush()

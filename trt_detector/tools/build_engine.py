@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
@@ -22,7 +23,7 @@ from ..errors import BuildCancelledError, DetectorError
 from ..factory import create_detector
 from ..int8_gate import find_gate_frames
 from ..model_info import read_model_info
-from ..stop_signals import set_on_signals, StopEvent
+from ..stop_signals import SignalWatch
 from .options import add_parameter_options, given_parameters
 
 __all__ = ['main']
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0 when the engine is there, 1 when it could not be built, 130 when it was cancelled.
     """
     arguments = _parser().parse_args(argv)
-    cancel = StopEvent()
+    cancel = threading.Event()
     bar = ProgressBar(sys.stderr)
     try:
         result = _run_cancellable(lambda: _build(arguments, bar, cancel), cancel)
@@ -143,7 +144,7 @@ def _capability(text: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2]))
 
 
-def _run_cancellable(work: Callable[[], Result], cancel: StopEvent) -> Result:
+def _run_cancellable(work: Callable[[], Result], cancel: threading.Event) -> Result:
     """
     Run work in a thread and return its result; Ctrl-C sets cancel.
 
@@ -159,17 +160,11 @@ def _run_cancellable(work: Callable[[], Result], cancel: StopEvent) -> Result:
             errors.append(error)
 
     thread = threading.Thread(target=run, name='build_engine')
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    if in_main_thread:
-        set_on_signals(cancel, [signal.SIGINT])
-    try:
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            stack.callback(SignalWatch(cancel, [signal.SIGINT]).close)
         thread.start()
-        while thread.is_alive():
-            thread.join(0.1)
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGINT, before)
+        thread.join()
     if errors:
         raise errors[0]
     return results[0]

@@ -25,7 +25,7 @@ import numpy as np
 
 from ..dds import find_package_file, tune_process
 from ..errors import DetectorError
-from ..stop_signals import set_on_signals, StopEvent
+from ..stop_signals import SignalWatch
 from .demo_children import ChildProcess, DemoError, start_camera, start_node
 from .demo_graph import Arrival, DemoGraph
 from .demo_report import draw_arrival, read_played, summarize, write_detections, write_pictures
@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0 if detections came, 1 with the reason on stderr if not.
     """
     options = _parser().parse_args(argv)
-    stop = StopEvent()
-    set_on_signals(stop)
+    stop = threading.Event()
+    SignalWatch(stop)
     for note in tune_process():
         print(f'demo: {note}', file=sys.stderr)
     # Nothing of this is meant for other machines.

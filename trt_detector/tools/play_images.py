@@ -20,7 +20,7 @@ import cv2
 from ..dds import tune_process
 from ..errors import ImageError
 from ..image import Image
-from ..stop_signals import ignore_signals, set_on_signals, StopEvent
+from ..stop_signals import SignalWatch
 from .encode_picture import encode_picture, ENCODINGS
 
 __all__ = ['main']
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rclpy.utilities import remove_ros_args
 
     arguments = list(sys.argv[1:] if argv is None else argv)
-    stop = StopEvent()
-    set_on_signals(stop)
+    stop = threading.Event()
+    signals = SignalWatch(stop)
     options = _parser().parse_args(remove_ros_args(['play_images', *arguments])[1:])
     for note in notes:
         print(f'play_images: {note}', file=sys.stderr)
@@ -59,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         stack.callback(rclpy.try_shutdown)
         node = rclpy.create_node('play_images')
         stack.callback(node.destroy_node)
-        return _play(node, paths, options, stop, log)
+        code = _play(node, paths, options, stop, log)
+        signals.ignore()
+        return code
 
 
 def _play(
@@ -96,7 +98,6 @@ def _play(
     # Ending at once would take the last message from a reader that has not copied it yet.
     stop.wait(0.5)
     print(f'published {published} images on {publisher.topic_name}')
-    ignore_signals()
     return 0 if published or stop.is_set() else 1
 
 
