@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from trt_detector.factory import create_detector, decode_options
 from trt_detector.image import Image
 from trt_detector.onnxruntime_engine import OnnxRuntimeEngine
 from trt_detector.pipeline import Detector
+from trt_detector.preprocess import Letterbox
 
 
 def _detector(path: Path, **parameters: Any) -> Detector:
@@ -212,6 +214,22 @@ def test_a_failed_start_frees_the_engine(lamp: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(EngineError, match='no room for 3 runs'):
         _detector(lamp)
     assert closed == [1]
+
+
+def test_warm_up_goes_the_way_of_live_images(lamp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[tuple[int, ...]]] = []
+    fill = Detector._fill
+
+    def note(self: Detector, images: Sequence[Image], slot: Any) -> tuple[Letterbox, ...]:
+        seen.append([(image.height, image.width) for image in images])
+        return fill(self, images, slot)
+
+    monkeypatch.setattr(Detector, '_fill', note)
+    with _detector(lamp, batch_size=3, warmup_iterations=2):
+        assert seen == [[(64, 64)]] * 2 + [[(64, 64)] * 3] * 2
+    seen.clear()
+    with _detector(lamp, warmup_iterations=0):
+        assert not seen
 
 
 @pytest.mark.parametrize('spinning', [False, True])

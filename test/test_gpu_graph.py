@@ -135,6 +135,18 @@ def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: 
         world.cuda.assert_clean()
 
 
+def test_warm_up_launches_what_live_images_launch(kind: str, model: Path, tmp_path: Path) -> None:
+    with device(kind) as (cuda, backend):
+        launches = []
+        for iterations in (0, 4):
+            values = config(model, tmp_path, backend=backend, warmup_iterations=iterations)
+            before = cuda.graph_launches
+            with create_detector(values):
+                launches.append(cuda.graph_launches - before)
+        # One image and a full batch, over and above what compares records with calls.
+        assert launches[1] - launches[0] == 8
+
+
 def test_a_copy_within_the_device_can_be_recorded(model: Path, tmp_path: Path) -> None:
     with device('onnxruntime') as (cuda, backend):
         cuda.graph_node = 'device to device'

@@ -30,13 +30,13 @@ from gpu_support.requirements import require_pycuda
 import numpy as np
 import pytest
 from trt_detector.detections import Detections
-from trt_detector.engine import InferenceEngine
 from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu import device_preprocessor
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.gpu.image_stage import rows_read
 from trt_detector.gpu.kernel_source import KernelSource
+from trt_detector.pipeline import Detector
 
 
 @pytest.fixture
@@ -299,7 +299,8 @@ def test_threads_that_copy_images_end_with_the_detector(model: Path, tmp_path: P
     images = pictures()[:3]
     before = set(threading.enumerate())
     with device('onnxruntime') as (_, backend):
-        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+        values = config(model, tmp_path, backend=backend, warmup_iterations=0)
+        with create_detector(values) as detector:
             detector.detect(images[:1])
             assert set(threading.enumerate()) == before, 'one image needs no thread'
             detector.detect(images)
@@ -310,7 +311,7 @@ def test_threads_that_copy_images_end_with_the_detector(model: Path, tmp_path: P
 def test_a_failed_warm_up_frees_everything(kind: str, model: Path, tmp_path: Path) -> None:
     with device(kind) as (cuda, backend):
         with (
-            mock.patch.object(InferenceEngine, 'warm_up', side_effect=EngineError('a fault')),
+            mock.patch.object(Detector, 'warm_up', side_effect=EngineError('a fault')),
             pytest.raises(EngineError, match='a fault'),
         ):
             create_detector(config(model, tmp_path, backend=backend))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import time
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import numpy.typing as npt
 
 from .batch_result import BatchResult, StageTimes
@@ -361,11 +362,20 @@ class Detector:
 
     def warm_up(self, iterations: int) -> None:
         """
-        Run on zeros, at one image and at a full batch.
+        Send black images, one and a full batch, the way that live ones go.
 
-        :param iterations: runs of each size.
+        Where the first image is still to choose the input size, the network alone is run.
+
+        :param iterations: runs of each batch size.
+        :raises EngineError: if the inference fails.
         """
-        self._engine.warm_up(iterations)
+        if self.size_is_open:
+            self._engine.warm_up(iterations)
+            return
+        black = Image.from_array(np.zeros((*self.input_size, 3), np.uint8))
+        for count in sorted({1, self.batch_size}):
+            for _ in range(iterations):
+                self.detect([black] * count)
 
     def close(self) -> None:
         """Free the slots and the engine; calling it again does nothing."""
