@@ -143,7 +143,7 @@ def test_every_raw_head_decodes_its_candidates(
     expected = on_cpu(path, tmp_path, head)
     with device(kind) as (cuda, backend):
         values = open_config(path, tmp_path, backend, head)
-        values = values.with_changes(mapped_memory=mapped_memory)
+        values = values.with_changes(mapped_memory=mapped_memory, warmup_iterations=0)
         with create_detector(values) as detector:
             assert detector._slots[0].get_candidates() == []
             found = detect_all(detector)

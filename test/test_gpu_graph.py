@@ -10,6 +10,7 @@ import gc
 import itertools
 from pathlib import Path
 import threading
+import time
 from typing import Any
 from unittest import mock
 
@@ -33,6 +34,7 @@ from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu.bound_context import BoundContext
 from trt_detector.gpu.cuda import ContextScope
+from trt_detector.gpu.turns import building, is_building, take_turn
 
 
 @pytest.fixture
@@ -133,6 +135,55 @@ def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: 
             assert_same(detector.detect([image]).detections[0], expected)
         gc.collect()
         world.cuda.assert_clean()
+
+
+def test_while_another_engine_is_built_nothing_is_recorded(
+    kind: str, model: Path, tmp_path: Path
+) -> None:
+    with device(kind) as (_, backend):
+        values = config(model, tmp_path, backend=backend)
+        with building(0), create_detector(values) as detector:
+            assert 'another engine was being built' in dict(detector.info.details)['CUDA graph']
+        with building(1), create_detector(values) as detector:
+            assert dict(detector.info.details)['CUDA graph'] == 'used'
+
+
+def test_a_record_waits_for_who_opens_an_engine(kind: str, model: Path, tmp_path: Path) -> None:
+    opened = threading.Event()
+
+    def open_detector(backend: str) -> None:
+        with create_detector(config(model, tmp_path, backend=backend)):
+            opened.set()
+        gc.collect()
+
+    with device(kind) as (cuda, backend):
+        thread = threading.Thread(target=open_detector, args=(backend,))
+        with take_turn(0):
+            thread.start()
+            with take_turn(1), take_turn(0):
+                time.sleep(0.2)
+            assert not opened.is_set()
+            assert cuda.graph_launches == 0
+        thread.join()
+    assert opened.is_set()
+
+
+def test_a_build_does_not_begin_while_a_record_is_made() -> None:
+    begun = threading.Event()
+
+    def build() -> None:
+        with building(0):
+            begun.set()
+
+    thread = threading.Thread(target=build)
+    with take_turn(0):
+        thread.start()
+        time.sleep(0.05)
+        assert not begun.is_set()
+        assert not is_building(0)
+    thread.join()
+    assert begun.is_set()
+    assert not is_building(0)
 
 
 def test_warm_up_launches_what_live_images_launch(kind: str, model: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from .logger import LogLines, make_logger
 from .parse import parse_network
 from .precision import set_precision_flags
 from .tensorrt_backend import find_flavour
+from .turns import building
 
 __all__ = ['calibrate_on_device']
 
@@ -71,7 +72,8 @@ def calibrate_on_device(
         calibrator = _make_calibrator(flavour, feeder)
         builder_config.int8_calibrator = calibrator
         lines.clear()
-        plan = builder.build_serialized_network(network, builder_config)
+        with building(config.device_id):
+            plan = builder.build_serialized_network(network, builder_config)
         if feeder.error is not None:
             raise feeder.error
         if plan is None or not feeder.written:

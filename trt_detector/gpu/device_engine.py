@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 from ..engine import InferenceEngine
 from .buffers import TensorBuffer
 from .cuda import ContextScope
+from .turns import take_turn
 
 __all__ = ['DeviceEngine']
 
@@ -20,13 +21,14 @@ class DeviceEngine(InferenceEngine):
     """
     An engine whose batch may come from device memory and stay there.
 
-    Its constructor sets the four attributes below.
+    Its constructor sets the attributes below.
     """
 
     _device_id: int
     _cuda: Any
     _stream: Any
     _scope: ContextScope
+    _warm: set[tuple[int, ...]]
 
     @property
     def works_on_device(self) -> bool:
@@ -105,6 +107,17 @@ class DeviceEngine(InferenceEngine):
 
     def forget_recorded(self) -> None:
         """Free what enqueue() made for records; none of them is launched any more."""
+
+    def _turn_if_new(self, key: tuple[int, ...]) -> AbstractContextManager[None]:
+        """
+        Return the turn of the device for what runs for the first time, else nothing.
+
+        :param key: tells runs apart for which the runtime prepares itself anew.
+        """
+        if key in self._warm:
+            return nullcontext()
+        self._warm.add(key)
+        return take_turn(self._device_id)
 
     def check_thread(self) -> None:
         """

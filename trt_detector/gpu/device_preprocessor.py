@@ -22,6 +22,7 @@ from .device_info import DeviceInfo, read_device
 from .device_slot import DeviceSlot, Lanes, SlotTarget
 from .letterbox_kernel import KERNEL_ENCODINGS, LetterboxKernel
 from .network_runner import capture_graphs
+from .turns import take_turn
 
 __all__ = ['DevicePreprocessor', 'preprocess_on_device']
 
@@ -64,13 +65,11 @@ class DevicePreprocessor:
         self._cuda_graph = cuda_graph
         self.details: tuple[tuple[str, str], ...] = ()
         self._mapped = _choose_mapped(mapped_memory, device)
-        self._kernel: LetterboxKernel | None = LetterboxKernel(
-            engine.cuda,
-            spec,
-            InputLayout.of(engine.input_spec),
-            (height, width),
-            device.compute_capability,
-        )
+        layout, capability = InputLayout.of(engine.input_spec), device.compute_capability
+        with take_turn(engine.device_id):
+            self._kernel: LetterboxKernel | None = LetterboxKernel(
+                engine.cuda, spec, layout, (height, width), capability
+            )
 
     def open_slots(self, rule: CandidateRule | None) -> Sequence[BatchSlot]:
         """
@@ -84,11 +83,10 @@ class DevicePreprocessor:
             raise EngineError('the slots of a preprocessor were opened twice')
         cuda = self._engine.cuda
         copiers = ThreadPoolExecutor(_COPIERS, thread_name_prefix='copy')
-        lanes = Lanes(
-            kernel, make_stream(cuda), make_stream(cuda), copiers, self._load_filter(rule)
-        )
         slots: list[DeviceSlot] = []
-        with ExitStack() as undo:
+        with take_turn(self._engine.device_id), ExitStack() as undo:
+            picker = self._load_filter(rule)
+            lanes = Lanes(kernel, make_stream(cuda), make_stream(cuda), copiers, picker)
             # Else the traceback would keep the streams beyond the life of the context.
             undo.callback(lanes.close)
             for _ in range(_SLOTS):

@@ -15,6 +15,7 @@ from ..errors import EngineError
 from .buffers import TensorBuffer
 from .device_engine import DeviceEngine
 from .graph import capture_graph, CudaGraph
+from .turns import is_building
 
 __all__ = ['NetworkRunner', 'capture_graphs']
 
@@ -117,12 +118,16 @@ def capture_graphs(engine: DeviceEngine, runners: Sequence[NetworkRunner]) -> st
     """
     Let the networks of an engine's slots run as CUDA graphs, if these give what calls give.
 
+    Call it in the device's turn, as :func:`.turns.take_turn` says.
+
     Each record is compared with a run of the same noise once all are made: a runtime may use
     again what an earlier record relies on.
 
     :return: '' where they do now, else the reason why they do not.
     :raises EngineError: if the network cannot even be run.
     """
+    if is_building(engine.device_id):
+        return 'another engine was being built for this GPU; configure again'
     counts = _counts(engine)
     shape = engine.batch_shape(engine.get_room())
     spec = engine.input_spec

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import BackendUnavailableError, EngineError
 from ..model_info import slice_unequal_splits
@@ -19,6 +20,7 @@ from ..onnxruntime_engine import make_asynchronous_run_options, OnnxRuntimeEngin
 from .buffers import TensorBuffer
 from .cuda import ContextScope, load_pycuda, make_stream
 from .device_engine import DeviceEngine
+from .turns import take_turn
 
 __all__ = ['CudaOnnxRuntimeEngine']
 
@@ -63,13 +65,14 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         details: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._device_id = device_id
+        self._warm = set()
         self._counts_rows = counts_rows
         self._bindings: dict[tuple[int, ...], Any] = {}
         self._sessions: dict[int, Any] = {}
         self._one_size = False
         self._shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         self._resources = ExitStack()
-        with ExitStack() as undo:
+        with take_turn(device_id), ExitStack() as undo:
             undo.callback(self._resources.close)
             self._cuda = load_pycuda()
             self._scope = ContextScope(self._cuda, device_id)
@@ -123,6 +126,11 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         """Return how many images the model takes at least."""
         return self.get_batch_size() if self._fixed_batch else 1
 
+    def run(self, batch: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Run the network, as :class:`..onnxruntime_engine.OnnxRuntimeEngine` says."""
+        with self._turn_if_new(batch.shape):
+            return super().run(batch)
+
     def enqueue(
         self,
         count: int,
@@ -147,7 +155,8 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._bindings[key] = self._bind(session, count, addresses, shapes)
         try:
             options = self._asynchronous if capturing else None
-            session.run_with_iobinding(self._bindings[key], options)
+            with self._turn_if_new(key[:3]):
+                session.run_with_iobinding(self._bindings[key], options)
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
             raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
         return shapes
@@ -161,7 +170,8 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         if self._session is None:
             return
         self._scope.check_thread()
-        self._resources.close()
+        with take_turn(self._device_id):
+            self._resources.close()
 
     def _make_output(self, index: int, *, mapped: bool) -> TensorBuffer:
         """Return a further buffer for one output."""

@@ -20,6 +20,7 @@ from .flavour import Flavour
 from .inspection import built_precision, inspect_plan, precision_summary
 from .plugins import hash_plugins
 from .progress import BuildProgress
+from .turns import building
 
 __all__ = ['PlanJob']
 
@@ -71,7 +72,7 @@ class PlanJob:
             self.flavour.name, self.flavour.version, self._device_key()
         )
         request = replace(self.request, timing_cache=timing)
-        with BuildProgress(on_progress, cancel) as progress:
+        with building(self.device.device_id), BuildProgress(on_progress, cancel) as progress:
             outcome = build_plan(self.flavour, request, progress)
             progress.say('checking the engine', 1.0)
             precision, summary = self._really_built(outcome)

@@ -27,6 +27,7 @@ from .precision import choose_precision
 from .progress import BuildProgress
 from .request import make_request
 from .tensorrt_engine import TensorRTEngine
+from .turns import building
 
 __all__ = ['build_once', 'convert_source', 'find_flavour', 'open_engine', 'prepare_plan']
 
@@ -163,7 +164,8 @@ def build_once(
     with BuildProgress(on_progress, cancel) as progress:
         if compute_capability is not None:
             return build_plan(flavour, request, progress)
-        with closing(ContextScope(load_pycuda(), config.device_id)):
+        cuda, device_id = load_pycuda(), config.device_id
+        with building(device_id), closing(ContextScope(cuda, device_id)):
             return build_plan(flavour, request, progress)
 
 

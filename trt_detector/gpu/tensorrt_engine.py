@@ -27,6 +27,7 @@ from .load import load_cuda_engine
 from .logger import LogLines, make_logger
 from .plugins import load_plugins
 from .shapes import ProfileShapes
+from .turns import take_turn
 
 __all__ = ['TensorRTEngine']
 
@@ -75,9 +76,10 @@ class TensorRTEngine(DeviceEngine):
         self._closed = False
         self._contexts: dict[int, BoundContext] = {}
         self._device_id = device_id
+        self._warm = set()
         self._lines = LogLines()
         self._resources = ExitStack()
-        with ExitStack() as undo:
+        with take_turn(device_id), ExitStack() as undo:
             undo.callback(self._resources.close)
             flavour = load_flavour(backend)
             self._cuda = load_pycuda()
@@ -163,7 +165,8 @@ class TensorRTEngine(DeviceEngine):
         staged[count:] = 0
         views = [buffer.view(out) for buffer, out in zip(self._outputs, shapes, strict=True)]
         try:
-            self._execute(staged, views)
+            with self._turn_if_new(shape):
+                self._execute(staged, views)
         except self._cuda.Error as error:
             raise EngineError(f'CUDA failed while the network ran: {error}') from error
         return views if count == shape[0] else [view[:count] for view in views]
@@ -188,7 +191,8 @@ class TensorRTEngine(DeviceEngine):
         shape = self.batch_shape(max(count, self._bindings.smallest_batch))
         shapes = context.bind_shape(shape)
         context.bind_addresses(input_address, outputs)
-        self._start(context, outputs, wait_if_failed=not capturing)
+        with self._turn_if_new(shape):
+            self._start(context, outputs, wait_if_failed=not capturing)
         return list(shapes)
 
     def close(self) -> None:
@@ -201,7 +205,8 @@ class TensorRTEngine(DeviceEngine):
             return
         self._scope.check_thread()
         self._closed = True
-        self._resources.close()
+        with take_turn(self._device_id):
+            self._resources.close()
 
     @staticmethod
     def get_gpu_memory_bytes(device_id: int = 0) -> int:
