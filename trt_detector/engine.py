@@ -56,6 +56,7 @@ class EngineInfo:
     :param warnings: sentences that the user has to see (a fallback that was taken, say).
     :param details: further facts, shown as key and value.
     :param device_id: number of the GPU that runs it, None where none does.
+    :param digest: SHA-256 of the plan or of the quantized model, '' where nobody needs it.
     """
 
     backend: str
@@ -65,6 +66,7 @@ class EngineInfo:
     warnings: tuple[str, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
     device_id: int | None = None
+    digest: str = ''
 
 
 class InferenceEngine(ABC):

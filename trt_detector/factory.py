@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+import hashlib
 from pathlib import Path
 import threading
 from typing import Any
@@ -215,6 +216,7 @@ def _open_onnxruntime(
         'precision': model.precision if cache is None else 'int8',
         'warnings': tuple(warnings),
         'details': details,
+        'digest': '' if cache is None else hashlib.sha256(data).hexdigest(),
     }
     wanted = config.onnxruntime_provider
     if wanted == 'cuda' or (wanted == 'auto' and has_cuda_provider()):

@@ -12,8 +12,11 @@ from pathlib import Path
 from .config import DetectorConfig
 from .errors import AccuracyError, ConfigError, DetectorError, ImageError
 from .image import Image
+from .int8_checks import CheckStore, describe_check
+from .model_info import read_model_info
 from .picture_files import picture_files
 from .pipeline import Detector
+from .plan import default_cache_dir
 from .quantize.agreement import Agreement, low_threshold, run_gate
 from .quantize.calibration import gate_folder
 
@@ -30,11 +33,13 @@ class _Verdict:
     :param passed: whether the engine may be used.
     :param warning: for the user, '' where all is well.
     :param details: facts for the user.
+    :param ran: whether the detector has run; else the check was made before.
     """
 
     passed: bool
     warning: str = ''
     details: tuple[tuple[str, str], ...] = ()
+    ran: bool = True
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -67,7 +72,7 @@ def accept_int8(
             return detector
         size_was_open = detector.size_is_open
         verdict = _check(config, detector, frames, open_detector)
-        if verdict.passed and not size_was_open:
+        if verdict.passed and not (size_was_open and verdict.ran):
             undo.pop_all()
         else:
             undo.close()
@@ -130,6 +135,12 @@ def _check(
     :raises AccuracyError: if they agree too little and int8_gate_action is fail.
     :raises DetectorError: if the check cannot be made and int8_gate_images asks for it.
     """
+    store, key = _find_check(config, detector, frames)
+    known = store.read(key) if store else None
+    if known is not None:
+        agreement, day = known
+        verdict = _judge(config, agreement, f'{agreement}; checked on {day}')
+        return replace(verdict, ran=False)
     try:
         with open_reference(_reference_config(config)) as reference:
             _check_reference(reference)
@@ -138,7 +149,37 @@ def _check(
         if config.int8_gate_images:
             raise
         return _Verdict(passed=True, warning=f'the INT8 engine could not be checked: {error}')
-    details = (('int8 check', str(agreement)),)
+    if store:
+        store.write(key, agreement)
+    return _judge(config, agreement, str(agreement))
+
+
+def _find_check(
+    config: DetectorConfig, detector: Detector, frames: tuple[Path, ...]
+) -> tuple[CheckStore | None, dict[str, str]]:
+    """Return where such a check is kept, and under what; None where it cannot be kept."""
+    if not detector.info.digest:
+        return None, {}
+    try:
+        directory = (
+            Path(config.engine_cache_dir) if config.engine_cache_dir else default_cache_dir()
+        )
+        model = read_model_info(Path(config.model_path).expanduser())
+        key = describe_check(config, detector.info, detector.options, model.sha256, frames)
+    except (OSError, DetectorError):
+        # The check itself says what is wrong.
+        return None, {}
+    return CheckStore(directory / 'int8_checks'), key
+
+
+def _judge(config: DetectorConfig, agreement: Agreement, said: str) -> _Verdict:
+    """
+    Return whether an agreement is enough.
+
+    :param said: the agreement, for people.
+    :raises AccuracyError: if it is not and int8_gate_action is fail.
+    """
+    details = (('int8 check', said),)
     if not agreement.reference:
         sentence = (
             f'the INT8 engine could not be checked: the full-precision model finds nothing on '

@@ -59,6 +59,7 @@ class OnnxRuntimeEngine(InferenceEngine):
     :param device: what it runs on, for :attr:`info`.
     :param warnings: sentences for :attr:`info`.
     :param details: further facts for :attr:`info`.
+    :param digest: for :attr:`info`.
     :raises BackendUnavailableError: if onnxruntime is not installed.
     :raises ModelError: if ONNX Runtime refuses the model, or it does not take one image.
     """
@@ -79,6 +80,7 @@ class OnnxRuntimeEngine(InferenceEngine):
         device: str = 'CPU',
         warnings: tuple[str, ...] = (),
         details: tuple[tuple[str, str], ...] = (),
+        digest: str = '',
     ) -> None:
         self._session: Any = open_session(
             model_bytes,
@@ -106,6 +108,7 @@ class OnnxRuntimeEngine(InferenceEngine):
             version=_version(),
             warnings=warnings,
             details=details,
+            digest=digest,
         )
 
     @property

@@ -63,6 +63,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         cuda_graph: bool = True,
         warnings: tuple[str, ...] = (),
         details: tuple[tuple[str, str], ...] = (),
+        digest: str = '',
     ) -> None:
         self._device_id = device_id
         self._warm = set()
@@ -101,6 +102,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 device=str(self._cuda.Device(device_id).name()),
                 warnings=warnings,
                 details=(*details, ('provider', 'CUDA')),
+                digest=digest,
                 **settings,
             )
             self._info = replace(self._info, device_id=device_id)

@@ -267,6 +267,7 @@ def _load(
         dla_core=config.dla_core,
         warnings=tuple(warnings),
         details=tuple(facts.items()),
+        digest='' if manifest is None else manifest.plan_sha256,
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy.typing as npt
@@ -54,6 +55,7 @@ class TensorRTEngine(DeviceEngine):
     :param dla_core: Deep Learning Accelerator core, -1 for the GPU.
     :param warnings: sentences for :attr:`info`.
     :param details: further facts for :attr:`info`.
+    :param digest: for :attr:`info`.
     :raises BackendUnavailableError: if a library, the driver or the device is missing.
     :raises EngineError: if TensorRT refuses the plan, or it is no detector's.
     """
@@ -72,6 +74,7 @@ class TensorRTEngine(DeviceEngine):
         dla_core: int = -1,
         warnings: tuple[str, ...] = (),
         details: tuple[tuple[str, str], ...] = (),
+        digest: str = '',
     ) -> None:
         self._closed = False
         self._contexts: dict[int, BoundContext] = {}
@@ -101,7 +104,9 @@ class TensorRTEngine(DeviceEngine):
             self._context = self._make_context(_ANY_COUNT)
             self._input, self._outputs = self._allocate()
             self._context.bind_shape(self._bindings.shapes.optimum)
-            self._info = self._describe(flavour, device_id, precision, warnings, details)
+            self._info = replace(
+                self._describe(flavour, device_id, precision, warnings, details), digest=digest
+            )
             undo.pop_all()
 
     @property
