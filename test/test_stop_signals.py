@@ -64,6 +64,10 @@ inner_event = threading.Event()
 inner = SignalWatch(inner_event, [signal.SIGINT])
 signal.raise_signal(signal.SIGINT)
 assert inner_event.wait(10) and not event.is_set()
+signal.raise_signal(signal.SIGTERM)
+assert event.wait(10), 'the outer watch lost its signal'
+event.clear()
+inner.close()
 inner.close()
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 signal.raise_signal(signal.SIGTERM)
@@ -72,6 +76,24 @@ outer.close()
 assert signal.getsignal(signal.SIGTERM) is before
 assert signal.set_wakeup_fd(-1) == -1
 print('threads', threading.active_count())
+"""
+ELSEWHERE = """
+import gc, warnings
+warnings.simplefilter('error')
+errors = []
+def make():
+    try:
+        SignalWatch(event)
+    except ValueError as error:
+        errors.append(error)
+thread = threading.Thread(target=make)
+thread.start()
+thread.join()
+gc.collect()
+assert len(errors) == 1 and 'main thread' in str(errors[0])
+assert threading.active_count() == 1
+assert signal.set_wakeup_fd(-1) == -1
+print('refused')
 """
 IGNORED = """
 watch = SignalWatch(event)
@@ -106,6 +128,10 @@ def test_a_signal_in_another_thread_wakes_the_main_thread() -> None:
 
 def test_close_puts_back_what_was_there() -> None:
     assert run(ONE_AFTER_THE_OTHER) == ['threads', '1']
+
+
+def test_another_thread_than_the_main_one_is_refused() -> None:
+    assert run(ELSEWHERE) == ['refused']
 
 
 def test_ignored_signals_do_nothing() -> None:

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+import os
 import signal
 import socket
 import threading
+from types import FrameType
 
 __all__ = ['STOP_SIGNALS', 'SignalWatch']
 
@@ -25,6 +28,9 @@ class SignalWatch:
     writes its number to a socket, and a thread of this class sets the event
     (https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd).
 
+    Several watches close in reverse order. A process that is forked, and not replaced by another
+    program, shares the socket and with it the event.
+
     :param event: to set.
     :param numbers: the signals.
     :raises ValueError: outside the main thread.
@@ -35,13 +41,26 @@ class SignalWatch:
     ) -> None:
         self._event = event
         self._numbers = tuple(numbers)
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-        self._fd_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._thread = threading.Thread(target=self._watch, name='signals', daemon=True)
-        self._thread.start()
-        # There has to be a handler, or the signal would end the process.
-        self._before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        self._resources = ExitStack()
+        with ExitStack() as undo:
+            self._reader, writer = socket.socketpair()
+            undo.callback(self._reader.close)
+            undo.callback(writer.close)
+            writer.setblocking(False)
+            self._fd_before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+            undo.callback(signal.set_wakeup_fd, self._fd_before)
+            # There has to be a handler, or the signal would end the process.
+            self._before = {number: signal.signal(number, _do_nothing) for number in numbers}
+            undo.callback(self._restore)
+            thread = threading.Thread(target=self._watch, name='signals', daemon=True)
+            thread.start()
+            undo.pop_all()
+        # In reverse: no signal writes any more, the thread reads the end, and then is gone.
+        self._resources.callback(self._reader.close)
+        self._resources.callback(thread.join)
+        self._resources.callback(writer.close)
+        self._resources.callback(signal.set_wakeup_fd, self._fd_before)
+        self._resources.callback(self._restore)
 
     def ignore(self) -> None:
         """
@@ -55,16 +74,25 @@ class SignalWatch:
             signal.signal(number, signal.SIG_IGN)
 
     def close(self) -> None:
-        """Let the signals do what they did before."""
+        """Let the signals do what they did before; calling it again does nothing."""
+        self._resources.close()
+
+    def _restore(self) -> None:
+        """Put back the handlers; one that was not Python's is unknown to it."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._fd_before)
-        self._writer.close()
-        self._thread.join()
-        self._reader.close()
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _watch(self) -> None:
         """Set the event when the number of a signal arrives; a closed socket reads empty."""
         while numbers := self._reader.recv(64):
             if set(numbers) & set(self._numbers):
                 self._event.set()
+            others = bytes(number for number in numbers if number not in self._numbers)
+            if others and self._fd_before >= 0:
+                # Those of an outer watch, or of whoever had the socket before.
+                with suppress(OSError):
+                    os.write(self._fd_before, others)
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Handle a signal: the socket has its number already."""
