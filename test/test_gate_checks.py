@@ -12,8 +12,9 @@ import shutil
 from typing import Any
 
 from gpu_support.machine import machine
+import onnx
 import pytest
-from test_gate import caches, details, frames, PICTURES, settings
+from test_gate import caches, details, frames, MODEL, PICTURES, settings
 from trt_detector import int8_checks, int8_gate
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import AccuracyError
@@ -129,7 +130,15 @@ def test_a_camera_still_chooses_an_open_size(
 
 
 @pytest.mark.parametrize(
-    'content', [b'', b'[]', b'{"format": 1}', b'\xff\xfe', b'{"format": 2, "key": {}}']
+    'content',
+    [
+        b'',
+        b'[]',
+        b'{"format": 1}',
+        b'\xff\xfe',
+        b'{"format": 2, "key": {}}',
+        b'{"format": 1, "key": {"engine": "a"}, "day": "", "agreement": {"reference": "1"}}',
+    ],
 )
 def test_a_broken_note_is_made_again(content: bytes, tmp_path: Path) -> None:
     store, key = CheckStore(tmp_path / 'deep' / 'checks'), {'engine': 'a'}
@@ -193,9 +202,43 @@ def test_a_plan_is_checked_once_until_it_is_built_again(
         for _ in range(2):
             assert check(config)[0] == 'int8'
         assert (len(world.builds), len(checks)) == (1, 1)
-        for plan in tmp_path.rglob('*.engine'):
-            plan.unlink()
+        # Another plan of the same network: for batches of up to two.
+        for _ in range(2):
+            check(config.with_changes(max_shape=(2, 3, 320, 512), min_shape=(1, 3, 320, 512)))
+        assert (len(world.builds), len(checks)) == (2, 2)
+
+
+def test_a_plan_that_was_built_otherwise_is_checked_again(
+    caches: Path, frames: Path, tmp_path: Path, checks: list[int]
+) -> None:
+    digests = []
+    for exclude in ((), ('/stem/*',)):
+        config = settings(
+            caches / 'good.calib', int8_gate_images='', engine_cache_dir=str(tmp_path),
+            backend='tensorrt', quantize_exclude=exclude,
+        )  # fmt: skip
+        with machine('tensorrt-11.4'), create_detector(config) as detector:
+            digests.append(detector.info.digest)
+    assert len(set(digests)) == 2
+    assert all(len(digest) == 129 for digest in digests)
+    assert not checks
+
+
+def test_what_a_file_beside_the_model_says_is_checked_again(
+    caches: Path, frames: Path, tmp_path: Path, checks: list[int]
+) -> None:
+    model = tmp_path / 'bare.onnx'
+    graph = onnx.load(MODEL)
+    del graph.metadata_props[:]
+    onnx.save(graph, model)
+    config = settings(
+        caches / 'good.calib', int8_gate_images=str(frames), engine_cache_dir=str(tmp_path),
+        model_path=str(model), int8_min_agreement=0.0, head='end_to_end',
+    )  # fmt: skip
+    for _ in range(2):
         check(config)
-        assert len(world.builds) == 2
-    # The double builds the same plan from the same network.
     assert len(checks) == 1
+    (tmp_path / 'bare.yaml').write_text('stride: 64\n')
+    before = len(checks)
+    check(config)
+    assert len(checks) == before + 1

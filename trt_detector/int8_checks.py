@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import datetime, timezone
 import hashlib
+from importlib import metadata
 import json
 import logging
 from pathlib import Path
 
 from . import __version__
 from .config import DetectorConfig
-from .decode import DecodeOptions
-from .engine import EngineInfo
 from .errors import PlanError
+from .model_info import ModelInfo
+from .pipeline import Detector
 from .plan.files import read_trusted, write_atomic
 from .quantize.agreement import Agreement
 
@@ -37,21 +39,18 @@ Key = Mapping[str, str]
 
 
 def describe_check(
-    config: DetectorConfig,
-    info: EngineInfo,
-    options: DecodeOptions,
-    model_sha256: str,
-    frames: Sequence[Path],
+    config: DetectorConfig, detector: Detector, model: ModelInfo, frames: Sequence[Path]
 ) -> dict[str, str]:
     """
     Return all that the outcome of a check depends on.
 
-    :param info: of the INT8 engine; its digest is known.
-    :param options: which detections it reports.
-    :param model_sha256: of the full-precision model.
+    :param config: the parameters.
+    :param detector: the INT8 one; the digest of its engine is known.
+    :param model: the full-precision model, with what the files beside it say.
     :param frames: the pictures.
     :raises OSError: if a picture cannot be read.
     """
+    info = detector.info
     pictures = hashlib.sha256()
     for path in frames:
         pictures.update(hashlib.sha256(path.read_bytes()).digest())
@@ -60,9 +59,14 @@ def describe_check(
         'backend': f'{info.backend} {info.version}',
         'device': info.device,
         'engine': info.digest,
-        'model': model_sha256,
+        'model': model.sha256,
+        'metadata': repr(sorted(model.metadata.items())),
+        'class names': repr(detector.class_names),
+        'layout': detector.layout,
+        'input size': 'open' if detector.size_is_open else repr(detector.input_size),
+        'reference': _find_versions('onnxruntime', 'onnxruntime-gpu'),
         'frames': f'{len(frames)} {pictures.hexdigest()}',
-        'options': repr(options),
+        'options': repr(detector.options),
     }
     for field in fields(config):
         if field.name not in _WITHOUT_EFFECT:
@@ -87,7 +91,7 @@ class CheckStore:
             values = json.loads(read_trusted(path))
             if values['format'] != _FORMAT or values['key'] != key:
                 return None
-            return Agreement(**values['agreement']), str(values['day'])
+            return _to_agreement(values['agreement']), str(values['day'])
         except FileNotFoundError:
             return None
         except (OSError, PlanError, ValueError, TypeError, KeyError) as error:
@@ -102,13 +106,37 @@ class CheckStore:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomic(path, (json.dumps(values, indent=2) + '\n').encode())
+        except OSError as error:
+            _LOG.warning('the check of the INT8 engine is made at each start: %s', error)
+            return
+        # Another process may remove the same ones.
+        with suppress(OSError):
             notes = sorted(self._root.glob('*.json'), key=lambda note: note.stat().st_mtime_ns)
             for old in notes[:-_KEPT]:
                 old.unlink(missing_ok=True)
-        except OSError as error:
-            _LOG.warning('the check of the INT8 engine is made at each start: %s', error)
 
     def _path(self, key: Key) -> Path:
         """Return the file of a check."""
         text = json.dumps(key, sort_keys=True)
         return self._root / f'{hashlib.sha256(text.encode()).hexdigest()[:32]}.json'
+
+
+def _to_agreement(values: dict[str, int | float]) -> Agreement:
+    """
+    Return what a note holds.
+
+    :raises TypeError: if it is something else.
+    """
+    numbers = values.values()
+    if not all(type(number) in (int, float) for number in numbers):
+        raise TypeError(f'the agreement holds {list(numbers)}; expected numbers')
+    return Agreement(**values)  # type: ignore[arg-type]
+
+
+def _find_versions(*names: str) -> str:
+    """Return the versions of those packages that are installed."""
+    found = []
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f'{name} {metadata.version(name)}')
+    return ', '.join(found)

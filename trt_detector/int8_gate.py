@@ -150,7 +150,10 @@ def _check(
             raise
         return _Verdict(passed=True, warning=f'the INT8 engine could not be checked: {error}')
     if store:
-        store.write(key, agreement)
+        # Frames have settled an open size meanwhile; nothing else may have changed.
+        _, after = _find_check(config, detector, frames)
+        if {**after, 'input size': key['input size']} == key:
+            store.write(key, agreement)
     return _judge(config, agreement, str(agreement))
 
 
@@ -165,7 +168,7 @@ def _find_check(
             Path(config.engine_cache_dir) if config.engine_cache_dir else default_cache_dir()
         )
         model = read_model_info(Path(config.model_path).expanduser())
-        key = describe_check(config, detector.info, detector.options, model.sha256, frames)
+        key = describe_check(config, detector, model, frames)
     except (OSError, DetectorError):
         # The check itself says what is wrong.
         return None, {}

@@ -242,9 +242,11 @@ def _load(
     choice = choose_precision(config, model, fast_fp16=device.has_fast_fp16)
     manifest = stored.manifest
     warnings = [*choice.notes, *stored.notes]
-    precision, facts = choice.precision, {}
+    precision, facts, digest = choice.precision, {}, ''
     if manifest is not None:
         precision, facts = manifest.built_precision, dict(manifest.details)
+        # The key knows of plugins, whose code is not in the plan.
+        digest = f'{manifest.plan_sha256} {manifest.key.digest}'
     if precision != choice.precision:
         warnings.append(
             f'precision {choice.precision} was wanted; TensorRT built {precision}, since it found '
@@ -267,7 +269,7 @@ def _load(
         dla_core=config.dla_core,
         warnings=tuple(warnings),
         details=tuple(facts.items()),
-        digest='' if manifest is None else manifest.plan_sha256,
+        digest=digest,
     )
 
 
