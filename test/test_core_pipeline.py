@@ -226,7 +226,8 @@ def test_warm_up_goes_the_way_of_live_images(lamp: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Detector, '_fill', note)
     with _detector(lamp, batch_size=3, warmup_iterations=2):
-        assert seen == [[(64, 64)]] * 2 + [[(64, 64)] * 3] * 2
+        one = [(64, 64)]
+        assert seen == [one, one, one * 2, one * 3, one * 3]
     seen.clear()
     with _detector(lamp, warmup_iterations=0):
         assert not seen

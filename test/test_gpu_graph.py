@@ -32,8 +32,10 @@ import numpy as np
 import pytest
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
+from trt_detector.gpu import plan_job, turns
 from trt_detector.gpu.bound_context import BoundContext
 from trt_detector.gpu.cuda import ContextScope
+from trt_detector.gpu.device_slot import DeviceSlot
 from trt_detector.gpu.turns import building, is_building, take_turn
 
 
@@ -149,23 +151,84 @@ def test_while_another_engine_is_built_nothing_is_recorded(
 
 
 def test_a_record_waits_for_who_opens_an_engine(kind: str, model: Path, tmp_path: Path) -> None:
-    opened = threading.Event()
+    opened, waiting = threading.Event(), threading.Event()
+
+    class Probe:
+        """A turn that tells who waits for it."""
+
+        def __init__(self) -> None:
+            self._turn = threading.RLock()
+
+        def __enter__(self) -> None:
+            if not self._turn.acquire(blocking=False):
+                waiting.set()
+                self._turn.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._turn.release()
 
     def open_detector(backend: str) -> None:
         with create_detector(config(model, tmp_path, backend=backend)):
             opened.set()
         gc.collect()
 
-    with device(kind) as (cuda, backend):
+    with device(kind) as (cuda, backend), mock.patch.dict(turns._TURNS, {0: Probe()}):
         thread = threading.Thread(target=open_detector, args=(backend,))
         with take_turn(0):
             thread.start()
             with take_turn(1), take_turn(0):
-                time.sleep(0.2)
+                assert waiting.wait(60)
             assert not opened.is_set()
             assert cuda.graph_launches == 0
         thread.join()
     assert opened.is_set()
+
+
+def test_warm_up_and_the_end_of_slots_are_in_the_turn(
+    kind: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def has_turn() -> bool:
+        return turns._TURNS[0]._is_owned()  # type: ignore[attr-defined]
+
+    seen: list[tuple[str, bool]] = []
+    for owner, name in ((DeviceSlot, 'close'), (DeviceSlot, 'start')):
+        work = getattr(owner, name)
+
+        def note(self: DeviceSlot, *arguments: Any, name: str = name, work: Any = work) -> Any:
+            seen.append((name, has_turn()))
+            return work(self, *arguments)
+
+        monkeypatch.setattr(owner, name, note)
+    image = make_image('bgr8', 90, 70)
+    with device(kind) as (_, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            warm = len(seen)
+            detector.detect([image])
+            live, depth = seen[warm:], detector.depth
+        gc.collect()
+    assert warm
+    assert all(held for _, held in seen[:warm])
+    assert live == [('start', False)], 'a live image waits for nobody'
+    assert seen[warm + 1 :] == [('close', True)] * depth
+
+
+def test_a_build_is_announced(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    build = plan_job.build_plan
+
+    def note(*arguments: Any) -> Any:
+        seen.append(is_building(0))
+        return build(*arguments)
+
+    monkeypatch.setattr(plan_job, 'build_plan', note)
+    with (
+        machine('tensorrt-10.3'),
+        create_detector(config(model, tmp_path, backend='tensorrt')) as detector,
+    ):
+        assert dict(detector.info.details)['CUDA graph'] == 'used'
+    assert seen == [True]
 
 
 def test_a_build_does_not_begin_while_a_record_is_made() -> None:
@@ -194,8 +257,8 @@ def test_warm_up_launches_what_live_images_launch(kind: str, model: Path, tmp_pa
             before = cuda.graph_launches
             with create_detector(values):
                 launches.append(cuda.graph_launches - before)
-        # One image and a full batch, over and above what compares records with calls.
-        assert launches[1] - launches[0] == 8
+        # One image, two once, and a full batch, beside what compares records with calls.
+        assert launches[1] - launches[0] == 4 + 1 + 4
 
 
 def test_a_copy_within_the_device_can_be_recorded(model: Path, tmp_path: Path) -> None:

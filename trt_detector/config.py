@@ -96,7 +96,7 @@ class DetectorConfig:
     )
     warmup_iterations: int = parameter(
         3,
-        'Runs on zeros before the first image, at one image and at a full batch.',
+        'Runs on black images before the first one, of one image and of a full batch each.',
         unit='runs',
         minimum=0,
         maximum=1000,

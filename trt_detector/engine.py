@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,7 @@ class EngineInfo:
     :param warnings: sentences that the user has to see (a fallback that was taken, say).
     :param details: further facts, shown as key and value.
     :param device_id: number of the GPU that runs it, None where none does.
-    :param digest: SHA-256 of the plan or of the quantized model, '' where nobody needs it.
+    :param digest: tells the plan or quantized model from all others, '' where nobody needs it.
     """
 
     backend: str
@@ -158,6 +159,10 @@ class InferenceEngine(ABC):
         for count in sorted({1, shape[0]}):
             for _ in range(iterations):
                 self.run(zeros[:count])
+
+    def take_turn(self) -> AbstractContextManager[None]:
+        """Return what keeps others in this process from opening engines on its device."""
+        return nullcontext()
 
     def batch_shape(self, count: int) -> tuple[int, ...]:
         """Return the shape of a batch of count images with the dynamic dimensions filled in."""

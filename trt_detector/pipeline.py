@@ -29,6 +29,9 @@ __all__ = ['Detector', 'FitInput', 'PendingBatch', 'SlotSource']
 FitInput = Callable[[tuple[int, int], Callable[[], None]], tuple[Preprocessor, Head] | None]
 
 
+_NO_LIMIT = 1 << 31
+
+
 @runtime_checkable
 class SlotSource(Protocol):
     """
@@ -303,20 +306,19 @@ class Detector:
         :return: in pixels of the images. What lies in the padding takes no place from others where
             max_detections leaves some out.
         """
-        options, most = pending.options, pending.options.max_detections
-        while True:
+        most = pending.options.max_detections
+        for options in (pending.options, replace(pending.options, max_detections=_NO_LIMIT)):
             if candidates is None or self._candidate_head is None:
                 found = self._head.decode(outputs, options)
             else:
                 found = self._candidate_head.decode_candidates(candidates, options)
             inside = [_to_source(*pair) for pair in zip(found, pending.places, strict=True)]
-            limit = options.max_detections
             if all(
-                len(kept) >= most or len(all_found) < limit
+                len(kept) >= most or len(all_found) < most
                 for all_found, kept in zip(found, inside, strict=True)
             ):
-                return tuple(kept.first(most) for kept in inside)
-            options = replace(options, max_detections=4 * limit)
+                break
+        return tuple(kept.first(most) for kept in inside)
 
     def _give_up(self, slot: BatchSlot) -> None:
         """Free the slot of a batch that failed."""
@@ -341,8 +343,9 @@ class Detector:
         """Free the slots."""
         self._free.clear()
         slots, self._slots = self._slots, ()
-        for slot in slots:
-            slot.close()
+        with self._engine.take_turn():
+            for slot in slots:
+                slot.close()
 
     def _fit_input(self, image: Image) -> None:
         """Settle the input size by the first image."""
@@ -364,18 +367,23 @@ class Detector:
         """
         Send black images, one and a full batch, the way that live ones go.
 
-        Where the first image is still to choose the input size, the network alone is run.
+        The batch sizes between run once: a runtime prepares itself for each. Where the first image
+        is still to choose the input size, the network alone is run.
 
-        :param iterations: runs of each batch size.
+        :param iterations: runs of one image and of a full batch; 0 runs nothing.
         :raises EngineError: if the inference fails.
         """
+        if not iterations:
+            return
         if self.size_is_open:
-            self._engine.warm_up(iterations)
+            with self._engine.take_turn():
+                self._engine.warm_up(iterations)
             return
         black = Image.from_array(np.zeros((*self.input_size, 3), np.uint8))
-        for count in sorted({1, self.batch_size}):
-            for _ in range(iterations):
-                self.detect([black] * count)
+        with self._engine.take_turn():
+            for count in range(1, self.batch_size + 1):
+                for _ in range(iterations if count in (1, self.batch_size) else 1):
+                    self.detect([black] * count)
 
     def close(self) -> None:
         """Free the slots and the engine; calling it again does nothing."""

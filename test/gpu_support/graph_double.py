@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from trt_detector.gpu import turns
+
 from .cuda_double import CudaDouble
 
 _INVALIDATED = 901
@@ -32,6 +34,10 @@ class GraphDriverDouble:
         self._world.require_context('cuStreamBeginCapture')
         record = self._world.streams[handle.value]
         assert record.flags == 1, 'copies of other threads in the default stream would break it'
+        turn = turns._TURNS.get(self._world.stack()[-1].number)
+        # A test may put another kind of lock there.
+        owned = getattr(turn, '_is_owned', lambda: turn is not None)
+        assert owned(), 'another thread could open an engine meanwhile, and break it'
         assert record.capture_from is None
         record.capture_from, record.capture_broken = len(record.queue), False
         return 0

@@ -58,7 +58,9 @@ def calibrate_on_device(
     if first is None:
         raise ConfigError('no picture to calibrate with; name an input with pictures')
     cuda = load_pycuda()
-    with closing(ContextScope(cuda, config.device_id)), ExitStack() as undo:
+    with ExitStack() as undo:
+        undo.enter_context(building(config.device_id))
+        undo.enter_context(closing(ContextScope(cuda, config.device_id)))
         feeder = _Feeder(cuda, first, batches, undo)
         lines = LogLines()
         logger = make_logger(flavour, lines)
@@ -72,8 +74,7 @@ def calibrate_on_device(
         calibrator = _make_calibrator(flavour, feeder)
         builder_config.int8_calibrator = calibrator
         lines.clear()
-        with building(config.device_id):
-            plan = builder.build_serialized_network(network, builder_config)
+        plan = builder.build_serialized_network(network, builder_config)
         if feeder.error is not None:
             raise feeder.error
         if plan is None or not feeder.written:

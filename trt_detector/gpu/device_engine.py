@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from ..engine import InferenceEngine
@@ -28,7 +28,6 @@ class DeviceEngine(InferenceEngine):
     _cuda: Any
     _stream: Any
     _scope: ContextScope
-    _warm: set[tuple[int, ...]]
 
     @property
     def works_on_device(self) -> bool:
@@ -105,19 +104,12 @@ class DeviceEngine(InferenceEngine):
         :raises EngineError: if the runtime refuses.
         """
 
+    def take_turn(self) -> AbstractContextManager[None]:
+        """Return the turn of its device, as :mod:`.turns` says."""
+        return take_turn(self._device_id)
+
     def forget_recorded(self) -> None:
         """Free what enqueue() made for records; none of them is launched any more."""
-
-    def _turn_if_new(self, key: tuple[int, ...]) -> AbstractContextManager[None]:
-        """
-        Return the turn of the device for what runs for the first time, else nothing.
-
-        :param key: tells runs apart for which the runtime prepares itself anew.
-        """
-        if key in self._warm:
-            return nullcontext()
-        self._warm.add(key)
-        return take_turn(self._device_id)
 
     def check_thread(self) -> None:
         """

@@ -21,7 +21,7 @@ from .device_engine import DeviceEngine
 from .device_info import DeviceInfo, read_device
 from .device_slot import DeviceSlot, Lanes, SlotTarget
 from .letterbox_kernel import KERNEL_ENCODINGS, LetterboxKernel
-from .network_runner import capture_graphs
+from .network_runner import BEING_BUILT, capture_graphs
 from .turns import take_turn
 
 __all__ = ['DevicePreprocessor', 'preprocess_on_device']
@@ -114,7 +114,9 @@ class DevicePreprocessor:
         reason = capture_graphs(self._engine, [slot.runner for slot in slots])
         state = f'not used: {reason}' if reason else 'used'
         self.details = (('CUDA graph', state),)
-        _LOG.info('CUDA graph: %s', state)
+        _LOG.log(
+            logging.WARNING if reason == BEING_BUILT else logging.INFO, 'CUDA graph: %s', state
+        )
 
     def __call__(self, image: Image, out: SlotTarget) -> Letterbox:
         """

@@ -17,7 +17,10 @@ from .device_engine import DeviceEngine
 from .graph import capture_graph, CudaGraph
 from .turns import is_building
 
-__all__ = ['NetworkRunner', 'capture_graphs']
+__all__ = ['BEING_BUILT', 'NetworkRunner', 'capture_graphs']
+
+# The reason that passes.
+BEING_BUILT = 'another engine was being built for this GPU; configure again'
 
 _Outputs = list[npt.NDArray[Any]]
 # A graph repeats the very kernels, but some of them add in no fixed order.
@@ -127,7 +130,7 @@ def capture_graphs(engine: DeviceEngine, runners: Sequence[NetworkRunner]) -> st
     :raises EngineError: if the network cannot even be run.
     """
     if is_building(engine.device_id):
-        return 'another engine was being built for this GPU; configure again'
+        return BEING_BUILT
     counts = _counts(engine)
     shape = engine.batch_shape(engine.get_room())
     spec = engine.input_spec

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import BackendUnavailableError, EngineError
 from ..model_info import slice_unequal_splits
@@ -66,7 +65,6 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         digest: str = '',
     ) -> None:
         self._device_id = device_id
-        self._warm = set()
         self._counts_rows = counts_rows
         self._bindings: dict[tuple[int, ...], Any] = {}
         self._sessions: dict[int, Any] = {}
@@ -128,11 +126,6 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         """Return how many images the model takes at least."""
         return self.get_batch_size() if self._fixed_batch else 1
 
-    def run(self, batch: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """Run the network, as :class:`..onnxruntime_engine.OnnxRuntimeEngine` says."""
-        with self._turn_if_new(batch.shape):
-            return super().run(batch)
-
     def enqueue(
         self,
         count: int,
@@ -157,8 +150,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._bindings[key] = self._bind(session, count, addresses, shapes)
         try:
             options = self._asynchronous if capturing else None
-            with self._turn_if_new(key[:3]):
-                session.run_with_iobinding(self._bindings[key], options)
+            session.run_with_iobinding(self._bindings[key], options)
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
             raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
         return shapes

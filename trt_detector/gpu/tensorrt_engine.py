@@ -79,7 +79,6 @@ class TensorRTEngine(DeviceEngine):
         self._closed = False
         self._contexts: dict[int, BoundContext] = {}
         self._device_id = device_id
-        self._warm = set()
         self._lines = LogLines()
         self._resources = ExitStack()
         with take_turn(device_id), ExitStack() as undo:
@@ -170,8 +169,7 @@ class TensorRTEngine(DeviceEngine):
         staged[count:] = 0
         views = [buffer.view(out) for buffer, out in zip(self._outputs, shapes, strict=True)]
         try:
-            with self._turn_if_new(shape):
-                self._execute(staged, views)
+            self._execute(staged, views)
         except self._cuda.Error as error:
             raise EngineError(f'CUDA failed while the network ran: {error}') from error
         return views if count == shape[0] else [view[:count] for view in views]
@@ -196,8 +194,7 @@ class TensorRTEngine(DeviceEngine):
         shape = self.batch_shape(max(count, self._bindings.smallest_batch))
         shapes = context.bind_shape(shape)
         context.bind_addresses(input_address, outputs)
-        with self._turn_if_new(shape):
-            self._start(context, outputs, wait_if_failed=not capturing)
+        self._start(context, outputs, wait_if_failed=not capturing)
         return list(shapes)
 
     def close(self) -> None:
