@@ -62,7 +62,8 @@ def _rules() -> dict[str, Rule]:
     )
     # The conversion to FP16 is ONNX Runtime's.
     rules['quantize'] = Rule(values, lazy_libraries=frozenset({'onnxruntime'}))
-    rules['pipeline'] = Rule(values | frozenset(STAGES))
+    rules['slots'] = Rule(values | frozenset(STAGES))
+    rules['pipeline'] = Rule(values | frozenset(STAGES) | {'slots'})
     rules['model_source'] = Rule(
         values | frozenset(STAGES) | {'pipeline'}, lazy_parts=frozenset({'gpu'})
     )

@@ -4,50 +4,31 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 import time
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .batch_result import BatchResult, StageTimes
-from .candidates import CandidateRule, Candidates
-from .decode import CandidateHead, DecodeOptions, Head
+from .candidates import Candidates
+from .decode import DecodeOptions, Head
 from .detections import Detections
 from .engine import BatchSlot, EngineInfo, HostSlot, InferenceEngine
 from .errors import EngineError
 from .image import Image
 from .preprocess import Letterbox, Preprocessor
+from .slots import SlotPool
 
-__all__ = ['Detector', 'FitInput', 'PendingBatch', 'SlotSource']
+__all__ = ['Detector', 'FitInput', 'PendingBatch']
 
 # Given (width, height) of the first image, sets the engine's input size and returns the stages
 # for it; None where the size stays. Before the size changes it calls its second argument.
 FitInput = Callable[[tuple[int, int], Callable[[], None]], tuple[Preprocessor, Head] | None]
 
-
 _NO_LIMIT = 1 << 31
-
-
-@runtime_checkable
-class SlotSource(Protocol):
-    """
-    A preprocessor that fills slots of its own: it works on the device, say.
-
-    Its details are facts for :attr:`Detector.info`, known once the slots are open.
-    """
-
-    details: tuple[tuple[str, str], ...]
-
-    def open_slots(self, rule: CandidateRule | None) -> Sequence[BatchSlot]:
-        """
-        Return the slots, first to be used first; closed with the detector.
-
-        :param rule: which predictions the head has to see; None for all.
-        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,12 +87,9 @@ class Detector:
         self._fit = fit
         self._warnings = warnings
         self._details: tuple[tuple[str, str], ...] = ()
-        self._slot_details: tuple[tuple[str, str], ...] = ()
-        self._slots: tuple[BatchSlot, ...] = ()
         self._fault = ''
-        self._candidate_head: CandidateHead | None = None
-        self._free: deque[BatchSlot] = deque()
-        self._open_slots()
+        self._slots = SlotPool(engine)
+        self._slots.open(preprocessor, head)
 
     @property
     def info(self) -> EngineInfo:
@@ -120,7 +98,7 @@ class Detector:
         return replace(
             info,
             warnings=info.warnings + self._warnings,
-            details=info.details + self._slot_details + self._details,
+            details=info.details + self._slots.details + self._details,
         )
 
     @property
@@ -189,17 +167,15 @@ class Detector:
         :raises EngineError: if :attr:`depth` batches are under way, or the engine refuses.
         """
         count = self._make_ready(images)
-        if not self._free:
-            raise EngineError(f'{self.depth} batches are under way; collect the first one')
+        slot = self._slots.take()
         options = self._options
         begun = time.perf_counter()
-        slot = self._free.popleft()
         try:
             places = self._fill(images, slot)
             started = time.perf_counter()
             slot.start(count, options.least_score)
         except BaseException:
-            self._give_up(slot)
+            self._slots.give_up(slot)
             raise
         return PendingBatch(slot, places, options, (started - begun) * 1e3, started)
 
@@ -224,9 +200,9 @@ class Detector:
             device_ms = slot.get_stage_ms()
             found = self._decode(outputs, slot.get_candidates(), pending)
         except BaseException:
-            self._give_up(slot)
+            self._slots.give_up(slot)
             raise
-        self._free.append(slot)
+        self._slots.give_back(slot)
         decoded = time.perf_counter()
         times = StageTimes(
             preprocess_ms=pending.preprocess_ms,
@@ -306,12 +282,12 @@ class Detector:
         :return: in pixels of the images. What lies in the padding takes no place from others where
             max_detections leaves some out.
         """
-        most = pending.options.max_detections
+        most, candidate_head = pending.options.max_detections, self._slots.candidate_head
         for options in (pending.options, replace(pending.options, max_detections=_NO_LIMIT)):
-            if candidates is None or self._candidate_head is None:
+            if candidates is None or candidate_head is None:
                 found = self._head.decode(outputs, options)
             else:
-                found = self._candidate_head.decode_candidates(candidates, options)
+                found = candidate_head.decode_candidates(candidates, options)
             inside = [_to_source(*pair) for pair in zip(found, pending.places, strict=True)]
             if all(
                 len(kept) >= most or len(all_found) < most
@@ -320,33 +296,6 @@ class Detector:
                 break
         return tuple(kept.first(most) for kept in inside)
 
-    def _give_up(self, slot: BatchSlot) -> None:
-        """Free the slot of a batch that failed."""
-        self._free.append(slot)
-        slot.abandon()
-
-    def _open_slots(self) -> None:
-        """Make the slots of the present preprocessor and input size."""
-        self._close_slots()
-        if isinstance(self._preprocessor, SlotSource):
-            head = self._head if isinstance(self._head, CandidateHead) else None
-            self._candidate_head = head
-            rule = None if head is None else head.candidate_rule
-            self._slots = tuple(self._preprocessor.open_slots(rule))
-            self._slot_details = self._preprocessor.details
-        else:
-            self._slots = (HostSlot(self._engine),)
-            self._slot_details = ()
-        self._free.extend(self._slots)
-
-    def _close_slots(self) -> None:
-        """Free the slots."""
-        self._free.clear()
-        slots, self._slots = self._slots, ()
-        with self._engine.take_turn():
-            for slot in slots:
-                slot.close()
-
     def _fit_input(self, image: Image) -> None:
         """Settle the input size by the first image."""
         fit, self._fit = self._fit, None
@@ -354,12 +303,12 @@ class Detector:
             return
         # What the slots recorded of the engine must not outlast its size.
         try:
-            stages = fit((image.width, image.height), self._close_slots)
+            stages = fit((image.width, image.height), self._slots.close)
             if stages is not None:
                 self._preprocessor, self._head = stages
-                self._open_slots()
+                self._slots.open(*stages)
         except Exception as error:
-            self._close_slots()
+            self._slots.close()
             self._fault = f'{type(error).__name__}: {error}'
             raise
 
@@ -367,8 +316,8 @@ class Detector:
         """
         Send black images, one and a full batch, the way that live ones go.
 
-        The batch sizes between run once: a runtime prepares itself for each. Where the first image
-        is still to choose the input size, the network alone is run.
+        On a GPU the batch sizes between run once: its runtimes prepare themselves for each. Where
+        the first image is still to choose the input size, the network alone is run.
 
         :param iterations: runs of one image and of a full batch; 0 runs nothing.
         :raises EngineError: if the inference fails.
@@ -381,14 +330,15 @@ class Detector:
             return
         black = Image.from_array(np.zeros((*self.input_size, 3), np.uint8))
         with self._engine.take_turn():
-            for count in range(1, self.batch_size + 1):
-                for _ in range(iterations if count in (1, self.batch_size) else 1):
+            ends, on_gpu = {1, self.batch_size}, self._engine.info.device_id is not None
+            for count in range(1, self.batch_size + 1) if on_gpu else sorted(ends):
+                for _ in range(iterations if count in ends else 1):
                     self.detect([black] * count)
 
     def close(self) -> None:
         """Free the slots and the engine; calling it again does nothing."""
         try:
-            self._close_slots()
+            self._slots.close()
         finally:
             self._engine.close()
 
