@@ -26,7 +26,8 @@ from trt_detector.errors import EngineError
 from trt_detector.gpu.buffers import TensorBuffer
 from trt_detector.gpu.cuda import ContextScope
 from trt_detector.gpu.device_info import get_gpu_memory_bytes, read_device
-from trt_detector.gpu.tensorrt_backend import build_once, open_engine
+from trt_detector.gpu.make_plan import build_once
+from trt_detector.gpu.tensorrt_backend import open_engine
 from trt_detector.gpu.tensorrt_engine import TensorRTEngine
 from trt_detector.model_info import read_model_info
 

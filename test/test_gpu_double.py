@@ -17,7 +17,7 @@ from trt_detector.config import DetectorConfig
 from trt_detector.errors import EngineError
 from trt_detector.gpu import buffers
 from trt_detector.gpu.cuda import load_pycuda
-from trt_detector.gpu.tensorrt_backend import build_once
+from trt_detector.gpu.make_plan import build_once
 from trt_detector.gpu.tensorrt_engine import TensorRTEngine
 from trt_detector.model_info import read_model_info
 

@@ -13,7 +13,7 @@ import pytest
 from trt_detector.errors import BackendUnavailableError
 from trt_detector.gpu.device_info import read_device
 from trt_detector.gpu.flavour import load_flavour
-from trt_detector.gpu.tensorrt_backend import find_flavour
+from trt_detector.gpu.make_plan import find_flavour
 
 
 @pytest.mark.parametrize('personality', PERSONALITIES)

@@ -20,9 +20,9 @@ from trt_detector.errors import BuildCancelledError, BuildError, CalibrationCach
 from trt_detector.gpu.build import BuildOutcome
 from trt_detector.gpu.flavour import Flavour, load_flavour
 from trt_detector.gpu.logger import LogLines, make_logger
+from trt_detector.gpu.make_plan import build_once
 from trt_detector.gpu.parse import parse_network
 from trt_detector.gpu.precision import choose_precision, prepare_network
-from trt_detector.gpu.tensorrt_backend import build_once
 from trt_detector.model_info import read_model_info
 from trt_detector.quantize.graph import analyse_head
 

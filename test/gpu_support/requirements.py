@@ -32,7 +32,7 @@ def require_pycuda() -> Any:
 
 def require_tensorrt_on_gpu() -> str:
     """Return the name of a TensorRT library that supports the GPU of this machine."""
-    from trt_detector.gpu.tensorrt_backend import find_flavour
+    from trt_detector.gpu.make_plan import find_flavour
 
     require_pycuda()
     try:

@@ -20,9 +20,9 @@ from .cuda import ContextScope, load_pycuda, make_stream
 from .device_info import get_gpu_memory_bytes, read_device
 from .flavour import Flavour
 from .logger import LogLines, make_logger
+from .make_plan import find_flavour
 from .parse import parse_network
 from .precision import set_precision_flags
-from .tensorrt_backend import find_flavour
 from .turns import building
 
 __all__ = ['calibrate_on_device']

@@ -4,32 +4,24 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 import logging
 from pathlib import Path
-import tempfile
 import threading
-import time
 
 from ..config import DetectorConfig
-from ..engine import InferenceEngine, Progress, ProgressCallback
-from ..errors import BackendUnavailableError, BuildError, ConfigError, EngineError
-from ..model_info import ModelInfo, read_model_info
-from ..plan import default_cache_dir, PlanStore, read_ready_plan, StoredPlan
+from ..engine import InferenceEngine, ProgressCallback
+from ..errors import BackendUnavailableError, EngineError
+from ..model_info import ModelInfo
+from ..plan import read_ready_plan, StoredPlan
 from ..plan.files import set_aside
-from .build import build_plan, BuildOutcome
-from .cuda import ContextScope, load_pycuda
-from .device_info import DeviceInfo, has_fast_fp16, read_device
-from .flavour import Flavour, FLAVOURS, load_flavour
+from .device_info import DeviceInfo, read_device
+from .flavour import Flavour, FLAVOURS
 from .load import PlanRefusedError
-from .plan_job import PlanJob
+from .make_plan import find_flavour, prepare_plan
 from .precision import choose_precision
-from .progress import BuildProgress
-from .request import make_request
 from .tensorrt_engine import TensorRTEngine
-from .turns import building
 
-__all__ = ['build_once', 'convert_source', 'find_flavour', 'open_engine', 'prepare_plan']
+__all__ = ['open_engine']
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,155 +71,6 @@ def open_engine(
         batch_size=batch_size, on_progress=on_progress, cancel=cancel,
     )  # fmt: skip
     return _load(config, model, device, flavour, stored, batch_size)
-
-
-def find_flavour(backend: str, device: DeviceInfo | None) -> Flavour:
-    """
-    Return the TensorRT library to use.
-
-    :param backend: 'tensorrt', 'tensorrt_rtx', or 'auto' for the first that works.
-    :param device: the GPU it has to support; None for any.
-    :raises BackendUnavailableError: with the reason why each cannot be used.
-    """
-    reasons = []
-    for name in FLAVOURS if backend == 'auto' else (backend,):
-        try:
-            flavour = load_flavour(name)
-            if device is not None:
-                _check_support(flavour, device)
-        except BackendUnavailableError as error:
-            reasons.append(str(error))
-        else:
-            return flavour
-    raise BackendUnavailableError('; '.join(reasons))
-
-
-def prepare_plan(
-    config: DetectorConfig,
-    model: ModelInfo,
-    device: DeviceInfo,
-    flavour: Flavour,
-    *,
-    batch_size: int,
-    on_progress: ProgressCallback | None = None,
-    cancel: threading.Event | None = None,
-) -> StoredPlan:
-    """
-    Return the plan of a model for this device from the store, built first where there is none.
-
-    For the errors see :func:`open_engine`.
-    """
-    start = time.monotonic()
-    request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
-    folder = Path(config.engine_cache_dir) if config.engine_cache_dir else default_cache_dir()
-    job = PlanJob(config, device, flavour, request, PlanStore(folder))
-
-    def log(sentence: str) -> None:
-        _LOG.info('%s', sentence)
-        if on_progress is not None:
-            on_progress(Progress(sentence, None, time.monotonic() - start))
-
-    with closing(ContextScope(load_pycuda(), config.device_id)):
-        return job.store.load_or_build(
-            job.key(), lambda: job.build(on_progress, cancel), log=log, cancel=cancel
-        )
-
-
-def build_once(
-    config: DetectorConfig,
-    model: ModelInfo,
-    *,
-    batch_size: int,
-    compute_capability: tuple[int, int] | None = None,
-    on_progress: ProgressCallback | None = None,
-    cancel: threading.Event | None = None,
-) -> BuildOutcome:
-    """
-    Build a plan and keep it nowhere.
-
-    For the errors see :func:`open_engine`.
-
-    :param compute_capability: GPU to build for, which need not be in this machine; None for the
-        GPU of this machine.
-    """
-    if compute_capability is None:
-        device = read_device(config.device_id)
-        flavour = find_flavour(config.backend, device)
-        fast_fp16 = device.has_fast_fp16
-    else:
-        flavour = _find_cross_builder(config.backend)
-        fast_fp16 = has_fast_fp16(compute_capability)
-    request = make_request(
-        config, model,
-        fast_fp16=fast_fp16, batch_size=batch_size, compute_capability=compute_capability,
-    )  # fmt: skip
-    with BuildProgress(on_progress, cancel) as progress:
-        if compute_capability is not None:
-            return build_plan(flavour, request, progress)
-        cuda, device_id = load_pycuda(), config.device_id
-        with building(device_id), closing(ContextScope(cuda, device_id)):
-            return build_plan(flavour, request, progress)
-
-
-def convert_source(
-    onnx_model: bytes,
-    config: DetectorConfig,
-    *,
-    batch_size: int,
-    compute_capability: tuple[int, int] | None = None,
-) -> bytes | None:
-    """
-    Build a plan from the bytes of an ONNX model; None if TensorRT cannot: the log says why.
-
-    For the other errors see :func:`open_engine`.
-    """
-    with tempfile.TemporaryDirectory(prefix='trt_detector.') as folder:
-        path = Path(folder) / 'model.onnx'
-        path.write_bytes(onnx_model)
-        try:
-            outcome = build_once(
-                config,
-                read_model_info(path),
-                batch_size=batch_size,
-                compute_capability=compute_capability,
-            )
-        except BuildError as error:
-            _LOG.error('no plan was built: %s', error)
-            return None
-    return outcome.plan
-
-
-def _check_support(flavour: Flavour, device: DeviceInfo) -> None:
-    """
-    Refuse a GPU that a library says it does not support.
-
-    :raises BackendUnavailableError: with the ones that it does.
-    """
-    known = flavour.target_capabilities()
-    if known and device.compute_capability not in known:
-        major, minor = device.compute_capability
-        listed = ', '.join(f'{a}.{b}' for a, b in known)
-        raise BackendUnavailableError(
-            f'{flavour.label} supports compute capabilities {listed}; {device.name} has '
-            f'{major}.{minor}: use backend tensorrt there'
-        )
-
-
-def _find_cross_builder(backend: str) -> Flavour:
-    """
-    Return a library that builds for GPUs that are not in this machine.
-
-    :raises ConfigError: if the one that was asked for cannot.
-    """
-    if backend == 'auto':
-        return find_flavour('tensorrt_rtx', None)
-    flavour = find_flavour(backend, None)
-    if not flavour.has_target_setting:
-        raise ConfigError(
-            f'{flavour.label} builds only for the GPU of this machine; leave the compute '
-            'capability out, or use backend tensorrt_rtx'
-        )
-    return flavour
 
 
 def _load(

@@ -26,6 +26,7 @@ from .flavour import Flavour, load_flavour
 from .inspection import built_precision, inspect_layers, precision_summary
 from .load import load_cuda_engine
 from .logger import LogLines, make_logger
+from .make_plan import convert_source
 from .plugins import load_plugins
 from .shapes import ProfileShapes
 from .turns import take_turn
@@ -250,8 +251,6 @@ class TensorRTEngine(DeviceEngine):
         :return: the plan, None if TensorRT could not build it: the reason is on the log.
         :raises DetectorError: if the parameters or the model cannot be used.
         """
-        from .tensorrt_backend import convert_source
-
         values = config or DetectorConfig()
         if calib_cache_path is not None:
             values = values.with_changes(calib_cache_path=calib_cache_path)

@@ -179,8 +179,8 @@ def _build(arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Ev
     if arguments.compute_capability is not None:
         return _build_elsewhere(arguments, config, model, batch_size, bar, cancel)
     from ..gpu.device_info import read_device
+    from ..gpu.make_plan import find_flavour, prepare_plan
     from ..gpu.precision import choose_precision
-    from ..gpu.tensorrt_backend import find_flavour, prepare_plan
 
     start = time.monotonic()
     device = read_device(config.device_id)
@@ -248,7 +248,7 @@ def _build_elsewhere(
 ) -> Result:
     """Build the engine for a GPU that is not in this machine, into a file."""
     from ..errors import ConfigError
-    from ..gpu.tensorrt_backend import build_once
+    from ..gpu.make_plan import build_once
 
     if arguments.output is None:
         raise ConfigError(

@@ -188,7 +188,7 @@ def _tensorrt(name: str, device_id: int) -> Finding:
     """Look at one TensorRT library: importable, new enough, and fit for the GPU."""
     from ..gpu.device_info import read_device
     from ..gpu.flavour import load_flavour
-    from ..gpu.tensorrt_backend import find_flavour
+    from ..gpu.make_plan import find_flavour
 
     try:
         flavour = load_flavour(name)

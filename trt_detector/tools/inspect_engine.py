@@ -88,7 +88,7 @@ def _inspect(plan: bytes, backend: str, device_id: int) -> dict[str, Any]:
     from ..gpu.device_info import read_device
     from ..gpu.flavour import FLAVOURS
     from ..gpu.load import PlanRefusedError
-    from ..gpu.tensorrt_backend import find_flavour
+    from ..gpu.make_plan import find_flavour
 
     device = read_device(device_id)
     refusals = []
