@@ -67,7 +67,9 @@ def _rules() -> dict[str, Rule]:
     rules['model_source'] = Rule(
         values | frozenset(STAGES) | {'pipeline'}, lazy_parts=frozenset({'gpu'})
     )
-    rules['int8_checks'] = Rule(values | frozenset(STAGES) | {'pipeline'})
+    rules['int8_checks'] = Rule(
+        values | frozenset(STAGES) | {'pipeline'}, lazy_libraries=frozenset({'onnxruntime'})
+    )
     rules['int8_gate'] = Rule(values | frozenset(STAGES) | {'pipeline', 'int8_checks'})
     rules['evaluation'] = Rule(
         values | frozenset(STAGES) | {'pipeline'},

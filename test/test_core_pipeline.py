@@ -227,7 +227,7 @@ def test_warm_up_goes_the_way_of_live_images(lamp: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Detector, '_fill', note)
     with _detector(lamp, batch_size=3, warmup_iterations=2):
         one = [(64, 64)]
-        assert seen == [one, one, one * 3, one * 3]
+        assert seen == [one, one * 3] * 2
     seen.clear()
     with _detector(lamp, warmup_iterations=0):
         assert not seen

@@ -130,6 +130,52 @@ def test_a_camera_still_chooses_an_open_size(
 
 
 @pytest.mark.parametrize(
+    'agreement',
+    ['[]', 'null', '""', '{"reference": "1"}', '{"found": NaN}', '{"found": -1}',
+     '{"found": 1e400}', '{"drift_sum": NaN}', '{"unknown": 1}', '{"found": true}'],
+)  # fmt: skip
+def test_numbers_that_no_check_gives_are_not_believed(agreement: str, tmp_path: Path) -> None:
+    store, key = CheckStore(tmp_path), {'engine': 'a'}
+    store.write(key, AGREEMENT)
+    (path,) = tmp_path.iterdir()
+    values = json.loads(path.read_text())
+    values['agreement'] = 'AGREEMENT'
+    path.write_text(json.dumps(values).replace('"AGREEMENT"', agreement))
+    assert store.read(key) is None
+
+
+def test_what_changes_during_a_check_is_not_noted(
+    caches: Path, frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = tmp_path / 'pictures'
+    shutil.copytree(frames, pictures)
+    config = settings(
+        caches / 'good.calib', int8_gate_images=str(pictures), engine_cache_dir=str(tmp_path)
+    )
+    compare = int8_gate._compare
+
+    def replace_a_frame(*arguments: Any) -> Agreement:
+        shutil.copy(min(PICTURES.glob('scene_13_*')), min(pictures.iterdir()))
+        return compare(*arguments)
+
+    monkeypatch.setattr(int8_gate, '_compare', replace_a_frame)
+    check(config)
+    assert not list(tmp_path.glob('int8_checks/*'))
+
+
+def test_another_reference_runtime_is_checked_again(
+    caches: Path, frames: Path, tmp_path: Path, checks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(
+        caches / 'good.calib', int8_gate_images=str(frames), engine_cache_dir=str(tmp_path)
+    )
+    check(config)
+    monkeypatch.setattr(int8_checks.metadata, 'version', lambda _: '0.1')
+    check(config)
+    assert len(checks) == 2
+
+
+@pytest.mark.parametrize(
     'content',
     [
         b'',

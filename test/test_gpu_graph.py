@@ -140,12 +140,14 @@ def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: 
 
 
 def test_while_another_engine_is_built_nothing_is_recorded(
-    kind: str, model: Path, tmp_path: Path
+    kind: str, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with device(kind) as (_, backend):
         values = config(model, tmp_path, backend=backend)
         with building(0), create_detector(values) as detector:
             assert 'another engine was being built' in dict(detector.info.details)['CUDA graph']
+        said = [entry for entry in caplog.records if 'another engine was' in entry.message]
+        assert [entry.levelname for entry in said] == ['WARNING']
         with building(1), create_detector(values) as detector:
             assert dict(detector.info.details)['CUDA graph'] == 'used'
 

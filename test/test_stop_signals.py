@@ -95,6 +95,39 @@ assert threading.active_count() == 1
 assert signal.set_wakeup_fd(-1) == -1
 print('refused')
 """
+HALF = """
+import gc, warnings
+warnings.simplefilter('error')
+watch = None
+try:
+    watch = SignalWatch(event, [signal.SIGINT, signal.SIGKILL])
+except OSError:
+    pass
+gc.collect()
+assert watch is None
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert threading.active_count() == 1
+assert signal.set_wakeup_fd(-1) == -1
+print('undone')
+"""
+CLOSED_ELSEWHERE = """
+watch = SignalWatch(event)
+errors = []
+def close():
+    try:
+        watch.close()
+    except ValueError as error:
+        errors.append(error)
+thread = threading.Thread(target=close)
+thread.start()
+thread.join()
+assert 'main thread' in str(errors[0])
+signal.raise_signal(signal.SIGTERM)
+assert event.wait(10), 'the watch has ended'
+watch.close()
+assert signal.set_wakeup_fd(-1) == -1
+print('goes on')
+"""
 IGNORED = """
 watch = SignalWatch(event)
 watch.ignore()
@@ -132,6 +165,14 @@ def test_close_puts_back_what_was_there() -> None:
 
 def test_another_thread_than_the_main_one_is_refused() -> None:
     assert run(ELSEWHERE) == ['refused']
+
+
+def test_a_signal_that_cannot_be_watched_leaves_nothing() -> None:
+    assert run(HALF) == ['undone']
+
+
+def test_close_in_another_thread_is_refused() -> None:
+    assert run(CLOSED_ELSEWHERE) == ['goes', 'on']
 
 
 def test_ignored_signals_do_nothing() -> None:

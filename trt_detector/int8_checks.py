@@ -28,6 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 _FORMAT = 1
 _KEPT = 64
+_MANY = 1 << 53
 # What a check does not depend on: all other parameters may change what is found.
 _WITHOUT_EFFECT = frozenset({
     'int8_min_agreement', 'int8_gate_action', 'int8_gate_images', 'calib_cache_path', 'model_path',
@@ -64,7 +65,7 @@ def describe_check(
         'class names': repr(detector.class_names),
         'layout': detector.layout,
         'input size': 'open' if detector.size_is_open else repr(detector.input_size),
-        'reference': _find_versions('onnxruntime', 'onnxruntime-gpu'),
+        'reference': _find_runtime_version(),
         'frames': f'{len(frames)} {pictures.hexdigest()}',
         'options': repr(detector.options),
     }
@@ -94,7 +95,7 @@ class CheckStore:
             return _to_agreement(values['agreement']), str(values['day'])
         except FileNotFoundError:
             return None
-        except (OSError, PlanError, ValueError, TypeError, KeyError) as error:
+        except (OSError, PlanError, ValueError, TypeError, KeyError, RecursionError) as error:
             _LOG.warning('the check noted in %s is made again: %s', path, error)
             return None
 
@@ -121,22 +122,33 @@ class CheckStore:
         return self._root / f'{hashlib.sha256(text.encode()).hexdigest()[:32]}.json'
 
 
-def _to_agreement(values: dict[str, int | float]) -> Agreement:
+def _to_agreement(values: object) -> Agreement:
     """
     Return what a note holds.
 
     :raises TypeError: if it is something else.
     """
-    numbers = values.values()
-    if not all(type(number) in (int, float) for number in numbers):
-        raise TypeError(f'the agreement holds {list(numbers)}; expected numbers')
-    return Agreement(**values)  # type: ignore[arg-type]
+    if not isinstance(values, dict):
+        raise TypeError(f'the agreement is {values!r}; expected an object')
+    for name, number in values.items():
+        if name.startswith('drift'):
+            sound = type(number) in (int, float) and abs(number) < _MANY
+        else:
+            sound = type(number) is int and 0 <= number < _MANY
+        if not sound:
+            raise TypeError(f'{name} of the agreement is {number!r}; expected a number')
+    return Agreement(**values)
 
 
-def _find_versions(*names: str) -> str:
-    """Return the versions of those packages that are installed."""
+def _find_runtime_version() -> str:
+    """Return the version of ONNX Runtime, without importing it where its package tells."""
     found = []
-    for name in names:
+    for name in ('onnxruntime', 'onnxruntime-gpu'):
         with suppress(metadata.PackageNotFoundError):
             found.append(f'{name} {metadata.version(name)}')
+    if not found:
+        with suppress(ImportError, OSError):
+            import onnxruntime
+
+            found.append(str(onnxruntime.__version__))
     return ', '.join(found)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 import time
 from typing import Any
@@ -29,6 +29,8 @@ __all__ = ['Detector', 'FitInput', 'PendingBatch']
 FitInput = Callable[[tuple[int, int], Callable[[], None]], tuple[Preprocessor, Head] | None]
 
 _NO_LIMIT = 1 << 31
+# Above it a warm-up of each batch size would take long.
+_MANY_IMAGES = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -283,14 +285,17 @@ class Detector:
             max_detections leaves some out.
         """
         most, candidate_head = pending.options.max_detections, self._slots.candidate_head
-        for options in (pending.options, replace(pending.options, max_detections=_NO_LIMIT)):
+        for limit in (most, 4 * most, _NO_LIMIT):
+            options = pending.options
+            if limit != most:
+                options = replace(options, max_detections=limit)
             if candidates is None or candidate_head is None:
                 found = self._head.decode(outputs, options)
             else:
                 found = candidate_head.decode_candidates(candidates, options)
             inside = [_to_source(*pair) for pair in zip(found, pending.places, strict=True)]
             if all(
-                len(kept) >= most or len(all_found) < most
+                len(kept) >= most or len(all_found) < limit
                 for all_found, kept in zip(found, inside, strict=True)
             ):
                 break
@@ -303,10 +308,13 @@ class Detector:
             return
         # What the slots recorded of the engine must not outlast its size.
         try:
-            stages = fit((image.width, image.height), self._slots.close)
-            if stages is not None:
-                self._preprocessor, self._head = stages
-                self._slots.open(*stages)
+            with self._engine.take_turn():
+                stages = fit((image.width, image.height), self._slots.close)
+                if stages is not None:
+                    self._preprocessor, self._head = stages
+                    self._slots.open(*stages)
+                    if self._engine.info.device_id is not None:
+                        self._run_black([1])
         except Exception as error:
             self._slots.close()
             self._fault = f'{type(error).__name__}: {error}'
@@ -326,14 +334,23 @@ class Detector:
             return
         if self.size_is_open:
             with self._engine.take_turn():
-                self._engine.warm_up(iterations)
+                self._engine.warm_up(1)
+            self._engine.warm_up(iterations - 1)
             return
-        black = Image.from_array(np.zeros((*self.input_size, 3), np.uint8))
+        sizes = sorted({1, self.batch_size})
         with self._engine.take_turn():
-            ends, on_gpu = {1, self.batch_size}, self._engine.info.device_id is not None
-            for count in range(1, self.batch_size + 1) if on_gpu else sorted(ends):
-                for _ in range(iterations if count in ends else 1):
-                    self.detect([black] * count)
+            if self._engine.info.device_id is not None and self.batch_size <= _MANY_IMAGES:
+                self._run_black(range(1, self.batch_size + 1))
+            else:
+                self._run_black(sizes)
+        for _ in range(iterations - 1):
+            self._run_black(sizes)
+
+    def _run_black(self, counts: Iterable[int]) -> None:
+        """Detect in batches of black images."""
+        black = Image.from_array(np.zeros((*self.input_size, 3), np.uint8))
+        for count in counts:
+            self.detect([black] * count)
 
     def close(self) -> None:
         """Free the slots and the engine; calling it again does nothing."""

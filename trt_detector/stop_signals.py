@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 from types import FrameType
+from typing import Any
 
 __all__ = ['STOP_SIGNALS', 'SignalWatch']
 
@@ -50,8 +51,10 @@ class SignalWatch:
             self._fd_before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
             undo.callback(signal.set_wakeup_fd, self._fd_before)
             # There has to be a handler, or the signal would end the process.
-            self._before = {number: signal.signal(number, _do_nothing) for number in numbers}
+            self._before: dict[signal.Signals, Any] = {}
             undo.callback(self._restore)
+            for number in numbers:
+                self._before[number] = signal.signal(number, _do_nothing)
             thread = threading.Thread(target=self._watch, name='signals', daemon=True)
             thread.start()
             undo.pop_all()
@@ -74,7 +77,13 @@ class SignalWatch:
             signal.signal(number, signal.SIG_IGN)
 
     def close(self) -> None:
-        """Let the signals do what they did before; calling it again does nothing."""
+        """
+        Let the signals do what they did before; calling it again does nothing.
+
+        :raises ValueError: outside the main thread; the watch goes on.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise ValueError('a watch of signals is closed in the main thread, as it was made')
         self._resources.close()
 
     def _restore(self) -> None:

@@ -72,7 +72,7 @@ class PlanJob:
             self.flavour.name, self.flavour.version, self._device_key()
         )
         request = replace(self.request, timing_cache=timing)
-        with building(self.device.device_id), BuildProgress(on_progress, cancel) as progress:
+        with BuildProgress(on_progress, cancel) as progress, building(self.device.device_id):
             outcome = build_plan(self.flavour, request, progress)
             progress.say('checking the engine', 1.0)
             precision, summary = self._really_built(outcome)

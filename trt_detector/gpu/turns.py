@@ -5,7 +5,9 @@ What must not happen on one device at the same time, in several threads of a pro
 
 A runtime that is opened or closed, and a network's first run, make calls that CUDA refuses while
 another stream of the context is recorded, and the record breaks, too (seen with ONNX Runtime and
-cuDNN: both sides fail). Copies, allocations and runs of what is warm disturb no record.
+cuDNN: both sides fail). Copies, allocations and runs of what is warm disturb no record. So the
+first round of a warm-up has the turn; where it is turned off, live images run first, and wait for
+nobody.
 """
 
 from __future__ import annotations
