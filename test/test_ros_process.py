@@ -20,6 +20,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
 import pytest
+from rcl_interfaces.srv import GetParameters
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
@@ -323,12 +324,27 @@ def test_a_signal_during_configure_cancels_the_build_and_ends_cleanly() -> None:
 
 
 def test_parameter_file_of_the_package_is_read(tmp_path: Path) -> None:
-    root = MODEL.parents[2]
-    arguments = ['--ros-args', '--params-file', str(root / 'config' / 'detector.yaml')]
-    with node_process(*arguments, domain=next_domain()) as process:
+    domain, path = next_domain(), tmp_path / 'detector.yaml'
+    text = (MODEL.parents[2] / 'config' / 'detector.yaml').read_text()
+    assert text.count(' score_threshold: 0.25') == 1
+    path.write_text(text.replace(' score_threshold: 0.25', ' score_threshold: 0.375'))
+    with node_process('--ros-args', '--params-file', str(path), domain=domain) as process:
+        with client(domain) as node:
+            service = node.create_client(GetParameters, '/detector/get_parameters')
+            assert service.wait_for_service(60)
+            asked = []
+
+            def answers() -> list[float]:
+                # The answer to a client that the server does not know yet is lost.
+                asked.append(service.call_async(GetParameters.Request(names=['score_threshold'])))
+                time.sleep(0.2)
+                return [done.result().values[0].double_value for done in asked if done.done()]
+
+            assert wait_until(answers, 'the value of a parameter', 60)[0] == 0.375
         process.send_signal(signal.SIGINT)
         output = output_at_end(process)
-    assert 'not known' not in output
+    assert process.returncode == 0, output
+    assert 'Traceback' not in output
 
 
 def test_wrong_arguments_are_told_in_one_line() -> None:
