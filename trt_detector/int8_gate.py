@@ -16,7 +16,7 @@ from .int8_checks import CheckStore, describe_check
 from .model_info import read_model_info
 from .picture_files import picture_files
 from .pipeline import Detector
-from .plan import default_cache_dir
+from .plan import find_cache_dir
 from .quantize.agreement import Agreement, low_threshold, run_gate
 from .quantize.calibration import gate_folder
 
@@ -165,9 +165,7 @@ def _find_check(
     if not detector.info.digest:
         return None, {}
     try:
-        directory = (
-            Path(config.engine_cache_dir) if config.engine_cache_dir else default_cache_dir()
-        )
+        directory = find_cache_dir(config.engine_cache_dir)
         model = read_model_info(Path(config.model_path).expanduser())
         key = describe_check(config, detector, model, frames)
     except (OSError, DetectorError):

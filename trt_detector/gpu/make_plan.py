@@ -15,7 +15,7 @@ from ..config import DetectorConfig
 from ..engine import Progress, ProgressCallback
 from ..errors import BackendUnavailableError, BuildError, ConfigError
 from ..model_info import ModelInfo, read_model_info
-from ..plan import default_cache_dir, PlanStore, StoredPlan
+from ..plan import find_cache_dir, PlanStore, StoredPlan
 from .build import build_plan, BuildOutcome
 from .cuda import ContextScope, load_pycuda
 from .device_info import DeviceInfo, has_fast_fp16, read_device
@@ -68,7 +68,7 @@ def prepare_plan(
     """
     start = time.monotonic()
     request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
-    folder = Path(config.engine_cache_dir) if config.engine_cache_dir else default_cache_dir()
+    folder = find_cache_dir(config.engine_cache_dir)
     job = PlanJob(config, device, flavour, request, PlanStore(folder))
 
     def log(sentence: str) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import numpy.typing as npt
@@ -104,9 +103,7 @@ class TensorRTEngine(DeviceEngine):
             self._context = self._make_context(_ANY_COUNT)
             self._input, self._outputs = self._allocate()
             self._context.bind_shape(self._bindings.shapes.optimum)
-            self._info = replace(
-                self._describe(flavour, device_id, precision, warnings, details), digest=digest
-            )
+            self._info = self._describe(flavour, precision, warnings, details, digest)
             undo.pop_all()
 
     @property
@@ -349,10 +346,10 @@ class TensorRTEngine(DeviceEngine):
     def _describe(
         self,
         flavour: Flavour,
-        device_id: int,
         precision: str,
         warnings: tuple[str, ...],
         details: tuple[tuple[str, str], ...],
+        digest: str,
     ) -> EngineInfo:
         """Return what runs, from the engine itself where nobody said it."""
         layers = inspect_layers(flavour, self._cuda_engine)
@@ -363,11 +360,12 @@ class TensorRTEngine(DeviceEngine):
         return EngineInfo(
             backend=flavour.name,
             precision=precision or built_precision(layers) or 'unknown',
-            device=str(self._cuda.Device(device_id).name()),
+            device=str(self._cuda.Device(self._device_id).name()),
             version=flavour.version,
             warnings=warnings,
             details=tuple(facts),
-            device_id=device_id,
+            device_id=self._device_id,
+            digest=digest,
         )
 
     def _release(self) -> None:

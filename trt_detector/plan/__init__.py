@@ -7,7 +7,7 @@ from __future__ import annotations
 from .key import DeviceKey, get_engine_filename, PlanKey
 from .manifest import Manifest
 from .ready import read_ready_plan
-from .store import default_cache_dir, PlanStore
+from .store import default_cache_dir, find_cache_dir, PlanStore
 from .values import BuiltPlan, StoredPlan
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     'PlanStore',
     'StoredPlan',
     'default_cache_dir',
+    'find_cache_dir',
     'get_engine_filename',
     'read_ready_plan',
 ]

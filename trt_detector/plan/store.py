@@ -20,7 +20,7 @@ from .manifest import Manifest
 from .slot import PlanSlot, Rejection
 from .values import BuiltPlan, StoredPlan
 
-__all__ = ['PlanStore', 'default_cache_dir']
+__all__ = ['PlanStore', 'default_cache_dir', 'find_cache_dir']
 
 _MINIMUM_FREE_BYTES = 64 * 2**20
 
@@ -41,6 +41,16 @@ def default_cache_dir() -> Path:
                 'this user has no home folder to keep plans in; set engine_cache_dir'
             ) from error
     return chosen / 'trt_detector'
+
+
+def find_cache_dir(chosen: str) -> Path:
+    """
+    Return the folder for plans and what belongs to them.
+
+    :param chosen: the user's, '' for :func:`default_cache_dir`.
+    :raises PlanError: if that is needed and the user has no home folder.
+    """
+    return Path(chosen).expanduser() if chosen else default_cache_dir()
 
 
 class PlanStore:

@@ -259,11 +259,11 @@ def _shared_memory() -> Finding:
 
 def _folders(arguments: argparse.Namespace) -> Iterator[Finding]:
     """Look at the folder that keeps engines."""
-    from ..plan import default_cache_dir, PlanStore
+    from ..plan import find_cache_dir, PlanStore
 
     def check() -> Finding:
         chosen = arguments.engine_cache_dir
-        folder = Path(chosen).expanduser() if chosen else default_cache_dir()
+        folder = find_cache_dir(chosen)
         existed = folder.is_dir()
         PlanStore(folder).check_writable()
         plans = len(list(folder.glob('*/*.engine')))
