@@ -47,15 +47,15 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
-            'benchmark = trt_detector.tools.benchmark:main',
+            'benchmark = trt_detector.tools.benchmark.main:main',
             'build_engine = trt_detector.tools.build_engine:main',
-            'calibrate = trt_detector.tools.calibrate:main',
+            'calibrate = trt_detector.tools.calibrate.main:main',
             'detect = trt_detector.tools.detect:main',
             'detector_node = trt_detector.ros.main:main',
             'doctor = trt_detector.tools.doctor:main',
             'evaluate = trt_detector.tools.evaluate:main',
             'inspect_engine = trt_detector.tools.inspect_engine:main',
-            'play_images = trt_detector.tools.play_images:main',
+            'play_images = trt_detector.tools.play_images.main:main',
         ],
     },
 )

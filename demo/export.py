@@ -17,7 +17,7 @@ import torch
 from torch import nn, Tensor
 from trainer.network import decode_boxes, DemoDetector, grid_points
 
-__all__ = ['EndToEnd', 'export', 'main', 'Raw']
+__all__ = ['EndToEndLayout', 'export', 'main', 'Raw']
 
 _MOST = 300
 _MAX_BYTES = 3_000_000
@@ -44,7 +44,7 @@ class Raw(nn.Module):
         return rows.transpose(1, 2)
 
 
-class EndToEnd(Raw):
+class EndToEndLayout(Raw):
     """(batch, 300, 6): x1, y1, x2, y2 in pixels, score and class, best score first."""
 
     def forward(self, images: Tensor) -> Tensor:
@@ -150,10 +150,10 @@ def export(checkpoint: Path, folder: Path) -> dict[str, Any]:
     network = _fused(network.eval())
     folder.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {}
-    for name, kind in (('demo_end2end', EndToEnd), ('demo_raw', Raw)):
+    for name, kind in (('demo_end2end', EndToEndLayout), ('demo_raw', Raw)):
         model = kind(network, (height, width)).eval()
         path = folder / f'{name}.onnx'
-        _write(model, (height, width), path, kind is EndToEnd)
+        _write(model, (height, width), path, kind is EndToEndLayout)
         report[name] = {
             'bytes': path.stat().st_size,
             'max_abs_difference_to_torch': {

@@ -59,7 +59,7 @@ class Model:
         self, image_bgr: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float32], float, tuple[int, int]]:
         """
-        Fit a picture into the input, centred on grey.
+        Fit a picture into the input, centerd on gray.
 
         :param image_bgr: (h, w, 3) uint8.
         :return: (3, height, width) float32 RGB in 0..1, the scale, and left and top padding.
@@ -100,7 +100,7 @@ class Model:
     def _decode_raw(rows: NDArray[np.float32], threshold: float) -> Boxes:
         scores, classes = rows[4:].max(0), rows[4:].argmax(0)
         able = np.flatnonzero(scores >= threshold)
-        centre, half = rows[:2, able].T, rows[2:4, able].T / 2
-        boxes = np.concatenate([centre - half, centre + half], 1)
+        center, half = rows[:2, able].T, rows[2:4, able].T / 2
+        boxes = np.concatenate([center - half, center + half], 1)
         kept = _suppress(boxes, scores[able], classes[able])
         return Boxes(boxes[kept], scores[able][kept], classes[able][kept])

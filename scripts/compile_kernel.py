@@ -14,7 +14,7 @@ import tempfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from trt_detector.gpu.kernel_source import (
+from trt_detector.gpu.kernels.source import (
     ARCHITECTURE,
     CANDIDATES,
     KernelSource,

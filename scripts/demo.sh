@@ -38,4 +38,4 @@ done
 "$repository/bringup/prepare.sh" "${options[@]}"
 # shellcheck source=bringup/env.sh
 source "$repository/bringup/env.sh"
-exec python3 -m trt_detector.tools.demo "$@"
+PYTHONPATH=$repository/demo${PYTHONPATH:+:$PYTHONPATH} exec python3 -m play "$@"

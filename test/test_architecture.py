@@ -8,6 +8,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+import re
 import subprocess
 import sys
 
@@ -16,18 +17,18 @@ import trt_detector
 
 PACKAGE = Path(trt_detector.__file__).parent
 
-GPU_LIBRARIES = frozenset({'tensorrt', 'tensorrt_rtx', 'pycuda', 'pynvml', 'cuda'})
+CUDA_LIBRARIES = frozenset({'pycuda', 'pynvml', 'cuda'})
+TENSORRT_LIBRARIES = frozenset({'tensorrt', 'tensorrt_rtx', 'tensorrt_lean'})
 ROS_LIBRARIES = frozenset({
     'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs', 'geometry_msgs',
     'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs',
     'vision_msgs',
 })  # fmt: skip
 
-VALUES = [
-    'errors', 'tensor_spec', 'detections', 'batch_result', 'candidates', 'compressed_image',
-    'image', 'parameter_spec', 'config', 'drawing', 'picture_files', 'device_state',
-]  # fmt: skip
-STAGES = ['preprocess', 'engine', 'decode', 'plan', 'quantize', 'model_info', 'onnxruntime_engine']
+# Each row may import the rows above it; inside a row only a part itself, unless said here.
+VALUES = ['errors', 'values', 'process']
+INPUTS = ['parameter_spec', 'config', 'trusted_files', 'image', 'engine', 'decode', 'model_info']
+STAGES = ['plan', 'quantize', 'preprocess', 'onnxruntime_engine']
 
 
 @dataclass(frozen=True)
@@ -48,52 +49,40 @@ class Rule:
 
 
 def _rules() -> dict[str, Rule]:
-    """Return the rule of every part: a part is a module or a folder of the package."""
-    below: list[str] = []
-    rules = {}
+    """Give the rule of every part: a part is a module or a folder of the package."""
+    rules = {'__init__': Rule(), '__main__': Rule(lazy_parts=frozenset({'tools'}))}
     for part in VALUES:
-        rules[part] = Rule(frozenset(below))
-        below.append(part)
-    values = frozenset(VALUES)
-    for part in STAGES:
+        rules[part] = Rule(frozenset({'errors'}) - {part})
+    values = frozenset(VALUES) - {'process'}
+    for part in INPUTS:
         rules[part] = Rule(values)
-    rules['onnxruntime_engine'] = Rule(
-        values | {'engine'}, lazy_libraries=frozenset({'onnxruntime'})
-    )
+    rules['config'] = Rule(values | {'parameter_spec'})
+    inputs = values | frozenset(INPUTS)
+    for part in STAGES:
+        rules[part] = Rule(inputs)
+    onnxruntime = frozenset({'onnxruntime'})
+    rules['onnxruntime_engine'] = Rule(inputs, lazy_libraries=onnxruntime)
     # The conversion to FP16 is ONNX Runtime's.
-    rules['quantize'] = Rule(values, lazy_libraries=frozenset({'onnxruntime'}))
-    rules['slots'] = Rule(values | frozenset(STAGES))
-    rules['pipeline'] = Rule(values | frozenset(STAGES) | {'slots'})
-    rules['model_source'] = Rule(
-        values | frozenset(STAGES) | {'pipeline'}, lazy_parts=frozenset({'gpu'})
-    )
-    rules['int8_checks'] = Rule(
-        values | frozenset(STAGES) | {'pipeline'}, lazy_libraries=frozenset({'onnxruntime'})
-    )
-    rules['int8_gate'] = Rule(values | frozenset(STAGES) | {'pipeline', 'int8_checks'})
+    rules['quantize'] = Rule(inputs, lazy_libraries=onnxruntime)
+    stages = inputs | frozenset(STAGES)
+    rules['gpu'] = Rule(stages, lazy_libraries=CUDA_LIBRARIES)
+    rules['trt'] = Rule(stages | {'gpu'}, lazy_libraries=TENSORRT_LIBRARIES)
+    rules['batch_slots'] = Rule(stages)
+    rules['pipeline'] = Rule(stages | {'batch_slots'})
+    core = stages | {'batch_slots', 'pipeline'}
+    device = frozenset({'gpu', 'trt'})
+    rules['int8_gate'] = Rule(core, lazy_libraries=onnxruntime)
+    rules['model_setup'] = Rule(core, lazy_parts=device)
+    rules['factory'] = Rule(core | {'model_setup', 'int8_gate'}, lazy_parts=device)
     rules['evaluation'] = Rule(
-        values | frozenset(STAGES) | {'pipeline'},
-        lazy_libraries=frozenset({'faster_coco_eval'}),
+        core | {'int8_gate'}, lazy_libraries=frozenset({'faster_coco_eval'})
     )
-    rules['factory'] = Rule(
-        values | frozenset(STAGES) | {'pipeline', 'model_source', 'int8_gate'},
-        lazy_parts=frozenset({'gpu'}),
-    )
-    rules['gpu'] = Rule(values | frozenset(STAGES), lazy_libraries=GPU_LIBRARIES)
-    rules['ros'] = Rule(
-        values | frozenset(STAGES) | {'pipeline', 'factory', 'dds', 'stop_signals'},
-        libraries=ROS_LIBRARIES,
-    )
+    rules['ros'] = Rule(core | {'factory', 'process'}, libraries=ROS_LIBRARIES)
     rules['tools'] = Rule(
-        values
-        | frozenset(STAGES)
-        | {'pipeline', 'factory', 'dds', 'stop_signals', 'evaluation', 'int8_gate'},
-        lazy_parts=frozenset({'gpu'}),
-        lazy_libraries=ROS_LIBRARIES | GPU_LIBRARIES,
+        core | {'factory', 'process', 'evaluation', 'int8_gate', 'model_setup'},
+        lazy_parts=device,
+        lazy_libraries=ROS_LIBRARIES | CUDA_LIBRARIES | TENSORRT_LIBRARIES,
     )
-    rules['dds'] = rules['stop_signals'] = Rule()
-    rules['__main__'] = Rule(lazy_parts=frozenset({'tools'}))
-    rules['__init__'] = Rule()
     return rules
 
 
@@ -138,7 +127,7 @@ def test_a_module_imports_only_what_its_part_may(path: Path) -> None:
     part = _part(path)
     assert part in RULES, f'{part} has no import rule; add one here and in CONTRIBUTING.md'
     rule = RULES[part]
-    guarded = GPU_LIBRARIES | ROS_LIBRARIES | {'onnxruntime'}
+    guarded = CUDA_LIBRARIES | TENSORRT_LIBRARIES | ROS_LIBRARIES | {'onnxruntime'}
     wrong = []
     for line, kind, name, inside in _imports(path):
         if kind == 'library':
@@ -165,7 +154,7 @@ def _importable_without_machine() -> list[str]:
 
 
 def test_every_module_imports_without_gpu_libraries_and_ros() -> None:
-    blocked = sorted(GPU_LIBRARIES | ROS_LIBRARIES)
+    blocked = sorted(CUDA_LIBRARIES | TENSORRT_LIBRARIES | ROS_LIBRARIES)
     program = (
         'import importlib, sys\n'
         f'for name in {blocked!r}: sys.modules[name] = None\n'
@@ -179,3 +168,38 @@ def test_every_module_imports_without_gpu_libraries_and_ros() -> None:
         cwd=PACKAGE.parent,
     )
     assert done.returncode == 0, done.stderr
+
+
+RETIRED = (
+    'Mailbox', 'Letter', 'DetectionFlow', 'InferenceWorker', 'CameraOutput', 'Lanes', 'take_turn',
+    'Flavour', 'FLAVOURS', 'flavour', 'forget_recorded', 'ImageStage', 'GraphFacts', 'get_room',
+    'a_cell', 'size_is_open', 'give_up', 'hold_layers', 'sidecar', 'mailbox', 'letter',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('path', _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_retired_names_do_not_come_back(path: Path) -> None:
+    words = re.compile(rf'\b(?:{"|".join(RETIRED)})\b')
+    lines = path.read_text(encoding='utf-8').splitlines()
+    found = [f'{number}: {line}' for number, line in enumerate(lines, 1) if words.search(line)]
+    assert not found, 'CONTRIBUTING.md lists the words to use'
+
+
+@pytest.mark.parametrize('path', _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_docstrings_say_what_a_thing_does_or_is(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    wrong = []
+    for node in ast.walk(tree):
+        text = ast.get_docstring(node) if isinstance(node, kinds) else None
+        if text and re.match(r'(What|How|Return what|Return how|Be)\b', text):
+            wrong.append(text.splitlines()[0])
+    assert not wrong, 'begin with an imperative verb and its object, or with a noun phrase'
+
+
+def test_the_root_and_the_folders_stay_small() -> None:
+    assert len(list(PACKAGE.glob('*.py'))) <= 13
+    for folder in {path.parent for path in _modules()} - {PACKAGE}:
+        if folder.name != 'layouts':
+            files = [path for path in folder.iterdir() if path.is_file()]
+            assert len(files) <= 20, f'{folder.name} holds {len(files)} files'

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import pytest
-from ros_support import MODEL, next_domain, ROOT
+from support.ros_graph import MODEL, next_domain, ROOT
 
 pytest.importorskip(
     'launch_ros',

@@ -216,7 +216,7 @@ class DetectorConfig:
         choices=('auto', 'center', 'top_left'),
     )
     pad_value: int = parameter(
-        -1, 'Grey level of the padding; -1 is that of the preset.', minimum=-1, maximum=255
+        -1, 'Gray level of the padding; -1 is that of the preset.', minimum=-1, maximum=255
     )
     input_scale: float = parameter(
         0.0,

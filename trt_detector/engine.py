@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -13,36 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .candidates import Candidates
 from .errors import EngineError
-from .tensor_spec import TensorSpec
+from .values.candidates import Candidates
+from .values.tensor_spec import TensorSpec
 
 __all__ = [
     'BatchSlot',
     'EngineInfo',
     'HostSlot',
     'InferenceEngine',
-    'Progress',
-    'ProgressCallback',
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """
-    How far the preparation of an engine has come.
-
-    :param phase: what is being done, for a person to read.
-    :param fraction: 0 to 1 of the whole, None where it is unknown.
-    :param elapsed_s: seconds since the preparation began.
-    """
-
-    phase: str
-    fraction: float | None
-    elapsed_s: float
-
-
-ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +140,7 @@ class InferenceEngine(ABC):
             for _ in range(iterations):
                 self.run(zeros[:count])
 
-    def take_turn(self) -> AbstractContextManager[None]:
+    def device_lock(self) -> AbstractContextManager[None]:
         """Return what keeps others in this process from opening engines on its device."""
         return nullcontext()
 

@@ -13,14 +13,15 @@ from typing import Any
 
 from .config import DetectorConfig
 from .decode import DecodeOptions
-from .device_state import DeviceWatch
-from .engine import EngineInfo, InferenceEngine, ProgressCallback
+from .engine import EngineInfo, InferenceEngine
 from .errors import BackendUnavailableError, ConfigError, EngineError, ModelError
-from .int8_gate import accept_int8
+from .int8_gate.gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
-from .model_source import DEFAULT_SIZE, ModelSource
+from .model_setup import DEFAULT_SIZE, ModelSource
 from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine
 from .pipeline import Detector
+from .values.device_state import DeviceWatch
+from .values.progress import ProgressCallback
 
 __all__ = ['create_detector', 'decode_options', 'watch_device']
 
@@ -125,9 +126,9 @@ def watch_device(info: EngineInfo) -> DeviceWatch | None:
     """
     if info.device_id is None:
         return None
-    from .gpu.device_watch import GpuWatch
+    from .gpu.device_monitor import DeviceMonitor
 
-    return GpuWatch(info.device_id)
+    return DeviceMonitor(info.device_id)
 
 
 def _class_threshold(text: str, class_names: Sequence[str]) -> tuple[int, float]:
@@ -164,7 +165,7 @@ def _open_engine(
     batch_size = config.batch_size or len(config.image_topics)
     if model is not None and config.backend == 'onnxruntime':
         return _open_onnxruntime(config, model, batch_size, ())
-    from .gpu.tensorrt_backend import open_engine
+    from .trt.backend import open_engine
 
     try:
         return open_engine(
@@ -203,7 +204,7 @@ def _open_onnxruntime(
     data, folder = prepare_model(model, size or DEFAULT_SIZE), model.path.resolve().parent
     if cache is not None:
         # Here, because it imports onnx, which a start in full precision does without.
-        from .quantize.onnx_int8 import quantize_onnx
+        from .quantize.qdq import quantize_onnx
 
         data, facts = quantize_onnx(data, folder, cache, config.quantize_exclude)
         details += facts

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .engine import EngineInfo, InferenceEngine
 from .errors import BackendUnavailableError, EngineError, ModelError
-from .tensor_spec import TensorSpec
+from .values.tensor_spec import TensorSpec
 
 __all__ = [
     'OnnxRuntimeEngine',

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .batch_result import BatchResult, StageTimes
-from .candidates import Candidates
+from .batch_slots import SlotPool
 from .decode import DecodeOptions, Head
-from .detections import Detections
 from .engine import BatchSlot, EngineInfo, HostSlot, InferenceEngine
 from .errors import EngineError
-from .image import Image
+from .image.image import Image
 from .preprocess import Letterbox, Preprocessor
-from .slots import SlotPool
+from .values.batch_result import BatchResult, StageTimes
+from .values.candidates import Candidates
+from .values.detections import Detections
 
 __all__ = ['Detector', 'FitInput', 'PendingBatch']
 
@@ -104,7 +104,7 @@ class Detector:
         )
 
     @property
-    def size_is_open(self) -> bool:
+    def input_size_pending(self) -> bool:
         """Return whether the first image is still to choose the input size."""
         return self._fit is not None
 
@@ -177,7 +177,7 @@ class Detector:
             started = time.perf_counter()
             slot.start(count, options.least_score)
         except BaseException:
-            self._slots.give_up(slot)
+            self._slots.release_failed(slot)
             raise
         return PendingBatch(slot, places, options, (started - begun) * 1e3, started)
 
@@ -202,7 +202,7 @@ class Detector:
             device_ms = slot.get_stage_ms()
             found = self._decode(outputs, slot.get_candidates(), pending)
         except BaseException:
-            self._slots.give_up(slot)
+            self._slots.release_failed(slot)
             raise
         self._slots.give_back(slot)
         decoded = time.perf_counter()
@@ -217,7 +217,7 @@ class Detector:
         """
         Let the device itself time its stages; costs a few events a batch.
 
-        Where :attr:`size_is_open`, run the first image before.
+        Where :attr:`input_size_pending`, run the first image before.
 
         :return: whether it can; then results have device_ms.
         """
@@ -308,7 +308,7 @@ class Detector:
             return
         # What the slots recorded of the engine must not outlast its size.
         try:
-            with self._engine.take_turn():
+            with self._engine.device_lock():
                 stages = fit((image.width, image.height), self._slots.close)
                 if stages is not None:
                     self._preprocessor, self._head = stages
@@ -332,13 +332,13 @@ class Detector:
         """
         if not iterations:
             return
-        if self.size_is_open:
-            with self._engine.take_turn():
+        if self.input_size_pending:
+            with self._engine.device_lock():
                 self._engine.warm_up(1)
             self._engine.warm_up(iterations - 1)
             return
         sizes = sorted({1, self.batch_size})
-        with self._engine.take_turn():
+        with self._engine.device_lock():
             if self._engine.info.device_id is not None and self.batch_size <= _MANY_IMAGES:
                 self._run_black(range(1, self.batch_size + 1))
             else:

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from .config import DetectorConfig
 from .errors import ModelError
-from .image import Image
-from .tensor_spec import TensorSpec
+from .image.image import Image
+from .values.tensor_spec import TensorSpec
 
 __all__ = [
     'PRESETS',
@@ -40,7 +40,7 @@ class PreprocessSpec:
 
     :param mode: 'letterbox' keeps the aspect ratio and pads, 'stretch' fills the whole input.
     :param anchor: where the picture lies in a letterbox: 'center' or 'top_left'.
-    :param pad_value: grey level of the padding, 0 to 255.
+    :param pad_value: gray level of the padding, 0 to 255.
     :param color: channel order of the network, 'rgb' or 'bgr'.
     """
 
@@ -143,7 +143,7 @@ class Letterbox:
         """
         Place an image in the input as the networks of this family were trained.
 
-        Sizes are rounded, and the odd row or column of a centred padding goes right or below.
+        Sizes are rounded, and the odd row or column of a centerd padding goes right or below.
         """
         if spec.mode == 'stretch':
             return cls(source_size, input_size, input_size, 0, 0)

@@ -32,7 +32,7 @@ class Place:
 class Backdrop:
     """The empty place as (height, width, 3) BGR in 0..1, and where the ground is visible."""
 
-    colour: Floats
+    color: Floats
     ground: Floats
 
 
@@ -137,10 +137,10 @@ def _wall_item(wall: Floats, density: int, rng: np.random.Generator) -> None:
     top, bottom = int((6 - high) * density), int((6 - low) * density)
     left, right = int(x * density), int((x + wide) * density)
     saturation, value = ((0.25, 0.85), (0.25, 0.45), (0.45, 0.7), (0.03, 0.97))[kind]
-    colour = jittered(rng, rng.random() if kind != 0 else 0.57, saturation, value)
-    rim = colour * np.float32(0.55)
+    color = jittered(rng, rng.random() if kind != 0 else 0.57, saturation, value)
+    rim = color * np.float32(0.55)
     cv2.rectangle(wall, (left - 3, top - 3), (right + 3, bottom + 3), rim.tolist(), -1)
-    cv2.rectangle(wall, (left, top), (right, bottom), colour.tolist(), -1)
+    cv2.rectangle(wall, (left, top), (right, bottom), color.tolist(), -1)
     if kind == 0:
         for part in (1, 2):
             column = left + (right - left) * part // 3
@@ -177,7 +177,7 @@ def _sky(camera: Camera, rng: np.random.Generator, rays: Floats) -> Floats:
 
 
 def _floor(camera: Camera, place: Place, rng: np.random.Generator, x: Floats, y: Floats) -> Floats:
-    """Return the colours of the ground at (rows, cols) world coordinates."""
+    """Return the colors of the ground at (rows, cols) world coordinates."""
     tile, side = make_floor(place.floor, rng)
     chain = mip_chain(tile)
     far = np.maximum(y[:, camera.width // 2], np.float32(0.1))
@@ -209,7 +209,7 @@ def draw_backdrop(camera: Camera, place: Place, rng: np.random.Generator) -> Bac
     height = camera.position[2]
     down = np.minimum(rays[2], np.float32(-1e-4))
     reach = np.minimum(-height / down, np.float32(400))
-    colour = _floor(camera, place, rng, rays[0] * reach, rays[1] * reach)
+    color = _floor(camera, place, rng, rays[0] * reach, rays[1] * reach)
     wall_t = np.full(reach.shape, np.inf, np.float32)
     if np.isfinite(place.wall_m):
         slope = np.float32(np.tan(place.wall_yaw))
@@ -233,5 +233,5 @@ def draw_backdrop(camera: Camera, place: Place, rng: np.random.Generator) -> Bac
     else:
         behind = _sky(camera, rng, rays)
     behind = behind * edge[..., None]
-    colour = colour * (1 - edge)[..., None] + behind
-    return Backdrop(colour.astype(np.float32), (edge < 0.5).astype(np.float32))
+    color = color * (1 - edge)[..., None] + behind
+    return Backdrop(color.astype(np.float32), (edge < 0.5).astype(np.float32))

@@ -81,8 +81,8 @@ class Camera:
         local = (points - self.position) @ self.rotation.T
         depth = local[:, 2]
         scale = self.focal_px / np.maximum(depth, np.float32(0.05))
-        centre = np.array([self.width / 2, self.height / 2], np.float32)
-        return local[:, :2] * scale[:, None] + centre, depth
+        center = np.array([self.width / 2, self.height / 2], np.float32)
+        return local[:, :2] * scale[:, None] + center, depth
 
     def rays(self, region: Region, rows: int, cols: int) -> Floats:
         """

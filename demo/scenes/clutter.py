@@ -11,29 +11,29 @@ from .solids import Box, Frustum, Part, Solid, turned
 __all__ = ['build_clutter', 'build_shelf']
 
 
-def _drawers(colour: Floats, height: float, count: int, seed: int) -> Paint:
+def _drawers(color: Floats, height: float, count: int, seed: int) -> Paint:
     def paint(points: Floats, normals: Floats) -> Floats:
         cell = points[:, 2] / np.float32(height) * count
         gap = np.abs(cell - np.round(cell)) * height / count
         line = np.clip((0.01 - gap) / 0.004, 0, 1)
         grip = between(np.abs(points[:, 0]), -1.0, 0.09) * between(cell % 1, 0.72, 0.8, 0.02)
         shade = 1 - np.where(np.abs(normals[:, 2]) > 0.5, 0, 0.45 * np.maximum(line, grip))
-        return grime(colour * shade[:, None].astype(np.float32), points, 0.05, seed)
+        return grime(color * shade[:, None].astype(np.float32), points, 0.05, seed)
 
     return paint
 
 
 def _cabinet(rng: np.random.Generator) -> Solid:
     hx, hy, height = rng.uniform(0.25, 0.5), rng.uniform(0.22, 0.35), rng.uniform(0.9, 2.0)
-    colour = jittered(rng, rng.choice([0.58, 0.1, 0.3]), rng.choice([0.04, 0.2]), 0.6)
-    paint = _drawers(colour, height, int(rng.integers(2, 6)), int(rng.integers(1, 6)))
+    color = jittered(rng, rng.choice([0.58, 0.1, 0.3]), rng.choice([0.04, 0.2]), 0.6)
+    paint = _drawers(color, height, int(rng.integers(2, 6)), int(rng.integers(1, 6)))
     part = Part(Box((0, 0, height / 2), (hx, hy, height / 2)), paint, 0.25)
     return Solid(-1, (part,), float(np.hypot(hx, hy)), rotation=turned(rng.normal(0, 0.3)))
 
 
 def _pillar(rng: np.random.Generator) -> Solid:
     half = rng.uniform(0.15, 0.28)
-    colour = jittered(rng, 0.1, 0.05, 0.6)
+    color = jittered(rng, 0.1, 0.05, 0.6)
     guard = jittered(rng, 0.14, 0.85, 0.85)
     banded = rng.random() < 0.5
 
@@ -42,7 +42,7 @@ def _pillar(rng: np.random.Generator) -> Solid:
         stripe = np.clip(np.sin(diagonal * np.float32(np.pi)) * 9 + 0.5, 0, 1)[:, None]
         warning = guard * stripe + 0.08 * (1 - stripe)
         low = between(points[:, 2], -1.0, 0.9 if banded else -2.0)[:, None]
-        return grime(colour * (1 - low) + warning * low, points, 0.15, 2)
+        return grime(color * (1 - low) + warning * low, points, 0.15, 2)
 
     shape = (
         Box((0, 0, 3.0), (half, half, 3.0)) if rng.random() < 0.6 else Frustum(0, 6.0, half, half)

@@ -19,9 +19,9 @@ def _blurred(image: Floats, rng: np.random.Generator, scale: float) -> Floats:
         length, angle = rng.uniform(2, 7) * scale, rng.uniform(0, np.pi)
         size = int(np.ceil(length)) // 2 * 2 + 3
         kernel = np.zeros((size, size), np.float32)
-        centre = size // 2
+        center = size // 2
         for step in np.linspace(-length / 2, length / 2, 4 * size):
-            x, y = centre + step * np.cos(angle), centre + step * np.sin(angle)
+            x, y = center + step * np.cos(angle), center + step * np.sin(angle)
             kernel[round(y), round(x)] += 1
         return cv2.filter2D(image, -1, kernel / kernel.sum())
     return image

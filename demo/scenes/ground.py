@@ -22,18 +22,18 @@ _TEXTURES = Path(__file__).parent / 'textures'
 def _photo(name: str) -> Floats:
     """Return a photograph (512, 512) as contrast around 1 that wraps at its borders."""
     path = _TEXTURES / f'{name}.png'
-    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if grey is None:
+    gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if gray is None:
         raise FileNotFoundError(f'{path} is missing or no PNG: restore it with git checkout')
-    image = grey.astype(np.float32) / 255
+    image = gray.astype(np.float32) / 255
     ramp = np.clip(np.minimum(np.arange(_SIZE), np.arange(_SIZE)[::-1]) / 48, 0, 1)
     keep = (ramp[:, None] * ramp[None, :]).astype(np.float32)
     image = image * keep + np.roll(image, (_SIZE // 2, _SIZE // 2), (0, 1)) * (1 - keep)
     return image / image.mean()
 
 
-def _tinted(contrast: Floats, colour: Floats) -> Floats:
-    return np.clip(contrast[..., None] * colour, 0, 1).astype(np.float32)
+def _tinted(contrast: Floats, color: Floats) -> Floats:
+    return np.clip(contrast[..., None] * color, 0, 1).astype(np.float32)
 
 
 def _cells(
@@ -70,8 +70,8 @@ def _concrete(rng: np.random.Generator) -> Floats:
 def _tiles(rng: np.random.Generator) -> Floats:
     n = int(rng.choice([4, 6, 8]))
     tone, joint = _cells(rng, n, n, 5, False, 0.04)
-    colour = jittered(rng, rng.choice([0.08, 0.1, 0.6]), 0.1, rng.uniform(0.45, 0.8))
-    tile = _tinted(tone * (1 + 0.05 * noise_tile(3, 16)), colour)
+    color = jittered(rng, rng.choice([0.08, 0.1, 0.6]), 0.1, rng.uniform(0.45, 0.8))
+    tile = _tinted(tone * (1 + 0.05 * noise_tile(3, 16)), color)
     if rng.random() < 0.25:
         odd = (np.indices((_SIZE, _SIZE)) * n // _SIZE).sum(0) % 2
         tile = tile * (1 - 0.4 * odd[..., None]).astype(np.float32)

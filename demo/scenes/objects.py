@@ -63,9 +63,9 @@ def build_cone(rng: np.random.Generator) -> Solid:
         white = np.zeros_like(level)
         for low, high in bands:
             white = np.maximum(white, between(level, low, high, 0.01))
-        colour = body * (1 - white)[:, None] + stripe * white[:, None]
+        color = body * (1 - white)[:, None] + stripe * white[:, None]
         dirt = np.clip(1 - level * 4, 0, 1) * 0.25
-        return grime(colour * (1 - dirt)[:, None], points, 0.12, seed)
+        return grime(color * (1 - dirt)[:, None], points, 0.12, seed)
 
     base = radius * rng.uniform(1.2, 1.4)
     foot = body * 0.95 if rng.random() < 0.55 else jittered(rng, 0.6, 0.05, 0.16)
@@ -154,9 +154,9 @@ def build_ball(rng: np.random.Generator) -> Solid:
     return Solid(1, (ball,), radius * 1.1, rotation=turned(rng.uniform(0, 2 * np.pi)))
 
 
-def _boards(colour: Floats, along: int, half: float, count: int, seed: int) -> Paint:
+def _boards(color: Floats, along: int, half: float, count: int, seed: int) -> Paint:
     """Planks of one face: `count` boards side by side with dark gaps between them."""
-    grain = streaks(colour, along, seed)
+    grain = streaks(color, along, seed)
 
     def paint(points: Floats, normals: Floats) -> Floats:
         across = np.where(np.abs(normals[:, 2]) > 0.5, points[:, 1], points[:, 2])
@@ -186,12 +186,12 @@ def build_crate(rng: np.random.Generator) -> Solid:
     hy = hx * rng.uniform(0.7, 1.1)
     seed = _seed(rng)
     painted = rng.random() < 0.25
-    colour = jittered(rng, rng.random(), 0.5, 0.5) if painted else _pick(rng, _WOODS)
-    edge = colour * np.float32(rng.uniform(0.8, 1.15))
+    color = jittered(rng, rng.random(), 0.5, 0.5) if painted else _pick(rng, _WOODS)
+    edge = color * np.float32(rng.uniform(0.8, 1.15))
     inset = 0.02
     body = Part(
         Box((0, 0, hz), (hx - inset, hy - inset, hz - inset)),
-        _boards(colour, 0, hz, int(rng.integers(3, 6)), seed),
+        _boards(color, 0, hz, int(rng.integers(3, 6)), seed),
     )
     width = hz * rng.uniform(0.18, 0.3)
     frame = [
@@ -207,7 +207,7 @@ def build_crate(rng: np.random.Generator) -> Solid:
 
 
 def _barrel_paint(rng: np.random.Generator, height: float, wooden: bool) -> Paint:
-    colour = _pick(rng, _WOODS if wooden else _BARREL_HUES)
+    color = _pick(rng, _WOODS if wooden else _BARREL_HUES)
     seed = _seed(rng)
     band = jittered(rng, rng.choice([0.14, 0.6, 0.0]), rng.choice([0.05, 0.8]), 0.85)
     low = rng.uniform(0.35, 0.5)
@@ -217,11 +217,11 @@ def _barrel_paint(rng: np.random.Generator, height: float, wooden: bool) -> Pain
 
     def paint(points: Floats, normals: Floats) -> Floats:
         turn = np.arctan2(points[:, 1], points[:, 0])
-        base = np.broadcast_to(colour, points.shape)
+        base = np.broadcast_to(color, points.shape)
         if wooden:
             stave = np.abs((turn * np.float32(18 / (2 * np.pi))) % 1 - 0.5)
             gap = 1 - 0.55 * np.clip((stave - 0.44) / 0.03, 0, 1)
-            base = streaks(colour, 2, seed, 0.25)(points, normals) * gap[:, None]
+            base = streaks(color, 2, seed, 0.25)(points, normals) * gap[:, None]
         else:
             mix = between(points[:, 2] / np.float32(height), low, high, 0.008)[:, None]
             base = base * (1 - mix) + band * mix
@@ -256,13 +256,13 @@ def build_barrel(rng: np.random.Generator) -> Solid:
 def build_pallet(rng: np.random.Generator) -> Solid:
     hx, hy = rng.uniform(0.5, 0.62), rng.uniform(0.38, 0.52)
     painted = rng.random() < 0.3
-    colour = jittered(rng, rng.choice([0.6, 0.01]), 0.65, 0.55) if painted else _pick(rng, _WOODS)
+    color = jittered(rng, rng.choice([0.6, 0.01]), 0.65, 0.55) if painted else _pick(rng, _WOODS)
     seed = _seed(rng)
     board, block = 0.022, rng.uniform(0.075, 0.1)
     parts = [
         Part(
             Box((0, s * (hy - 0.05), board / 2), (hx, 0.05, board / 2)),
-            streaks(colour * np.float32(0.9), 0, seed),
+            streaks(color * np.float32(0.9), 0, seed),
         )
         for s in (-1, 0, 1)
     ]
@@ -271,12 +271,12 @@ def build_pallet(rng: np.random.Generator) -> Solid:
             box = Box(
                 (r * (hx - 0.06), s * (hy - 0.05), board + block / 2), (0.06, 0.05, block / 2)
             )
-            parts.append(Part(box, streaks(colour * np.float32(0.85), 1, seed)))
+            parts.append(Part(box, streaks(color * np.float32(0.85), 1, seed)))
     count = int(rng.integers(5, 9))
     width = 2 * hx / (count + (count - 1) * rng.uniform(0.25, 0.6))
     for i in range(count):
         x = -hx + width / 2 + i * (2 * hx - width) / (count - 1)
-        tone = colour * np.float32(rng.uniform(0.88, 1.1))
+        tone = color * np.float32(rng.uniform(0.88, 1.1))
         box = Box((x, 0, 1.5 * board + block), (width / 2, hy, board / 2))
         parts.append(Part(box, streaks(tone, 1, seed + i % 3)))
     return Solid(

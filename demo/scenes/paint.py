@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Noise and colour: what surfaces are painted with."""
+"""Noise and color: what surfaces are painted with."""
 
 from collections.abc import Callable, Sequence
 import colorsys
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 Paint = Callable[[Floats, Floats], Floats]
-"""Maps (n, 3) local points in metres and (n, 3) normals to (n, 3) BGR colours in 0..1."""
+"""Maps (n, 3) local points in metres and (n, 3) normals to (n, 3) BGR colors in 0..1."""
 
 _TILE = 512
 
@@ -78,7 +78,7 @@ def sample_picture(image: Floats, x: Floats, y: Floats) -> Floats:
 def jittered(
     rng: np.random.Generator, hue: float, saturation: float, value: float, spread: float = 1.0
 ) -> Floats:
-    """Return a BGR colour in 0..1 near an HSV colour, all in 0..1."""
+    """Return a BGR color in 0..1 near an HSV color, all in 0..1."""
     h = (hue + rng.normal(0, 0.012) * spread) % 1.0
     s = float(np.clip(saturation + rng.normal(0, 0.08) * spread, 0.0, 1.0))
     v = float(np.clip(value + rng.normal(0, 0.09) * spread, 0.05, 0.97))
@@ -92,24 +92,24 @@ def between(x: Floats, low: float, high: float, soft: float = 0.004) -> Floats:
     )
 
 
-def grime(colour: Floats, points: Floats, amount: float, seed: int = 1) -> Floats:
-    """Darken and brighten (n, 3) colours in patches, as use and dust do."""
+def grime(color: Floats, points: Floats, amount: float, seed: int = 1) -> Floats:
+    """Darken and brighten (n, 3) colors in patches, as use and dust do."""
     x, y, z = points[:, 0], points[:, 1], points[:, 2]
     patch = sample_noise(x + np.float32(0.7) * z, y - np.float32(0.6) * z, 260.0, seed)
     fine = sample_noise(x - z, y + z, 900.0, seed + 1)
-    return colour * (1 + np.float32(amount) * (0.7 * patch + 0.4 * fine))[:, None]
+    return color * (1 + np.float32(amount) * (0.7 * patch + 0.4 * fine))[:, None]
 
 
-def plain(colour: Floats, wear: float = 0.1, seed: int = 1) -> Paint:
-    """Return a paint of one colour with some wear."""
+def plain(color: Floats, wear: float = 0.1, seed: int = 1) -> Paint:
+    """Return a paint of one color with some wear."""
 
     def paint(points: Floats, _normals: Floats) -> Floats:
-        return grime(np.broadcast_to(colour, points.shape), points, wear, seed)
+        return grime(np.broadcast_to(color, points.shape), points, wear, seed)
 
     return paint
 
 
-def streaks(colour: Floats, along: int, seed: int, contrast: float = 0.2) -> Paint:
+def streaks(color: Floats, along: int, seed: int, contrast: float = 0.2) -> Paint:
     """Return a wood-like paint: grain along the axis `along` (0, 1 or 2)."""
     across: Sequence[int] = [axis for axis in range(3) if axis != along]
 
@@ -118,6 +118,6 @@ def streaks(colour: Floats, along: int, seed: int, contrast: float = 0.2) -> Pai
         grain = sample_noise(wide, points[:, along] * np.float32(0.05), 1100.0, seed)
         knots = sample_noise(wide, points[:, along], 150.0, seed + 1)
         shade = 1 + np.float32(contrast) * (0.7 * grain + 0.6 * knots)
-        return colour * shade[:, None]
+        return color * shade[:, None]
 
     return paint

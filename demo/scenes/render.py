@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Trace solids to layers of colour and coverage, and their shadows onto the ground."""
+"""Trace solids to layers of color and coverage, and their shadows onto the ground."""
 
 from dataclasses import dataclass
 
@@ -32,13 +32,13 @@ class Layer:
     A solid as the camera sees it alone.
 
     :param region: the part of the picture that it may touch.
-    :param colour: (h, w, 3) float32 BGR, already multiplied by the coverage.
+    :param color: (h, w, 3) float32 BGR, already multiplied by the coverage.
     :param alpha: (h, w) float32 coverage, 0..1.
     :param full_area: pixels that it would cover with nothing in front and no picture border.
     """
 
     region: Region
-    colour: Floats
+    color: Floats
     alpha: Floats
     full_area: float
 
@@ -100,19 +100,19 @@ def covered_area(solid: Solid, camera: Camera) -> float:
 def _shade(
     solid: Solid, index: int, origin: Floats, rays: Floats, t: Floats, light: Light
 ) -> Floats:
-    """Return (n, 3) lit colours where local `rays` (3, n) hit part `index` at `t`."""
+    """Return (n, 3) lit colors where local `rays` (3, n) hit part `index` at `t`."""
     part = solid.parts[index]
     points = (origin[:, None] + rays * t).T.astype(np.float32)
     normals = part.shape.normals(points)
     facing = np.einsum('ij,ji->i', normals, rays)
     normals = np.where((facing > 0)[:, None], -normals, normals)
-    colour = part.paint(points, normals)
+    color = part.paint(points, normals)
     toward = (solid.rotation.T @ light.direction).astype(np.float32)
     up = normals @ solid.rotation[2]
     lit = np.maximum(normals @ toward, 0)
     low = np.clip((points @ solid.rotation[2] + solid.position[2]) / np.float32(0.25), 0, 1)
     bounce = (0.72 + 0.28 * up) * (0.72 + 0.28 * low)
-    out = colour * (light.ambient * bounce + light.strength * lit)[:, None]
+    out = color * (light.ambient * bounce + light.strength * lit)[:, None]
     if part.gloss > 0:
         view = -rays / np.linalg.norm(rays, axis=0)
         half = toward[:, None] + view
@@ -155,7 +155,7 @@ def cast_shadow(shade: Floats, ground: Floats, solid: Solid, camera: Camera, lig
     """
     Darken the ground where the solid hides the light, and under it.
 
-    :param shade: (height, width) float32 factor on the ground's colour, changed in place.
+    :param shade: (height, width) float32 factor on the ground's color, changed in place.
     :param ground: (height, width) float32, 1 where the ground is visible.
     """
     corners = solid.corners()

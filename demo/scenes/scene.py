@@ -218,10 +218,10 @@ def _compose(backdrop: Backdrop, plan: _Plan, layers: list[tuple[Solid, Layer]])
     shade = np.ones(backdrop.ground.shape, np.float32)
     for solid, _ in layers:
         cast_shadow(shade, backdrop.ground, solid, plan.camera, plan.light)
-    image = backdrop.colour * shade[..., None]
+    image = backdrop.color * shade[..., None]
     for _, layer in layers:
         window = _window(layer)
-        image[window] = image[window] * (1 - layer.alpha)[..., None] + layer.colour
+        image[window] = image[window] * (1 - layer.alpha)[..., None] + layer.color
     return image
 
 

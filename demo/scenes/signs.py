@@ -21,30 +21,30 @@ def _ring(count: int, turn: float, stretch: tuple[float, float] = (1.0, 1.0)) ->
     return (np.stack([np.cos(angle), np.sin(angle)], 1) * stretch).astype(np.float32)
 
 
-def _bytes(colour: Floats) -> tuple[int, ...]:
-    return tuple(int(255 * c) for c in colour)
+def _bytes(color: Floats) -> tuple[int, ...]:
+    return tuple(int(255 * c) for c in color)
 
 
-def _fill(art: Floats, outline: Floats, colour: Floats, scale: float) -> None:
+def _fill(art: Floats, outline: Floats, color: Floats, scale: float) -> None:
     """Fill an outline (in units of the plate's radius) drawn `scale` times as large."""
-    centre = outline.mean(0)
-    points = (outline - centre) * scale + centre
+    center = outline.mean(0)
+    points = (outline - center) * scale + center
     pixels = (points * [1, -1] + 1) * (_ART / 2) * 16
-    cv2.fillPoly(art, [np.round(pixels).astype(np.int32)], _bytes(colour), cv2.LINE_AA, 4)
+    cv2.fillPoly(art, [np.round(pixels).astype(np.int32)], _bytes(color), cv2.LINE_AA, 4)
 
 
-def _word(art: Floats, text: str, colour: Floats, width: float, middle: float = 0.5) -> None:
+def _word(art: Floats, text: str, color: Floats, width: float, middle: float = 0.5) -> None:
     """Write a word `width` wide, both as shares of the plate's picture."""
     face, thick = cv2.FONT_HERSHEY_SIMPLEX, 5
     (w, h), _ = cv2.getTextSize(text, face, 1.0, thick)
     scale = min(width * _ART / w, 0.45 * _ART / h)
     corner = (int(_ART / 2 - w * scale / 2), int(_ART * middle + h * scale / 2))
     cv2.putText(
-        art, text, corner, face, scale, _bytes(colour), max(2, int(thick * scale)), cv2.LINE_AA
+        art, text, corner, face, scale, _bytes(color), max(2, int(thick * scale)), cv2.LINE_AA
     )
 
 
-def _arrow(art: Floats, colour: Floats, turn: float) -> None:
+def _arrow(art: Floats, color: Floats, turn: float) -> None:
     shape = np.array(
         [
             (-0.5, 0.1),
@@ -57,7 +57,7 @@ def _arrow(art: Floats, colour: Floats, turn: float) -> None:
         ]
     )
     cos, sin = np.cos(turn), np.sin(turn)
-    _fill(art, (shape @ [[cos, sin], [-sin, cos]]).astype(np.float32), colour, 1.0)
+    _fill(art, (shape @ [[cos, sin], [-sin, cos]]).astype(np.float32), color, 1.0)
 
 
 def _octagon(rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -128,17 +128,17 @@ def _rectangle(rng: np.random.Generator) -> tuple[Floats, Floats]:
     return outline, art
 
 
-def _plate_paint(art: Floats, centre_z: float, radius: float, seed: int) -> Paint:
+def _plate_paint(art: Floats, center_z: float, radius: float, seed: int) -> Paint:
     picture = cv2.GaussianBlur(art, (0, 0), 1.0).astype(np.float32) / 255
     back = np.full(3, 0.55, np.float32)
 
     def paint(points: Floats, normals: Floats) -> Floats:
         scale = np.float32(_ART / (2 * radius))
         x = (points[:, 0] + np.float32(radius)) * scale
-        y = (np.float32(centre_z + radius) - points[:, 2]) * scale
-        colour = sample_picture(picture, x, y)
-        colour = np.where((normals[:, 1] > 0)[:, None], back, colour)
-        return grime(colour, points, 0.06, seed)
+        y = (np.float32(center_z + radius) - points[:, 2]) * scale
+        color = sample_picture(picture, x, y)
+        color = np.where((normals[:, 1] > 0)[:, None], back, color)
+        return grime(color, points, 0.06, seed)
 
     return paint
 
@@ -148,8 +148,8 @@ def build_sign(rng: np.random.Generator) -> Solid:
     radius = rng.uniform(0.2, 0.36)
     height = rng.uniform(0.9, 1.9)
     outline, art = (_triangle, _octagon, _round, _rectangle)[rng.integers(4)](rng)
-    centre = height - radius
-    placed = (outline * radius + [0, centre]).astype(np.float32)
+    center = height - radius
+    placed = (outline * radius + [0, center]).astype(np.float32)
     post = rng.uniform(0.018, 0.035)
     metal = plain(jittered(rng, 0.6, 0.04, rng.choice([0.6, 0.75, 0.2, 0.4])), 0.1)
     seed = int(rng.integers(1, 6))
@@ -161,7 +161,7 @@ def build_sign(rng: np.random.Generator) -> Solid:
         else Box((0, 0, 0.025), (size, size, 0.025))
     )
     parts = (
-        Part(Plate(-post - 0.006, placed), _plate_paint(art, centre, radius, seed), 0.12),
+        Part(Plate(-post - 0.006, placed), _plate_paint(art, center, radius, seed), 0.12),
         Part(Frustum(0, height - 0.6 * radius, post, post), metal, 0.3),
         Part(base, foot),
     )

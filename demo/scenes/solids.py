@@ -38,23 +38,23 @@ def _nonzero(values: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An axis-aligned box, by its centre and half sizes (3,)."""
+    """An axis-aligned box, by its center and half sizes (3,)."""
 
-    centre: tuple[float, float, float]
+    center: tuple[float, float, float]
     half: tuple[float, float, float]
 
     def hit(self, origin: Floats, ray: Floats) -> Floats:
         enter, leave = -_FAR, _FAR
         for axis in range(3):
             inverse = 1 / _nonzero(ray[axis])
-            middle = (np.float32(self.centre[axis]) - origin[axis]) * inverse
+            middle = (np.float32(self.center[axis]) - origin[axis]) * inverse
             reach = np.abs(np.float32(self.half[axis]) * inverse)
             enter = np.maximum(enter, middle - reach)
             leave = np.minimum(leave, middle + reach)
         return np.where((leave >= enter) & (enter > _NEAR), enter, _FAR)
 
     def normals(self, points: Floats) -> Floats:
-        local = (points - np.array(self.centre, np.float32)) / np.array(self.half, np.float32)
+        local = (points - np.array(self.center, np.float32)) / np.array(self.half, np.float32)
         axis = np.argmax(np.abs(local), axis=1)
         rows = np.arange(len(points))
         normals = np.zeros_like(points)
@@ -62,19 +62,19 @@ class Box:
         return normals
 
     def bounds(self) -> tuple[Floats, Floats]:
-        centre, half = np.array(self.centre, np.float32), np.array(self.half, np.float32)
-        return centre - half, centre + half
+        center, half = np.array(self.center, np.float32), np.array(self.half, np.float32)
+        return center - half, center + half
 
 
 @dataclass(frozen=True, slots=True)
 class Sphere:
-    """A sphere, by its centre and radius."""
+    """A sphere, by its center and radius."""
 
-    centre: tuple[float, float, float]
+    center: tuple[float, float, float]
     radius: float
 
     def hit(self, origin: Floats, ray: Floats) -> Floats:
-        to_x, to_y, to_z = (origin[i] - np.float32(self.centre[i]) for i in range(3))
+        to_x, to_y, to_z = (origin[i] - np.float32(self.center[i]) for i in range(3))
         a = ray[0] * ray[0] + ray[1] * ray[1] + ray[2] * ray[2]
         b = to_x * ray[0] + to_y * ray[1] + to_z * ray[2]
         c = to_x * to_x + to_y * to_y + to_z * to_z - np.float32(self.radius**2)
@@ -83,11 +83,11 @@ class Sphere:
         return np.where((inside > 0) & (near > _NEAR), near, _FAR)
 
     def normals(self, points: Floats) -> Floats:
-        return (points - np.array(self.centre, np.float32)) / np.float32(self.radius)
+        return (points - np.array(self.center, np.float32)) / np.float32(self.radius)
 
     def bounds(self) -> tuple[Floats, Floats]:
-        centre = np.array(self.centre, np.float32)
-        return centre - np.float32(self.radius), centre + np.float32(self.radius)
+        center = np.array(self.center, np.float32)
+        return center - np.float32(self.radius), center + np.float32(self.radius)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,28 +23,28 @@ def _warp(
     size: tuple[int, int],
     scale: Tensor,
     flip: Tensor,
-    centre: Tensor,
+    center: Tensor,
 ) -> tuple[Tensor, Targets]:
     """
-    Scale, mirror and place pictures on a grey canvas.
+    Scale, mirror and place pictures on a gray canvas.
 
     :param images: (batch, 3, h, w) float in 0..1.
     :param size: (height, width) of the canvas.
     :param scale: (batch,) canvas pixels for one of the picture.
-    :param flip: (batch,) 1 or -1; `centre` (batch, 2) x, y of the picture's middle.
+    :param flip: (batch,) 1 or -1; `center` (batch, 2) x, y of the picture's middle.
     """
     height, width = size
     rows, cols = images.shape[2:]
     theta = torch.zeros(len(images), 2, 3, device=images.device)
     theta[:, 0, 0] = flip * width / (scale * cols)
     theta[:, 1, 1] = height / (scale * rows)
-    theta[:, 0, 2] = flip * (width - 2 * centre[:, 0]) / (scale * cols)
-    theta[:, 1, 2] = (height - 2 * centre[:, 1]) / (scale * rows)
+    theta[:, 0, 2] = flip * (width - 2 * center[:, 0]) / (scale * cols)
+    theta[:, 1, 2] = (height - 2 * center[:, 1]) / (scale * rows)
     grid = F.affine_grid(theta, [len(images), 3, height, width], align_corners=False)
     canvas = F.grid_sample(images - _PAD, grid, align_corners=False) + _PAD
     x = (targets.boxes[..., 0::2] - cols / 2) * (scale * flip)[:, None, None]
     y = (targets.boxes[..., 1::2] - rows / 2) * scale[:, None, None]
-    x, y = x + centre[:, None, :1], y + centre[:, None, 1:]
+    x, y = x + center[:, None, :1], y + center[:, None, 1:]
     boxes = torch.stack([x.amin(-1), y.amin(-1), x.amax(-1), y.amax(-1)], -1)
     return canvas, Targets(boxes, targets.classes, targets.valid)
 
@@ -76,11 +76,11 @@ def _one(
     flip = torch.where(_uniform((count,), 0, 1, rng) < 0.5, 1.0, -1.0)
     span = torch.stack([width - scale * images.shape[3], height - scale * images.shape[2]], 1)
     middle = torch.tensor([width / 2, height / 2], device=images.device)
-    centre = middle + span.abs() * _uniform((count, 2), -0.5, 0.5, rng) * min(1.0, 2 * strength)
-    canvas, moved = _warp(images, targets, size, scale, flip, centre)
+    center = middle + span.abs() * _uniform((count, 2), -0.5, 0.5, rng) * min(1.0, 2 * strength)
+    canvas, moved = _warp(images, targets, size, scale, flip, center)
     half = torch.stack([scale * images.shape[3], scale * images.shape[2]], 1) / 2
-    low = torch.maximum(centre - half, torch.zeros_like(centre))
-    high = torch.minimum(centre + half, 2 * middle)
+    low = torch.maximum(center - half, torch.zeros_like(center))
+    high = torch.minimum(center + half, 2 * middle)
     return canvas, _crop(moved, low, high, 0.25)
 
 
@@ -103,16 +103,16 @@ def _four(
         half = torch.stack([scale * images.shape[3], scale * images.shape[2]], 1) / 2
         middle = (low + high) / 2
         slack = (half - (high - low) / 2).clamp(0)
-        centre = middle + slack * _uniform((count, 2), -1, 1, rng)
+        center = middle + slack * _uniform((count, 2), -1, 1, rng)
         flip = torch.where(_uniform((count,), 0, 1, rng) < 0.5, 1.0, -1.0)
         roll = [torch.roll(t, corner, 0) for t in (images, *targets)]
-        piece, moved = _warp(roll[0], Targets(*roll[1:]), size, scale, flip, centre)
+        piece, moved = _warp(roll[0], Targets(*roll[1:]), size, scale, flip, center)
         across = right if corner % 2 else ~right
         down = below if corner // 2 else ~below
         canvas = torch.where((across[:, None, :] & down[:, :, None])[:, None], piece, canvas)
         parts.append(
             _crop(
-                moved, torch.maximum(low, centre - half), torch.minimum(high, centre + half), 0.35
+                moved, torch.maximum(low, center - half), torch.minimum(high, center + half), 0.35
             )
         )
     merged = Targets(*(torch.cat(fields, 1) for fields in zip(*parts, strict=True)))
@@ -125,13 +125,13 @@ def _four(
     )
 
 
-def _colour(images: Tensor, strength: float, rng: torch.Generator) -> Tensor:
+def _color(images: Tensor, strength: float, rng: torch.Generator) -> Tensor:
     count = len(images)
     gain = torch.exp(_uniform((count, 3, 1, 1), -0.08, 0.08, rng) * strength)
     light = torch.exp(_uniform((count, 1, 1, 1), -0.35, 0.35, rng) * strength)
-    grey = images.mean(1, keepdim=True)
+    gray = images.mean(1, keepdim=True)
     vivid = 1 + _uniform((count, 1, 1, 1), -0.5, 0.4, rng) * strength
-    images = (grey + (images - grey) * vivid) * gain * light
+    images = (gray + (images - gray) * vivid) * gain * light
     middle = images.mean((1, 2, 3), keepdim=True)
     images = middle + (images - middle) * (
         1 + _uniform((count, 1, 1, 1), -0.3, 0.3, rng) * strength
@@ -174,4 +174,4 @@ def augment(
         )
         canvas = torch.cat([many, canvas])
         moved = Targets(*(torch.cat(pair) for pair in zip(merged, moved, strict=True)))
-    return _colour(canvas, max(strength, 0.3), rng), moved
+    return _color(canvas, max(strength, 0.3), rng), moved

@@ -48,7 +48,7 @@ def assign(
     """
     Give each object the `count` points that already answer best for it.
 
-    A point stands for candidates inside the object's box, or within one stride of its centre so
+    A point stands for candidates inside the object's box, or within one stride of its center so
     that thin objects have some. The quality of an answer is score^0.5 * iou^6; a point that
     several objects want goes to the one that it overlaps most.
 

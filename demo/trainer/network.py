@@ -181,7 +181,7 @@ class DemoDetector(nn.Module):
 def grid_points(
     height: int, width: int, device: torch.device | str = 'cpu'
 ) -> tuple[Tensor, Tensor]:
-    """Return (points, 2) centres x, y in pixels and (points, 1) strides, finest level first."""
+    """Return (points, 2) centers x, y in pixels and (points, 1) strides, finest level first."""
     points, strides = [], []
     for stride in STRIDES:
         y = (torch.arange(height // stride, device=device) + 0.5) * stride

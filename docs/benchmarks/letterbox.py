@@ -27,12 +27,12 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from trt_detector.gpu.cuda import ContextScope, load_pycuda
-from trt_detector.gpu.image_stage import rows_read
-from trt_detector.gpu.letterbox_kernel import LetterboxJob, LetterboxKernel
-from trt_detector.image import Image
+from trt_detector.gpu.context import ContextScope, load_pycuda
+from trt_detector.gpu.image_upload import rows_read
+from trt_detector.gpu.kernels.letterbox import LetterboxJob, LetterboxKernel
+from trt_detector.image.image import Image
 from trt_detector.preprocess import CpuPreprocessor, InputLayout, Letterbox, PreprocessSpec
-from trt_detector.tensor_spec import TensorSpec
+from trt_detector.values.tensor_spec import TensorSpec
 
 SIDE = 640
 SIZES = [(3840, 2160), (1920, 1080)]

@@ -34,7 +34,7 @@ import cv2
 import numpy as np
 from trt_detector.decode import DecodeOptions, recognize_head
 from trt_detector.decode.nms import batched_nms
-from trt_detector.tensor_spec import TensorSpec
+from trt_detector.values.tensor_spec import TensorSpec
 
 try:
     import torch
@@ -62,7 +62,7 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def candidates(group: int, count: int, seed: int, num_classes: int = CLASSES) -> Arrays:
     """
-    Return centre boxes (count, 4), scores and classes of random objects.
+    Return center boxes (count, 4), scores and classes of random objects.
 
     :param group: boxes around one object on average; its boxes have its class.
     :param num_classes: so many classes the objects are of at most.
@@ -70,11 +70,11 @@ def candidates(group: int, count: int, seed: int, num_classes: int = CLASSES) ->
     rng = np.random.default_rng(seed)
     objects = max(1, count // group)
     which = np.arange(count) if group == 1 else rng.integers(0, objects, count)
-    centres, sizes = rng.uniform(60, 580, (objects, 2)), rng.uniform(20, 120, (objects, 2))
+    centers, sizes = rng.uniform(60, 580, (objects, 2)), rng.uniform(20, 120, (objects, 2))
     classes = rng.integers(0, num_classes, objects)
     spread = rng.normal(0, 0.08, (count, 2)) * sizes[which]
     grown = sizes[which] * np.exp(rng.normal(0, 0.1, (count, 2)))
-    boxes = np.concatenate([centres[which] + spread, grown], axis=1)
+    boxes = np.concatenate([centers[which] + spread, grown], axis=1)
     # Scores are all different: torchvision does not say how it orders equal ones.
     scores = rng.permutation(np.linspace(0.3, 0.99, count))
     return boxes.astype(np.float32), scores.astype(np.float32), classes[which]
@@ -93,7 +93,7 @@ def output_of(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray) -> np.
 
 
 def corners_of(boxes: np.ndarray) -> np.ndarray:
-    """Return x1, y1, x2, y2 of centre boxes."""
+    """Return x1, y1, x2, y2 of center boxes."""
     half = boxes[:, 2:] / 2
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
 
@@ -112,9 +112,9 @@ def opencv_nms(boxes_xywh: np.ndarray, scores: np.ndarray, classes: np.ndarray) 
 
 def alone(arrays: Arrays) -> dict[str, Callable[[], Any]]:
     """Return the suppression alone by competitor."""
-    centres, scores, classes = arrays
-    boxes = corners_of(centres)
-    top_left = np.concatenate([boxes[:, :2], centres[:, 2:]], axis=1)
+    centers, scores, classes = arrays
+    boxes = corners_of(centers)
+    top_left = np.concatenate([boxes[:, :2], centers[:, 2:]], axis=1)
     small = classes.astype(np.int32)
     runs: dict[str, Callable[[], Any]] = {
         'trt_detector': lambda: batched_nms(boxes, scores, classes, IOU, len(scores)),

@@ -39,10 +39,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 from naive_node import DYNAMIC_SIZE, find_reader  # noqa: E402
-from trt_detector.dds import use_shared_memory  # noqa: E402
+from play.children import ChildProcess  # noqa: E402
 from trt_detector.errors import DetectorError  # noqa: E402
 from trt_detector.model_info import read_model_info  # noqa: E402
-from trt_detector.tools.demo_children import ChildProcess  # noqa: E402
+from trt_detector.process.tuning import use_shared_memory  # noqa: E402
 
 NAMESPACE = 'benchmark'
 TOPIC = f'/{NAMESPACE}/image_raw'
@@ -180,7 +180,7 @@ def measure(
         wait_for(lambda: listener.is_connected(topic_name), name, child)
         arguments = ['--images', str(picture), '--loop', '--topic', TOPIC, '--log', str(log)]
         arguments += ['--rate', str(options.rate), '--wait-for-subscriber', '30']
-        with ChildProcess('trt_detector.tools.play_images', arguments) as camera:
+        with ChildProcess('trt_detector.tools.play_images.main', arguments) as camera:
             wait_for(lambda: bool(listener.arrivals), f'the first array of {name}', child, camera)
             time.sleep(options.warm_up)
             before, begin_ns = read_process(child.pid), time.time_ns()

@@ -35,7 +35,7 @@ from onnx import helper, numpy_helper, TensorProto
 import onnxruntime
 from trt_detector.config import DetectorConfig
 from trt_detector.factory import create_detector
-from trt_detector.image import Image
+from trt_detector.image.image import Image
 from trt_detector.pipeline import Detector
 
 ROOT = Path(__file__).resolve().parents[2]

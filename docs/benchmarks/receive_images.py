@@ -26,11 +26,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from trt_detector import dds
-from trt_detector.batch_result import BatchResult, StageTimes
 from trt_detector.decode import DecodeOptions
-from trt_detector.detections import Detections
 from trt_detector.engine import EngineInfo
+from trt_detector.process import tuning as dds
+from trt_detector.values.batch_result import BatchResult, StageTimes
+from trt_detector.values.detections import Detections
 
 TOPIC = '/benchmark/image_raw'
 
@@ -132,7 +132,7 @@ def start_camera(options: argparse.Namespace, folder: Path) -> subprocess.Popen[
     noise = np.random.default_rng(0).integers(0, 255, (height // 10, width // 10, 3), np.uint8)
     picture = folder / 'picture.png'
     cv2.imwrite(str(picture), cv2.resize(noise, (width, height)))
-    command = [sys.executable, '-m', 'trt_detector.tools.play_images', '--loop']
+    command = [sys.executable, '-m', 'trt_detector.tools.play_images.main', '--loop']
     command += ['--images', str(picture), '--topic', TOPIC, '--rate', str(options.rate)]
     command += ['--log', str(folder / 'log.jsonl'), '--wait-for-subscriber', '10']
     return subprocess.Popen(command)

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from .facts import GraphFacts
+from .graph_info import GraphInfo
 from .head import CandidateHead, DecodeOptions, Head
-from .registry import known_layouts, layout_names, recognize, recognize_head, Recognized
+from .recognize import known_layouts, layout_names, recognize, recognize_head, Recognized
 
 __all__ = [
     'CandidateHead',
     'DecodeOptions',
-    'GraphFacts',
+    'GraphInfo',
     'Head',
     'Recognized',
     'known_layouts',

@@ -10,9 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from ..candidates import CandidateRule, Candidates
-from ..detections import Detections
-from .facts import GraphFacts
+from ..values.candidates import CandidateRule, Candidates
+from ..values.detections import Detections
+from .graph_info import GraphInfo
 
 __all__ = ['CandidateHead', 'DecodeOptions', 'Fit', 'Head', 'HeadLayout']
 
@@ -114,5 +114,5 @@ class HeadLayout(Protocol):
     description: str
     preset: str
 
-    def fit(self, facts: GraphFacts) -> Fit | None:
+    def fit(self, facts: GraphInfo) -> Fit | None:
         """Return how well the layout fits, None if the outputs cannot be of it."""

@@ -49,7 +49,7 @@ def keep_few(
     lefts, tops, rights, bottoms = boxes_xyxy.T.tolist()
     step = max(rights + bottoms) + 1
     moved = _ROUNDING * (max(class_ids) * abs(step) + max(step, -min(lefts + tops)))
-    least_side = 8 * moved / limit if limit > 0 else math.inf
+    min_side = 8 * moved / limit if limit > 0 else math.inf
     # Moving the edges of two boxes changes what they overlap by, beyond the limit, by less than
     # the sum of the sides of one of them times this.
     slack = 32 * moved
@@ -62,7 +62,7 @@ def keep_few(
         x1, y1 = lefts[number], tops[number]
         x2, y2 = rights[number], bottoms[number]
         width, height = x2 - x1, y2 - y1
-        if width <= least_side or height <= least_side:
+        if width <= min_side or height <= min_side:
             return None
         allowed = width * height * share
         rivals = kept_of_class[class_ids[number]]

@@ -17,7 +17,7 @@ _FEW = 128
 _BLOCK = 64
 # Overlaps of so many pairs are worked out at once: their arrays stay in the second-level cache.
 _CHUNK = 1 << 15
-# With more pairs of a class than so many a box it pays to look for doubles of the best first.
+# With more pairs of a class than so many per box it pays to look for doubles of the best first.
 _CROWDED = 2
 
 _Array = npt.NDArray[Any]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError
-from ..picture_files import picture_files
+from ..image.files import picture_files
 
 __all__ = ['DataSet', 'Sample', 'read_data_set']
 
@@ -186,7 +186,7 @@ def _read_yolo(name: str, images: Path, class_names: Sequence[str]) -> DataSet:
 
 
 def _label_rows(file: Path, classes: int) -> Iterator[tuple[int, tuple[float, ...]]]:
-    """Yield class and box of each line: class, centre, size; or class and a polygon."""
+    """Yield class and box of each line: class, center, size; or class and a polygon."""
     for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), start=1):
         if not line.strip():
             continue

@@ -12,10 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..detections import Detections
-from ..drawing import draw_detections
-from ..image import Image
-from ..quantize.agreement import Agreement
+from ..image.drawing import draw_detections
+from ..image.image import Image
+from ..int8_gate.agreement import Agreement
+from ..values.detections import Detections
 from .data_set import DataSet
 from .run import Result, worst_pictures
 from .svg import bar_chart, grouped_chart

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..detections import Detections
 from ..errors import BackendUnavailableError
+from ..values.detections import Detections
 from .data_set import Sample
 
 __all__ = ['ClassFigures', 'Figures', 'coco_figures']

@@ -11,11 +11,11 @@ import statistics
 
 import numpy as np
 
-from ..detections import Detections
 from ..engine import EngineInfo
-from ..image import Image
+from ..image.image import Image
+from ..int8_gate.agreement import Agreement, compare_detections
 from ..pipeline import Detector
-from ..quantize.agreement import Agreement, compare_detections
+from ..values.detections import Detections
 from .data_set import DataSet
 from .metric import coco_figures, Figures
 

@@ -89,7 +89,7 @@ def stacked(charts: Sequence[str]) -> str:
 
 
 def _legend(names: Sequence[str], height: int) -> list[str]:
-    """Return a coloured square and a name for each kind of bar."""
+    """Return a colored square and a name for each kind of bar."""
     parts, x = [], 56.0
     for number, name in enumerate(names):
         color = COLORS[number % len(COLORS)]

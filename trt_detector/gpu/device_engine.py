@@ -11,8 +11,8 @@ from typing import Any
 
 from ..engine import InferenceEngine
 from .buffers import TensorBuffer
-from .cuda import ContextScope
-from .turns import take_turn
+from .context import ContextScope
+from .device_lock import device_lock
 
 __all__ = ['DeviceEngine']
 
@@ -54,7 +54,7 @@ class DeviceEngine(InferenceEngine):
     def smallest_batch(self) -> int:
         """Return how many images the network takes at least; fewer run as that many."""
 
-    def get_room(self) -> int:
+    def padded_batch_size(self) -> int:
         """Return how many images the input memory of :meth:`enqueue` has to hold."""
         return max(self.get_batch_size(), self.smallest_batch)
 
@@ -93,22 +93,22 @@ class DeviceEngine(InferenceEngine):
         Queue the network in :attr:`stream`; returns at once where the runtime can.
 
         :param count: images of :meth:`get_input_shape`'s size.
-        :param input_address: device memory for :meth:`get_room` images; it may hold any
+        :param input_address: device memory for :meth:`padded_batch_size` images; it may hold any
             number behind the images.
         :param outputs: from :meth:`make_outputs`; written on the device only.
         :param capturing: the stream is being recorded, or about to be: nothing may wait for it,
             and later runs of another number of images must leave alone what this one uses.
-            Only for :attr:`smallest_batch` and :meth:`get_room` images.
+            Only for :attr:`smallest_batch` and :meth:`padded_batch_size` images.
         :return: the shapes of the outputs. The first dimension can be larger than count where the
             network takes no batch as small.
         :raises EngineError: if the runtime refuses.
         """
 
-    def take_turn(self) -> AbstractContextManager[None]:
+    def device_lock(self) -> AbstractContextManager[None]:
         """Return the turn of its device, as :mod:`.turns` says."""
-        return take_turn(self._device_id)
+        return device_lock(self._device_id)
 
-    def forget_recorded(self) -> None:
+    def release_captures(self) -> None:
         """Free what enqueue() made for records; none of them is launched any more."""
 
     def check_thread(self) -> None:

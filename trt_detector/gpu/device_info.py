@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BackendUnavailableError
-from . import libcuda
+from . import driver as libcuda
 from .nvml import open_nvml
 
 __all__ = [

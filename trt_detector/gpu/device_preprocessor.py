@@ -10,19 +10,19 @@ from contextlib import ExitStack
 import functools
 import logging
 
-from ..candidates import CandidateRule
 from ..engine import BatchSlot, InferenceEngine
 from ..errors import BackendUnavailableError, EngineError
-from ..image import Image
+from ..image.image import Image
 from ..preprocess import InputLayout, Letterbox, PreprocessSpec
-from .candidate_filter import CandidateFilter
-from .cuda import make_stream
+from ..values.candidates import CandidateRule
+from .context import make_stream
 from .device_engine import DeviceEngine
 from .device_info import DeviceInfo, read_device
-from .device_slot import DeviceSlot, Lanes, SlotTarget
-from .letterbox_kernel import KERNEL_ENCODINGS, LetterboxKernel
+from .device_lock import device_lock
+from .device_slot import DeviceSlot, SharedStreams, SlotTarget
+from .kernels.candidates import CandidateFilter
+from .kernels.letterbox import KERNEL_ENCODINGS, LetterboxKernel
 from .network_runner import BEING_BUILT, capture_graphs
-from .turns import take_turn
 
 __all__ = ['DevicePreprocessor', 'preprocess_on_device']
 
@@ -66,7 +66,7 @@ class DevicePreprocessor:
         self.details: tuple[tuple[str, str], ...] = ()
         self._mapped = _choose_mapped(mapped_memory, device)
         layout, capability = InputLayout.of(engine.input_spec), device.compute_capability
-        with take_turn(engine.device_id):
+        with device_lock(engine.device_id):
             self._kernel: LetterboxKernel | None = LetterboxKernel(
                 engine.cuda, spec, layout, (height, width), capability
             )
@@ -84,9 +84,9 @@ class DevicePreprocessor:
         cuda = self._engine.cuda
         copiers = ThreadPoolExecutor(_COPIERS, thread_name_prefix='copy')
         slots: list[DeviceSlot] = []
-        with take_turn(self._engine.device_id), ExitStack() as undo:
+        with device_lock(self._engine.device_id), ExitStack() as undo:
             picker = self._load_filter(rule)
-            lanes = Lanes(kernel, make_stream(cuda), make_stream(cuda), copiers, picker)
+            lanes = SharedStreams(kernel, make_stream(cuda), make_stream(cuda), copiers, picker)
             # Else the traceback would keep the streams beyond the life of the context.
             undo.callback(lanes.close)
             for _ in range(_SLOTS):

@@ -14,24 +14,24 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ..candidates import Candidates
 from ..engine import BatchSlot
 from ..errors import EngineError
-from ..image import Image
+from ..image.image import Image
 from ..preprocess import Letterbox
-from .candidate_filter import CandidateFilter, CandidateSlot, pays
+from ..values.candidates import Candidates
 from .device_engine import DeviceEngine
-from .image_stage import ImageStage
-from .letterbox_kernel import LetterboxJob, LetterboxKernel
+from .image_upload import ImageUpload
+from .kernels.candidates import CandidateFilter, CandidateSlot, is_worth_filtering
+from .kernels.letterbox import LetterboxJob, LetterboxKernel
 from .network_runner import NetworkRunner
 
-__all__ = ['DeviceSlot', 'Lanes', 'SlotTarget']
+__all__ = ['DeviceSlot', 'SharedStreams', 'SlotTarget']
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Lanes:
+class SharedStreams:
     """
     What the slots of an engine share.
 
@@ -82,23 +82,23 @@ class DeviceSlot(BatchSlot):
 
     :param engine: runs the network.
     :param lanes: shared with the engine's other slots.
-    :param mapped: see :class:`.image_stage.ImageStage`.
+    :param mapped: see :class:`.image_stage.ImageUpload`.
     :raises EngineError: if the memory is not to be had.
     """
 
-    def __init__(self, engine: DeviceEngine, lanes: Lanes, *, mapped: bool) -> None:
+    def __init__(self, engine: DeviceEngine, lanes: SharedStreams, *, mapped: bool) -> None:
         cuda = engine.cuda
         self._engine = engine
-        self._lanes: Lanes | None = lanes
+        self._lanes: SharedStreams | None = lanes
         lanes.users += 1
         self._jobs: list[LetterboxJob] = []
         self._count = 0
-        self._copies: list[tuple[ImageStage, Future[object]]] = []
+        self._copies: list[tuple[ImageUpload, Future[object]]] = []
         self._views: list[npt.NDArray[Any]] = []
         self._resources = ExitStack()
         with ExitStack() as undo:
             undo.callback(self.close)
-            shape = engine.batch_shape(engine.get_room())
+            shape = engine.batch_shape(engine.padded_batch_size())
             self._image_bytes = math.prod(shape[1:]) * engine.input_spec.dtype.itemsize
             try:
                 self._input: Any = cuda.mem_alloc(shape[0] * self._image_bytes)
@@ -116,7 +116,7 @@ class DeviceSlot(BatchSlot):
             self._candidates = self._open_candidates(lanes.candidates)
             self.runner = NetworkRunner(engine, int(self._input), self._outputs)
             self._resources.callback(self.runner.drop_graphs)
-            self._stages = [ImageStage(cuda, mapped=mapped) for _ in range(shape[0])]
+            self._stages = [ImageUpload(cuda, mapped=mapped) for _ in range(shape[0])]
             for stage in self._stages:
                 self._resources.callback(stage.free)
             # Blocking: a thread that spins until the GPU is done burns a core.
@@ -240,7 +240,7 @@ class DeviceSlot(BatchSlot):
 
     def _open_candidates(self, kernels: CandidateFilter | None) -> CandidateSlot | None:
         """Return what picks the candidates, None where it is not worth it."""
-        if kernels is None or not pays(kernels.rule, self._outputs):
+        if kernels is None or not is_worth_filtering(kernels.rule, self._outputs):
             return None
         picked = CandidateSlot(self._engine.cuda, kernels, self._outputs[kernels.rule.output])
         self._resources.callback(picked.free)
@@ -278,7 +278,7 @@ class DeviceSlot(BatchSlot):
         for buffer, view in zip(self._outputs, views, strict=True):
             buffer.download(view, stream)
         # An output without a batch dimension is that of the one image of a batch of one.
-        padded = count < self._engine.get_room()
+        padded = count < self._engine.padded_batch_size()
         self._views = [view[:count] for view in views] if padded else views
 
     def _mark(self, number: int, stream: Any) -> None:
@@ -286,7 +286,7 @@ class DeviceSlot(BatchSlot):
         if self._marks:
             self._marks[number].record(stream)
 
-    def _open_lanes(self) -> Lanes:
+    def _open_lanes(self) -> SharedStreams:
         """Return the lanes, or raise EngineError where the slot is closed."""
         if self._lanes is None:
             raise EngineError('a slot was used after close()')

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from ..errors import EngineError
 from .buffers import TensorBuffer
+from .cuda_graph import capture_graph, CudaGraph
 from .device_engine import DeviceEngine
-from .graph import capture_graph, CudaGraph
-from .turns import is_building
+from .device_lock import is_build_in_progress
 
 __all__ = ['BEING_BUILT', 'NetworkRunner', 'capture_graphs']
 
@@ -31,7 +31,7 @@ class NetworkRunner:
     """
     Runs an engine on the memory of one slot. The engine's context has to be current.
 
-    :param input_address: device memory for the engine's get_room() images.
+    :param input_address: device memory for the engine's padded_batch_size() images.
     :param outputs: from the engine's make_outputs(); the caller frees them.
     """
 
@@ -121,7 +121,7 @@ def capture_graphs(engine: DeviceEngine, runners: Sequence[NetworkRunner]) -> st
     """
     Let the networks of an engine's slots run as CUDA graphs, if these give what calls give.
 
-    Call it in the device's turn, as :func:`.turns.take_turn` says.
+    Call it in the device's turn, as :func:`.turns.device_lock` says.
 
     Each record is compared with a run of the same noise once all are made: a runtime may use
     again what an earlier record relies on.
@@ -129,10 +129,10 @@ def capture_graphs(engine: DeviceEngine, runners: Sequence[NetworkRunner]) -> st
     :return: '' where they do now, else the reason why they do not.
     :raises EngineError: if the network cannot even be run.
     """
-    if is_building(engine.device_id):
+    if is_build_in_progress(engine.device_id):
         return BEING_BUILT
     counts = _counts(engine)
-    shape = engine.batch_shape(engine.get_room())
+    shape = engine.batch_shape(engine.padded_batch_size())
     spec = engine.input_spec
     try:
         noise = engine.cuda.pagelocked_empty((math.prod(shape),), spec.dtype)
@@ -149,7 +149,7 @@ def capture_graphs(engine: DeviceEngine, runners: Sequence[NetworkRunner]) -> st
     if reason:
         for runner in runners:
             runner.drop_graphs()
-        engine.forget_recorded()
+        engine.release_captures()
     return reason
 
 
@@ -187,7 +187,7 @@ def _counts(engine: DeviceEngine) -> list[int]:
 
     Each takes memory of its own, so the numbers between run as a full batch.
     """
-    return sorted({engine.smallest_batch, engine.get_room()})
+    return sorted({engine.smallest_batch, engine.padded_batch_size()})
 
 
 def _agree(found: _Outputs, expected: _Outputs) -> bool:

@@ -17,9 +17,9 @@ from ..errors import BackendUnavailableError, EngineError
 from ..model_info import slice_unequal_splits
 from ..onnxruntime_engine import make_asynchronous_run_options, OnnxRuntimeEngine, open_session
 from .buffers import TensorBuffer
-from .cuda import ContextScope, load_pycuda, make_stream
+from .context import ContextScope, load_pycuda, make_stream
 from .device_engine import DeviceEngine
-from .turns import take_turn
+from .device_lock import device_lock
 
 __all__ = ['CudaOnnxRuntimeEngine']
 
@@ -71,7 +71,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         self._one_size = False
         self._shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         self._resources = ExitStack()
-        with take_turn(device_id), ExitStack() as undo:
+        with device_lock(device_id), ExitStack() as undo:
             undo.callback(self._resources.close)
             self._cuda = load_pycuda()
             self._scope = ContextScope(self._cuda, device_id)
@@ -164,12 +164,12 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         if self._session is None:
             return
         self._scope.check_thread()
-        with take_turn(self._device_id):
+        with device_lock(self._device_id):
             self._resources.close()
 
     def _make_output(self, index: int, *, mapped: bool) -> TensorBuffer:
         """Return a further buffer for one output."""
-        spec, shape = self.output_specs[index], self._find_shapes(self.get_room())[index]
+        spec, shape = self.output_specs[index], self._find_shapes(self.padded_batch_size())[index]
         return TensorBuffer(self._cuda, spec.name, spec.dtype, shape, mapped=mapped)
 
     def _find_shapes(self, count: int) -> list[tuple[int, ...]]:

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from .metadata_files import read_metadata_files
 from .prepare import prepare_model
 from .read import ModelInfo, parse_names, read_model_info
-from .sidecar import read_sidecars
 from .splits import slice_unequal_splits
 
 __all__ = [
@@ -14,6 +14,6 @@ __all__ = [
     'parse_names',
     'prepare_model',
     'read_model_info',
-    'read_sidecars',
+    'read_metadata_files',
     'slice_unequal_splits',
 ]

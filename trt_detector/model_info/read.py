@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from ..tensor_spec import TensorSpec
+from ..values.tensor_spec import TensorSpec
 from .graph import all_nodes, tail_operators
-from .sidecar import read_sidecars
+from .metadata_files import read_metadata_files
 
 __all__ = ['TARGET_SIZES', 'ModelInfo', 'parse_names', 'read_model_info']
 
@@ -102,7 +102,7 @@ def read_model_info(path: Path) -> ModelInfo:
     weights = {tensor.name for tensor in graph.initializer}
     inputs = tuple(_tensor_spec(path, v) for v in graph.input if v.name not in weights)
     own = {entry.key: entry.value for entry in model.metadata_props}
-    beside = read_sidecars(path)
+    beside = read_metadata_files(path)
     metadata = {**beside.metadata, **own}
     external = _external_data(path, graph)
     operators = frozenset(node.op_type for node in all_nodes(graph))

@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 from .key import DeviceKey, get_engine_filename, PlanKey
-from .manifest import Manifest
-from .ready import read_ready_plan
-from .store import default_cache_dir, find_cache_dir, PlanStore
-from .values import BuiltPlan, StoredPlan
+from .manifest import BuiltPlan, Manifest, StoredPlan
+from .store import default_cache_dir, find_cache_dir, PlanStore, read_prebuilt_plan
 
 __all__ = [
     'BuiltPlan',
@@ -20,5 +18,5 @@ __all__ = [
     'default_cache_dir',
     'find_cache_dir',
     'get_engine_filename',
-    'read_ready_plan',
+    'read_prebuilt_plan',
 ]

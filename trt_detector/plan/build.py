@@ -11,11 +11,10 @@ from pathlib import Path
 import time
 
 from ..errors import BuildError
+from .entry import iterate_manifests, PlanEntry, Rejection
 from .key import PlanKey
-from .manifest import Manifest
+from .manifest import BuiltPlan, Manifest, StoredPlan
 from .prune import prune_plans
-from .slot import iterate_manifests, PlanSlot, Rejection
-from .values import BuiltPlan, StoredPlan
 
 __all__ = ['PlanBuild']
 
@@ -35,7 +34,7 @@ class PlanBuild:
         self,
         root: Path,
         keep: int,
-        slot: PlanSlot,
+        slot: PlanEntry,
         key: PlanKey,
         build: Callable[[], BuiltPlan],
         log: Callable[[str], None],

@@ -21,7 +21,7 @@ _SHA256 = re.compile(r'[0-9a-f]{64}')
 _FIELD_TYPES = {
     'model_name': 'str',
     'model_sha256': 'str',
-    'flavour': 'str',
+    'library': 'str',
     'version': 'str',
     'device.name': 'str',
     'device.compute_capability': 'int pair',
@@ -63,7 +63,7 @@ class PlanKey:
 
     :param model_name: stem of the model's file name.
     :param model_sha256: of the ONNX file and its external data, 64 hex digits.
-    :param flavour: 'tensorrt' or 'tensorrt_rtx'.
+    :param library: 'tensorrt' or 'tensorrt_rtx'.
     :param version: full version of that library.
     :param device: the GPU.
     :param precision: precision asked for: 'fp32', 'fp16' or 'int8'.
@@ -79,7 +79,7 @@ class PlanKey:
 
     model_name: str
     model_sha256: str
-    flavour: str
+    library: str
     version: str
     device: DeviceKey
     precision: str
@@ -93,9 +93,9 @@ class PlanKey:
 
     def __post_init__(self) -> None:
         _check_model_name(self.model_name)
-        if self.flavour not in ('tensorrt', 'tensorrt_rtx'):
+        if self.library not in ('tensorrt', 'tensorrt_rtx'):
             raise PlanError(
-                f"flavour of a plan is {self.flavour!r}; expected 'tensorrt' or 'tensorrt_rtx'"
+                f"library of a plan is {self.library!r}; expected 'tensorrt' or 'tensorrt_rtx'"
             )
         if self.precision not in ('fp32', 'fp16', 'int8'):
             raise PlanError(

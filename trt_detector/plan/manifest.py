@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import hashlib
 import json
+from pathlib import Path
 import re
 from typing import Any
 
 from ..errors import PlanError
 from .key import PlanKey
 
-__all__ = ['Manifest']
+__all__ = ['Manifest', 'BuiltPlan', 'StoredPlan']
 
 _FORMAT = 1
 _SHA256 = re.compile(r'[0-9a-f]{64}')
@@ -163,3 +164,37 @@ def _read_object(data: bytes) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise PlanError('the manifest is not a JSON object')
     return values
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPlan:
+    """
+    What a builder made.
+
+    :param data: the serialized plan.
+    :param precision: precision that was really built: 'fp32', 'fp16' or 'int8'.
+    :param details: further facts for the manifest.
+    """
+
+    data: bytes
+    precision: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """
+    A plan to run.
+
+    :param data: the serialized plan.
+    :param manifest: what it is, None for a ready plan that nothing vouches for.
+    :param path: its file, None where it could not be stored.
+    :param from_cache: whether it was loaded rather than built.
+    :param notes: sentences that the user has to see; they went to the log already.
+    """
+
+    data: bytes
+    manifest: Manifest | None
+    path: Path | None
+    from_cache: bool
+    notes: tuple[str, ...] = ()

@@ -8,9 +8,9 @@ from collections import Counter
 import contextlib
 from pathlib import Path
 
+from .entry import iterate_manifests, PlanEntry
 from .key import PlanKey
 from .lock import try_lock
-from .slot import iterate_manifests, PlanSlot
 
 __all__ = ['prune_plans']
 
@@ -40,14 +40,14 @@ def prune_plans(root: Path, key: PlanKey, keep: int) -> tuple[Path, ...]:
     removed = []
     for _, other in used:
         full = kept[other.model_sha256] >= keep or kept.total() >= keep * _NETWORKS_PER_NAME
-        if full and _remove(PlanSlot(root, other)):
-            removed.append(PlanSlot(root, other).plan_path)
+        if full and _remove(PlanEntry(root, other)):
+            removed.append(PlanEntry(root, other).plan_path)
         else:
             kept[other.model_sha256] += 1
     return tuple(removed)
 
 
-def _remove(slot: PlanSlot) -> bool:
+def _remove(slot: PlanEntry) -> bool:
     """Remove a slot's files unless another process holds it; its lock file stays for others."""
     slot.lock_path.parent.mkdir(mode=0o700, exist_ok=True)
     with try_lock(slot.lock_path) as free:

@@ -10,17 +10,20 @@ import hashlib
 import os
 from pathlib import Path
 import threading
+from typing import TYPE_CHECKING
 
 from ..errors import PlanError
+from ..trusted_files import read_trusted, try_writing, write_atomic
 from .build import PlanBuild
-from .files import read_trusted, try_writing, write_atomic
+from .entry import PlanEntry, Rejection
 from .key import DeviceKey, PlanKey
 from .lock import hold_lock
-from .manifest import Manifest
-from .slot import PlanSlot, Rejection
-from .values import BuiltPlan, StoredPlan
+from .manifest import BuiltPlan, Manifest, StoredPlan
 
-__all__ = ['PlanStore', 'default_cache_dir', 'find_cache_dir']
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ['PlanStore', 'default_cache_dir', 'find_cache_dir', 'read_prebuilt_plan']
 
 _MINIMUM_FREE_BYTES = 64 * 2**20
 
@@ -86,7 +89,7 @@ class PlanStore:
         :param cancel: ends the wait for another process.
         :raises BuildCancelledError: if cancelled before the build.
         """
-        slot = PlanSlot(self._root, key)
+        slot = PlanEntry(self._root, key)
         # Without the lock first: each file is whole at any moment, and a folder that is
         # read-only, in a container image say, still serves its plans.
         found = slot.read()
@@ -134,30 +137,30 @@ class PlanStore:
                 f'{needed_bytes >> 20} MiB or more; free some, or set engine_cache_dir'
             )
 
-    def timing_cache_path(self, flavour: str, version: str, device: DeviceKey) -> Path:
+    def timing_cache_path(self, library: str, version: str, device: DeviceKey) -> Path:
         """Return the file of the builder's timing cache for a library and a device."""
         major, minor = device.compute_capability
         digest = hashlib.sha256(repr(device).encode()).hexdigest()[:8]
-        name = f'{flavour}-{version}.cc_{major}.{minor}_sm_{device.sm_count}-{digest}.timing'
+        name = f'{library}-{version}.cc_{major}.{minor}_sm_{device.sm_count}-{digest}.timing'
         return self._root / 'timing' / name
 
-    def read_timing_cache(self, flavour: str, version: str, device: DeviceKey) -> bytes:
+    def read_timing_cache(self, library: str, version: str, device: DeviceKey) -> bytes:
         """Return the stored timing cache, b'' where there is none that may be trusted."""
         # Nothing depends on a timing cache but the length of the build, and the next build
         # replaces one that is refused.
         with contextlib.suppress(OSError, PlanError):
-            return read_trusted(self.timing_cache_path(flavour, version, device))
+            return read_trusted(self.timing_cache_path(library, version, device))
         return b''
 
     def write_timing_cache(
-        self, flavour: str, version: str, device: DeviceKey, data: bytes
+        self, library: str, version: str, device: DeviceKey, data: bytes
     ) -> None:
         """
         Store a timing cache atomically.
 
         :raises PlanError: if it cannot be written; nothing depends on it.
         """
-        path = self.timing_cache_path(flavour, version, device)
+        path = self.timing_cache_path(library, version, device)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomic(path, data)
@@ -165,8 +168,28 @@ class PlanStore:
             raise PlanError(f'timing cache {path} cannot be written: {error}') from error
 
 
-def _loaded(slot: PlanSlot, found: tuple[bytes, Manifest]) -> StoredPlan:
+def _loaded(slot: PlanEntry, found: tuple[bytes, Manifest]) -> StoredPlan:
     """Return a plan that came from its slot."""
     slot.mark_used()
     data, manifest = found
     return StoredPlan(data=data, manifest=manifest, path=slot.plan_path, from_cache=True)
+
+
+def read_prebuilt_plan(path: Path) -> StoredPlan:
+    """
+    Read a .engine or .plan file as it is, with a note that nothing vouches for it.
+
+    :raises PlanError: if it cannot be read, is empty, or another user could write it.
+    """
+    try:
+        data = read_trusted(path, follow_links=True)
+    except OSError as error:
+        raise PlanError(f'plan {path} cannot be read: {error.strerror or error}') from error
+    if not data:
+        raise PlanError(f'plan {path} is empty; expected a serialized TensorRT engine')
+    note = (
+        f'{path} is loaded as it is: no manifest vouches for the model, GPU, TensorRT version or '
+        'precision it was built for, and a plan runs code; name the ONNX file instead to have the '
+        'plan built and checked here'
+    )
+    return StoredPlan(data=data, manifest=None, path=path, from_cache=True, notes=(note,))

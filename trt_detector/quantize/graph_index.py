@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+import fnmatch
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-__all__ = ['GraphIndex', 'node_name', 'read_names']
+from ..errors import ConfigError
+
+__all__ = ['GraphIndex', 'node_name', 'read_names', 'tensor_names', 'match_nodes']
 
 
 def node_name(node: onnx.NodeProto) -> str:
@@ -75,3 +78,35 @@ def read_names(node: onnx.NodeProto) -> Iterator[str]:
         for graph in (attribute.g, *attribute.graphs):
             for inner in graph.node:
                 yield from read_names(inner)
+
+
+def tensor_names(model: onnx.ModelProto) -> frozenset[str]:
+    """Return the names of the graph's inputs and of all that its nodes produce."""
+    graph = model.graph
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = {value.name for value in graph.input if value.name not in constants}
+    return frozenset(inputs | {name for node in graph.node for name in node.output if name})
+
+
+_EXAMPLES = 3
+
+
+def match_nodes(model: onnx.ModelProto, patterns: Sequence[str]) -> frozenset[str]:
+    """
+    Return the names of the nodes that one of the patterns matches.
+
+    :param patterns: shell patterns of whole names, '/model.22/*' say.
+    :raises ConfigError: if a pattern matches no node, with some names.
+    """
+    names = [node_name(node) for node in model.graph.node]
+    matched: set[str] = set()
+    for pattern in patterns:
+        found = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+        if not found:
+            layers = [node_name(n) for n in model.graph.node if n.op_type == 'Conv'] or names
+            raise ConfigError(
+                f'quantize_exclude holds {pattern!r}, which matches none of the {len(names)} '
+                f'nodes; their names look like {", ".join(layers[:_EXAMPLES])}'
+            )
+        matched.update(found)
+    return frozenset(matched)

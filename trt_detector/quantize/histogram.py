@@ -24,7 +24,7 @@ class MagnitudeHistogram:
     Counts of the magnitudes of a tensor's values.
 
     The bins reach from 0 to a power of two above every value so far. When a larger value comes,
-    neighbouring bins are joined until it fits. Bin edges are binary fractions, so what is counted
+    neighboring bins are joined until it fits. Bin edges are binary fractions, so what is counted
     does not depend on the order of the values or on how they were divided among calls.
     """
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +14,13 @@ import onnx
 from onnx import helper, numpy_helper
 
 from ..errors import CalibrationCacheError, ModelError
-from .calibration_cache import CalibrationCache
+from .calibration_cache import CalibrationCache, read_calibration_cache
 from .graph import analyse_head
-from .graph_index import GraphIndex, node_name
-from .names import tensor_names
+from .graph_index import GraphIndex, match_nodes, node_name, tensor_names
+from .model_file import load_onnx_bytes, serialize_onnx
 from .opset import raise_opset
 
-__all__ = ['QdqResult', 'insert_qdq']
+__all__ = ['QdqResult', 'insert_qdq', 'quantize_onnx']
 
 # The first with a scale for each channel.
 _OPSET = 13
@@ -236,3 +237,27 @@ def _quantize_channels(
     scales[scales < np.finfo(np.float32).tiny] = 1.0
     shaped = scales.astype(np.float64).reshape(-1, *([1] * (values.ndim - 1)))
     return np.clip(np.rint(values / shaped), -127, 127).astype(np.int8), scales
+
+
+def quantize_onnx(
+    data: bytes, folder: Path, cache_path: Path, exclude: Sequence[str] = ()
+) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    """
+    Return an ONNX file with the scales of a calibration cache, and facts for people.
+
+    :param data: an FP32 ONNX file.
+    :param folder: where its external data is.
+    :param exclude: patterns of the nodes that stay in float.
+    :raises CalibrationCacheError: if the cache cannot be read or does not fit the network.
+    :raises ConfigError: if a pattern matches no node.
+    :raises ModelError: if the network cannot be quantized.
+    """
+    cache = read_calibration_cache(cache_path)
+    model = load_onnx_bytes(data, folder)
+    result = insert_qdq(model, cache, exclude=sorted(match_nodes(model, exclude)))
+    quantized = serialize_onnx(result.model)
+    details = [('quantized', f'{len(result.quantized_nodes)} layers')]
+    if result.skipped:
+        details.append(('not quantized', f'{len(result.skipped)} layers'))
+    details.append(('model bytes', str(len(quantized))))
+    return quantized, tuple(details)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ImageError
-from ..image import Image
+from ..image.image import Image
 
 __all__ = ['Coverage', 'FrameSampler', 'SourceFrame']
 
@@ -66,7 +66,7 @@ class FrameSampler:
 
     :param wanted: most frames to take.
     :param total: frames in the input, None where nobody knows: then it takes from the start.
-    :param least_difference: mean difference of two small grey pictures, 0 to 255, below which
+    :param least_difference: mean difference of two small gray pictures, 0 to 255, below which
         frames count as duplicates; 0 takes every frame.
     :param on_unreadable: told of frames that cannot be read.
     """
@@ -155,7 +155,7 @@ class FrameSampler:
 
 
 def _thumbnail(image: Image) -> npt.NDArray[np.uint8]:
-    """Return a small grey picture, (256,)."""
+    """Return a small gray picture, (256,)."""
     pixels, order = image.pixels()
     small = cv2.resize(pixels, _THUMBNAIL, interpolation=cv2.INTER_AREA)
     if order != 'gray':

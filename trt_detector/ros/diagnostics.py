@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 import time
 import traceback
@@ -13,11 +14,42 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
-from .detection_flow import DetectionFlow
-from .health import Health
+from .session import DetectionSession
 from .statistics import CameraCounts
 
-__all__ = ['Diagnostics']
+__all__ = ['Diagnostics', 'NodeHealth']
+
+
+@dataclass(slots=True)
+class NodeHealth:
+    """
+    Written by the node, read by the diagnostics; each field is replaced as a whole.
+
+    :param get_state: gives the label of the lifecycle state.
+    :param flow: what exists from configure to cleanup, None outside.
+    :param failure: why the last transition failed, '' since one succeeded.
+    :param last_error: the last thing that went wrong, kept until another does.
+    """
+
+    get_state: Callable[[], str]
+    flow: DetectionSession | None = None
+    failure: str = ''
+    last_error: str = ''
+
+    @property
+    def state(self) -> str:
+        """Return the label of the lifecycle state."""
+        return self.get_state()
+
+    def note_failure(self, text: str) -> None:
+        """Keep why a transition failed."""
+        self.failure = text
+        self.last_error = text
+
+    def note_error(self, text: str) -> None:
+        """Keep what went wrong with an image."""
+        self.last_error = text
+
 
 _SILENCE_S = 2.0
 # A device is read once a second; beyond this its driver hangs.
@@ -48,7 +80,7 @@ class Diagnostics:
     :param period_s: seconds between two messages.
     """
 
-    def __init__(self, node: Node, health: Health, period_s: float) -> None:
+    def __init__(self, node: Node, health: NodeHealth, period_s: float) -> None:
         self._node = node
         self._health = health
         self._name = node.get_fully_qualified_name().lstrip('/')
@@ -86,7 +118,7 @@ class Diagnostics:
                 f'diagnostics failed:\n{traceback.format_exc()}', throttle_duration_sec=10.0
             )
 
-    def _node_status(self, flow: DetectionFlow | None) -> DiagnosticStatus:
+    def _node_status(self, flow: DetectionSession | None) -> DiagnosticStatus:
         """Return the status of the node as a whole."""
         state = self._health.state
         values = {'state': state, 'last error': self._health.last_error}
@@ -108,7 +140,7 @@ class Diagnostics:
                     level, text = 'warn', f'{state}; {flow.detector.info.warnings[0]}'
         return self._make_status('detector', level, text, values, hardware)
 
-    def _device_status(self, flow: DetectionFlow) -> list[DiagnosticStatus]:
+    def _device_status(self, flow: DetectionSession) -> list[DiagnosticStatus]:
         """Return the status of the GPU, nothing where none is used or nothing is read yet."""
         watch = flow.device
         state = watch.latest() if watch is not None else None
@@ -122,7 +154,7 @@ class Diagnostics:
             level, text = 'warn', f'the GPU is slowed down: {", ".join(state.slowdowns)}'
         return [self._make_status('device', level, text, state.describe(), state.name or '')]
 
-    def _camera_status(self, flow: DetectionFlow, number: int) -> DiagnosticStatus:
+    def _camera_status(self, flow: DetectionSession, number: int) -> DiagnosticStatus:
         """Return the status of one camera."""
         topic = flow.cameras[number].image
         now_s = time.monotonic()
@@ -156,7 +188,7 @@ class Diagnostics:
             level, text = 'warn', self._explain_silence(flow, number, silent_s)
         return self._make_status(f'camera {topic}', level, text, values, topic)
 
-    def _explain_silence(self, flow: DetectionFlow, number: int, silent_s: float) -> str:
+    def _explain_silence(self, flow: DetectionSession, number: int, silent_s: float) -> str:
         """Return why no image comes, as far as the graph tells."""
         if number >= len(flow.subscriptions):
             return 'not subscribed'
@@ -187,7 +219,7 @@ class Diagnostics:
         )
 
 
-def _describe_detector(flow: DetectionFlow) -> dict[str, str]:
+def _describe_detector(flow: DetectionSession) -> dict[str, str]:
     """Return what runs and how long it takes."""
     detector = flow.detector
     if detector is None:

@@ -18,8 +18,8 @@ from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
 from ..config import parameter_specs
-from ..dds import tune_process
-from ..stop_signals import SignalWatch
+from ..process.stop_signals import SignalWatch
+from ..process.tuning import tune_process
 from .log_bridge import forward_logging
 from .node import DetectorNode
 

@@ -22,10 +22,10 @@ from vision_msgs.msg import (
     VisionClass,
 )
 
-from ..detections import Detections
-from ..drawing import class_label
 from ..errors import ImageError
-from ..image import Image, SUPPORTED_ENCODINGS
+from ..image.drawing import class_label
+from ..image.image import Image, SUPPORTED_ENCODINGS
+from ..values.detections import Detections
 
 __all__ = [
     'DetectionsMessage',

@@ -19,14 +19,12 @@ from rclpy.waitable import Waitable
 from std_srvs.srv import Trigger
 
 from ..config import DetectorConfig
-from ..dds import release_memory
 from ..errors import ConfigError, DetectorError
 from ..factory import create_detector, watch_device
-from .detection_flow import DetectionFlow, WatchDevice
-from .diagnostics import Diagnostics
-from .health import Health
+from ..process.tuning import release_memory
+from .diagnostics import Diagnostics, NodeHealth
 from .image_receiver import ImageGroup, ImageReceiver
-from .inference_worker import DetectorFactory
+from .inference_thread import DetectorFactory
 from .parameters import (
     changes_from,
     declare_parameters,
@@ -34,6 +32,7 @@ from .parameters import (
     read_config,
     refuse_fixed,
 )
+from .session import DetectionSession, WatchDevice
 
 __all__ = ['DetectorNode']
 
@@ -71,7 +70,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._create = create
         self._watch = watch
-        self._health = Health(self.get_state_label)
+        self._health = NodeHealth(self.get_state_label)
         self._receiver = ImageReceiver(self)
         declare_parameters(self)
         for sentence in find_unknown_overrides(self):
@@ -209,7 +208,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         started_s = time.monotonic()
         config = read_config(self)
         self._diagnostics.set_period(config.diagnostics_period)
-        flow = DetectionFlow(
+        flow = DetectionSession(
             self, config, self._receiver, self._create, self._health.note_error, self._watch
         )
         self._health.flow = flow
@@ -240,13 +239,13 @@ class DetectorNode(LifecycleNodeMixin, Node):
             flow.close()
             release_memory()
 
-    def _get_flow(self) -> DetectionFlow:
+    def _get_flow(self) -> DetectionSession:
         """Return what configure made."""
         if self._health.flow is None:
             raise DetectorError('the node is not configured')
         return self._health.flow
 
-    def _log_ready(self, flow: DetectionFlow, seconds: float) -> None:
+    def _log_ready(self, flow: DetectionSession, seconds: float) -> None:
         """Say what really runs."""
         detector = flow.detector
         if detector is None:

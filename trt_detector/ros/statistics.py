@@ -12,13 +12,13 @@ import time
 
 import numpy as np
 
-__all__ = ['STAGES', 'CameraCounts', 'FlowStatistics']
+__all__ = ['STAGES', 'CameraCounts', 'SessionStatistics']
 
 STAGES = ('wait', 'preprocess', 'infer', 'decode', 'publish', 'total', 'age')
 """
 Stages of an image, in milliseconds.
 
-wait: in the mailbox; preprocess, infer, decode: of the whole batch; publish: messages made and
+wait: in the image_queue; preprocess, infer, decode: of the whole batch; publish: messages made and
 sent; total: received to published; age: stamp of the image to published.
 """
 
@@ -55,7 +55,7 @@ class _Window:
     samples: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
 
 
-class FlowStatistics:
+class SessionStatistics:
     """
     Counts a camera and times a stage; any thread may call anything.
 

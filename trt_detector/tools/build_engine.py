@@ -18,12 +18,12 @@ import time
 from typing import Any
 
 from ..config import DetectorConfig
-from ..engine import Progress
 from ..errors import BuildCancelledError, DetectorError
 from ..factory import create_detector
-from ..int8_gate import find_gate_frames
+from ..int8_gate.gate import find_gate_frames
 from ..model_info import read_model_info
-from ..stop_signals import SignalWatch
+from ..process.stop_signals import SignalWatch
+from ..values.progress import Progress
 from .options import add_parameter_options, given_parameters
 
 __all__ = ['main']
@@ -179,15 +179,15 @@ def _build(arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Ev
     if arguments.compute_capability is not None:
         return _build_elsewhere(arguments, config, model, batch_size, bar, cancel)
     from ..gpu.device_info import read_device
-    from ..gpu.make_plan import find_flavour, prepare_plan
-    from ..gpu.precision import choose_precision
+    from ..trt.builder.make_plan import find_library, prepare_plan
+    from ..trt.builder.precision import choose_precision
 
     start = time.monotonic()
     device = read_device(config.device_id)
-    flavour = find_flavour(config.backend, device)
+    library = find_library(config.backend, device)
     config, verdict = _accept_int8(config, bar, cancel)
     stored = prepare_plan(
-        config, model, device, flavour, batch_size=batch_size, on_progress=bar, cancel=cancel
+        config, model, device, library, batch_size=batch_size, on_progress=bar, cancel=cancel
     )
     if arguments.output is not None:
         arguments.output.write_bytes(stored.data)
@@ -196,8 +196,8 @@ def _build(arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Ev
     return {
         'plan': str(arguments.output or stored.path or ''),
         'from_cache': stored.from_cache,
-        'backend': flavour.name,
-        'version': flavour.version,
+        'backend': library.name,
+        'version': library.version,
         'device': device.name,
         'compute_capability': list(device.compute_capability),
         'precision': manifest.built_precision if manifest else choice.precision,
@@ -248,7 +248,7 @@ def _build_elsewhere(
 ) -> Result:
     """Build the engine for a GPU that is not in this machine, into a file."""
     from ..errors import ConfigError
-    from ..gpu.make_plan import build_once
+    from ..trt.builder.make_plan import build_once
 
     if arguments.output is None:
         raise ConfigError(

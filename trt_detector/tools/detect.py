@@ -14,13 +14,13 @@ from typing import Any
 import cv2
 
 from ..config import DetectorConfig
-from ..detections import Detections
-from ..drawing import class_label, draw_detections
 from ..errors import DetectorError, ImageError
 from ..factory import create_detector
-from ..image import Image
-from ..picture_files import picture_files
+from ..image.drawing import class_label, draw_detections
+from ..image.files import picture_files
+from ..image.image import Image
 from ..pipeline import Detector
+from ..values.detections import Detections
 from .options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 
 __all__ = ['main']

@@ -168,7 +168,7 @@ def _memory(device_id: int) -> Finding:
 
 def _state(device_id: int) -> Iterator[Finding]:
     """Look at heat, load, clocks and power of the GPU, where anything tells."""
-    from ..gpu.device_watch import read_device_state
+    from ..gpu.device_monitor import read_device_state
 
     state = read_device_state(device_id)
     known = state.describe()
@@ -187,24 +187,24 @@ def _state(device_id: int) -> Iterator[Finding]:
 def _tensorrt(name: str, device_id: int) -> Finding:
     """Look at one TensorRT library: importable, new enough, and fit for the GPU."""
     from ..gpu.device_info import read_device
-    from ..gpu.flavour import load_flavour
-    from ..gpu.make_plan import find_flavour
+    from ..trt.builder.make_plan import find_library
+    from ..trt.library import load_library
 
     try:
-        flavour = load_flavour(name)
+        library = load_library(name)
     except DetectorError as error:
         return Finding(name, _NOTE, 'not usable', str(error))
-    modes = 'precision flags' if flavour.has_precision_flags else 'strongly typed networks'
+    modes = 'precision flags' if library.has_precision_flags else 'strongly typed networks'
     try:
-        find_flavour(name, read_device(device_id))
+        find_library(name, read_device(device_id))
     except DetectorError as error:
-        return Finding(name, _NOTE, f'{flavour.label} ({modes}), builds only', str(error))
-    return Finding(name, _OK, f'{flavour.label} ({modes})')
+        return Finding(name, _NOTE, f'{library.label} ({modes}), builds only', str(error))
+    return Finding(name, _OK, f'{library.label} ({modes})')
 
 
 def _pycuda(device_id: int) -> Finding:
     """Look at pycuda by taking a context."""
-    from ..gpu.cuda import ContextScope, load_pycuda
+    from ..gpu.context import ContextScope, load_pycuda
 
     version, _ = _import('pycuda')
     try:
@@ -232,7 +232,7 @@ def _ros() -> Iterator[Finding]:
 
 def _dds(environ: dict[str, str]) -> Finding:
     """Look at the middleware's settings, which decide whether large images arrive."""
-    from ..dds import use_shared_memory
+    from ..process.tuning import use_shared_memory
 
     middleware = environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp (default)')
     domain = environ.get('ROS_DOMAIN_ID', '0')

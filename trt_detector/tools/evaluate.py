@@ -14,13 +14,13 @@ import time
 from typing import Any
 
 from ..config import DetectorConfig, parameter_specs
-from ..engine import Progress
 from ..errors import ConfigError, DetectorError
 from ..evaluation.data_set import DataSet, read_data_set
 from ..evaluation.html import as_html
 from ..evaluation.report import as_json, as_table
 from ..evaluation.run import Result, run_detector
 from ..factory import create_detector
+from ..values.progress import Progress
 from .build_engine import ProgressBar
 
 __all__ = ['main']

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from ..errors import DetectorError, PlanError
-from ..plan import Manifest, read_ready_plan
+from ..plan import Manifest, read_prebuilt_plan
 
 __all__ = ['main']
 
@@ -30,12 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     report: dict[str, Any] = {'path': str(path)}
     failed = False
     try:
-        plan = read_ready_plan(path).data
+        plan = read_prebuilt_plan(path).data
         report['bytes'] = len(plan)
         manifest = report['manifest'] = _read_manifest(path)
         backend = arguments.backend
         if backend == 'auto' and manifest is not None:
-            backend = manifest['flavour']
+            backend = manifest['library']
         report |= _inspect(plan, backend, arguments.device_id)
     except DetectorError as error:
         failed = True
@@ -84,39 +84,39 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
 
 def _inspect(plan: bytes, backend: str, device_id: int) -> dict[str, Any]:
     """Return what TensorRT says of a plan; it has to be loaded, which needs its GPU."""
-    from ..gpu.cuda import ContextScope, load_pycuda
+    from ..gpu.context import ContextScope, load_pycuda
     from ..gpu.device_info import read_device
-    from ..gpu.flavour import FLAVOURS
-    from ..gpu.load import PlanRefusedError
-    from ..gpu.make_plan import find_flavour
+    from ..trt.builder.make_plan import find_library
+    from ..trt.library import LIBRARIES
+    from ..trt.runtime import PlanRefusedError
 
     device = read_device(device_id)
     refusals = []
-    for name in FLAVOURS if backend == 'auto' else (backend,):
+    for name in LIBRARIES if backend == 'auto' else (backend,):
         try:
-            flavour = find_flavour(name, device)
+            library = find_library(name, device)
             with closing(ContextScope(load_pycuda(), device_id)):
-                return _describe(flavour, plan)
+                return _describe(library, plan)
         except (PlanRefusedError, DetectorError) as error:
             refusals.append(str(error))
     raise PlanError('the engine cannot be loaded: ' + '; '.join(refusals))
 
 
-def _describe(flavour: Any, plan: bytes) -> dict[str, Any]:
+def _describe(library: Any, plan: bytes) -> dict[str, Any]:
     """Return inputs, outputs and layers of a plan."""
-    from ..gpu.bindings import Bindings
-    from ..gpu.inspection import built_precision, inspect_layers, precision_summary
-    from ..gpu.load import load_cuda_engine
-    from ..gpu.logger import LogLines, make_logger
+    from ..trt.bindings import Bindings
+    from ..trt.inspector import built_precision, inspect_layers, precision_summary
+    from ..trt.logger import LogLines, make_logger
+    from ..trt.runtime import load_cuda_engine
 
     lines = LogLines()
-    logger = make_logger(flavour, lines)
-    runtime, cuda_engine = load_cuda_engine(flavour, plan, logger, lines)
-    bindings = Bindings.read(flavour, cuda_engine)
-    layers = inspect_layers(flavour, cuda_engine)
+    logger = make_logger(library, lines)
+    runtime, cuda_engine = load_cuda_engine(library, plan, logger, lines)
+    bindings = Bindings.read(library, cuda_engine)
+    layers = inspect_layers(library, cuda_engine)
     del cuda_engine, runtime
     return {
-        'library': flavour.label,
+        'library': library.label,
         'input': str(bindings.input_spec),
         'outputs': [str(spec) for spec in bindings.output_specs],
         'profile': {

@@ -1,0 +1,212 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demonstration leaves behind: detections, pictures and a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from trt_detector.errors import ImageError
+from trt_detector.image.drawing import draw_detections
+from trt_detector.image.image import Image
+from trt_detector.values.detections import Detections
+
+from .graph import Arrival
+
+__all__ = [
+    'draw_arrival',
+    'read_played',
+    'summarize',
+    'write_detections',
+    'write_pictures',
+    'score_detections',
+]
+
+_DRAWN_SCORE = 0.3
+"""Mean average precision wants weak detections as well; people do not."""
+
+
+def read_played(log: Path) -> dict[int, Path]:
+    """Return the picture file of every stamp that the camera has published so far."""
+    if not log.exists():
+        return {}
+    lines = log.read_text(encoding='utf-8').split('\n')
+    entries = [json.loads(line) for line in lines[:-1]]
+    return {entry['stamp_ns']: Path(entry['file']) for entry in entries}
+
+
+def summarize(
+    arrivals: Sequence[Arrival],
+    played: Mapping[int, Path],
+    truth: Mapping[str, Any] | None,
+    about: Mapping[str, str],
+) -> dict[str, Any]:
+    """
+    Return the figures of a run.
+
+    :param arrivals: in the order in which they came; not empty.
+    :param played: picture by stamp.
+    :param truth: ground truth of the pictures in the format of COCO, None if there is none.
+    :param about: backend, model and the like.
+    """
+    seconds = arrivals[-1].arrived_s - arrivals[0].arrived_s
+    latencies = np.percentile([arrival.latency_ms for arrival in arrivals], (50, 90, 99))
+    # A picture whose images all got lost says nothing of the detector: frames_dropped counts them.
+    found: dict[str, tuple[dict[str, Any], ...]] = {
+        path.name: arrival.detections for path, arrival in first_arrivals(arrivals, played)
+    }
+    scores = None if truth is None else score_detections(truth, found)
+    return {
+        'frames_published': len(played),
+        'arrays_received': len(arrivals),
+        'frames_dropped': len(played) - len(arrivals),
+        'fps': round((len(arrivals) - 1) / seconds, 2) if seconds > 0 else 0.0,
+        'latency_ms': {
+            name: round(float(value), 2)
+            for name, value in zip(('p50', 'p90', 'p99'), latencies, strict=True)
+        },
+        'map50': None if scores is None else round(scores[0], 4),
+        'map50_95': None if scores is None else round(scores[1], 4),
+        'pictures_shown': len(set(played.values())),
+        'pictures_scored': len(found),
+        **about,
+    }
+
+
+def first_arrivals(
+    arrivals: Sequence[Arrival], played: Mapping[int, Path]
+) -> list[tuple[Path, Arrival]]:
+    """Return every distinct picture with the first array that came for it."""
+    first: dict[Path, Arrival] = {}
+    for arrival in arrivals:
+        if arrival.stamp_ns in played:
+            first.setdefault(played[arrival.stamp_ns], arrival)
+    return list(first.items())
+
+
+def write_detections(path: Path, arrivals: Sequence[Arrival]) -> None:
+    """Write one JSON line for each array."""
+    with path.open('w', encoding='utf-8') as file:
+        for arrival in arrivals:
+            entry = {
+                'topic': arrival.topic,
+                'stamp_ns': arrival.stamp_ns,
+                'frame_id': arrival.frame_id,
+                'detections': arrival.detections,
+            }
+            file.write(json.dumps(entry) + '\n')
+
+
+def write_pictures(
+    folder: Path,
+    arrivals: Sequence[Arrival],
+    played: Mapping[int, Path],
+    class_names: Sequence[str],
+) -> int:
+    """Write every distinct picture once with what was found in it; return how many."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = first_arrivals(arrivals, played)
+    for path, arrival in pairs:
+        picture = draw_arrival(path, arrival, class_names)
+        cv2.imwrite(str(folder / f'{path.stem}.jpg'), picture)
+    return len(pairs)
+
+
+def draw_arrival(
+    path: Path, arrival: Arrival, class_names: Sequence[str]
+) -> npt.NDArray[np.uint8]:
+    """
+    Return a picture with what was found in it.
+
+    :param path: the picture's file.
+    :param class_names: fixes the colors; names beyond them are colored after these.
+    :raises ImageError: if the file cannot be read any more.
+    """
+    names = list(class_names)
+    shown = [d for d in arrival.detections if d['score'] >= _DRAWN_SCORE]
+    names += sorted({d['class_id'] for d in shown} - set(names))
+    found = Detections(
+        boxes_xyxy=np.array([_box(d) for d in shown], np.float32).reshape(-1, 4),
+        scores=np.array([d['score'] for d in shown], np.float32),
+        class_ids=np.array([names.index(d['class_id']) for d in shown], np.int32),
+    )
+    try:
+        picture = Image.from_file(path).to_bgr()
+    except ImageError as error:
+        raise ImageError(f'the picture was played and is gone: {error}') from error
+    return draw_detections(picture, found, names)
+
+
+def _box(detection: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    """Return left, top, right, bottom."""
+    x, y = detection['center_x'], detection['center_y']
+    half_width, half_height = detection['size_x'] / 2, detection['size_y'] / 2
+    return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+def score_detections(
+    truth: Mapping[str, Any], found: Mapping[str, tuple[dict[str, Any], ...]]
+) -> tuple[float, float] | None:
+    """
+    Compare detections with the ground truth of the pictures that were shown.
+
+    :param truth: ground truth in the format of COCO.
+    :param found: detections by file name; a picture that is not there is not scored.
+    :return: mAP at IoU 0.5 and over 0.5 to 0.95; None where no evaluator is installed or none of
+        the pictures has ground truth.
+    """
+    evaluator = _find_evaluator()
+    images = [image for image in truth['images'] if image['file_name'] in found]
+    if evaluator is None or not images:
+        return None
+    numbers = {category['name']: category['id'] for category in truth['categories']}
+    numbers |= {str(number): number for number in list(numbers.values())}
+    rows = [
+        _row(image['id'], numbers[detection['class_id']], detection)
+        for image in images
+        for detection in found[image['file_name']]
+        if detection['class_id'] in numbers
+    ]
+    if not rows:
+        return 0.0, 0.0
+    shown = {image['id'] for image in images}
+    annotations = [a for a in truth['annotations'] if a['image_id'] in shown]
+    wanted = {**truth, 'images': images, 'annotations': annotations}
+    map50, map50_95 = evaluator(wanted, rows)
+    return map50, map50_95
+
+
+def _row(image_id: int, category_id: int, detection: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one detection in the format of COCO's results."""
+    width, height = detection['size_x'], detection['size_y']
+    left, top = detection['center_x'] - width / 2, detection['center_y'] - height / 2
+    return {
+        'image_id': image_id,
+        'category_id': category_id,
+        'score': detection['score'],
+        'bbox': [left, top, width, height],
+    }
+
+
+def _find_evaluator() -> Any:
+    """Return a function of ground truth and results, None where no evaluator is installed."""
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError:
+        return None
+
+    def evaluate(truth: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[float, float]:
+        wanted = COCO(truth)
+        run = COCOeval_faster(wanted, wanted.loadRes(rows), 'bbox', print_function=lambda *_: None)
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+        return float(run.stats[1]), float(run.stats[0])
+
+    return evaluate

@@ -1,0 +1,289 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What holds for every layout, whatever a network writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+import warnings
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from trt_detector.decode import DecodeOptions, GraphInfo, layout_names, recognize
+from trt_detector.decode.graph_info import anchor_count
+from trt_detector.engine import EngineInfo, InferenceEngine
+from trt_detector.image.image import Image
+from trt_detector.pipeline import Detector
+from trt_detector.preprocess import CpuPreprocessor, PRESETS
+from trt_detector.values.batch_result import BatchResult
+from trt_detector.values.detections import Detections
+from trt_detector.values.tensor_spec import TensorSpec
+
+HEIGHT, WIDTH, CLASSES, ROWS = 64, 96, 3, 40
+ANCHORS = anchor_count((HEIGHT, WIDTH), (8, 16, 32))
+
+Shapes = dict[str, tuple[tuple[int, ...], str]]
+
+# Outputs of one image by layout: name, shape behind the batch dimension, dtype.
+LAYOUTS: dict[str, Shapes] = {
+    'end_to_end': {'out': ((ROWS, 6), 'f4')},
+    'yolo': {'out': ((4 + CLASSES, ANCHORS), 'f4')},
+    'yolo_transposed': {'out': ((ANCHORS, 4 + CLASSES), 'f4')},
+    'yolo_objectness': {'out': ((ANCHORS, 5 + CLASSES), 'f4')},
+    'yolo_objectness_transposed': {'out': ((5 + CLASSES, 3 * ANCHORS), 'f4')},
+    'yolox': {'out': ((ANCHORS, 5 + CLASSES), 'f4')},
+    'yolox_decoded': {'out': ((ANCHORS, 5 + CLASSES), 'f4')},
+    'detr': {'out': ((ROWS, 4 + CLASSES), 'f4')},
+    'detr_rows': {'out': ((ROWS, 6), 'f4')},
+    'detr_sigmoid': {'pred_boxes': ((ROWS, 4), 'f4'), 'pred_logits': ((ROWS, CLASSES), 'f4')},
+    'detr_softmax': {'pred_boxes': ((ROWS, 4), 'f4'), 'pred_logits': ((ROWS, CLASSES + 1), 'f4')},
+    'detr_deploy': {
+        'labels': ((ROWS,), 'i8'), 'boxes': ((ROWS, 4), 'f4'), 'scores': ((ROWS,), 'f4'),
+    },
+    'efficient_nms': {
+        'num_dets': ((1,), 'i4'), 'det_boxes': ((ROWS, 4), 'f4'), 'det_scores': ((ROWS,), 'f4'),
+        'det_classes': ((ROWS,), 'i4'),
+    },
+    'torchvision': {'boxes': ((4,), 'f4'), 'labels': ((), 'i8'), 'scores': ((), 'f4')},
+}  # fmt: skip
+
+
+class FixedEngine(InferenceEngine):
+    """Answers every batch with the same outputs."""
+
+    def __init__(self, specs: tuple[TensorSpec, ...], outputs: list[np.ndarray]) -> None:
+        self._specs = specs
+        self._answer = outputs
+
+    @property
+    def info(self) -> EngineInfo:
+        return EngineInfo('fixed', 'fp32', 'none', '0')
+
+    @property
+    def input_spec(self) -> TensorSpec:
+        return TensorSpec('images', (1, 3, HEIGHT, WIDTH), np.dtype('f4'))
+
+    @property
+    def output_specs(self) -> tuple[TensorSpec, ...]:
+        return self._specs
+
+    def get_input_shape(self) -> tuple[int, int]:
+        return HEIGHT, WIDTH
+
+    def get_batch_size(self) -> int:
+        return 1
+
+    def run(self, batch: Any) -> list[np.ndarray]:
+        return self._answer
+
+    def close(self) -> None:
+        pass
+
+
+def _specs(layout: str) -> tuple[TensorSpec, ...]:
+    rows = (None,) if layout == 'torchvision' else (1,)
+    return tuple(
+        TensorSpec(name, (*rows, *shape), np.dtype(dtype))
+        for name, (shape, dtype) in LAYOUTS[layout].items()
+    )
+
+
+def _run(
+    layout: str, outputs: list[np.ndarray], options: DecodeOptions, width: int, height: int
+) -> BatchResult:
+    """Return what a detector of that layout finds in an image if the network writes this."""
+    specs = _specs(layout)
+    found = recognize(GraphInfo(specs, input_size=(HEIGHT, WIDTH)), layout)
+    engine = FixedEngine(specs, outputs)
+    prepare = CpuPreprocessor(PRESETS[found.preset], engine.input_spec, (HEIGHT, WIDTH))
+    detector = Detector(
+        engine, prepare, found.head, model_name='m', class_names=(), options=options
+    )
+    image = Image.from_array(np.zeros((height, width, 3), np.uint8))
+    with warnings.catch_warnings():
+        # NumPy must not complain of the numbers on the console of a robot either.
+        warnings.simplefilter('error')
+        return detector.detect([image])
+
+
+def _random(layout: str, seed: int, spoil: float) -> list[np.ndarray]:
+    """
+    Return outputs of one image: some sensible, some extreme, some no numbers at all.
+
+    :param spoil: share of the values that are replaced by strange ones.
+    """
+    rng = np.random.default_rng(seed)
+    strange = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38, 0, -0.0, 1e-40, -1, 2])
+    outputs = []
+    for spec in _specs(layout):
+        shape = tuple(dim or ROWS for dim in spec.shape)
+        if spec.dtype.kind == 'i':
+            outputs.append(rng.integers(-2, ROWS + 5, shape).astype(spec.dtype))
+            continue
+        pixels = layout not in ('detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'yolox')
+        values = rng.uniform(0, 1, shape) * np.where(rng.random(shape) < 0.3 * pixels, WIDTH, 1)
+        bad = rng.random(shape) < spoil
+        outputs.append(np.where(bad, rng.choice(strange, shape), values).astype(spec.dtype))
+    return outputs
+
+
+def _check(found: Detections, options: DecodeOptions, width: int, height: int) -> None:
+    """Hold what is promised of every result against one."""
+    boxes, scores = found.boxes_xyxy, found.scores
+    assert np.isfinite(boxes).all()
+    assert np.isfinite(scores).all()
+    assert (boxes >= 0).all()
+    assert (boxes <= np.array([width, height] * 2)).all()
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert (np.diff(scores) <= 0).all()
+    assert (found.class_ids >= 0).all()
+    assert len(found) <= options.max_detections
+    assert (scores >= options.least_score).all()
+    if options.classes is not None:
+        assert set(found.class_ids.tolist()) <= options.classes
+
+
+def test_every_layout_is_here() -> None:
+    assert tuple(LAYOUTS) == layout_names()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    layout=st.sampled_from(list(LAYOUTS)),
+    seed=st.integers(0, 2**32 - 1),
+    spoil=st.sampled_from([0.0, 0.01, 0.3]),
+    size=st.tuples(st.integers(1, 700), st.integers(1, 700)),
+    score=st.sampled_from([0.0, 0.25, 0.9]),
+    most=st.sampled_from([1, 7, 300]),
+    classes=st.sampled_from([None, frozenset({1}), frozenset({0, 2})]),
+    agnostic=st.booleans(),
+)
+def test_nothing_impossible_is_reported(
+    layout: str,
+    seed: int,
+    spoil: float,
+    size: tuple[int, int],
+    score: float,
+    most: int,
+    classes: frozenset[int] | None,
+    *,
+    agnostic: bool,
+) -> None:
+    options = DecodeOptions(
+        score, 0.5, most, classes, class_agnostic=agnostic, class_score_thresholds=((1, 0.5),)
+    )
+    result = _run(layout, _random(layout, seed, spoil), options, *size)
+    _check(result.detections[0], options, *size)
+
+
+def _spoil_scores(value: float) -> Callable[[str, list[np.ndarray]], None]:
+    """Return a function that writes a value into every score of a layout's outputs."""
+
+    def spoil(layout: str, outputs: list[np.ndarray]) -> None:
+        names = list(LAYOUTS[layout])
+        if len(names) > 1:
+            scores = next(n for n in names if 'score' in n or 'logit' in n)
+            outputs[names.index(scores)][...] = value
+        elif layout in ('yolo', 'yolo_objectness_transposed'):
+            outputs[0][:, 4:] = value
+        elif layout in ('end_to_end', 'detr_rows'):
+            outputs[0][..., 4] = value
+        else:
+            outputs[0][..., 4:] = value
+
+    return spoil
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+def test_scores_that_are_no_numbers_give_no_detection_and_are_counted(
+    layout: str, value: float
+) -> None:
+    outputs = _random(layout, 1, 0.0)
+    if layout == 'efficient_nms':
+        outputs[0][...] = ROWS
+    options = DecodeOptions(score_threshold=0.1)
+    assert _run(layout, outputs, options, 96, 64).invalid == 0
+    _spoil_scores(value)(layout, outputs)
+    result = _run(layout, outputs, options, 96, 64)
+    assert len(result.detections[0]) == 0
+    # Less than nothing scores too little: that needs no warning, but a share of it is none.
+    assert (result.invalid > 0) == (value != -np.inf or layout == 'detr_softmax')
+    assert result.invalid == result.detections[0].invalid
+
+
+def test_one_bad_box_does_not_hide_the_others() -> None:
+    output = np.zeros((1, 7, ANCHORS), np.float32)
+    output[0, :4] = np.array(
+        [[8 + 16 * (i % 6), 8 + 16 * (i // 6), 9, 9] for i in range(ANCHORS)]
+    ).T
+    output[0, 5, :20] = 0.8
+    output[0, 0, 3] = np.nan
+    output[0, 2, 4] = np.inf
+    output[0, 6, 5] = -np.inf
+    result = _run('yolo', [output], DecodeOptions(), 96, 64)
+    assert (len(result.detections[0]), result.invalid) == (17, 3)
+
+
+def test_thresholds_of_single_classes() -> None:
+    rows = np.zeros((1, ROWS, 6), np.float32)
+    for n, (score, number) in enumerate([(0.9, 0), (0.5, 0), (0.5, 1), (0.2, 1), (0.2, 2)]):
+        rows[0, n] = (n, n, n + 5, n + 5, score, number)
+    options = DecodeOptions(score_threshold=0.4, class_score_thresholds=((0, 0.8), (1, 0.1)))
+    found = _run('end_to_end', [rows], options, 96, 64).detections[0]
+    assert found.class_ids.tolist() == [0, 1, 1]
+    np.testing.assert_allclose(found.scores, [0.9, 0.5, 0.2])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    layout=st.sampled_from(list(LAYOUTS)),
+    seed=st.integers(0, 2**32 - 1),
+    classes=st.frozensets(st.integers(0, CLASSES), min_size=1),
+    scores=st.lists(st.sampled_from([0.0, 0.3, 0.6]), min_size=CLASSES, max_size=CLASSES),
+)
+def test_filter_and_thresholds_take_their_classes_out_of_all(
+    layout: str, seed: int, classes: frozenset[int], scores: list[float]
+) -> None:
+    outputs = _random(layout, seed, 0.0)
+    if 'objectness' in layout or 'yolox' in layout:
+        # Objectness rules out what scores too little, for no class score is above 1.
+        part = outputs[0][:, 4:] if 'transposed' in layout else outputs[0][..., 4:]
+        np.minimum(part, 1, out=part)
+    everything = DecodeOptions(score_threshold=0.0, max_detections=1000)
+    whole = _run(layout, outputs, everything, 96, 64).detections[0]
+    thresholds = tuple(enumerate(scores))
+    options = DecodeOptions(0.5, everything.iou_threshold, 1000, classes, False, thresholds)
+    found = _run(layout, outputs, options, 96, 64).detections[0]
+    # Classes do not suppress each other, so what is left of one does not depend on the rest.
+    least = np.array([dict(thresholds).get(n, 0.5) for n in whole.class_ids.tolist()])
+    rows = (whole.scores >= least) & np.isin(whole.class_ids, list(classes))
+    expected = whole.select(rows)
+    assert found.class_ids.tolist() == expected.class_ids.tolist()
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, rtol=0, atol=1e-3)
+
+
+def test_classes_suppress_each_other_only_if_asked() -> None:
+    output = np.zeros((1, 7, ANCHORS), np.float32)
+    output[0, :4, :2] = np.array([[30, 30, 20, 20]] * 2).T
+    output[0, 4, 0], output[0, 5, 1] = 0.9, 0.8
+    both = _run('yolo', [output], DecodeOptions(), 96, 64).detections[0]
+    one = _run('yolo', [output], DecodeOptions(class_agnostic=True), 96, 64).detections[0]
+    assert (both.class_ids.tolist(), one.class_ids.tolist()) == ([0, 1], [0])
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_half_precision_outputs_are_decoded(layout: str) -> None:
+    outputs = _random(layout, 2, 0.0)
+    half = [a.astype(np.float16) if a.dtype == np.float32 else a for a in outputs]
+    wide = [a.astype(np.float32) if a.dtype == np.float16 else a for a in half]
+    results = [_run(layout, arrays, DecodeOptions(0.3), 96, 64) for arrays in (half, wide)]
+    a, b = (result.detections[0] for result in results)
+    assert len(a) > 0
+    assert a.class_ids.tolist() == b.class_ids.tolist()
+    np.testing.assert_array_equal(a.boxes_xyxy, b.boxes_xyxy)
+    np.testing.assert_array_equal(a.scores, b.scores)

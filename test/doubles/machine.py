@@ -1,0 +1,111 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A whole machine of doubles: driver, pycuda and one TensorRT, put where imports find them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import sys
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+from trt_detector.gpu import context as gpu_cuda
+from trt_detector.gpu import device_info
+from trt_detector.gpu import driver as libcuda
+from trt_detector.trt import plugins
+
+from doubles.api_records import load_record
+from doubles.cuda_double import CudaDouble, DriverDouble
+from doubles.graph_double import GraphDriverDouble
+from doubles.trt_double import make_tensorrt, World
+
+GPU = {
+    'name': 'Double 0', 'cc': (8, 6), 'sm_count': 82, 'memory': 24 << 30, 'bus': '0000:01:00.0'
+}  # fmt: skip
+
+
+class LibcudaDouble(DriverDouble, GraphDriverDouble):
+    """A double of the driver's library: the GPUs that it tells of, and its CUDA graphs."""
+
+    def __init__(self, cuda: CudaDouble, gpus: list[dict[str, Any]]) -> None:
+        DriverDouble.__init__(self, gpus)
+        GraphDriverDouble.__init__(self, cuda)
+
+
+@contextlib.contextmanager
+def machine(
+    personality: str | None,
+    *,
+    gpus: list[dict[str, Any]] | None = None,
+    limit_bytes: int = 1 << 34,
+    **behavior: Any,
+) -> Iterator[World]:
+    """
+    Make this process believe that it has a GPU and a TensorRT.
+
+    :param personality: one of records.PERSONALITIES, None for a machine with pycuda alone.
+    :param gpus: its GPUs, [] for none; each a dict like GPU.
+    :param behavior: fields of World.
+    """
+    gpus = [GPU] if gpus is None else gpus
+    cuda = CudaDouble(devices=len(gpus), limit_bytes=limit_bytes)
+    modules: dict[str, Any] = {'tensorrt': None, 'tensorrt_rtx': None, 'pynvml': None}
+    pycuda: Any = ModuleType('pycuda')
+    pycuda.driver = cuda.module()
+    modules |= {'pycuda': pycuda, 'pycuda.driver': pycuda.driver}
+    record = load_record(personality or 'tensorrt-10.3')
+    capability = gpus[0]['cc'] if gpus else (8, 6)
+    world = World(record, cuda, **{'compute_capability': capability, **behavior})
+    if personality is not None:
+        modules[record.module] = make_tensorrt(world)
+    with (
+        mock.patch.dict(sys.modules, modules),
+        mock.patch.object(libcuda, 'load', return_value=LibcudaDouble(cuda, gpus)),
+        mock.patch.dict(gpu_cuda._PRIMARY, clear=True),
+        mock.patch.object(plugins, '_LOADED', set()),
+    ):
+        yield world
+        assert world.logger_faults == []
+
+
+class RealCuda:
+    """Lets the double of TensorRT execute on the memory of a real GPU."""
+
+    def __init__(self, cuda: Any) -> None:
+        self._cuda = cuda
+
+    def require_context(self, what: str) -> None:
+        """Refuse what needs a current context in this thread."""
+        if self._cuda.Context.get_current() is None:
+            raise AssertionError(f'{what}: no CUDA context is current in this thread')
+
+    def read(self, address: int, nbytes: int, stream: Any) -> bytes:
+        """Read device memory inside a kernel."""
+        data = bytearray(nbytes)
+        self._cuda.memcpy_dtoh(data, address)
+        return bytes(data)
+
+    def write(self, address: int, data: bytes, stream: Any) -> None:
+        """Write device memory inside a kernel."""
+        self._cuda.memcpy_htod(address, data)
+
+    def enqueue(self, handle: int, work: Any) -> None:
+        """Run a kernel behind all that was queued before."""
+        self._cuda.Context.synchronize()
+        work()
+        # A copy to the device may end after the call, and streams do not wait for it.
+        self._cuda.Context.synchronize()
+
+
+@contextlib.contextmanager
+def machine_with_real_cuda(personality: str, cuda: Any, **behavior: Any) -> Iterator[World]:
+    """Put a double of TensorRT on a machine whose GPU, driver and pycuda are real."""
+    record = load_record(personality)
+    capability = device_info.read_device(0).compute_capability
+    world = World(record, RealCuda(cuda), compute_capability=capability, **behavior)
+    modules: dict[str, Any] = {'tensorrt': None, 'tensorrt_rtx': None}
+    modules[record.module] = make_tensorrt(world)
+    with mock.patch.dict(sys.modules, modules):
+        yield world

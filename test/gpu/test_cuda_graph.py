@@ -1,0 +1,330 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network as a CUDA graph: what is recorded, what is refused, and that both give the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import gc
+import itertools
+from pathlib import Path
+import threading
+import time
+from typing import Any
+from unittest import mock
+
+from doubles.graph_double import GraphDriverDouble
+from doubles.machine import machine
+import numpy as np
+import pytest
+from support.detectors import (
+    assert_same,
+    collect_all,
+    config,
+    device,
+    means_model,
+    on_cpu,
+    pictures,
+    require_cuda_provider,
+)
+from support.images import make_image
+from support.requirements import require_pycuda
+from trt_detector.errors import EngineError
+from trt_detector.factory import create_detector
+from trt_detector.gpu import device_lock as turns
+from trt_detector.gpu.context import ContextScope
+from trt_detector.gpu.device_lock import building, device_lock, is_build_in_progress
+from trt_detector.gpu.device_slot import DeviceSlot
+from trt_detector.trt.builder import plan_job
+from trt_detector.trt.execution_context import ExecutionContext
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Return a model to which every pixel counts."""
+    return means_model(tmp_path)
+
+
+@pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3', 'onnxruntime'])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return a kind of machine."""
+    return str(request.param)
+
+
+def test_one_launch_starts_the_network(kind: str, model: Path, tmp_path: Path) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (cuda, backend):
+        values = config(model, tmp_path, backend=backend, batch_size=5)
+        with create_detector(values) as detector:
+            assert dict(detector.info.details)['CUDA graph'] == 'used'
+            # For one image and for five in each slot.
+            assert len(cuda.executables) == 2 * detector.depth
+            before = cuda.graph_launches
+            found = [
+                detections
+                for count in (1, 3, 2)
+                for detections in detector.detect(images[:count]).detections
+            ]
+            assert cuda.graph_launches == before + 3
+        gc.collect()
+        cuda.assert_clean()
+    for one, other in zip(found, [images[0], *images[:3], *images[:2]], strict=True):
+        assert_same(one, expected[images.index(other)])
+
+
+@pytest.mark.parametrize(
+    ('fault', 'value', 'reason'),
+    [
+        ('graph_node', 'host', 'calls functions of the host'),
+        ('graph_node', 'host to device', 'copies from or to host memory'),
+        ('graph_runs', 0, 'differ from those of single calls'),
+    ],
+)
+def test_a_graph_that_cannot_repeat_the_network_is_not_used(
+    fault: str, value: Any, reason: str, kind: str, model: Path, tmp_path: Path
+) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (cuda, backend):
+        setattr(cuda, fault, value)
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            assert reason in dict(detector.info.details)['CUDA graph']
+            launches = cuda.graph_launches
+            found = collect_all(detector, images)
+            assert cuda.graph_launches == launches
+        gc.collect()
+        cuda.assert_clean()
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize('call', ['cuStreamBeginCapture_v2', 'cuGraphInstantiateWithFlags'])
+def test_an_old_driver_records_nothing(
+    call: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make_image('bgr8', 90, 70)
+    (expected,) = on_cpu(model, tmp_path, [image])
+    monkeypatch.delattr(GraphDriverDouble, call)
+    with device('onnxruntime') as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            reason = dict(detector.info.details)['CUDA graph']
+            assert f'this driver has no {call}' in reason
+            assert_same(detector.detect([image]).detections[0], expected)
+        gc.collect()
+        cuda.assert_clean()
+
+
+def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: Path) -> None:
+    image = make_image('bgr8', 90, 70)
+    (expected,) = on_cpu(model, tmp_path, [image])
+    values = config(model, tmp_path, backend='tensorrt')
+    with machine('tensorrt-10.3') as world:
+        made = ExecutionContext.__init__
+        contexts = itertools.count()
+
+        def refuse_the_second(self: ExecutionContext, *arguments: Any) -> None:
+            if next(contexts):
+                raise EngineError('TensorRT cannot create an execution context')
+            made(self, *arguments)
+
+        with (
+            mock.patch.object(ExecutionContext, '__init__', refuse_the_second),
+            create_detector(values) as detector,
+        ):
+            assert 'cannot create' in dict(detector.info.details)['CUDA graph']
+            assert len(detector.engine._contexts) == 1  # type: ignore[attr-defined]
+            assert_same(detector.detect([image]).detections[0], expected)
+        gc.collect()
+        world.cuda.assert_clean()
+
+
+def test_while_another_engine_is_built_nothing_is_recorded(
+    kind: str, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with device(kind) as (_, backend):
+        values = config(model, tmp_path, backend=backend)
+        with building(0), create_detector(values) as detector:
+            assert 'another engine was being built' in dict(detector.info.details)['CUDA graph']
+        said = [entry for entry in caplog.records if 'another engine was' in entry.message]
+        assert [entry.levelname for entry in said] == ['WARNING']
+        with building(1), create_detector(values) as detector:
+            assert dict(detector.info.details)['CUDA graph'] == 'used'
+
+
+def test_a_record_waits_for_who_opens_an_engine(kind: str, model: Path, tmp_path: Path) -> None:
+    opened, waiting = threading.Event(), threading.Event()
+
+    class Probe:
+        """A turn that tells who waits for it."""
+
+        def __init__(self) -> None:
+            self._turn = threading.RLock()
+
+        def __enter__(self) -> None:
+            if not self._turn.acquire(blocking=False):
+                waiting.set()
+                self._turn.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._turn.release()
+
+    def open_detector(backend: str) -> None:
+        with create_detector(config(model, tmp_path, backend=backend)):
+            opened.set()
+        gc.collect()
+
+    with device(kind) as (cuda, backend), mock.patch.dict(turns._TURNS, {0: Probe()}):
+        thread = threading.Thread(target=open_detector, args=(backend,))
+        with device_lock(0):
+            thread.start()
+            with device_lock(1), device_lock(0):
+                assert waiting.wait(60)
+            assert not opened.is_set()
+            assert cuda.graph_launches == 0
+        thread.join()
+    assert opened.is_set()
+
+
+def test_warm_up_and_the_end_of_slots_are_in_the_turn(
+    kind: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def has_turn() -> bool:
+        return turns._TURNS[0]._is_owned()  # type: ignore[attr-defined]
+
+    seen: list[tuple[str, bool]] = []
+    for owner, name in ((DeviceSlot, 'close'), (DeviceSlot, 'start')):
+        work = getattr(owner, name)
+
+        def note(self: DeviceSlot, *arguments: Any, name: str = name, work: Any = work) -> Any:
+            seen.append((name, has_turn()))
+            return work(self, *arguments)
+
+        monkeypatch.setattr(owner, name, note)
+    image = make_image('bgr8', 90, 70)
+    with device(kind) as (_, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            warm = len(seen)
+            detector.detect([image])
+            live, depth = seen[warm:], detector.depth
+        gc.collect()
+    assert warm
+    assert all(held for _, held in seen[:warm])
+    assert live == [('start', False)], 'a live image waits for nobody'
+    assert seen[warm + 1 :] == [('close', True)] * depth
+
+
+def test_a_build_is_announced(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    build = plan_job.build_plan
+
+    def note(*arguments: Any) -> Any:
+        seen.append(is_build_in_progress(0))
+        return build(*arguments)
+
+    monkeypatch.setattr(plan_job, 'build_plan', note)
+    with (
+        machine('tensorrt-10.3'),
+        create_detector(config(model, tmp_path, backend='tensorrt')) as detector,
+    ):
+        assert dict(detector.info.details)['CUDA graph'] == 'used'
+    assert seen == [True]
+
+
+def test_a_build_does_not_begin_while_a_record_is_made() -> None:
+    begun = threading.Event()
+
+    def build() -> None:
+        with building(0):
+            begun.set()
+
+    thread = threading.Thread(target=build)
+    with device_lock(0):
+        thread.start()
+        time.sleep(0.05)
+        assert not begun.is_set()
+        assert not is_build_in_progress(0)
+    thread.join()
+    assert begun.is_set()
+    assert not is_build_in_progress(0)
+
+
+def test_warm_up_launches_what_live_images_launch(kind: str, model: Path, tmp_path: Path) -> None:
+    with device(kind) as (cuda, backend):
+        launches = []
+        for iterations in (0, 4):
+            values = config(model, tmp_path, backend=backend, warmup_iterations=iterations)
+            before = cuda.graph_launches
+            with create_detector(values):
+                launches.append(cuda.graph_launches - before)
+        # One image, two once, and a full batch, beside what compares records with calls.
+        assert launches[1] - launches[0] == 4 + 1 + 4
+
+
+def test_a_copy_within_the_device_can_be_recorded(model: Path, tmp_path: Path) -> None:
+    with device('onnxruntime') as (cuda, backend):
+        cuda.graph_node = 'device to device'
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            assert dict(detector.info.details)['CUDA graph'] == 'used'
+
+
+def test_without_graphs_every_batch_is_queued_call_by_call(
+    kind: str, model: Path, tmp_path: Path
+) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (cuda, backend):
+        values = config(model, tmp_path, backend=backend, cuda_graph=False)
+        with create_detector(values) as detector:
+            assert 'CUDA graph' not in dict(detector.info.details)
+            found = collect_all(detector, images)
+        assert cuda.graph_launches == 0
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.gpu
+def test_detectors_opened_side_by_side_on_a_gpu_record_undisturbed(
+    model: Path, tmp_path: Path
+) -> None:
+    require_cuda_provider()
+    cuda = require_pycuda()
+    images = pictures()[:3]
+    expected = on_cpu(model, tmp_path, images)
+    ended = threading.Event()
+    faults: list[BaseException] = []
+
+    def copy_without_a_stream() -> None:
+        with contextlib.closing(ContextScope(cuda, 0)):
+            data = np.zeros(1 << 16, np.uint8)
+            memory = cuda.mem_alloc(data.nbytes)
+            while not ended.is_set():
+                cuda.memcpy_htod(memory, data)
+            memory.free()
+
+    def open_again_and_again() -> None:
+        for _ in range(6):
+            with create_detector(config(model, tmp_path, backend='onnxruntime')) as detector:
+                assert dict(detector.info.details)['CUDA graph'] == 'used'
+                for one, other in zip(detector.detect(images).detections, expected, strict=True):
+                    assert_same(one, other)
+
+    def run(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            faults.append(error)
+
+    openers = [threading.Thread(target=run, args=(open_again_and_again,)) for _ in range(3)]
+    copier = threading.Thread(target=run, args=(copy_without_a_stream,))
+    for thread in (copier, *openers):
+        thread.start()
+    for thread in openers:
+        thread.join()
+    ended.set()
+    copier.join()
+    if faults:
+        raise faults[0]

@@ -1,0 +1,425 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images through the device: the same answers as on the CPU, several batches under way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import gc
+from pathlib import Path
+import threading
+from typing import Any
+from unittest import mock
+
+from doubles.machine import GPU, machine, machine_with_real_cuda
+from doubles.onnxruntime_double import cuda_provider
+import numpy as np
+import pytest
+from support import networks
+from support.detectors import (
+    assert_same,
+    collect_all,
+    config,
+    device,
+    means_model,
+    on_cpu,
+    pictures,
+    require_cuda_provider,
+)
+from support.images import make_image
+from support.models import lamp_detector
+from support.requirements import require_pycuda
+from trt_detector.errors import BackendUnavailableError, EngineError
+from trt_detector.factory import create_detector
+from trt_detector.gpu import device_preprocessor
+from trt_detector.gpu.device_preprocessor import DevicePreprocessor
+from trt_detector.gpu.image_upload import rows_read
+from trt_detector.gpu.kernels.source import KernelSource
+from trt_detector.pipeline import Detector
+from trt_detector.values.detections import Detections
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Return a model to which every pixel counts."""
+    return means_model(tmp_path)
+
+
+@pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3', 'onnxruntime'])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return a kind of machine."""
+    return str(request.param)
+
+
+def test_it_finds_what_the_cpu_finds(kind: str, model: Path, tmp_path: Path) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            assert isinstance(detector._preprocessor, DevicePreprocessor)
+            alone = [detector.detect([image]).detections[0] for image in images]
+            together = [
+                found
+                for first in range(0, len(images), 3)
+                for found in detector.detect(images[first : first + 3]).detections
+            ]
+        gc.collect()
+        cuda.assert_clean()
+    for found, batched, wanted in zip(alone, together, expected, strict=True):
+        assert_same(found, wanted)
+        assert_same(batched, wanted)
+
+
+def test_batches_under_way_do_not_disturb_each_other(
+    kind: str, model: Path, tmp_path: Path
+) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            assert detector.depth == 3
+            found, waiting = [], [detector.submit([image]) for image in images[:2]]
+            for image in images[2:]:
+                detector.wait(waiting[0])
+                waiting.append(detector.submit([image]))
+                with pytest.raises(EngineError, match='3 batches are under way'):
+                    detector.submit([image])
+                found.append(detector.collect(waiting.pop(0)).detections[0])
+            found += [detector.collect(pending).detections[0] for pending in waiting]
+        gc.collect()
+        cuda.assert_clean()
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+def test_collecting_waits_for_nothing_else(model: Path, tmp_path: Path) -> None:
+    with (
+        device('onnxruntime') as (cuda, backend),
+        create_detector(config(model, tmp_path, backend=backend)) as detector,
+    ):
+        first = detector.submit([make_image('bgr8', 100, 80)])
+        second = detector.submit([make_image('bgr8', 80, 100)])
+        queued = sum(len(record.queue) for record in cuda.streams.values())
+        assert queued > 0, 'submit() waited'
+        detector.collect(first)
+        left = sum(len(record.queue) for record in cuda.streams.values())
+        assert 0 < left < queued, 'the second batch ran before it was asked for'
+        detector.collect(second)
+        assert not any(record.queue for record in cuda.streams.values())
+
+
+def test_the_image_is_not_needed_after_submit(kind: str, model: Path, tmp_path: Path) -> None:
+    images = [make_image('bgr8', 60, 50), make_image('bgr8', 300, 400)]
+    expected = on_cpu(model, tmp_path, images)
+    with (
+        device(kind) as (_, backend),
+        create_detector(config(model, tmp_path, backend=backend)) as detector,
+    ):
+        pending = detector.submit(images)
+        for image in images:
+            image.data[:] = 255
+        found = detector.collect(pending).detections
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'size', 'padding'),
+    [
+        ('bgr8', (640, 480), 0), ('bgra8', (200, 150), 8), ('rgb8', (320, 331), 1),
+        ('mono8', (90, 70), 3), ('nv12', (640, 480), 0), ('yuv422', (1280, 720), 0),
+    ],
+)  # fmt: skip
+def test_a_page_locked_image_is_copied_by_the_device(
+    kind: str, encoding: str, size: tuple[int, int], padding: int, model: Path, tmp_path: Path
+) -> None:
+    image = make_image(encoding, *size, padding, seed=3)
+    (expected,) = on_cpu(model, tmp_path, [image])
+    with device(kind) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            engine: Any = detector.engine
+            data = engine.cuda.pagelocked_empty((image.data.size,), np.uint8)
+            data[:] = 0
+            locked = replace(image, data=data, page_locked=True)
+            pending = detector.submit([locked])
+            # It is read as late as the copy runs, and from nowhere else.
+            data[:] = image.data
+            found = detector.collect(pending).detections[0]
+            again = detector.detect([image]).detections[0]
+            data.base.free()
+            del pending, locked
+        gc.collect()
+        cuda.assert_clean()
+    assert_same(found, expected)
+    np.testing.assert_array_equal(found.boxes_xyxy, again.boxes_xyxy)
+    np.testing.assert_array_equal(found.scores, again.scores)
+
+
+def test_memory_grows_once(kind: str, model: Path, tmp_path: Path) -> None:
+    images = [make_image('bgr8', 300, 200), make_image('bgr8', 30, 20)]
+    with (
+        device(kind) as (cuda, backend),
+        create_detector(config(model, tmp_path, backend=backend)) as detector,
+    ):
+        for image in images * detector.depth:
+            detector.detect([image])
+        taken = cuda.allocations
+        for image in images * 2:
+            detector.detect([image])
+        assert cuda.allocations == taken
+
+
+@pytest.mark.parametrize(
+    ('integrated', 'setting', 'mapped', 'reason'),
+    [
+        (1, 'auto', True, 'mapped_memory is auto and Double 0 shares the memory of the machine'),
+        (0, 'auto', False, 'mapped_memory is auto and Double 0 has memory of its own'),
+        (1, 'off', False, 'mapped_memory is off'),
+        (0, 'on', True, 'mapped_memory is on'),
+    ],
+)
+def test_mapped_memory_is_used_where_the_parameter_or_the_device_says_so(
+    kind: str, integrated: int, setting: str, mapped: bool, reason: str,
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level('INFO')
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    with device(kind, gpus=[{**GPU, 'integrated': integrated}]) as (cuda, backend):
+        values = config(model, tmp_path, backend=backend, mapped_memory=setting)
+        with create_detector(values) as detector:
+            detector.detect(images[:1])
+            allocations, copies = cuda.allocations, cuda.copies
+            found = [detector.detect([image]).detections[0] for image in images]
+            # A larger image takes page-locked memory, and device memory beside it.
+            assert (cuda.allocations == allocations) is mapped
+            assert cuda.copies - copies == (0 if mapped else 2 * len(images))
+        gc.collect()
+        cuda.assert_clean()
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+    assert reason in caplog.text
+
+
+@pytest.mark.parametrize('cuda_graph', [True, False])
+def test_a_failed_batch_leaves_the_slot_usable(
+    cuda_graph: bool, model: Path, tmp_path: Path
+) -> None:
+    image = make_image('bgr8', 90, 70)
+    (expected,) = on_cpu(model, tmp_path, [image])
+    with machine('tensorrt-10.3') as world:
+        values = config(model, tmp_path, backend='tensorrt', cuda_graph=cuda_graph)
+        with create_detector(values) as detector:
+            world.fail_run, world.cuda.fail_launch = 'a fault', 700
+            reason = 'cuGraphLaunch failed: an illegal memory' if cuda_graph else 'a fault'
+            for _ in range(2 * detector.depth):
+                with pytest.raises(EngineError, match=reason):
+                    detector.detect([image])
+            world.fail_run, world.cuda.fail_launch = '', 0
+            assert_same(detector.detect([image]).detections[0], expected)
+        gc.collect()
+        world.cuda.assert_clean()
+
+
+def test_a_full_device_frees_what_it_took(kind: str, model: Path, tmp_path: Path) -> None:
+    with device(kind) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            detector.detect([make_image('bgr8', 90, 70)])
+        gc.collect()
+        cuda.limit_bytes = 200_000
+        with pytest.raises(EngineError, match='no device memory'):
+            create_detector(config(model, tmp_path, backend=backend))
+        gc.collect()
+        cuda.assert_clean()
+
+
+def test_the_cpu_prepares_where_the_kernel_cannot_be_loaded(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KernelSource, 'compile', lambda *_: b'.entry letterbox also refused')
+    image = make_image('bgr8', 90, 70)
+    (expected,) = on_cpu(model, tmp_path, [image])
+    with machine('tensorrt-10.3') as world:
+        world.cuda.refuses_ptx = True
+        with create_detector(config(model, tmp_path, backend='tensorrt')) as detector:
+            assert detector.depth == 1
+            assert_same(detector.detect([image]).detections[0], expected)
+        gc.collect()
+        world.cuda.assert_clean()
+    reason = 'the driver refuses the shipped PTX of letterbox.cu'
+    assert f'images are prepared by the CPU: {reason}' in caplog.text
+
+
+def test_onnxruntime_without_its_cuda_libraries_is_refused(model: Path, tmp_path: Path) -> None:
+    with machine(None) as world, cuda_provider(world.cuda, loads=False):
+        with pytest.raises(BackendUnavailableError, match='could not load its CUDA provider'):
+            create_detector(config(model, tmp_path, backend='onnxruntime'))
+        gc.collect()
+        world.cuda.assert_clean()
+
+
+def test_a_network_that_counts_is_fed_by_the_cpu(tmp_path: Path) -> None:
+    path = lamp_detector(tmp_path / 'lamp.onnx')
+    with machine(None) as world, cuda_provider(world.cuda):
+        with create_detector(config(path, tmp_path, backend='onnxruntime')) as detector:
+            assert detector.depth == 3
+        counting = networks.counting(tmp_path / 'counting.onnx', size=64)
+        from trt_detector.gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
+        from trt_detector.preprocess import PreprocessSpec
+
+        with CudaOnnxRuntimeEngine(counting.read_bytes(), 1, counts_rows=True) as engine:
+            assert device_preprocessor.preprocess_on_device(PreprocessSpec(), engine) is None
+        gc.collect()
+        world.cuda.assert_clean()
+
+
+def test_two_detectors_in_two_threads(kind: str, model: Path, tmp_path: Path) -> None:
+    images = pictures()
+    expected = on_cpu(model, tmp_path, images)
+    found: dict[int, list[Detections]] = {}
+
+    def work(number: int, backend: str) -> None:
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            found[number] = [detector.detect([image]).detections[0] for image in images]
+        gc.collect()
+
+    with device(kind) as (cuda, backend):
+        threads = [threading.Thread(target=work, args=(i, backend)) for i in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        cuda.assert_clean()
+    for number in range(2):
+        for one, other in zip(found[number], expected, strict=True):
+            assert_same(one, other)
+
+
+def test_threads_that_copy_images_end_with_the_detector(model: Path, tmp_path: Path) -> None:
+    images = pictures()[:3]
+    before = set(threading.enumerate())
+    with device('onnxruntime') as (_, backend):
+        values = config(model, tmp_path, backend=backend, warmup_iterations=0)
+        with create_detector(values) as detector:
+            detector.detect(images[:1])
+            assert set(threading.enumerate()) == before, 'one image needs no thread'
+            detector.detect(images)
+            assert len(threading.enumerate()) > len(before)
+        assert set(threading.enumerate()) == before
+
+
+def test_a_failed_warm_up_frees_everything(kind: str, model: Path, tmp_path: Path) -> None:
+    with device(kind) as (cuda, backend):
+        with (
+            mock.patch.object(Detector, 'warm_up', side_effect=EngineError('a fault')),
+            pytest.raises(EngineError, match='a fault'),
+        ):
+            create_detector(config(model, tmp_path, backend=backend))
+        gc.collect()
+        cuda.assert_clean()
+
+
+@pytest.mark.parametrize(('provider', 'there'), [('auto', True), ('auto', False), ('cpu', True)])
+def test_cuda_is_taken_where_it_is_found(
+    provider: str, there: bool, model: Path, tmp_path: Path
+) -> None:
+    with machine(None) as world, cuda_provider(world.cuda, loads=there):
+        values = config(model, tmp_path, backend='onnxruntime', onnxruntime_provider=provider)
+        with create_detector(values) as detector:
+            details = dict(detector.info.details)
+            assert (details.get('provider') == 'CUDA') == (there and provider == 'auto')
+            warned = any('on the CPU, not on the GPU' in text for text in detector.info.warnings)
+            assert warned == (not there)
+        gc.collect()
+        world.cuda.assert_clean()
+
+
+@pytest.mark.parametrize(('source', 'resized'), [(480, 360), (2160, 360), (7, 3), (4, 9), (1, 1)])
+def test_rows_read_are_those_around_the_centers(source: int, resized: int) -> None:
+    rows = rows_read(source, resized).reshape(resized, 2)
+    centers = (np.arange(resized) + 0.5) * source / resized - 0.5
+    low = np.clip(np.floor(centers + 1e-9), 0, source - 1)
+    np.testing.assert_array_equal(rows[:, 0], low)
+    np.testing.assert_array_equal(rows[:, 1], np.clip(np.floor(centers + 1e-9) + 1, 0, source - 1))
+
+
+@pytest.mark.gpu
+def test_onnxruntime_on_a_gpu(model: Path, tmp_path: Path) -> None:
+    require_cuda_provider()
+    images = pictures() * 4
+    expected = on_cpu(model, tmp_path, images)
+    with create_detector(config(model, tmp_path, backend='onnxruntime')) as detector:
+        details = dict(detector.info.details)
+        assert details.get('provider') == 'CUDA', detector.info
+        assert details.get('CUDA graph') == 'used', detector.info
+        assert isinstance(detector._preprocessor, DevicePreprocessor)
+        found = collect_all(detector, images)
+        batched = detector.detect(images[:3]).detections
+    for one, other in zip([*found, *batched], [*expected, *expected[:3]], strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.gpu
+def test_onnxruntime_is_opened_and_closed_again_on_a_gpu(model: Path, tmp_path: Path) -> None:
+    require_cuda_provider()
+    images = pictures()[:3]
+    expected = on_cpu(model, tmp_path, images)
+    for cuda_graph in (True, False) * 4:
+        values = config(model, tmp_path, backend='onnxruntime', cuda_graph=cuda_graph)
+        with create_detector(values) as detector:
+            found = detector.detect(images).detections
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other)
+
+
+@pytest.mark.gpu
+def test_two_gpus_in_one_process(model: Path, tmp_path: Path) -> None:
+    require_cuda_provider()
+    if require_pycuda().Device.count() < 2:
+        pytest.skip('one GPU: this needs two in one machine')
+    images = pictures()[:3]
+    expected = on_cpu(model, tmp_path, images)
+    found: dict[int, list[Detections]] = {}
+
+    def work(number: int) -> None:
+        values = config(model, tmp_path, backend='onnxruntime', device_id=number)
+        with create_detector(values) as detector:
+            assert dict(detector.info.details)['CUDA graph'] == 'used'
+            for _ in range(20):
+                found[number] = list(detector.detect(images).detections)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # And both in one thread, closed in reverse order.
+    with (
+        create_detector(config(model, tmp_path, backend='onnxruntime', device_id=1)),
+        create_detector(config(model, tmp_path, backend='onnxruntime', device_id=0)) as inner,
+    ):
+        found[2] = list(inner.detect(images).detections)
+    for number in range(3):
+        for one, other in zip(found[number], expected, strict=True):
+            assert_same(one, other)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('size', [(640, 480), (200, 150), (320, 331), (90, 70), (1920, 1080)])
+def test_a_gpu_fetches_a_page_locked_image(
+    size: tuple[int, int], model: Path, tmp_path: Path
+) -> None:
+    cuda = require_pycuda()
+    image = make_image('bgr8', *size, 4, seed=3)
+    with (
+        machine_with_real_cuda('tensorrt-10.3', cuda),
+        create_detector(config(model, tmp_path, backend='tensorrt')) as detector,
+    ):
+        data = cuda.pagelocked_empty((image.data.size,), np.uint8)
+        data[:] = image.data
+        expected = detector.detect([image]).detections[0]
+        found = detector.detect([replace(image, data=data, page_locked=True)]).detections[0]
+        data.base.free()
+    assert len(found)
+    np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
+    np.testing.assert_array_equal(found.scores, expected.scores)

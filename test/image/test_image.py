@@ -1,0 +1,236 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every encoding of a camera driver, row padding, byte order, and what is refused."""
+
+from __future__ import annotations
+
+from array import array
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from trt_detector.errors import ImageError
+from trt_detector.image.image import Image, SUPPORTED_ENCODINGS
+
+WIDTH, HEIGHT = 48, 32
+
+
+def _scene() -> np.ndarray:
+    """Return a smooth BGR picture: color conversions lose little of it."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    channels = [40 + 3 * x, 60 + 4 * y, 200 - 2 * x - y]
+    return np.stack(channels, -1).astype(np.uint8)
+
+
+SCENE = _scene()
+GRAY = cv2.cvtColor(SCENE, cv2.COLOR_BGR2GRAY)
+
+
+def _yuv422(first_luma: int) -> np.ndarray:
+    """Return the scene as (H, W, 2): luma at one index, U and V in turn at the other."""
+    yuv = cv2.cvtColor(SCENE, cv2.COLOR_BGR2YUV_I420)
+    # I420 halves both directions; 4:2:2 repeats its chroma rows.
+    chroma = yuv[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2).repeat(2, axis=1)
+    packed = np.empty((HEIGHT, WIDTH, 2), np.uint8)
+    packed[..., first_luma] = yuv[:HEIGHT]
+    packed[:, 0::2, 1 - first_luma] = chroma[0]
+    packed[:, 1::2, 1 - first_luma] = chroma[1]
+    return packed
+
+
+def _semi_planar(first: int) -> np.ndarray:
+    """Return the scene as NV12 (first=0, U leads) or NV21 (first=1)."""
+    yuv = cv2.cvtColor(SCENE, cv2.COLOR_BGR2YUV_I420)
+    planes = yuv[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2)
+    pairs = np.stack([planes[first], planes[1 - first]], -1).reshape(HEIGHT // 2, WIDTH)
+    return np.concatenate([yuv[:HEIGHT], pairs])
+
+
+def _bayer(pattern: str) -> np.ndarray:
+    """Return the scene as one color a pixel; the pattern names the first two rows."""
+    mosaic = np.empty((HEIGHT, WIDTH), np.uint8)
+    for index, color in enumerate(pattern):
+        y, x = divmod(index, 2)
+        mosaic[y::2, x::2] = SCENE[y::2, x::2, 'bgr'.index(color)]
+    return mosaic
+
+
+def _wide(pixels: np.ndarray) -> np.ndarray:
+    return pixels.astype(np.uint16) * 257
+
+
+def _stored(encoding: str) -> np.ndarray:
+    """Return the scene as rows of the encoding's values."""
+    rgb, alpha = SCENE[..., ::-1], np.full((HEIGHT, WIDTH, 1), 9, np.uint8)
+    if encoding.startswith('bayer_'):
+        mosaic = _bayer(encoding[6:10])
+        return _wide(mosaic) if encoding.endswith('16') else mosaic
+    return {
+        'bgr8': lambda: SCENE,
+        '8UC3': lambda: SCENE,
+        'rgb8': lambda: rgb,
+        'bgra8': lambda: np.concatenate([SCENE, alpha], -1),
+        '8UC4': lambda: np.concatenate([SCENE, alpha], -1),
+        'rgba8': lambda: np.concatenate([rgb, alpha], -1),
+        'mono8': lambda: GRAY,
+        '8UC1': lambda: GRAY,
+        'mono16': lambda: _wide(GRAY),
+        '16UC1': lambda: _wide(GRAY),
+        'bgr16': lambda: _wide(SCENE),
+        'rgb16': lambda: _wide(rgb),
+        'bgra16': lambda: _wide(np.concatenate([SCENE, alpha], -1)),
+        'rgba16': lambda: _wide(np.concatenate([rgb, alpha], -1)),
+        'yuv422': lambda: _yuv422(1),
+        'uyvy': lambda: _yuv422(1),
+        'yuv422_yuy2': lambda: _yuv422(0),
+        'yuyv': lambda: _yuv422(0),
+        'nv12': lambda: _semi_planar(0),
+        'nv21': lambda: _semi_planar(1),
+    }[encoding]()
+
+
+def _message(encoding: str, *, padding: int = 0, big: bool = False) -> Image:
+    """Return the scene as an image message would hold it, padding bytes set to 0xEE."""
+    stored = _stored(encoding)
+    if stored.dtype == np.uint16:
+        stored = stored.astype('>u2' if big else '<u2')
+    rows = np.ascontiguousarray(stored).reshape(len(stored), -1).view(np.uint8)
+    step = rows.shape[1] + padding
+    padded = np.full((len(rows), step), 0xEE, np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    return Image.from_buffer(
+        array('B', padded.tobytes()),
+        width=WIDTH,
+        height=HEIGHT,
+        encoding=encoding,
+        step=step,
+        is_bigendian=big,
+    )
+
+
+@pytest.mark.parametrize('encoding', sorted(SUPPORTED_ENCODINGS))
+@pytest.mark.parametrize(('padding', 'big'), [(0, False), (5, False), (16, True)])
+def test_every_encoding_gives_the_same_picture(encoding: str, padding: int, big: bool) -> None:
+    is_gray = encoding in ('mono8', '8UC1', 'mono16', '16UC1')
+    expected = cv2.cvtColor(GRAY, cv2.COLOR_GRAY2BGR) if is_gray else SCENE
+    found = _message(encoding, padding=padding, big=big).to_bgr()
+    assert found.shape == (HEIGHT, WIDTH, 3)
+    assert found.dtype == np.uint8
+    exact = encoding.startswith(('bgr', 'rgb', 'mono', '8UC', '16UC'))
+    # Neighbors share color in YUV and Bayer: the borders and steep places differ a little.
+    inner = np.abs(found.astype(int) - expected)[2:-2, 2:-2]
+    assert inner.max() <= (0 if exact else 12)
+    assert inner.mean() <= (0 if exact else 3)
+
+
+@pytest.mark.parametrize('encoding', ['bgr8', 'rgb8', 'mono8', '8UC1', '8UC3'])
+def test_common_encodings_are_views(encoding: str) -> None:
+    image = _message(encoding, padding=8)
+    pixels, _ = image.pixels()
+    assert np.shares_memory(pixels, image.data)
+
+
+def test_pixels_tell_their_order() -> None:
+    assert [_message(e).pixels()[1] for e in ('bgr8', 'rgba8', 'mono16', 'nv12')] == [
+        'bgr', 'rgb', 'gray', 'bgr',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'data': b''}, 'data has 0 bytes; expected 4608'),
+        ({'data': bytes(4607)}, 'data has 4607 bytes; expected 4608 for 48x32 bgr8'),
+        ({'step': 143}, 'step is 143; expected at least 144 bytes'),
+        ({'width': 0}, 'image is 0x32; expected at least 1x1'),
+        ({'height': 0}, 'image is 48x0; expected at least 1x1'),
+        ({'encoding': 'bgr9'}, "encoding is 'bgr9'; expected one of .*bayer_rggb8"),
+        ({'encoding': ''}, "encoding is ''; expected one of"),
+        ({'encoding': '32FC1'}, "encoding is '32FC1'"),
+        ({'encoding': 'nv12', 'height': 31}, '48x31; nv12 shares color .* needs an even size'),
+        ({'encoding': 'yuv422', 'width': 47}, '47x32; yuv422 shares color'),
+        ({'encoding': 'nv12', 'step': 144, 'data': bytes(144 * 47)}, 'expected 6912 for'),
+    ],
+)
+def test_malformed_images_are_refused(changes: dict[str, object], message: str) -> None:
+    fields: dict[str, object] = {
+        'data': bytes(4608), 'width': 48, 'height': 32, 'encoding': 'bgr8', 'step': 144,
+    }  # fmt: skip
+    with pytest.raises(ImageError, match=message):
+        Image.from_buffer(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_from_array_refuses_what_the_encoding_is_not() -> None:
+    with pytest.raises(ImageError, match=r'array is uint8 \(32, 48\); bgr8 needs u1 with 3'):
+        Image.from_array(GRAY, 'bgr8')
+    with pytest.raises(ImageError, match='mono16 needs u2'):
+        Image.from_array(GRAY, 'mono16')
+
+
+def _encoded(suffix: str) -> bytes:
+    ok, data = cv2.imencode(suffix, cv2.resize(SCENE, (480, 320)))
+    assert ok
+    return data.tobytes()
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+def test_compressed_images_are_decoded(suffix: str) -> None:
+    image = Image.from_compressed(array('B', _encoded(suffix)))
+    assert (image.width, image.height, image.encoding) == (480, 320, 'bgr8')
+    difference = np.abs(image.to_bgr().astype(int) - cv2.resize(SCENE, (480, 320)))
+    assert difference.max() <= (0 if suffix == '.png' else 12)
+
+
+def test_cameras_pad_their_jpegs() -> None:
+    assert Image.from_compressed(_encoded('.jpg') + bytes(64)).width == 480
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+@pytest.mark.parametrize('share', [0.02, 0.5, 0.9, 0.999])
+def test_a_picture_cut_short_is_refused(suffix: str, share: float) -> None:
+    data = _encoded(suffix)
+    with pytest.raises(ImageError, match='cut short'):
+        Image.from_compressed(data[: int(len(data) * share)])
+
+
+def test_a_thumbnail_does_not_hide_a_cut(tmp_path: Path) -> None:
+    # A whole JPEG inside an APP1 segment, as cameras put it there: its end marker is not ours.
+    inner, outer = _encoded('.jpg'), _encoded('.jpg')
+    segment = b'\xff\xe1' + (len(inner) + 2).to_bytes(2, 'big') + inner
+    whole = outer[:2] + segment + outer[2:]
+    assert Image.from_compressed(whole).width == 480
+    with pytest.raises(ImageError, match='no end marker'):
+        Image.from_compressed(whole[:-40])
+
+
+def test_a_damaged_png_is_refused() -> None:
+    data = bytearray(_encoded('.png'))
+    data[len(data) // 2] ^= 0xFF
+    with pytest.raises(ImageError, match='wrong checksum'):
+        Image.from_compressed(data)
+
+
+@pytest.mark.parametrize('data', [b'', b'GIF89a', b'\xff\xd8\xff', bytes(100)])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(ImageError):
+        Image.from_compressed(data)
+
+
+def test_orientation_is_applied_to_files_and_not_to_cameras(tmp_path: Path) -> None:
+    # EXIF orientation 6: turn by 90 degrees to see it upright.
+    jpeg = _encoded('.jpg')
+    tiff = b'MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00'
+    exif = b'Exif\x00\x00' + tiff + bytes(4)
+    turned = jpeg[:2] + b'\xff\xe1' + (len(exif) + 2).to_bytes(2, 'big') + exif + jpeg[2:]
+    path = tmp_path / 'turned.jpg'
+    path.write_bytes(turned)
+    upright = Image.from_file(path)
+    assert (upright.width, upright.height) == (320, 480)
+    sensor = Image.from_compressed(turned)
+    assert (sensor.width, sensor.height) == (480, 320)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r'cannot read .*none\.jpg: No such file'):
+        Image.from_file(tmp_path / 'none.jpg')

@@ -1,0 +1,97 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The real builder of TensorRT for RTX takes what quantization makes; it needs no GPU to build."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+import pytest
+from support.quantized import DETECTORS, min_max_cache, random_images, yolov8_like
+from trt_detector.quantize.precision_fp16 import convert_to_fp16
+from trt_detector.quantize.qdq import insert_qdq
+
+trt = pytest.importorskip(
+    'tensorrt_rtx',
+    reason='TensorRT for RTX is missing: pip install tensorrt-rtx-cu13',
+    exc_type=ImportError,
+)
+
+
+def make_logger() -> Any:
+    """Return a logger that keeps what it is told."""
+
+    class Logger(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.lines: list[tuple[Any, str]] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            self.lines.append((severity, message))
+
+    return Logger()
+
+
+def build(model: onnx.ModelProto) -> tuple[bytes, str]:
+    """Build a plan for compute capability 8.6; return it and the builder's log."""
+    logger = make_logger()
+    builder = trt.Builder(logger)
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, logger)
+    assert parser.parse(model.SerializeToString()), [
+        str(parser.get_error(i)) for i in range(parser.num_errors)
+    ]
+    config = builder.create_builder_config()
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(trt.ComputeCapability.SM86, 0)
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    if -1 in tuple(network.get_input(0).shape):
+        profile = builder.create_optimization_profile()
+        tail = tuple(network.get_input(0).shape)[1:]
+        profile.set_shape(network.get_input(0).name, (1, *tail), (1, *tail), (4, *tail))
+        config.add_optimization_profile(profile)
+    plan = builder.build_serialized_network(network, config)
+    log = '\n'.join(line for _, line in logger.lines)
+    errors = [line for severity, line in logger.lines if severity <= trt.ILogger.ERROR]
+    assert plan is not None, errors
+    return bytes(plan), log
+
+
+def int8(model: onnx.ModelProto) -> onnx.ModelProto:
+    return insert_qdq(model, min_max_cache(model, random_images(4, seed=3))).model
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8', 'int8 and fp16'])
+@pytest.mark.parametrize('name', DETECTORS)
+def test_the_builder_takes_it(name: str, precision: str) -> None:
+    model = DETECTORS[name]()
+    if 'int8' in precision:
+        model = int8(model)
+    if 'fp16' in precision:
+        model = convert_to_fp16(model)
+    plan, log = build(model)
+    assert len(plan) > 10_000
+    # The types that layers read, as the builder tells them of its finished engine.
+    assert ('Datatype: Int8' in log) is ('int8' in precision)
+    assert ('Datatype: Half' in log) is ('fp16' in precision)
+
+
+def test_a_dynamic_batch() -> None:
+    plan, _ = build(convert_to_fp16(int8(yolov8_like(batch='batch'))))
+    assert len(plan) > 10_000
+
+
+def test_half_inputs_and_outputs() -> None:
+    plan, _ = build(convert_to_fp16(yolov8_like(), keep_io=False))
+    assert len(plan) > 10_000
+
+
+def test_the_builder_refuses_what_it_cannot_take() -> None:
+    # Else the tests above would pass with a builder that takes anything.
+    model = int8(yolov8_like())
+    for tensor in model.graph.initializer:
+        if tensor.name == 'images_zero_point':
+            tensor.CopyFrom(onnx.helper.make_tensor(tensor.name, onnx.TensorProto.INT8, [], [5]))
+    with pytest.raises(AssertionError):
+        build(model)

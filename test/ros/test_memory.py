@@ -1,0 +1,91 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Two hundred times through the lifecycle, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from support.ros_graph import MODEL, next_domain, ROOT
+
+CYCLES = """
+import gc, json, os, sys, threading
+from trt_detector.process.tuning import tune_process
+tune_process()
+import rclpy
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.task import Future
+from trt_detector.ros.node import DetectorNode
+from sensor_msgs.msg import Image
+from rclpy.qos import qos_profile_sensor_data
+
+def resident():
+    return int(open('/proc/self/statm').read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+def threads():
+    # The executor starts its own threads one by one, as they are first needed.
+    pool = sum(thread.name.startswith('ThreadPoolExecutor') for thread in threading.enumerate())
+    return len(os.listdir('/proc/self/task')) - pool
+
+rclpy.init()
+node = DetectorNode(parameter_overrides=[
+    Parameter('model_path', value=sys.argv[1]), Parameter('backend', value='onnxruntime')])
+other = rclpy.create_node('camera')
+camera = other.create_publisher(Image, '/image_raw', qos_profile_sensor_data)
+image = Image(height=480, width=640, encoding='bgr8', step=1920, data=bytes(921600))
+executor, ended = MultiThreadedExecutor(num_threads=4), Future()
+executor.add_node(node)
+spinner = threading.Thread(target=executor.spin_until_future_complete, args=(ended,))
+spinner.start()
+samples = []
+for cycle in range(200):
+    states = [str(getattr(node, f'trigger_{step}')()) for step in ('configure', 'activate')]
+    seen = node._health.flow.statistics.counts
+    for _ in range(500):
+        camera.publish(image)
+        if seen(0).published:
+            break
+        threading.Event().wait(0.01)
+    assert seen(0).published, 'no image got through'
+    del seen
+    states += [str(getattr(node, f'trigger_{step}')()) for step in ('deactivate', 'cleanup')]
+    assert len(set(states)) == 1 and 'SUCCESS' in states[0], states
+    samples.append((resident(), threads()))
+ended.set_result(None)
+spinner.join()
+executor.shutdown()
+node.destroy_node()
+other.destroy_node()
+rclpy.try_shutdown()
+print(json.dumps(samples))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_hundred_cycles_leave_memory_and_threads_as_they_were() -> None:
+    if not MODEL.is_file():
+        pytest.skip(f'{MODEL} is missing: make it with demo/train.py')
+    finished = subprocess.run(
+        [sys.executable, '-c', CYCLES, str(MODEL)],
+        cwd=ROOT,
+        env={**os.environ, 'ROS_DOMAIN_ID': str(next_domain())},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=550,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    samples = json.loads(finished.stdout.splitlines()[-1])
+    resident = [memory for memory, _ in samples]
+    threads = [count for _, count in samples]
+    # One sample is noise: an image more or less in the pools of DDS.
+    settled, last = sorted(resident[20:30])[5], sorted(resident[-10:])[5]
+    assert last <= settled * 1.05, f'{settled >> 20} MiB after 20 cycles, {last >> 20} at the end'
+    # One that has just ended may still be counted; what every cycle leaves shows all the same.
+    assert min(threads[-10:]) <= max(threads[20:50])

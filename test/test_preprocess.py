@@ -1,0 +1,204 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Letterbox geometry and the CPU preprocessing against a plain reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from trt_detector.config import DetectorConfig
+from trt_detector.errors import ModelError
+from trt_detector.image.image import Image
+from trt_detector.preprocess import (
+    CpuPreprocessor,
+    fit_input_size,
+    Letterbox,
+    PreprocessSpec,
+    PRESETS,
+)
+from trt_detector.values.tensor_spec import TensorSpec
+import yaml
+
+SPEC = TensorSpec('images', (None, 3, 64, 96), np.dtype(np.float32))
+SIZE = (64, 96)
+
+
+def _picture(width: int = 130, height: int = 70) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _reference(picture: np.ndarray, spec: PreprocessSpec) -> np.ndarray:
+    """Return the network's input, worked out step by step in float64."""
+    height, width = picture.shape[:2]
+    gain = min(SIZE[1] / width, SIZE[0] / height)
+    new = (SIZE[1], SIZE[0])
+    left = top = 0
+    if spec.mode == 'letterbox':
+        new = (max(1, round(width * gain)), max(1, round(height * gain)))
+        if spec.anchor == 'center':
+            left, top = round((SIZE[1] - new[0]) / 2 - 0.1), round((SIZE[0] - new[1]) / 2 - 0.1)
+    canvas = np.full((*SIZE, 3), spec.pad_value, np.uint8)
+    canvas[top : top + new[1], left : left + new[0]] = cv2.resize(picture, new)
+    ordered = canvas[..., ::-1] if spec.color == 'rgb' else canvas
+    return ((ordered * np.float64(spec.scale) - spec.mean) / spec.std).transpose(2, 0, 1)
+
+
+@pytest.mark.parametrize(
+    'spec',
+    [
+        PreprocessSpec(),
+        PreprocessSpec(mode='stretch'),
+        PreprocessSpec(anchor='top_left', color='bgr', scale=1.0),
+        PreprocessSpec(pad_value=0, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    ],
+)
+@pytest.mark.parametrize('size', [(130, 70), (70, 130), (96, 64), (5, 3), (3, 500)])
+def test_it_agrees_with_the_reference(spec: PreprocessSpec, size: tuple[int, int]) -> None:
+    picture = _picture(*size)
+    out = np.full((3, *SIZE), np.nan, np.float32)
+    CpuPreprocessor(spec, SPEC, SIZE)(Image.from_array(picture), out)
+    np.testing.assert_allclose(out, _reference(picture, spec), atol=2e-5 * max(1, spec.scale))
+
+
+def test_slots_do_not_leak_into_each_other() -> None:
+    preprocess = CpuPreprocessor(PreprocessSpec(), SPEC, SIZE)
+    wide, tall = Image.from_array(_picture(130, 40)), Image.from_array(_picture(40, 130))
+    fresh, used = np.empty((2, 3, *SIZE), np.float32)
+    preprocess(wide, used)
+    preprocess(tall, used)
+    CpuPreprocessor(PreprocessSpec(), SPEC, SIZE)(tall, fresh)
+    np.testing.assert_array_equal(used, fresh)
+
+
+@pytest.mark.parametrize('encoding', ['rgb8', 'bgra8', 'mono8'])
+def test_channel_orders_agree(encoding: str) -> None:
+    gray = _picture()[..., 0]
+    codes = {'rgb8': cv2.COLOR_GRAY2RGB, 'bgra8': cv2.COLOR_GRAY2BGRA}
+    picture = cv2.cvtColor(gray, codes[encoding]) if encoding in codes else gray
+    preprocess = CpuPreprocessor(PreprocessSpec(), SPEC, SIZE)
+    expected, found = np.empty((2, 3, *SIZE), np.float32)
+    preprocess(Image.from_array(cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)), expected)
+    preprocess(Image.from_array(picture, encoding), found)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ('shape', 'dtype', 'tolerance'),
+    [
+        ((None, 3, 64, 96), np.float16, 1e-3),
+        ((None, 64, 96, 3), np.float32, 1e-6),
+        ((1, 1, 64, 96), np.float32, 0.01),
+        ((1, 64, 96, 3), np.uint8, 0),
+        ((1, 1, 64, 96), np.uint8, 0.01),
+        ((None, 64, 96, 1), np.float16, 0.01),
+    ],
+)
+def test_layouts_and_dtypes(
+    shape: tuple[int | None, ...], dtype: type[np.generic], tolerance: float
+) -> None:
+    spec = TensorSpec('images', shape, np.dtype(dtype))
+    gray = cv2.cvtColor(_picture()[..., 1], cv2.COLOR_GRAY2BGR)
+    out = np.empty(tuple(d or 1 for d in shape[1:]), dtype)
+    CpuPreprocessor(PreprocessSpec(), spec, SIZE)(Image.from_array(gray), out)
+    reference = _reference(gray, PreprocessSpec())
+    planes = out if shape[1] in (1, 3) else out.transpose(2, 0, 1)
+    values = planes / 255 if dtype == np.uint8 else planes
+    assert np.abs(values - reference[: len(planes)]).max() <= tolerance + 1e-7
+
+
+@pytest.mark.parametrize('shape', [(1, 3, 64), (1, 4, 64, 64), (1, 64)])
+def test_an_input_that_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ModelError, match=r'expected \[N, C, H, W\]'):
+        CpuPreprocessor(PreprocessSpec(), TensorSpec('x', shape, np.dtype('f4')), SIZE)
+
+
+sizes = st.tuples(st.integers(1, 9000), st.integers(1, 9000))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    source=sizes,
+    network=st.tuples(st.integers(32, 1280), st.integers(32, 1280)),
+    mode=st.sampled_from(['letterbox', 'stretch']),
+    anchor=st.sampled_from(['center', 'top_left']),
+    corners=st.lists(st.floats(0, 1), min_size=4, max_size=4),
+)
+def test_boxes_come_back(
+    source: tuple[int, int],
+    network: tuple[int, int],
+    mode: str,
+    anchor: str,
+    corners: list[float],
+) -> None:
+    place = Letterbox.fit(source, network, PreprocessSpec(mode=mode, anchor=anchor))
+    x, y = sorted(corners[:2]), sorted(corners[2:])
+    box = np.array([[x[0], y[0], x[1], y[1]]]) * np.array(source * 2)
+    inside = place.to_input(box)
+    width, height = place.resized_size
+    assert place.left + width <= network[0]
+    assert place.top + height <= network[1]
+    assert (inside[:, 0::2] >= place.left - 1e-3).all()
+    assert (inside[:, 0::2] <= place.left + width + 1e-3).all()
+    assert (inside[:, 1::2] >= place.top - 1e-3).all()
+    assert (inside[:, 1::2] <= place.top + height + 1e-3).all()
+    assert np.abs(place.to_source(inside) - box).max() <= 0.5
+
+
+def test_boxes_are_clipped_to_the_image() -> None:
+    place = Letterbox.fit((100, 50), (64, 64), PreprocessSpec())
+    boxes = place.to_source(np.array([[-10.0, -10.0, 90.0, 90.0]]))
+    np.testing.assert_array_equal(boxes, [[0, 0, 100, 50]])
+
+
+PRESET_FILES = sorted((Path(__file__).parents[1] / 'config' / 'presets').glob('*.yaml'))
+
+
+def test_every_preset_has_a_file() -> None:
+    assert [path.stem for path in PRESET_FILES] == sorted(PRESETS)
+
+
+@pytest.mark.parametrize('path', PRESET_FILES, ids=lambda path: path.stem)
+def test_a_preset_file_says_what_the_code_does(path: Path) -> None:
+    values = yaml.safe_load(path.read_text(encoding='utf-8'))['/**']['ros__parameters']
+    assert values.pop('preprocess_preset') == path.stem
+    # Each value for itself: none may come from the preset of the same name.
+    assert 'auto' not in values.values()
+    config = DetectorConfig.from_mapping(values)
+    other = 'detr' if path.stem != 'detr' else 'yolo'
+    assert PreprocessSpec.from_config(config, other) == PRESETS[path.stem]
+
+
+@given(
+    source=sizes,
+    limit=st.tuples(st.integers(1, 50), st.integers(1, 50)),
+    stride=st.sampled_from([8, 32, 64]),
+)
+def test_a_fitted_size_holds_the_image(
+    source: tuple[int, int], limit: tuple[int, int], stride: int
+) -> None:
+    limit = (limit[0] * stride, limit[1] * stride)
+    height, width = fit_input_size(source, limit, stride, (1, 1), (16384, 16384))
+    assert height % stride == width % stride == 0
+    assert 0 < height <= limit[0]
+    assert 0 < width <= limit[1]
+    place = Letterbox.fit(source, (width, height), PreprocessSpec())
+    full = Letterbox.fit(source, limit[::-1], PreprocessSpec())
+    # The picture is as large as in the full limit, but for what rounding the short side costs,
+    # and less than a stride is padded.
+    slack = 1 + max(source) / min(source)
+    assert abs(place.resized_size[0] - full.resized_size[0]) <= slack
+    assert abs(place.resized_size[1] - full.resized_size[1]) <= slack
+    assert width - place.resized_size[0] < stride + slack
+    assert height - place.resized_size[1] < stride + slack
+
+
+def test_a_fitted_size_keeps_the_aspect_ratio_within_a_smaller_network() -> None:
+    # 640x360 into 256x256, not 384x640 with each side cut off.
+    assert fit_input_size((640, 360), (640, 640), 32, (64, 64), (256, 256)) == (160, 256)
+    assert fit_input_size((360, 640), (640, 640), 32, (64, 64), (256, 192)) == (256, 160)
+    assert fit_input_size((640, 64), (640, 640), 32, (128, 128), (256, 256)) == (128, 256)

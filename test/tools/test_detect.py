@@ -1,0 +1,156 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The detect tool: pictures in, JSON out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from support.models import lamp_detector
+from trt_detector.tools.detect import main
+from trt_detector.tools.options import add_parameter_options, given_parameters
+
+
+@pytest.fixture(name='model')
+def _model(tmp_path: Path) -> Path:
+    return lamp_detector(tmp_path / 'lamp.onnx')
+
+
+@pytest.fixture(name='pictures')
+def _pictures(tmp_path: Path) -> Path:
+    """Return a folder with three pictures and something that is none."""
+    folder = tmp_path / 'pictures'
+    folder.mkdir()
+    for name, size, x in (
+        ('b.png', (64, 64), 8),
+        ('a.JPG', (640, 320), 160),
+        ('c.bmp', (64, 64), 0),
+    ):
+        picture = np.zeros((size[1], size[0], 3), np.uint8)
+        edge = size[0] // 8
+        cv2.rectangle(picture, (x, 0), (x + edge - 1, edge - 1), (255, 255, 255), cv2.FILLED)
+        cv2.imwrite(str(folder / name), picture)
+    (folder / 'notes.txt').write_text('no picture')
+    return folder
+
+
+def _run(model: Path, out: Path, *arguments: object) -> int:
+    return main(
+        ['--model', str(model), '--backend', 'onnxruntime', '--json', str(out)]
+        + [str(argument) for argument in arguments]
+    )
+
+
+def test_a_folder_gives_one_entry_a_picture_in_order(model: Path, pictures: Path) -> None:
+    out = pictures.parent / 'new' / 'out.json'
+    assert _run(model, out, '--images', pictures) == 0
+    entries = json.loads(out.read_text())
+    assert [(e['file'], e['width'], e['height']) for e in entries] == [
+        ('a.JPG', 640, 320), ('b.png', 64, 64), ('c.bmp', 64, 64),
+    ]  # fmt: skip
+    assert entries[1]['detections'] == [
+        {'class_id': 0, 'class_name': 'lamp', 'score': 1.0, 'bbox_xyxy': [8.0, 0.0, 16.0, 8.0]}
+    ]
+    assert entries[0]['detections'][0]['bbox_xyxy'] == pytest.approx([160, 0, 240, 80], abs=1e-3)
+
+
+def test_options_reach_the_detector(model: Path, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / 'out.json'
+    files = [pictures / 'c.bmp', pictures / 'b.png']
+    assert _run(model, out, '--images', *files, '--classes', 'box', '--batch-size', 2) == 0
+    entries = json.loads(out.read_text())
+    assert [Path(e['file']).name for e in entries] == ['b.png', 'c.bmp']
+    assert [e['detections'] for e in entries] == [[], []]
+
+
+def test_pictures_are_drawn(model: Path, pictures: Path, tmp_path: Path) -> None:
+    drawn = tmp_path / 'drawn'
+    assert _run(model, tmp_path / 'o.json', '--images', pictures, '--save-pictures', drawn) == 0
+    assert sorted(path.name for path in drawn.iterdir()) == ['a.JPG', 'b.png', 'c.bmp']
+    before = cv2.imread(str(pictures / 'b.png'))
+    after = cv2.imread(str(drawn / 'b.png'))
+    assert after.shape == before.shape
+    assert (after != before).any()
+
+
+def test_a_damaged_picture_costs_only_itself(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = (pictures / 'a.JPG').read_bytes()
+    (pictures / 'a.JPG').write_bytes(data[: len(data) // 2])
+    out = tmp_path / 'out.json'
+    assert _run(model, out, '--images', pictures) == 1
+    assert [entry['file'] for entry in json.loads(out.read_text())] == ['b.png', 'c.bmp']
+    assert 'a.JPG' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('--images', 'nowhere'), 'nowhere does not exist; name a folder or picture files'),
+        (('--images', '.', '--score-threshold', '2'), 'score_threshold is 2.0; expected 0 to 1'),
+        (('--images', '.', '--classes', 'car'), "classes holds 'car'"),
+    ],
+)
+def test_bad_input_is_said_in_one_line(
+    model: Path,
+    pictures: Path,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(pictures)
+    assert _run(model, tmp_path / 'out.json', *arguments) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / 'out.json').exists()
+
+
+def test_a_folder_without_pictures_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'empty').mkdir()
+    assert _run(model, tmp_path / 'out.json', '--images', tmp_path / 'empty') == 1
+    assert 'holds no picture (.bmp .jpeg' in capsys.readouterr().err
+
+
+def test_it_runs_as_a_module(model: Path, pictures: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable, '-m', 'trt_detector', 'detect', '--model', model, '--images', pictures,
+        '--json', tmp_path / 'out.json',
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '3 pictures, 3 detections, 0 unreadable' in done.stdout
+
+
+@pytest.mark.parametrize(('arguments', 'code'), [(['--help'], 0), ([], 2), (['nothing'], 2)])
+def test_the_module_lists_its_tools(arguments: list[str], code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, '-m', 'trt_detector', *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    assert 'detect' in done.stdout + done.stderr
+
+
+def test_a_switch_has_an_option_for_each_side() -> None:
+    parser = argparse.ArgumentParser()
+    add_parameter_options(parser, ('cuda_graph', 'device_id'))
+    names = ('cuda_graph', 'device_id')
+    for words, expected in (
+        ([], {}),
+        (['--cuda-graph'], {'cuda_graph': True}),
+        (['--no-cuda-graph', '--device-id', '1'], {'cuda_graph': False, 'device_id': 1}),
+    ):
+        assert given_parameters(parser.parse_args(words), names) == expected

@@ -1,0 +1,190 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The head of YOLOX: [N, A, 5 + C], offsets in the cells of three grids or already decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import ModelError
+from ...values.candidates import Candidates
+from ...values.detections import Detections
+from ..graph_info import anchor_count, GraphInfo
+from ..head import DecodeOptions, Fit, Head
+from ..postprocess import finite_rows, report
+from .yolo_objectness import decode_objectness, objectness_rule
+
+__all__ = ['YoloxLayout', 'YoloxDecodedHead', 'YoloxHead']
+
+_STRIDES = ((8, 16, 32), (8, 16, 32, 64))
+_ARITHMETIC = frozenset({'Add', 'Sub', 'Mul', 'Div', 'Exp', 'Pow'})
+
+
+class YoloxHead:
+    """
+    Decodes [N, A, 5 + C] as YOLOX exports it: dx, dy, log w, log h in cells, objectness, scores.
+
+    :param num_classes: C.
+    :param input_size: (height, width) of the network's input in pixels.
+    :raises ModelError: if the number of anchors is not that of the input size.
+    """
+
+    layout = 'YOLOX [N, A, 5 + C], offsets in cells'
+
+    def __init__(
+        self, num_classes: int, input_size: tuple[int, int], anchors: int | None = None
+    ) -> None:
+        self.num_classes: int | None = num_classes
+        self._cells, self._strides = _grid(input_size, anchors)
+        self.candidate_rule = objectness_rule(num_classes, 0, values_last=True)
+
+    def decode(
+        self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
+    ) -> list[Detections]:
+        """Decode a batch, as :class:`.head.Head` says."""
+        return [self._decode_one(rows, options) for rows in outputs[0]]
+
+    def decode_candidates(
+        self, candidates: Sequence[Candidates], options: DecodeOptions
+    ) -> list[Detections]:
+        """Decode the candidates of a batch, as :class:`.head.CandidateHead` says."""
+        return [self._report(found.values, found.numbers, options) for found in candidates]
+
+    def _decode_one(self, rows: npt.NDArray[Any], options: DecodeOptions) -> Detections:
+        """
+        Return the cells to report.
+
+        :param rows: (A, 5 + C).
+        """
+        objectness = rows[:, 4].astype(np.float32, copy=False)
+        found = np.flatnonzero(~(objectness < options.least_score))
+        return self._report(rows[found], found, options)
+
+    def _report(
+        self, rows: npt.NDArray[Any], numbers: npt.NDArray[Any], options: DecodeOptions
+    ) -> Detections:
+        """
+        Return those of some cells to report.
+
+        :param rows: (n, 5 + C).
+        :param numbers: (n,) which cells they are.
+        """
+        candidates = rows.astype(np.float32, copy=False)
+        strides = self._strides[numbers, None]
+        with np.errstate(invalid='ignore', over='ignore'):
+            finite = finite_rows(candidates, axis=1)
+            centers = (candidates[:, :2] + self._cells[numbers]) * strides
+            half = np.exp(candidates[:, 2:4]) * (strides / 2)
+            boxes = np.concatenate((centers - half, centers + half), axis=1, dtype=np.float32)
+            scores = candidates[:, 4] * candidates[:, 5:].max(axis=1)
+        class_ids = candidates[:, 5:].argmax(axis=1)
+        return report(boxes, scores, class_ids, options, suppress=True, finite=finite)
+
+
+class YoloxDecodedHead:
+    """
+    Decodes [N, A, 5 + C] of YOLOX exported with its boxes decoded to input pixels.
+
+    :param num_classes: C.
+    """
+
+    layout = 'YOLOX [N, A, 5 + C], decoded'
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes: int | None = num_classes
+        self.candidate_rule = objectness_rule(num_classes, 0, values_last=True)
+
+    def decode(
+        self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
+    ) -> list[Detections]:
+        """Decode a batch, as :class:`.head.Head` says."""
+        return [decode_objectness(rows, options) for rows in outputs[0]]
+
+    def decode_candidates(
+        self, candidates: Sequence[Candidates], options: DecodeOptions
+    ) -> list[Detections]:
+        """Decode the candidates of a batch, as :class:`.head.CandidateHead` says."""
+        return [decode_objectness(found.values, options) for found in candidates]
+
+
+class YoloxLayout:
+    """
+    Recognizes YOLOX by the tail of the graph: no arithmetic is raw, Exp is decoded.
+
+    :param decoded: look for boxes in input pixels.
+    """
+
+    preset = 'yolox'
+
+    def __init__(self, *, decoded: bool) -> None:
+        self._decoded = decoded
+        self.name = 'yolox_decoded' if decoded else 'yolox'
+        box = 'center x, y, width, height in input pixels' if decoded else 'dx, dy, log w, log h'
+        where = '' if decoded else ' in cells'
+        self.description = f'[N, A, 5 + C]: {box}{where}, objectness, C class scores'
+
+    def fit(self, facts: GraphInfo) -> Fit | None:
+        """Return how well it fits, as :class:`.head.HeadLayout` says."""
+        if len(facts.outputs) != 1 or len(facts.outputs[0].shape) != 3:
+            return None
+        _, anchors, values = facts.outputs[0].shape
+        if values is None or values < 6:
+            return None
+        count = values - 5
+        tail = facts.tail(facts.outputs[0])
+        sign = tail is not None and (
+            'Exp' in tail if self._decoded else 'Sigmoid' in tail and not tail & _ARITHMETIC
+        )
+        anchors_per_cell = facts.anchors(anchors)
+        grade = {1: 4, 3: -1, 0: -1, None: 2}[anchors_per_cell]
+        if anchors_per_cell is None and anchors is not None and anchors <= values:
+            grade = -1
+        if (tail is not None and not sign) or facts.end2end or facts.detr:
+            grade = -1
+        if grade >= 0:
+            grade += facts.is_usual(count)
+        box = 'decoded boxes' if self._decoded else 'offsets in cells'
+        return Fit(
+            count,
+            f'{box}, objectness and {count} class scores',
+            lambda: _make(facts, count, self._decoded),
+            certain=sign and grade >= 0,
+            grade=grade,
+        )
+
+
+def _make(facts: GraphInfo, count: int, decoded: bool) -> Head:
+    """Return the decoder, or raise ModelError if the input size is not known."""
+    if decoded:
+        return YoloxDecodedHead(count)
+    if facts.input_size is None:
+        raise ModelError(
+            'the cells of a YOLOX model follow from its input size, which is not known; set '
+            'opt_shape'
+        )
+    return YoloxHead(count, facts.input_size, facts.outputs[0].shape[1])
+
+
+def _grid(
+    input_size: tuple[int, int], anchors: int | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return (A, 2) x, y of every cell and (A,) its stride in pixels."""
+    fitting = [s for s in _STRIDES if anchors in (None, anchor_count(input_size, s))]
+    if not fitting:
+        raise ModelError(
+            f'YOLOX on {input_size[1]}x{input_size[0]} pixels has '
+            f'{anchor_count(input_size, _STRIDES[0])} cells, but the output has {anchors} rows'
+        )
+    height, width = input_size
+    cells, strides = [], []
+    for stride in fitting[0]:
+        rows, columns = math.ceil(height / stride), math.ceil(width / stride)
+        y, x = np.divmod(np.arange(rows * columns), columns)
+        cells.append(np.stack((x, y), axis=1))
+        strides.append(np.full(rows * columns, stride))
+    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)

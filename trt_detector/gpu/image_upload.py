@@ -1,0 +1,209 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The way of one image's raw bytes to the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import functools
+from functools import partial
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import EngineError
+from ..image.image import Image
+from ..preprocess import Letterbox
+from .buffers import TensorBuffer
+from .kernels.letterbox import KERNEL_ENCODINGS
+
+__all__ = ['HostWork', 'ImageUpload', 'StagedImage', 'rows_read']
+
+HostWork = Callable[[], object]
+
+_PLANES_420 = frozenset({'nv12', 'nv21'})
+_MOST_PAIRS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StagedImage:
+    """
+    An image on the device.
+
+    :param address: of its first row.
+    :param step: bytes from a row to the next.
+    :param chroma_offset: bytes from the first row to the chroma rows of nv12 and nv21.
+    :param gathered: it holds only the two rows that each row of the picture reads.
+    """
+
+    address: int
+    step: int
+    chroma_offset: int
+    gathered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Strided:
+    """A copy of rows with gaps between them, all in bytes."""
+
+    source: int
+    source_pitch: int
+    target: int
+    target_pitch: int
+    width: int
+    rows: int
+
+    def enqueue(self, cuda: Any, data: npt.NDArray[np.uint8], address: int, stream: Any) -> None:
+        """Queue the copy of page-locked data to the device."""
+        copy = cuda.Memcpy2D()
+        copy.set_src_host(data)
+        copy.set_dst_device(address)
+        copy.src_x_in_bytes, copy.src_pitch = self.source, self.source_pitch
+        copy.dst_x_in_bytes, copy.dst_pitch = self.target, self.target_pitch
+        copy.width_in_bytes, copy.height = self.width, self.rows
+        copy(stream)
+
+
+def rows_read(source_height: int, resized_height: int) -> npt.NDArray[np.intp]:
+    """Return the two rows of the source that each row of the picture reads, as the kernel does."""
+    index = np.arange(resized_height)
+    first = ((2 * index + 1) * source_height - resized_height) // (2 * resized_height)
+    pairs = np.stack((first, first + 1), axis=1).reshape(-1)
+    return np.clip(pairs, 0, source_height - 1).astype(np.intp)
+
+
+@functools.lru_cache(maxsize=64)
+def _find_rows(height: int, resized: int, planar: bool) -> npt.NDArray[np.intp]:
+    """Return the rows to copy: of the luma plane, then those of the chroma plane; only to read."""
+    rows = rows_read(height, resized)
+    return np.concatenate((rows, height + rows // 2)) if planar else rows
+
+
+@functools.lru_cache(maxsize=64)
+def _plan_copies(
+    width: int, height: int, step: int, encoding: str, resized: int
+) -> tuple[int, int, bool, tuple[_Strided, ...]]:
+    """
+    Return how the device fetches a page-locked image: rows, bytes a row, gathered, the copies.
+
+    The rows that a resize reads lie in a pattern that repeats: 2160 rows become 288 by 15 of the
+    source for 2. Each pair of rows in it is one strided copy; a pattern of many pairs, which few
+    sizes give, is not worth it.
+    """
+    repeats = math.gcd(height, resized)
+    pairs = resized // repeats
+    planar = encoding in _PLANES_420
+    if planar or 2 * resized >= height or pairs > _MOST_PAIRS:
+        row_bytes = width * KERNEL_ENCODINGS[encoding][1]
+        rows = height * 3 // 2 if planar else height
+        return rows, row_bytes, False, (_Strided(0, step, 0, row_bytes, row_bytes, rows),)
+    period = height // repeats
+    first_rows = rows_read(height, resized)[: 2 * pairs : 2].tolist()
+    copies = [
+        _Strided(row * step, period * step, 2 * i * step, 2 * pairs * step, 2 * step, repeats)
+        for i, row in enumerate(first_rows)
+    ]
+    return 2 * resized, step, True, tuple(copies)
+
+
+class ImageUpload:
+    """
+    Page-locked and device memory for one image; it grows to the largest that ever came.
+
+    A bilinear resize reads two rows of the source for each of its own. Where the picture becomes
+    less than half as high, only those are copied: 720 of 2160 rows for 4K in a 640x640 network.
+
+    :param cuda: pycuda.driver.
+    :param mapped: let the device read the page-locked memory itself, with no second copy: for
+        GPUs that share the machine's memory.
+    """
+
+    def __init__(self, cuda: Any, *, mapped: bool) -> None:
+        self._cuda = cuda
+        self._mapped = mapped
+        self._buffer: TensorBuffer | None = None
+        self._send: Callable[[Any], None] | None = None
+
+    def begin(self, image: Image, place: Letterbox) -> tuple[StagedImage, HostWork | None]:
+        """
+        Make room for an image and see what has to be copied.
+
+        What was sent before must not be in use any more.
+
+        :param image: in one of KERNEL_ENCODINGS.
+        :return: where it will lie, and the host's part of the copy, to be done before send(), in
+            any thread; None for a page-locked image, which the device fetches itself.
+        :raises EngineError: if there is no memory for it.
+        """
+        if image.page_locked and not self._mapped:
+            return self._begin_directly(image, place), None
+        planar = image.encoding in _PLANES_420
+        stored_rows = image.height * 3 // 2 if planar else image.height
+        rows = image.data[: image.step * stored_rows].reshape(stored_rows, image.step)
+        height = place.resized_size[1]
+        work: HostWork
+        gathered = 2 * height < image.height
+        if gathered:
+            wanted = _find_rows(image.height, height, planar)
+            step, chroma_row = image.step, 2 * height
+            view = self._room(len(wanted), step)
+            # With mode='raise', take() would go through a buffer of its own.
+            work = partial(np.take, rows, wanted, axis=0, out=view, mode='clip')
+        else:
+            step = image.width * KERNEL_ENCODINGS[image.encoding][1]
+            chroma_row = image.height
+            view = self._room(stored_rows, step)
+            work = partial(np.copyto, view, rows[:, :step])
+        buffer = self._open_buffer()
+        self._send = partial(buffer.upload, view)
+        return StagedImage(buffer.address, step, chroma_row * step, gathered), work
+
+    def send(self, stream: Any) -> None:
+        """
+        Copy the image to the device in the order of a stream.
+
+        It is not needed any more once this returns, unless it is page-locked.
+        """
+        if self._send is not None:
+            self._send(stream)
+
+    def _begin_directly(self, image: Image, place: Letterbox) -> StagedImage:
+        """Let the device fetch a page-locked image: the host copies nothing."""
+        rows, step, gathered, copies = _plan_copies(
+            image.width, image.height, image.step, image.encoding, place.resized_size[1]
+        )
+        self._room(rows, step)
+        address = self._open_buffer().address
+
+        def send(stream: Any) -> None:
+            for copy in copies:
+                copy.enqueue(self._cuda, image.data, address, stream)
+
+        # It keeps the image, which must not vanish before the device has it.
+        self._send = send
+        return StagedImage(address, step, image.height * step, gathered)
+
+    def _open_buffer(self) -> TensorBuffer:
+        """Return the memory."""
+        if self._buffer is None:
+            raise EngineError('an image stage has no memory')
+        return self._buffer
+
+    def free(self) -> None:
+        """Free the memory; calling it again does nothing."""
+        buffer, self._buffer, self._send = self._buffer, None, None
+        if buffer is not None:
+            buffer.free()
+
+    def _room(self, rows: int, step: int) -> npt.NDArray[np.uint8]:
+        """Return page-locked memory for rows of bytes."""
+        size = rows * step
+        if self._buffer is None or not self._buffer.holds(size):
+            self.free()
+            self._buffer = TensorBuffer(
+                self._cuda, 'image', np.dtype(np.uint8), (size,), mapped=self._mapped
+            )
+        return self._buffer.view((rows, step))

@@ -1,0 +1,145 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The machine-independent code of a kernel: as it is shipped, or compiled on this machine."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+from dataclasses import dataclass
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from ...errors import BackendUnavailableError
+
+__all__ = ['ARCHITECTURE', 'CANDIDATES', 'LETTERBOX', 'PTX_VERSION', 'KernelSource']
+
+_LOG = logging.getLogger(__name__)
+
+# The oldest that CUDA 13 compiles for; a driver translates it for that GPU and every newer one.
+ARCHITECTURE = 'compute_75'
+# The oldest that knows compute_75. A compiler writes its own, which older drivers refuse: that of
+# CUDA 13 would shut out JetPack 6. The kernels use nothing newer.
+PTX_VERSION = '6.4'
+
+_NVRTC_NAMES = ('libnvrtc.so.13', 'libnvrtc.so.12', 'libnvrtc.so.11.2', 'libnvrtc.so')
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSource:
+    """
+    One CUDA source of this package and the PTX that scripts/compile_kernel.py made from it.
+
+    :param name: of the files, without their endings.
+    :param kernels: names of the kernels in it.
+    """
+
+    name: str
+    kernels: tuple[str, ...]
+
+    @property
+    def source_path(self) -> Path:
+        """Return the path of the source."""
+        return Path(__file__).with_name(f'{self.name}.cu')
+
+    @property
+    def ptx_path(self) -> Path:
+        """Return the path of the PTX."""
+        return Path(__file__).with_name(f'{self.name}.ptx')
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the source."""
+        return hashlib.sha256(self.source_path.read_bytes()).hexdigest()
+
+    def read_ptx(self) -> bytes:
+        """Return the PTX that is shipped."""
+        return self.ptx_path.read_bytes()
+
+    def load(self, cuda: Any, compute_capability: tuple[int, int]) -> Any:
+        """
+        Return the module, loaded into the current context: as shipped, else freshly compiled.
+
+        :param cuda: pycuda.driver.
+        :param compute_capability: of the GPU.
+        :raises BackendUnavailableError: if the driver takes neither.
+        """
+        try:
+            return cuda.module_from_buffer(self.read_ptx())
+        except cuda.Error as error:
+            refused = error
+        major, minor = compute_capability
+        try:
+            module = cuda.module_from_buffer(self.compile(f'compute_{major}{minor}'))
+        except (BackendUnavailableError, cuda.Error) as error:
+            raise BackendUnavailableError(
+                f'the driver refuses the shipped PTX of {self.source_path.name} ({refused}), and '
+                f'it could not be compiled for compute capability {major}.{minor}: {error}'
+            ) from error
+        _LOG.info('compiled %s for compute capability %d.%d', self.source_path.name, major, minor)
+        return module
+
+    def compile(self, architecture: str = ARCHITECTURE) -> bytes:
+        """
+        Compile the source with NVRTC, for a GPU that cannot run the shipped PTX.
+
+        :param architecture: 'compute_72' say.
+        :return: PTX.
+        :raises BackendUnavailableError: if NVRTC is missing or refuses.
+        """
+        nvrtc = _load_nvrtc()
+        program = ctypes.c_void_p()
+        source, name = self.source_path.read_bytes(), self.source_path.name
+        _call(nvrtc, 'nvrtcCreateProgram', ctypes.byref(program), source, name.encode(), 0, None,
+              None)  # fmt: skip
+        try:
+            options = (ctypes.c_char_p * 1)(f'--gpu-architecture={architecture}'.encode())
+            if nvrtc.nvrtcCompileProgram(program, 1, options):
+                raise BackendUnavailableError(
+                    f'NVRTC cannot compile {name} for {architecture}: {_read_log(nvrtc, program)}'
+                )
+            size = ctypes.c_size_t()
+            _call(nvrtc, 'nvrtcGetPTXSize', program, ctypes.byref(size))
+            ptx = ctypes.create_string_buffer(size.value)
+            _call(nvrtc, 'nvrtcGetPTX', program, ptx)
+        finally:
+            nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+        return ptx.value
+
+
+LETTERBOX = KernelSource('letterbox', ('letterbox',))
+CANDIDATES = KernelSource('candidates', ('select_candidates', 'gather_candidates'))
+
+
+def _load_nvrtc() -> Any:
+    """Return the library of NVRTC."""
+    found = ctypes.util.find_library('nvrtc')
+    for name in (*_NVRTC_NAMES, *((found,) if found else ())):
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    raise BackendUnavailableError(
+        'NVRTC is not on this machine; install it: apt install libnvrtc12, or the CUDA toolkit'
+    )
+
+
+def _call(nvrtc: Any, function: str, *arguments: Any) -> None:
+    """
+    Call NVRTC.
+
+    :raises BackendUnavailableError: if it fails.
+    """
+    status = getattr(nvrtc, function)(*arguments)
+    if status:
+        raise BackendUnavailableError(f'{function} failed with NVRTC error {status}')
+
+
+def _read_log(nvrtc: Any, program: ctypes.c_void_p) -> str:
+    """Return what NVRTC says of a program that it did not compile."""
+    size = ctypes.c_size_t()
+    _call(nvrtc, 'nvrtcGetProgramLogSize', program, ctypes.byref(size))
+    text = ctypes.create_string_buffer(size.value)
+    _call(nvrtc, 'nvrtcGetProgramLog', program, text)
+    return text.value.decode(errors='replace').strip()

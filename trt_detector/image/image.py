@@ -1,0 +1,293 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""An image as a camera driver sends it, checked, and read without a copy where possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ImageError
+from .completeness import check_complete
+
+__all__ = ['PICTURE_SUFFIXES', 'SUPPORTED_ENCODINGS', 'Image']
+
+Pixels = npt.NDArray[np.uint8]
+
+PICTURE_SUFFIXES = frozenset(
+    {'.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp'}
+)
+"""Endings of files that :meth:`Image.from_file` reads, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoding:
+    """
+    How the bytes of one encoding lie in memory.
+
+    :param channels: values a pixel in a row.
+    :param dtype: 'u1' or 'u2'.
+    :param order: what :meth:`Image.pixels` gives: 'bgr', 'rgb' or 'gray'.
+    :param code: OpenCV's conversion to that order, None where the bytes already are.
+    :param even_width: the width has to be even.
+    :param planes_420: a half-height plane of interleaved chroma follows the luma plane.
+    """
+
+    channels: int
+    order: str
+    dtype: str = 'u1'
+    code: int | None = None
+    even_width: bool = False
+    planes_420: bool = False
+
+
+def _encodings() -> dict[str, _Encoding]:
+    """Return every encoding of sensor_msgs that a detector can read, by name."""
+    table = {
+        'bgr8': _Encoding(3, 'bgr'),
+        '8UC3': _Encoding(3, 'bgr'),
+        'rgb8': _Encoding(3, 'rgb'),
+        'bgra8': _Encoding(4, 'bgr', code=cv2.COLOR_BGRA2BGR),
+        '8UC4': _Encoding(4, 'bgr', code=cv2.COLOR_BGRA2BGR),
+        'rgba8': _Encoding(4, 'rgb', code=cv2.COLOR_RGBA2RGB),
+        'mono8': _Encoding(1, 'gray'),
+        '8UC1': _Encoding(1, 'gray'),
+        'mono16': _Encoding(1, 'gray', dtype='u2'),
+        '16UC1': _Encoding(1, 'gray', dtype='u2'),
+        'bgr16': _Encoding(3, 'bgr', dtype='u2'),
+        'rgb16': _Encoding(3, 'rgb', dtype='u2'),
+        'bgra16': _Encoding(4, 'bgr', dtype='u2', code=cv2.COLOR_BGRA2BGR),
+        'rgba16': _Encoding(4, 'rgb', dtype='u2', code=cv2.COLOR_RGBA2RGB),
+        'nv12': _Encoding(1, 'bgr', code=cv2.COLOR_YUV2BGR_NV12, even_width=True, planes_420=True),
+        'nv21': _Encoding(1, 'bgr', code=cv2.COLOR_YUV2BGR_NV21, even_width=True, planes_420=True),
+    }
+    for name in ('yuv422', 'uyvy'):
+        table[name] = _Encoding(2, 'bgr', code=cv2.COLOR_YUV2BGR_UYVY, even_width=True)
+    for name in ('yuv422_yuy2', 'yuyv'):
+        table[name] = _Encoding(2, 'bgr', code=cv2.COLOR_YUV2BGR_YUY2, even_width=True)
+    # OpenCV names a Bayer pattern by its second row and column, ROS by its first.
+    bayer = {
+        'rggb': cv2.COLOR_BayerBG2BGR,
+        'bggr': cv2.COLOR_BayerRG2BGR,
+        'gbrg': cv2.COLOR_BayerGR2BGR,
+        'grbg': cv2.COLOR_BayerGB2BGR,
+    }
+    for pattern, code in bayer.items():
+        table[f'bayer_{pattern}8'] = _Encoding(1, 'bgr', code=code)
+        table[f'bayer_{pattern}16'] = _Encoding(1, 'bgr', dtype='u2', code=code)
+    return table
+
+
+_ENCODINGS = _encodings()
+
+SUPPORTED_ENCODINGS = frozenset(_ENCODINGS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """
+    One image: raw bytes and what they mean.
+
+    :param data: uint8 (n,), the bytes of the message; not copied, so they must not change while
+        the image is in use.
+    :param width: pixels in a row.
+    :param height: rows.
+    :param encoding: one of :data:`SUPPORTED_ENCODINGS`.
+    :param step: bytes from one row to the next, padding included.
+    :param is_bigendian: byte order of 16-bit values.
+    :param page_locked: the bytes lie in page-locked memory of CUDA and stay as they are until the
+        detections are there: a GPU copies them from where they are.
+    :raises ImageError: if the bytes cannot be what the other fields say.
+    """
+
+    data: Pixels
+    width: int
+    height: int
+    encoding: str
+    step: int
+    is_bigendian: bool = False
+    page_locked: bool = False
+
+    def __post_init__(self) -> None:
+        layout = _ENCODINGS.get(self.encoding)
+        if layout is None:
+            raise ImageError(
+                f'encoding is {self.encoding!r}; expected one of '
+                f'{", ".join(sorted(SUPPORTED_ENCODINGS))}'
+            )
+        if self.width < 1 or self.height < 1:
+            raise ImageError(f'image is {self.width}x{self.height}; expected at least 1x1 pixels')
+        if (layout.even_width and self.width % 2) or (layout.planes_420 and self.height % 2):
+            raise ImageError(
+                f'image is {self.width}x{self.height}; {self.encoding} shares color between '
+                'neighboring pixels and needs an even size'
+            )
+        row_bytes = self.width * layout.channels * np.dtype(layout.dtype).itemsize
+        if self.step < row_bytes:
+            raise ImageError(
+                f'step is {self.step}; expected at least {row_bytes} bytes for a row of '
+                f'{self.width} pixels in {self.encoding}'
+            )
+        expected = self.step * self._stored_rows(layout)
+        if len(self.data) < expected:
+            raise ImageError(
+                f'data has {len(self.data)} bytes; expected {expected} for '
+                f'{self.width}x{self.height} {self.encoding} with step {self.step}'
+            )
+
+    @classmethod
+    def from_buffer(
+        cls,
+        data: Any,
+        *,
+        width: int,
+        height: int,
+        encoding: str,
+        step: int,
+        is_bigendian: bool = False,
+    ) -> Image:
+        """
+        Make an image over a buffer, without a copy.
+
+        :param data: bytes, bytearray, memoryview, array('B') or uint8 array.
+        :raises ImageError: as the class does.
+        """
+        # frombuffer refuses an empty buffer with an error of its own.
+        raw = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+        return cls(raw, width, height, encoding, step, is_bigendian)
+
+    @classmethod
+    def from_message(cls, message: Any) -> Image:
+        """
+        Make an image over the bytes of a message, without a copy.
+
+        :param message: a sensor_msgs/Image, or whatever has its fields.
+        :raises ImageError: as the class does.
+        """
+        return cls.from_buffer(
+            message.data,
+            width=message.width,
+            height=message.height,
+            encoding=message.encoding,
+            step=message.step,
+            is_bigendian=bool(message.is_bigendian),
+        )
+
+    @classmethod
+    def from_array(cls, array: npt.NDArray[Any], encoding: str = 'bgr8') -> Image:
+        """
+        Make an image from pixels.
+
+        :param array: (height, width) or (height, width, channels), uint8 or uint16 as the
+            encoding says; its bytes are shared where it is contiguous.
+        :raises ImageError: if the array does not have the encoding's dtype and channels.
+        """
+        layout = _ENCODINGS.get(encoding)
+        if layout is None or layout.planes_420:
+            raise ImageError(f'cannot make an image of encoding {encoding!r} from an array')
+        channels = 1 if array.ndim == 2 else array.shape[-1]
+        if array.dtype != np.dtype(layout.dtype) or channels != layout.channels:
+            raise ImageError(
+                f'array is {array.dtype} {array.shape}; {encoding} needs {layout.dtype} with '
+                f'{layout.channels} channels'
+            )
+        packed = np.ascontiguousarray(array)
+        height, width = packed.shape[:2]
+        step = width * channels * packed.itemsize
+        return cls(packed.reshape(-1).view(np.uint8), width, height, encoding, step)
+
+    @classmethod
+    def from_compressed(cls, data: Any) -> Image:
+        """
+        Decode a JPEG or PNG as cameras send it, in the orientation of the sensor.
+
+        :param data: the file's bytes, in any buffer.
+        :raises ImageError: if they are neither, damaged or cut short.
+        """
+        raw = bytes(data)
+        check_complete(raw)
+        return cls._decode(raw, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Image:
+        """
+        Read a picture from a file of any format that OpenCV knows, upright as viewers show it.
+
+        :raises ImageError: if the file cannot be read, or is damaged or cut short.
+        """
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise ImageError(f'cannot read {path}: {error.strerror}') from error
+        try:
+            check_complete(raw, only_known=False)
+            return cls._decode(raw, cv2.IMREAD_COLOR)
+        except ImageError as error:
+            raise ImageError(f'cannot read {path}: {error}') from error
+
+    @classmethod
+    def _decode(cls, raw: bytes, flags: int) -> Image:
+        """Return the picture in a file's bytes, or raise ImageError."""
+        if not raw:
+            raise ImageError('compressed image is empty; expected JPEG or PNG')
+        try:
+            array = cv2.imdecode(np.frombuffer(raw, np.uint8), flags)
+        except cv2.error as error:
+            raise ImageError(f'OpenCV cannot decode the image: {error.err}') from error
+        if array is None:
+            raise ImageError(
+                f'OpenCV cannot decode {len(raw)} bytes that start with {raw[:8].hex(" ")}'
+            )
+        return cls.from_array(np.asarray(array, np.uint8))
+
+    def pixels(self) -> tuple[Pixels, str]:
+        """
+        Return the pixels in 8 bits a channel, at full size.
+
+        :return: (height, width, 3) in 'bgr' or 'rgb' order, or (height, width) 'gray'. For bgr8,
+            rgb8, mono8 and their twins a read-only view of :attr:`data`, else a new array.
+        """
+        layout = _ENCODINGS[self.encoding]
+        stored = self._stored(layout)
+        if layout.dtype == 'u2':
+            stored = self._to_8_bit(stored)
+        if layout.code is not None:
+            stored = cv2.cvtColor(stored, layout.code)
+        return np.asarray(stored, np.uint8), layout.order
+
+    def to_bgr(self) -> Pixels:
+        """Return uint8 (height, width, 3) in BGR order; a view where the bytes already are."""
+        pixels, order = self.pixels()
+        to_bgr: dict[str, Callable[[Pixels], Any]] = {
+            'bgr': lambda array: array,
+            'rgb': lambda array: cv2.cvtColor(array, cv2.COLOR_RGB2BGR),
+            'gray': lambda array: cv2.cvtColor(array, cv2.COLOR_GRAY2BGR),
+        }
+        return np.asarray(to_bgr[order](pixels), np.uint8)
+
+    def _stored_rows(self, layout: _Encoding) -> int:
+        """Return how many rows of :attr:`step` bytes the data holds."""
+        return self.height * 3 // 2 if layout.planes_420 else self.height
+
+    def _stored(self, layout: _Encoding) -> npt.NDArray[Any]:
+        """Return the bytes as rows, pixels and channels: a view that leaves the padding out."""
+        dtype = np.dtype(layout.dtype).newbyteorder('>' if self.is_bigendian else '<')
+        pixel_bytes = layout.channels * dtype.itemsize
+        shape: tuple[int, ...] = (self._stored_rows(layout), self.width)
+        strides: tuple[int, ...] = (self.step, pixel_bytes)
+        if layout.channels > 1:
+            shape, strides = (*shape, layout.channels), (*strides, dtype.itemsize)
+        stored: npt.NDArray[Any] = np.ndarray(shape, dtype, buffer=self.data.data, strides=strides)
+        return stored
+
+    @staticmethod
+    def _to_8_bit(stored: npt.NDArray[Any]) -> Pixels:
+        """Return 16-bit values scaled to 8 bits: 65535 becomes 255."""
+        native = stored.astype(np.uint16)
+        return np.asarray(cv2.convertScaleAbs(native, alpha=1 / 257), np.uint8)

@@ -1,0 +1,238 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Compare an INT8 detector with the full-precision model before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..config import DetectorConfig
+from ..errors import AccuracyError, ConfigError, DetectorError, ImageError
+from ..image.files import picture_files
+from ..image.image import Image
+from ..model_info import read_model_info
+from ..pipeline import Detector
+from ..plan import find_cache_dir
+from ..quantize.calibration import gate_folder
+from .agreement import Agreement, low_threshold, run_gate
+from .check_store import CheckStore, describe_check
+
+__all__ = ['accept_int8', 'find_gate_frames']
+
+OpenDetector = Callable[[DetectorConfig], Detector]
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """
+    What came of a check.
+
+    :param passed: whether the engine may be used.
+    :param warning: for the user, '' where all is well.
+    :param details: facts for the user.
+    :param ran: whether the detector has run; else the check was made before.
+    """
+
+    passed: bool
+    warning: str = ''
+    details: tuple[tuple[str, str], ...] = ()
+    ran: bool = True
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return the warning, if there is one."""
+        return (self.warning,) if self.warning else ()
+
+
+def accept_int8(
+    config: DetectorConfig, detector: Detector, open_detector: OpenDetector
+) -> Detector:
+    """
+    Return a detector if it is not INT8 or passes the check, else what stands in for it.
+
+    The one that is refused is closed, and so is this one if an error is raised.
+
+    :param config: the parameters that it was made from.
+    :param open_detector: makes a detector from parameters, INT8 unchecked.
+    :raises AccuracyError: if INT8 is refused and int8_gate_action is fail.
+    :raises DetectorError: if the check that int8_gate_images asks for cannot be made.
+    """
+    with ExitStack() as undo:
+        undo.callback(detector.close)
+        if detector.info.precision != 'int8':
+            undo.pop_all()
+            return detector
+        frames = find_gate_frames(config)
+        if not frames:
+            detector.annotate((), (('int8 check', 'none: no frames to check with'),))
+            undo.pop_all()
+            return detector
+        size_was_open = detector.input_size_pending
+        verdict = _check(config, detector, frames, open_detector)
+        if verdict.passed and not (size_was_open and verdict.ran):
+            undo.pop_all()
+        else:
+            undo.close()
+            # A camera, not the frames of the check, chooses an input size that is open.
+            again = config if verdict.passed else _fallback_config(config, detector)
+            detector = open_detector(again)
+        detector.annotate(verdict.warnings, verdict.details)
+        return detector
+
+
+def find_gate_frames(config: DetectorConfig) -> tuple[Path, ...]:
+    """
+    Return the pictures to check INT8 with, none where there are none.
+
+    :raises ConfigError: if int8_gate_images is set and holds no pictures.
+    """
+    if config.int8_gate_images:
+        try:
+            return picture_files([Path(config.int8_gate_images)])
+        except ImageError as error:
+            raise ConfigError(f'int8_gate_images: {error}') from error
+    if not config.calib_cache_path:
+        return ()
+    folder = gate_folder(Path(config.calib_cache_path).expanduser())
+    return picture_files([folder]) if folder.is_dir() and any(folder.iterdir()) else ()
+
+
+def _reference_config(config: DetectorConfig) -> DetectorConfig:
+    """Return the parameters of the full-precision model, which runs with ONNX Runtime."""
+    return config.with_changes(
+        backend='onnxruntime',
+        precision='auto',
+        calib_cache_path='',
+        int8_gate_images='',
+        quantize_exclude=(),
+        # What runs for the first time may disturb others: warm-up sees to that.
+        warmup_iterations=1,
+    )
+
+
+def _fallback_config(config: DetectorConfig, detector: Detector) -> DetectorConfig:
+    """Return the parameters of what stands in for a refused INT8 engine."""
+    # ONNX Runtime has no FP16 of its own: there it is the model as it is.
+    precision = 'auto' if detector.info.backend == 'onnxruntime' else 'fp16'
+    return config.with_changes(
+        precision=precision, calib_cache_path='', int8_gate_images='', quantize_exclude=()
+    )
+
+
+def _check(
+    config: DetectorConfig,
+    detector: Detector,
+    frames: tuple[Path, ...],
+    open_reference: OpenDetector,
+) -> _Verdict:
+    """
+    Compare an INT8 detector with the full-precision model on pictures.
+
+    :param detector: the INT8 one; its options are as before afterwards.
+    :param open_reference: makes a detector from parameters.
+    :raises AccuracyError: if they agree too little and int8_gate_action is fail.
+    :raises DetectorError: if the check cannot be made and int8_gate_images asks for it.
+    """
+    store, key = _find_check(config, detector, frames)
+    known = store.read(key) if store else None
+    if known is not None:
+        agreement, day = known
+        verdict = _judge(config, agreement, f'{agreement}; checked on {day}')
+        return replace(verdict, ran=False)
+    try:
+        with open_reference(_reference_config(config)) as reference:
+            _check_reference(reference)
+            agreement = _compare(config, reference, detector, frames)
+    except DetectorError as error:
+        if config.int8_gate_images:
+            raise
+        return _Verdict(passed=True, warning=f'the INT8 engine could not be checked: {error}')
+    if store:
+        # Frames have settled an open size meanwhile; nothing else may have changed.
+        _, after = _find_check(config, detector, frames)
+        if {**after, 'input size': key['input size']} == key:
+            store.write(key, agreement)
+    return _judge(config, agreement, str(agreement))
+
+
+def _find_check(
+    config: DetectorConfig, detector: Detector, frames: tuple[Path, ...]
+) -> tuple[CheckStore | None, dict[str, str]]:
+    """Return where such a check is kept, and under what; None where it cannot be kept."""
+    if not detector.info.digest:
+        return None, {}
+    try:
+        directory = find_cache_dir(config.engine_cache_dir)
+        model = read_model_info(Path(config.model_path).expanduser())
+        key = describe_check(config, detector, model, frames)
+    except (OSError, DetectorError):
+        # The check itself says what is wrong.
+        return None, {}
+    return CheckStore(directory / 'int8_checks'), key
+
+
+def _judge(config: DetectorConfig, agreement: Agreement, said: str) -> _Verdict:
+    """
+    Return whether an agreement is enough.
+
+    :param said: the agreement, for people.
+    :raises AccuracyError: if it is not and int8_gate_action is fail.
+    """
+    details = (('int8 check', said),)
+    if not agreement.reference:
+        sentence = (
+            f'the INT8 engine could not be checked: the full-precision model finds nothing on '
+            f'the {agreement.frames} frames; name pictures with objects in int8_gate_images'
+        )
+        return _Verdict(passed=True, warning=sentence, details=details)
+    if agreement.share >= config.int8_min_agreement:
+        return _Verdict(passed=True, details=details)
+    sentence = (
+        f'the INT8 engine is refused: {agreement}; int8_min_agreement is '
+        f'{config.int8_min_agreement:g}. Calibrate again with 300 to 500 frames from the place '
+        'of use, try --method minmax, or keep sensitive layers out with quantize_exclude '
+        '(calibrate --sensitivity ranks them)'
+    )
+    if config.int8_gate_action == 'fail':
+        raise AccuracyError(sentence)
+    return _Verdict(passed=False, warning=sentence, details=details)
+
+
+def _check_reference(reference: Detector) -> None:
+    """Refuse a model that is quantized itself."""
+    if reference.info.precision == 'int8':
+        raise ConfigError(
+            f'{reference.model_name} has Q/DQ nodes of its own, so there is no full-precision '
+            'model to compare with; give the FP32 export and a calibration cache, or leave '
+            'int8_gate_images empty'
+        )
+
+
+def _compare(
+    config: DetectorConfig, reference: Detector, candidate: Detector, frames: tuple[Path, ...]
+) -> Agreement:
+    """Return how far two detectors agree on pictures."""
+    threshold = config.score_threshold
+    with _lowered(reference, threshold), _lowered(candidate, threshold):
+        return run_gate(
+            lambda images: reference.detect(images).detections,
+            lambda images: candidate.detect(images).detections,
+            (Image.from_file(path) for path in frames),
+            threshold,
+        )
+
+
+@contextmanager
+def _lowered(detector: Detector, threshold: float) -> Iterator[None]:
+    """Let a detector report what a comparison needs, and no less afterwards."""
+    before = detector.options
+    detector.options = replace(
+        before, score_threshold=low_threshold(threshold), class_score_thresholds=()
+    )
+    try:
+        yield
+    finally:
+        detector.options = before

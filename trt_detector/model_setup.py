@@ -1,0 +1,171 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""What parameters, a model and the files beside it say together, whichever runtime runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from .config import DetectorConfig
+from .decode import GraphInfo, Head, recognize, Recognized
+from .engine import InferenceEngine
+from .errors import ConfigError, ModelError
+from .model_info import ModelInfo, parse_names, read_metadata_files
+from .pipeline import FitInput
+from .preprocess import CpuPreprocessor, fit_input_size, Preprocessor, PreprocessSpec
+from .values.tensor_spec import TensorSpec
+
+__all__ = ['DEFAULT_SIZE', 'ModelSource', 'is_open']
+
+# (height, width) and stride where neither a parameter nor the model says anything.
+DEFAULT_SIZE = (640, 640)
+_DEFAULT_STRIDE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """
+    What is known of a model.
+
+    :param config: the parameters.
+    :param model: None for a plan.
+    :param metadata: of the model, or of the files beside a plan.
+    :param names: of the classes, empty where nobody gives any.
+    :param names_source: where they come from, for people.
+    """
+
+    config: DetectorConfig
+    model: ModelInfo | None
+    metadata: Mapping[str, str]
+    names: tuple[str, ...]
+    names_source: str
+
+    @classmethod
+    def of(cls, config: DetectorConfig, path: Path, model: ModelInfo | None) -> ModelSource:
+        """Gather it: the parameter class_names stands before everything else."""
+        if model is not None:
+            metadata, names, source = model.metadata, model.class_names, model.names_source
+        else:
+            beside = read_metadata_files(path)
+            source = f'{beside.sources.get("names", "")} of {path.name}'
+            metadata, names = beside.metadata, parse_names(beside.metadata, source)
+        if config.class_names:
+            names, source = config.class_names, 'class_names'
+        return cls(config, model, metadata, names or (), source)
+
+    def recognize(self, outputs: Sequence[TensorSpec], input_size: tuple[int, int]) -> Recognized:
+        """
+        Return the decoder for a network.
+
+        :param input_size: (height, width) in pixels that it runs at.
+        :raises ModelError: if it is not known, or not the one that parameter head names.
+        """
+        facts = GraphInfo(
+            outputs=tuple(outputs),
+            metadata=self.metadata,
+            input_size=input_size,
+            operators=frozenset() if self.model is None else self.model.operators,
+            tails={} if self.model is None else self.model.tails,
+            num_names=len(self.names) or None,
+        )
+        return recognize(facts, self.config.head)
+
+    def recognize_early(self, input_size: tuple[int, int]) -> Recognized | None:
+        """
+        Return the decoder for the model before it is loaded, None if only a run can tell.
+
+        :raises ModelError: as :meth:`recognize`.
+        """
+        if self.model is None:
+            return None
+        try:
+            return self.recognize(self.model.outputs, input_size)
+        except ModelError:
+            if any(is_open(output) for output in self.model.outputs):
+                return None
+            raise
+
+    def recognize_engine(self, engine: InferenceEngine) -> Recognized:
+        """
+        Return the decoder for a loaded network at its present input size.
+
+        Where the network leaves the shapes of its outputs open, it runs once to tell them.
+
+        :raises ModelError: as :meth:`recognize`.
+        """
+        outputs = engine.output_specs
+        if any(is_open(output) for output in outputs):
+            blank = np.zeros(engine.batch_shape(1), engine.input_spec.dtype)
+            outputs = tuple(
+                replace(spec, shape=(spec.shape[0], *array.shape[1:])) if is_open(spec) else spec
+                for spec, array in zip(outputs, engine.run(blank), strict=True)
+            )
+        return self.recognize(outputs, engine.get_input_shape())
+
+    def class_names(self, found: Recognized) -> tuple[str, ...]:
+        """Return the class names, checked for their count."""
+        count = found.head.num_classes
+        if self.names and count is not None and len(self.names) != count:
+            raise ConfigError(
+                f'{self.names_source} has {len(self.names)} names and the model has {count} '
+                f'classes ({found.head.layout}); give one name a class in class_names'
+            )
+        if not self.names and count is not None:
+            return tuple(str(number) for number in range(count))
+        return self.names
+
+    def preprocessor(self, engine: InferenceEngine, found: Recognized) -> Preprocessor:
+        """Return what prepares pictures for an engine at its present input size."""
+        spec = PreprocessSpec.from_config(self.config, found.preset)
+        config = self.config
+        if engine.input_spec.dtype == np.uint8 and (
+            config.input_scale or config.input_mean or config.input_std
+        ):
+            raise ConfigError(
+                f'the input is {engine.input_spec}: the network scales its pixels itself; remove '
+                'input_scale, input_mean and input_std'
+            )
+        from .gpu.device_preprocessor import preprocess_on_device
+
+        on_device = preprocess_on_device(
+            spec, engine, mapped_memory=config.mapped_memory, cuda_graph=config.cuda_graph
+        )
+        return on_device or CpuPreprocessor(spec, engine.input_spec, engine.get_input_shape())
+
+    def fit_input(self, engine: InferenceEngine) -> FitInput | None:
+        """Return what sets an open input size by the first image, None where it is settled."""
+        config, model = self.config, self.model
+        smallest, largest = engine.get_input_shape_range()
+        settled = config.input_shape != 'auto' or bool(config.opt_shape) or smallest == largest
+        if settled or model is None or model.target_sizes_input is not None:
+            return None
+        if config.min_shape:
+            low = engine.input_spec.height_width(config.min_shape)
+            smallest = (max(smallest[0], low[0]), max(smallest[1], low[1]))
+        if config.max_shape:
+            high = engine.input_spec.height_width(config.max_shape)
+            largest = (min(largest[0], high[0]), min(largest[1], high[1]))
+        limit = model.input_size or DEFAULT_SIZE
+        stride = model.stride or _DEFAULT_STRIDE
+
+        def fit(
+            image_size: tuple[int, int], before_change: Callable[[], None]
+        ) -> tuple[Preprocessor, Head] | None:
+            size = fit_input_size(image_size, limit, stride, smallest, largest)
+            if size == engine.get_input_shape():
+                return None
+            before_change()
+            engine.set_input_shape(size)
+            found = self.recognize_engine(engine)
+            return self.preprocessor(engine, found), found.head
+
+        return fit
+
+
+def is_open(output: TensorSpec) -> bool:
+    """Return whether an output of rank 3 or more has a dimension that is not known."""
+    return len(output.shape) >= 3 and None in output.shape[1:]

@@ -1,0 +1,249 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure a detector on this machine: its stages, precisions, batch sizes and workspaces."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+import itertools
+import json
+import os
+from pathlib import Path
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from ... import __version__
+from ...config import DetectorConfig
+from ...errors import DetectorError
+from ...image.files import picture_files
+from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
+from .measure import Job
+from .report import as_svg, as_text
+
+__all__ = ['main']
+
+_NAMES = (
+    'backend',
+    'calib_cache_path',
+    'quantize_exclude',
+    'engine_cache_dir',
+    'device_id',
+    'dla_core',
+    'plugin_libraries',
+    'onnxruntime_provider',
+    'cuda_graph',
+    'mapped_memory',
+    'inference_threads',
+    'inference_spinning',
+    *INPUT_PARAMETERS,
+    'score_threshold',
+    'iou_threshold',
+    'max_detections',
+    'class_names',
+)
+_PRECISIONS = ('auto', 'fp32', 'fp16', 'int8')
+_SWEEP_PRECISIONS = ('fp32', 'fp16', 'int8')
+_SWEEP_WORKSPACES = (0.25, 0.9)
+# They are held in memory.
+_MOST_PICTURES = 32
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the tool.
+
+    :param argv: arguments without the program's name; None takes the process's own.
+    :return: 0 when a combination ran, 1 when none did, 130 when it was interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        report = _run(arguments)
+        if arguments.json is not None:
+            _write(arguments.json, json.dumps(report, indent=1) + '\n')
+        ran = [row for row in report['rows'] if 'ways' in row]
+        if arguments.svg is not None and ran:
+            _write(arguments.svg, as_svg(report))
+    except (DetectorError, OSError) as error:
+        print(f'benchmark: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('benchmark: interrupted', file=sys.stderr)
+        return _INTERRUPTED
+    print(as_text(report))
+    warnings = {text for row in ran for text in row['ran']['warnings']}
+    for warning in sorted(warnings):
+        print(f'benchmark: {warning}', file=sys.stderr)
+    return 0 if ran else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the command line; options of the detector come from its parameters."""
+    parser = argparse.ArgumentParser(
+        prog='benchmark',
+        description=f'{__doc__} Each combination runs in a process of its own. What cannot run '
+        'is listed with the reason.',
+    )
+    add = parser.add_argument
+    add('--model', required=True, help='ONNX file, or a .engine or .plan file')
+    add(
+        '--images', nargs='+', type=Path,
+        help=f'folder or picture files, the first {_MOST_PICTURES} are used; default: a '
+        'synthetic picture',
+    )  # fmt: skip
+    add('--picture-size', type=_size, default=(1280, 720), metavar='WxH', help='of that picture')
+    add('--iterations', type=_positive, default=100, help='batches to measure. Default: 100.')
+    add('--warm-up', type=_count, default=10, help='batches before that. Default: 10.')
+    add('--batch-sizes', nargs='+', type=_positive, default=[1, 2, 4], help='Default: 1 2 4.')
+    add('--precisions', nargs='+', choices=_PRECISIONS, help='Default: auto.')
+    add(
+        '--workspace-fractions', nargs='+', type=float,
+        help='shares of the GPU memory that a build may use',
+    )  # fmt: skip
+    add(
+        '--sweep', action='store_true',
+        help=f'unless given, --precisions are {" ".join(_SWEEP_PRECISIONS)} and '
+        f'--workspace-fractions {" ".join(map(str, _SWEEP_WORKSPACES))}',
+    )  # fmt: skip
+    add(
+        '--compare', action='store_true',
+        help='measure beside it a plain chain of library calls: cv2.resize, cvtColor, float, '
+        'transpose, the engine, the same decoding',
+    )  # fmt: skip
+    add('--json', type=Path, metavar='FILE', help='file for all figures')
+    add('--svg', type=Path, metavar='FILE', help='file for the plot')
+    add_parameter_options(parser, _NAMES)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure all combinations and return the report."""
+    pictures = picture_files(arguments.images)[:_MOST_PICTURES] if arguments.images else ()
+    rows: list[dict[str, Any]] = []
+    # Wrong parameters are wrong for all; wrong combinations are found one by one.
+    given = {'model_path': arguments.model, **given_parameters(arguments, _NAMES)}
+    DetectorConfig.from_mapping(given)
+    for asked in _combinations(arguments):
+        reason = _known_reason(asked, rows)
+        if reason:
+            rows.append({'asked': asked, 'refused': reason})
+            continue
+        print(
+            f'benchmark: {asked["precision"]}, batch {asked["batch_size"]}, workspace '
+            f'{asked["workspace_fraction"]:g}', file=sys.stderr, flush=True,
+        )  # fmt: skip
+        job = Job(
+            parameters={**given, **asked},
+            pictures=tuple(str(path) for path in pictures),
+            picture_size=arguments.picture_size,
+            iterations=arguments.iterations,
+            warm_up=arguments.warm_up,
+            compare=arguments.compare,
+        )
+        rows.append({'asked': asked, **_in_child(job)})
+    return {
+        'trt_detector': __version__,
+        'machine': {'platform': platform.platform(), 'processors': os.cpu_count()},
+        'model': str(arguments.model),
+        'pictures': [path.name for path in pictures]
+        or 'synthetic, {}x{}'.format(*arguments.picture_size),
+        'iterations': arguments.iterations,
+        'warm_up': arguments.warm_up,
+        'rows': rows,
+    }
+
+
+def _combinations(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """
+    Yield the combinations in the order given, each once.
+
+    :raises ConfigError: if a workspace is no share.
+    """
+    default = DetectorConfig().workspace_fraction
+    precisions = arguments.precisions or (_SWEEP_PRECISIONS if arguments.sweep else ('auto',))
+    workspaces = arguments.workspace_fractions or (
+        _SWEEP_WORKSPACES if arguments.sweep else (default,)
+    )
+    for fraction in workspaces:
+        DetectorConfig(workspace_fraction=fraction)
+    for precision, size, fraction in itertools.product(
+        dict.fromkeys(precisions),
+        dict.fromkeys(arguments.batch_sizes),
+        dict.fromkeys(workspaces),
+    ):
+        yield {'precision': precision, 'batch_size': size, 'workspace_fraction': fraction}
+
+
+def _known_reason(asked: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    """Return why a combination need not be tried, '' where it has to be."""
+    for row in rows:
+        other = row['asked']
+        same = all(asked[key] == other[key] for key in ('precision', 'batch_size'))
+        if same and row.get('ran', {}).get('backend') == 'onnxruntime':
+            return (
+                'ONNX Runtime builds nothing, so the workspace does not matter: the same as '
+                f'{other["workspace_fraction"]:g}'
+            )
+    return ''
+
+
+def _in_child(job: Job) -> dict[str, Any]:
+    """Measure in a fresh process, so that no combination leaves its memory to the next."""
+    root = str(Path(__file__).parents[3])
+    path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
+    with tempfile.TemporaryDirectory(prefix='trt_detector_') as folder:
+        result = Path(folder) / 'result.json'
+        done = subprocess.run(
+            [sys.executable, '-m', 'trt_detector.tools.benchmark.measure', str(result)],
+            input=job.as_json(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors='replace',
+            check=False,
+            env={**os.environ, 'PYTHONPATH': path},
+        )
+        if done.returncode == 0 and result.is_file():
+            values: dict[str, Any] = json.loads(result.read_text(encoding='utf-8'))
+            return values
+    last = (done.stderr.strip().splitlines() or ['it said nothing'])[-1]
+    how = f'signal {-done.returncode}' if done.returncode < 0 else f'exit code {done.returncode}'
+    return {'refused': f'its process ended with {how}: {last}'}
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Return (width, height) of '1280x720'."""
+    match = re.fullmatch(r'([1-9]\d{0,4})[xX]([1-9]\d{0,4})', text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f'{text!r} is no size like 1280x720')
+    return int(match[1]), int(match[2])
+
+
+def _count(text: str) -> int:
+    """Return a number of 0 or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 0 or more')
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    """Return a number of 1 or more."""
+    number = _count(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 1 or more')
+    return number
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, and the folder it stands in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding='utf-8')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

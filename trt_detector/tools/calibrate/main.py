@@ -1,0 +1,370 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Make the INT8 calibration cache of a model, on any machine."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+import json
+from pathlib import Path
+import sys
+import time
+from typing import Any, TYPE_CHECKING
+
+import numpy.typing as npt
+
+from ... import __version__
+from ...config import DetectorConfig
+from ...errors import DetectorError, ImageError, ModelError
+from ...factory import create_detector
+from ...image.image import Image
+from ...model_info import ModelInfo, prepare_model, read_model_info
+from ...pipeline import Detector
+from ...quantize import CalibrationCache
+from ...quantize.calibration import (
+    CalibrationMethod,
+    gate_folder,
+    make_cache,
+    sidecar_path,
+    write_calibration,
+)
+from ...quantize.histogram import MagnitudeHistogram
+from ...quantize.sampling import Coverage, FrameSampler
+from ...quantize.thresholds import DEFAULT_PERCENTILE, METHODS
+from ...values.progress import Progress
+from ..build_engine import ProgressBar
+from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
+from .frames import GateFrames, InputBatches
+from .sources import BagSource, FrameSource, PictureSource, TopicSource, VideoSource
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ['main']
+
+# What decides how pictures become inputs of the network.
+_FEW_FRAMES = 100
+_LEAST_FRAMES_A_CHECK = 4
+_CANCELLED = 130
+_SENSITIVITY_BATCHES = 8
+_SHOWN_LAYERS = 5
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What to calibrate."""
+
+    config: DetectorConfig
+    model: ModelInfo
+    method: CalibrationMethod
+    output: Path
+    frames: int
+    gate_frames: int
+    least_difference: float
+    tensorrt_version: str
+    threads: int
+    sensitivity: Path | None
+    tensorrt: bool
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the tool.
+
+    :param argv: arguments without the program's name; None takes the process's own.
+    :return: 0 when the cache is written, 1 when it could not be made, 130 when it was cancelled.
+    """
+    arguments = _parser().parse_args(argv)
+    bar = ProgressBar(sys.stderr)
+    try:
+        job = _job(arguments)
+        source = _source(arguments)
+        try:
+            facts = _calibrate(job, source, bar)
+        finally:
+            source.close()
+    except KeyboardInterrupt:
+        bar.finish()
+        print('calibrate: cancelled; nothing was written', file=sys.stderr)
+        return _CANCELLED
+    except (DetectorError, OSError) as error:
+        bar.finish()
+        print(f'calibrate: {error}', file=sys.stderr)
+        return 1
+    bar.finish()
+    print(json.dumps(facts, indent=1) if arguments.json else _sentence(job, facts))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the command line; how pictures become inputs comes from the detector's parameters."""
+    parser = argparse.ArgumentParser(prog='calibrate', description=__doc__)
+    add = parser.add_argument
+    add('--model', required=True, type=Path, help='ONNX file of the detector, in FP32')
+    add('--output', required=True, type=Path, metavar='X.calib', help='file to write')
+    inputs = parser.add_mutually_exclusive_group(required=True)
+    inputs.add_argument('--images', nargs='+', type=Path, help='a folder, or picture files')
+    inputs.add_argument('--video', type=Path, help='a video file')
+    inputs.add_argument('--bag', type=Path, help='folder of a rosbag2 (sqlite3 or mcap)')
+    inputs.add_argument('--topic', help='a live image topic; compressed if it ends in /compressed')
+    add('--bag-topics', nargs='*', default=[], help='image topics of the bag; default: all')
+    add('--every', type=_positive, default=10, help='of a live topic, one image in so many')
+    add('--timeout', type=float, default=10.0, help='seconds to wait for a live image')
+    add('--frames', type=_positive, default=400, help='most frames to calibrate with')
+    add(
+        '--gate-frames',
+        type=int,
+        default=32,
+        help='frames, a quarter of all at most, to keep beside the cache, not calibrated with, '
+        'that INT8 engines are checked on; 0 keeps none',
+    )
+    add('--method', choices=METHODS, default='entropy', help='how ranges are chosen')
+    add(
+        '--percentile',
+        type=float,
+        default=DEFAULT_PERCENTILE,
+        help='share of the values that entropy and percentile keep in range at least',
+    )
+    add(
+        '--least-difference',
+        type=float,
+        default=2.0,
+        help='mean difference of gray levels below which frames are duplicates; 0 takes all',
+    )
+    add(
+        '--tensorrt-version',
+        default='10.3.0',
+        help='version in the header; this package reads the cache under any',
+    )
+    add(
+        '--sensitivity',
+        type=Path,
+        metavar='FILE',
+        help='also rank the layers by the error that each makes when it alone is INT8, into this '
+        'JSON file',
+    )
+    add(
+        '--tensorrt',
+        action='store_true',
+        help="use TensorRT's own entropy calibrator on the GPU of this machine (TensorRT up to "
+        '10); --method and --percentile are not used',
+    )
+    add('--threads', type=int, default=0, help='threads of ONNX Runtime; 0 is one a core')
+    add('--json', action='store_true', help='print the result as JSON')
+    add_parameter_options(parser, INPUT_PARAMETERS)
+    return parser
+
+
+def _positive(text: str) -> int:
+    """Return a number of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number of 1 or more')
+    return int(text)
+
+
+def _job(arguments: argparse.Namespace) -> _Job:
+    """Return what the options ask for."""
+    values = given_parameters(arguments, INPUT_PARAMETERS)
+    config = DetectorConfig.from_mapping({
+        'model_path': str(arguments.model),
+        'backend': 'onnxruntime',
+        'onnxruntime_provider': 'cpu',
+        'precision': 'fp32',
+        'batch_size': 0,
+        'warmup_iterations': 0,
+        'inference_threads': arguments.threads,
+        **values,
+    })  # fmt: skip
+    model = read_model_info(arguments.model.expanduser())
+    if model.precision != 'fp32':
+        raise ModelError(
+            f'{model.path} is {model.precision}; calibrate the FP32 export of the network'
+        )
+    return _Job(
+        config=config,
+        model=model,
+        method=CalibrationMethod(arguments.method, arguments.percentile),
+        output=arguments.output.expanduser(),
+        frames=arguments.frames,
+        gate_frames=max(0, arguments.gate_frames),
+        least_difference=arguments.least_difference,
+        tensorrt_version=arguments.tensorrt_version,
+        threads=arguments.threads,
+        sensitivity=arguments.sensitivity,
+        tensorrt=arguments.tensorrt,
+    )
+
+
+def _source(arguments: argparse.Namespace) -> FrameSource:
+    """Return where the frames come from."""
+    if arguments.images is not None:
+        return PictureSource(arguments.images)
+    if arguments.video is not None:
+        return VideoSource(arguments.video)
+    if arguments.bag is not None:
+        return BagSource(arguments.bag, arguments.bag_topics)
+    return TopicSource(arguments.topic, arguments.every, arguments.timeout)
+
+
+def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) -> dict[str, Any]:
+    """Calibrate, write the cache, its sidecar and the frames to check with; return the facts."""
+    start = time.monotonic()
+    wanted = job.frames + job.gate_frames
+    sampler = FrameSampler(
+        wanted,
+        source.total,
+        least_difference=job.least_difference,
+        on_unreadable=lambda error: print(f'calibrate: {error}', file=sys.stderr),
+    )
+    coming = min(wanted, source.total or wanted)
+    # Of a few pictures most are needed to calibrate with.
+    checking = min(job.gate_frames, coming // _LEAST_FRAMES_A_CHECK)
+    gate = GateFrames(gate_folder(job.output), checking, coming)
+    network: onnx.ModelProto | None = None
+    with create_detector(job.config) as detector:
+        batches = InputBatches(
+            detector,
+            job.model.image_input.shape[0] or 1,
+            keep=_SENSITIVITY_BATCHES if job.sensitivity is not None else 0,
+            expected=min(job.frames, source.total or job.frames),
+        )
+
+        def images() -> Iterator[Image]:
+            for frame, image in sampler.sample(source.frames()):
+                done = sampler.coverage.used
+                share = done / coming
+                bar(Progress(f'{done} frames, {frame.name}', share, time.monotonic() - start))
+                if not gate.takes(image):
+                    yield image
+
+        inputs = batches.of(images())
+        if job.tensorrt:
+            cache = _calibrate_on_device(job, detector, inputs)
+        else:
+            histograms = _count(job, detector, inputs)
+            bar(Progress('choosing the ranges', None, time.monotonic() - start))
+            cache = make_cache(histograms, job.method, job.tensorrt_version)
+        if job.sensitivity is not None:
+            network = _network(job, detector)
+    coverage = sampler.coverage
+    gate.write()
+    facts = _facts(job, coverage, batches, gate.count)
+    facts['tensors'] = len(cache.scales)
+    write_calibration(job.output, cache, facts)
+    if job.sensitivity is not None and network is not None:
+        layers = _rank(job, network, cache, batches.kept, bar)
+        job.sensitivity.write_text(json.dumps(layers, indent=1) + '\n', encoding='utf-8')
+        facts['most_sensitive'] = layers['layers'][:_SHOWN_LAYERS]
+    return facts
+
+
+def _rank(
+    job: _Job,
+    network: onnx.ModelProto,
+    cache: CalibrationCache,
+    batches: Sequence[npt.NDArray[Any]],
+    bar: Callable[[Progress], None],
+) -> dict[str, Any]:
+    """Return the layers by their sensitivity, ready for JSON."""
+    from ...quantize.sensitivity import rank_layers
+
+    start = time.monotonic()
+
+    def tell(done: int, total: int, name: str) -> None:
+        bar(Progress(f'alone in INT8: {name}', done / total, time.monotonic() - start))
+
+    ranked = rank_layers(network, cache, batches, threads=job.threads, on_layer=tell)
+    return {
+        'model': job.model.path.name,
+        'error': 'relative root mean square error at the inputs of the head tail',
+        'pictures': len(batches),
+        'layers': [asdict(entry) for entry in ranked],
+    }
+
+
+def _count(
+    job: _Job, detector: Detector, inputs: Iterator[tuple[npt.NDArray[Any], int]]
+) -> dict[str, MagnitudeHistogram]:
+    """Return the histograms of the network's activations."""
+    from ...quantize.activations import ActivationCounter
+
+    counter: ActivationCounter | None = None
+    for batch, count in inputs:
+        if counter is None:
+            # The first picture may have chosen the input size.
+            network = _network(job, detector)
+            counter = ActivationCounter(network, batch.shape, threads=job.threads)
+        counter.add(batch, count)
+    if counter is None:
+        raise ImageError('no frame could be calibrated; name an input with pictures')
+    return counter.histograms
+
+
+def _calibrate_on_device(
+    job: _Job, detector: Detector, inputs: Iterator[tuple[npt.NDArray[Any], int]]
+) -> CalibrationCache:
+    """Return the cache of TensorRT's own calibrator."""
+    from ...trt.builder.batch_calibrator import calibrate_on_device
+
+    data = prepare_model(job.model, detector.input_size)
+    path = job.model.path if job.model.external_data else None
+    return calibrate_on_device(job.config, data, path, (batch for batch, _ in inputs))
+
+
+def _network(job: _Job, detector: Detector) -> onnx.ModelProto:
+    """Return the network that the detector runs."""
+    from ...quantize.model_file import load_onnx_bytes
+
+    data = prepare_model(job.model, detector.input_size)
+    return load_onnx_bytes(data, job.model.path.resolve().parent)
+
+
+def _facts(
+    job: _Job, coverage: Coverage, batches: InputBatches, gate_frames: int
+) -> dict[str, Any]:
+    """Return what is to be known of a cache; nothing of it changes from run to run."""
+    facts = asdict(coverage)
+    sample_sha256 = facts.pop('sha256')
+    return {
+        'package': f'trt_detector {__version__}',
+        'model': job.model.path.name,
+        'model_sha256': job.model.sha256,
+        'method': 'tensorrt' if job.tensorrt else job.method.name,
+        'percentile': None
+        if job.tensorrt or job.method.name == 'minmax'
+        else job.method.percentile,
+        'frames': batches.frames,
+        'gate_frames': gate_frames,
+        'sample_sha256': sample_sha256,
+        'coverage': facts,
+    }
+
+
+def _sentence(job: _Job, facts: dict[str, Any]) -> str:
+    """Return the result for people."""
+    coverage = facts['coverage']
+    result = (
+        f'{job.output}: {facts["tensors"]} tensors by {facts["method"]} from {facts["frames"]} '
+        f'of {coverage["available"]} frames ({coverage["duplicates"]} like others left out, '
+        f'{coverage["unreadable"]} unreadable), from {coverage["tenths"]} of 10 parts of the '
+        f'input; {sidecar_path(job.output).name} says how'
+    )
+    lines = [result]
+    if facts['gate_frames']:
+        folder = gate_folder(job.output).name
+        lines.append(f'{facts["gate_frames"]} further frames to check INT8 with: {folder}')
+    ranked = facts.get('most_sensitive', ())
+    lines += [f'{entry["error"]:8.4f}  {entry["name"]}' for entry in ranked]
+    if facts['frames'] < _FEW_FRAMES:
+        lines.append(
+            f'{facts["frames"]} frames are few: calibrate with 300 to 500 from the place of use'
+        )
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

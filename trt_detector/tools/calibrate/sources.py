@@ -1,0 +1,247 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames to calibrate with: pictures, a video, a rosbag2, or a live topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+import time
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from ...errors import ImageError
+from ...image.files import picture_files
+from ...image.image import Image
+from ...quantize.sampling import SourceFrame
+
+__all__ = ['BagSource', 'FrameSource', 'PictureSource', 'TopicSource', 'VideoSource']
+
+_RAW = 'sensor_msgs/msg/Image'
+_COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+
+
+class FrameSource(Protocol):
+    """Somewhere frames come from; made, read and closed in one thread."""
+
+    @property
+    def total(self) -> int | None:
+        """Return how many frames there are, None where nobody knows."""
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield the frames in order; each is loaded, if at all, before the next is asked for."""
+
+    def close(self) -> None:
+        """Free everything."""
+
+
+class PictureSource:
+    """
+    Picture files.
+
+    :param paths: folders and files.
+    :raises ImageError: if there are none.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._files = picture_files(paths)
+
+    @property
+    def total(self) -> int | None:
+        """Return the number of files."""
+        return len(self._files)
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield the files."""
+        for number, path in enumerate(self._files):
+            yield SourceFrame(number, path.name, partial(Image.from_file, path))
+
+    def close(self) -> None:
+        """Do nothing: every file is closed once it is read."""
+
+
+class VideoSource:
+    """
+    A video file, read with OpenCV.
+
+    :raises ImageError: if OpenCV cannot open it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path = path.expanduser()
+        if not path.is_file():
+            raise ImageError(f'--video {path} is no file')
+        self._path = path
+        self._capture = cv2.VideoCapture(str(path))
+        if not self._capture.isOpened():
+            raise ImageError(
+                f'--video {path}: OpenCV cannot open it; convert it (H.264 in MP4, say), or '
+                'extract pictures and name their folder with --images'
+            )
+
+    @property
+    def total(self) -> int | None:
+        """Return the number of frames as the file tells it."""
+        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        return count if count > 0 else None
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield the frames; only those that are loaded are decoded in full."""
+        number = 0
+        while self._capture.grab():
+            yield SourceFrame(number, f'{self._path.name} frame {number}', self._retrieve)
+            number += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        self._capture.release()
+
+    def _retrieve(self) -> Image:
+        """Return the frame that was grabbed last."""
+        done, pixels = self._capture.retrieve()
+        if not done or pixels is None:
+            raise ImageError(f'{self._path.name}: OpenCV cannot decode a frame')
+        return Image.from_array(np.ascontiguousarray(pixels))
+
+
+class BagSource:
+    """
+    The images of a rosbag2, sqlite3 or mcap; no ROS 2 is needed to read them.
+
+    :param path: folder of the bag.
+    :param topics: of the images; empty takes every image topic.
+    :raises ImageError: if it cannot be read, or has no such images.
+    """
+
+    def __init__(self, path: Path, topics: Sequence[str]) -> None:
+        try:
+            from rosbags.highlevel import AnyReader, AnyReaderError
+            from rosbags.typesys import get_typestore, Stores
+        except ImportError as error:
+            raise ImageError(
+                f'--bag needs the package rosbags ({error}); install it: pip install rosbags'
+            ) from error
+        path = path.expanduser()
+        self._undo = ExitStack()
+        typestore = get_typestore(Stores.ROS2_HUMBLE)
+        try:
+            self._reader: Any = AnyReader([path], default_typestore=typestore)
+            self._undo.enter_context(self._reader)
+        except (AnyReaderError, OSError) as error:
+            raise ImageError(f'--bag {path} cannot be read: {error}') from error
+        images = [c for c in self._reader.connections if c.msgtype in (_RAW, _COMPRESSED)]
+        self._connections = [c for c in images if not topics or c.topic in topics]
+        missing = set(topics) - {c.topic for c in images}
+        if missing or not self._connections:
+            self._undo.close()
+            there = ', '.join(sorted({c.topic for c in images})) or 'none'
+            wanted = ', '.join(sorted(missing)) or 'any'
+            raise ImageError(f'--bag {path}: no images on {wanted}; its image topics: {there}')
+
+    @property
+    def total(self) -> int | None:
+        """Return the number of images."""
+        return int(sum(connection.msgcount for connection in self._connections))
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield the images in the order of their recording."""
+        messages = self._reader.messages(connections=self._connections)
+        for number, (connection, stamp_ns, raw) in enumerate(messages):
+
+            def load(connection: Any = connection, raw: bytes = raw) -> Image:
+                message = self._reader.deserialize(raw, connection.msgtype)
+                return _from_message(message, compressed=connection.msgtype == _COMPRESSED)
+
+            yield SourceFrame(number, f'{connection.topic} {stamp_ns} ns', load)
+
+    def close(self) -> None:
+        """Close the bag."""
+        self._undo.close()
+
+
+class TopicSource:
+    """
+    Every k-th image of a live topic.
+
+    :param topic: of sensor_msgs/Image, or of CompressedImage where it ends in '/compressed'.
+    :param every: take one image in so many.
+    :param timeout_s: how long to wait for an image; then the input has ended.
+    :raises ImageError: if there is no ROS 2, or the topic's name is not one.
+    """
+
+    def __init__(self, topic: str, every: int, timeout_s: float) -> None:
+        try:
+            import rclpy
+            from rclpy.exceptions import InvalidTopicNameException
+            from rclpy.qos import qos_profile_sensor_data
+            from sensor_msgs.msg import CompressedImage
+            from sensor_msgs.msg import Image as ImageMessage
+        except ImportError as error:
+            raise ImageError(
+                f'--topic needs ROS 2 ({error}); source its setup file first'
+            ) from error
+        self._rclpy: Any = rclpy
+        self._every = every
+        self._timeout_s = timeout_s
+        self._compressed = topic.endswith('/compressed')
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self._node: Any = rclpy.create_node('trt_detector_calibrate', context=self._context)
+        self._executor = rclpy.executors.SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._newest: Any = None
+        self._received = 0
+        kind = CompressedImage if self._compressed else ImageMessage
+        try:
+            self._node.create_subscription(kind, topic, self._keep, qos_profile_sensor_data)
+        except InvalidTopicNameException as error:
+            self.close()
+            raise ImageError(f'--topic {topic!r} is not the name of a topic: {error}') from error
+        self._topic = topic
+
+    @property
+    def total(self) -> int | None:
+        """Return None: nobody knows."""
+        return None
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield images until none comes for the timeout."""
+        number = 0
+        while (message := self._wait()) is not None:
+
+            def load(message: Any = message) -> Image:
+                return _from_message(message, compressed=self._compressed)
+
+            yield SourceFrame(number, f'{self._topic} image {self._received}', load)
+            number += 1
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+        self._rclpy.shutdown(context=self._context)
+
+    def _keep(self, message: Any) -> None:
+        """Keep one image in so many."""
+        if self._received % self._every == 0:
+            self._newest = message
+        self._received += 1
+
+    def _wait(self) -> Any:
+        """Return the next image to take, None if none came in time."""
+        deadline = time.monotonic() + self._timeout_s
+        self._newest = None
+        while self._newest is None and time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=0.1)
+        return self._newest
+
+
+def _from_message(message: Any, *, compressed: bool) -> Image:
+    """Return the image in a message of sensor_msgs."""
+    if compressed:
+        return Image.from_compressed(message.data)
+    return Image.from_message(message)

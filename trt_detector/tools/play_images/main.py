@@ -1,0 +1,249 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""A camera for machines without one: publishes picture files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+import itertools
+import json
+from pathlib import Path
+import sys
+import threading
+import time
+from typing import Any, TextIO
+
+import cv2
+
+from ...errors import ImageError
+from ...image.image import Image
+from ...process.stop_signals import SignalWatch
+from ...process.tuning import tune_process
+from .encode import encode_picture, ENCODINGS
+
+__all__ = ['main']
+
+_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp'})
+_FORMATS = {'.jpeg': 'jpeg', '.jpg': 'jpeg', '.png': 'png'}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Publish until all is played, or SIGINT.
+
+    :param argv: arguments without the program's name, ROS arguments among them; None takes the
+        process's own.
+    :return: 0, also after a signal; 1 if there is nothing to play or nobody to play to.
+    """
+    notes = tune_process()
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+    from rclpy.utilities import remove_ros_args
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    stop = threading.Event()
+    signals = SignalWatch(stop)
+    options = _parser().parse_args(remove_ros_args(['play_images', *arguments])[1:])
+    for note in notes:
+        print(f'play_images: {note}', file=sys.stderr)
+    with ExitStack() as stack:
+        try:
+            paths = _find_pictures(options.images)
+            log = stack.enter_context(options.log.open('w')) if options.log else None
+        except (OSError, ImageError) as error:
+            print(f'play_images: {error}', file=sys.stderr)
+            return 1
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        stack.callback(rclpy.try_shutdown)
+        node = rclpy.create_node('play_images')
+        stack.callback(node.destroy_node)
+        code = _play(node, paths, options, stop, log)
+        signals.ignore()
+        return code
+
+
+def _play(
+    node: Any,
+    paths: Sequence[Path],
+    options: argparse.Namespace,
+    stop: threading.Event,
+    log: TextIO | None,
+) -> int:
+    """Publish one picture after the other; return the exit code."""
+    publisher = _create_publisher(node, options)
+    if not _wait_for_subscriber(publisher, options.wait_for_subscriber, stop):
+        print(
+            f'play_images: nobody subscribed to {publisher.topic_name} within '
+            f'{options.wait_for_subscriber:g} s',
+            file=sys.stderr,
+        )
+        return 1
+    published = 0
+    next_s = time.monotonic()
+    for path, message in _messages(paths, options):
+        # Reading a picture for the first time takes part of the pause, and does not add to it.
+        if stop.wait(max(0.0, next_s - time.monotonic())):
+            break
+        # Never in a burst to make up for a pause: that is not what a camera does.
+        next_s = max(next_s, time.monotonic()) + 1 / options.rate
+        now = node.get_clock().now()
+        message.header.stamp = now.to_msg()
+        publisher.publish(message)
+        published += 1
+        if log is not None:
+            log.write(json.dumps({'stamp_ns': now.nanoseconds, 'file': str(path)}) + '\n')
+            log.flush()
+    # Ending at once would take the last message from a reader that has not copied it yet.
+    stop.wait(0.5)
+    print(f'published {published} images on {publisher.topic_name}')
+    return 0 if published or stop.is_set() else 1
+
+
+def _messages(paths: Sequence[Path], options: argparse.Namespace) -> Iterator[tuple[Path, Any]]:
+    """Yield pictures and their messages, as often as asked; each file is read once and kept."""
+    made: dict[Path, Any] = {}
+    total = options.count or (None if options.loop else len(paths))
+    for path in itertools.islice(itertools.cycle(paths), total):
+        if path not in made:
+            try:
+                made[path] = _make_message(path, options)
+            except ImageError as error:
+                print(f'play_images: {error}', file=sys.stderr)
+                made[path] = None
+                if len(made) == len(paths) and not any(made.values()):
+                    return
+        if made[path] is not None:
+            yield path, made[path]
+
+
+def _make_message(path: Path, options: argparse.Namespace) -> Any:
+    """
+    Return the message for one file.
+
+    :raises ImageError: if it cannot be read.
+    """
+    import array
+
+    from sensor_msgs.msg import CompressedImage
+    from sensor_msgs.msg import Image as ImageMessage
+
+    if options.compressed:
+        data, kind = _compressed_bytes(path)
+        message = CompressedImage(format=kind, data=array.array('B', data))
+    else:
+        picture = encode_picture(Image.from_file(path).to_bgr(), options.encoding)
+        message = ImageMessage(
+            width=picture.width,
+            height=picture.height,
+            encoding=picture.encoding,
+            step=picture.step,
+            data=array.array('B', picture.data),
+        )
+    message.header.frame_id = options.frame_id
+    return message
+
+
+def _compressed_bytes(path: Path) -> tuple[bytes, str]:
+    """Return the file as it is where it is JPEG or PNG, else as JPEG; and the format's name."""
+    kind = _FORMATS.get(path.suffix.lower())
+    if kind is not None:
+        return path.read_bytes(), kind
+    encoded = cv2.imencode('.jpg', Image.from_file(path).to_bgr())[1]
+    return encoded.tobytes(), 'jpeg'
+
+
+def _create_publisher(node: Any, options: argparse.Namespace) -> Any:
+    """Return the publisher, best effort as camera drivers are."""
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
+    from sensor_msgs.msg import CompressedImage
+    from sensor_msgs.msg import Image as ImageMessage
+
+    reliable = ReliabilityPolicy.RELIABLE if options.reliable else ReliabilityPolicy.BEST_EFFORT
+    topic = options.topic
+    if options.compressed and not topic.endswith('/compressed'):
+        topic += '/compressed'
+    kind = CompressedImage if options.compressed else ImageMessage
+    return node.create_publisher(kind, topic, QoSProfile(depth=1, reliability=reliable))
+
+
+def _wait_for_subscriber(publisher: Any, timeout_s: float | None, stop: threading.Event) -> bool:
+    """Return whether someone subscribed in time; True at once where no time is given."""
+    if timeout_s is None:
+        return True
+    deadline_s = time.monotonic() + timeout_s
+    while publisher.get_subscription_count() == 0:
+        if time.monotonic() > deadline_s:
+            return False
+        if stop.wait(0.05):
+            return True
+    # The subscriber learns of this publisher at about the same time, but not before it.
+    stop.wait(0.5)
+    return True
+
+
+def _find_pictures(paths: Sequence[Path]) -> list[Path]:
+    """
+    Return the picture files, those of a folder in the order of their names.
+
+    :raises ImageError: if there is none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise ImageError(f'--images {path} does not exist; name folders or picture files')
+    if not found:
+        names = ' '.join(str(path) for path in paths)
+        raise ImageError(f'--images {names} holds no picture ({" ".join(sorted(_SUFFIXES))})')
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(
+        prog='play_images', description=__doc__, epilog='ROS arguments follow --ros-args.'
+    )
+    parser.add_argument(
+        '--images', required=True, nargs='+', type=Path, help='folders, or picture files'
+    )
+    parser.add_argument('--topic', default='image_raw', help='topic (%(default)s)')
+    parser.add_argument(
+        '--rate', type=_positive, default=5.0, help='images per second (%(default)s)'
+    )
+    parser.add_argument(
+        '--count', type=int, help='images to publish in all, beginning again when all were shown'
+    )
+    parser.add_argument('--loop', action='store_true', help='begin again until stopped')
+    parser.add_argument('--encoding', choices=ENCODINGS, default='bgr8', help='(%(default)s)')
+    parser.add_argument(
+        '--compressed', action='store_true', help='publish CompressedImage on TOPIC/compressed'
+    )
+    parser.add_argument('--frame-id', default='camera', help='frame_id (%(default)s)')
+    parser.add_argument('--reliable', action='store_true', help='reliable instead of best effort')
+    parser.add_argument(
+        '--wait-for-subscriber',
+        type=_positive,
+        metavar='S',
+        help='wait until someone subscribes, at most S seconds',
+    )
+    parser.add_argument(
+        '--log', type=Path, metavar='FILE', help='write stamp and file of each image as JSON lines'
+    )
+    return parser
+
+
+def _positive(text: str) -> float:
+    """Return a number above zero."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f'{text} is not above 0')
+    return value
+
+
+if __name__ == '__main__':
+    sys.exit(main())

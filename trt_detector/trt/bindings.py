@@ -1,0 +1,162 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""The inputs and outputs of a TensorRT engine, read and checked by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import EngineError
+from ..values.tensor_spec import TensorSpec
+from .library import TensorRTLibrary
+from .profile import DEFAULT_OUTPUT, ProfileShapes
+
+__all__ = ['Bindings']
+
+_DTYPES: dict[str, type[np.generic]] = {
+    'FLOAT': np.float32,
+    'HALF': np.float16,
+    'INT8': np.int8,
+    'INT32': np.int32,
+    'INT64': np.int64,
+    'BOOL': np.bool_,
+    'UINT8': np.uint8,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """
+    What goes in and out of an engine.
+
+    :param input_spec: the one image, dynamic dimensions as None.
+    :param output_specs: the outputs in the engine's order.
+    :param shapes: input shapes of the first optimization profile.
+    """
+
+    input_spec: TensorSpec
+    output_specs: tuple[TensorSpec, ...]
+    shapes: ProfileShapes
+
+    @classmethod
+    def read(
+        cls, library: TensorRTLibrary, cuda_engine: Any, expected: Sequence[str] | None = None
+    ) -> Bindings:
+        """
+        Read and check an engine's tensors.
+
+        :param expected: the names that there must be; None for any.
+        :raises EngineError: if it is not an engine of one image and some outputs on the device.
+        """
+        input_mode = library.enum('TensorIOMode', 'INPUT')
+        names = [cuda_engine.get_tensor_name(i) for i in range(cuda_engine.num_io_tensors)]
+        if expected is not None and sorted(names) != sorted(expected):
+            raise EngineError(
+                f'the plan has the tensors {sorted(names)}, the model {sorted(expected)}: it was '
+                'built from another model; remove it to have it built again'
+            )
+        specs = [_spec(library, cuda_engine, name) for name in names]
+        is_input = [cuda_engine.get_tensor_mode(name) == input_mode for name in names]
+        inputs = [spec for spec, flag in zip(specs, is_input, strict=True) if flag]
+        outputs = tuple(spec for spec, flag in zip(specs, is_input, strict=True) if not flag)
+        if len(inputs) != 1 or len(inputs[0].shape) != 4 or not outputs:
+            found = '; '.join(str(spec) for spec in inputs) or 'none'
+            raise EngineError(
+                f'the plan has {len(outputs)} outputs and the inputs {found}; expected one image '
+                'of rank 4 and at least one output'
+            )
+        return cls(inputs[0], outputs, _profile(cuda_engine, inputs[0]))
+
+    @property
+    def smallest_batch(self) -> int:
+        """Return the smallest batch that the engine takes; fewer images are padded to it."""
+        return self.shapes.minimum[0]
+
+    def usable_batch(self, wanted: int) -> int:
+        """Return the largest batch to use: the engine's own where it is fixed."""
+        if self.input_spec.shape[0] is not None:
+            return self.input_spec.shape[0]
+        return max(1, min(wanted, self.shapes.maximum[0]))
+
+    def resolve_size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
+        """
+        Return (height, width) to use: the wanted one, else the one the engine is tuned for.
+
+        :raises EngineError: if the engine does not take the wanted one.
+        """
+        if wanted is None:
+            return self.shapes.size
+        shape = self.shapes.with_size(wanted)
+        if not self.shapes.holds(shape):
+            raise EngineError(
+                f'input size {wanted[1]}x{wanted[0]} makes the shape {list(shape)}; the plan '
+                f'takes {self.shapes}'
+            )
+        return wanted
+
+    def output_shapes(self, execution_context: Any) -> tuple[tuple[int, ...], ...]:
+        """
+        Return the shapes of the outputs for the input shape that is set.
+
+        A dimension that is still unknown, since the network counts what it finds, gets the
+        default of 300 rows (or 6 columns).
+        """
+        return tuple(
+            _bounded(tuple(execution_context.get_tensor_shape(spec.name)))
+            for spec in self.output_specs
+        )
+
+    def unbounded(self, execution_context: Any) -> dict[str, int]:
+        """
+        Return the outputs with a dimension that no input shape decides, and the bytes they need.
+
+        Call it with the largest input shape set.
+        """
+        names = [spec.name for spec in self.output_specs]
+        return {
+            name: int(execution_context.get_max_output_size(name))
+            for name in names
+            if any(dim < 0 for dim in execution_context.get_tensor_shape(name))
+        }
+
+
+def _spec(library: TensorRTLibrary, cuda_engine: Any, name: str) -> TensorSpec:
+    """Return a tensor's spec, or raise EngineError for one that cannot be used here."""
+    dtype = cuda_engine.get_tensor_dtype(name)
+    if dtype.name not in _DTYPES:
+        raise EngineError(
+            f'tensor {name!r} of the plan has the type {dtype.name}; expected one of '
+            f'{", ".join(_DTYPES)}; export the model with float32 inputs and outputs'
+        )
+    if cuda_engine.get_tensor_location(name) != library.enum('TensorLocation', 'DEVICE'):
+        raise EngineError(
+            f'tensor {name!r} of the plan lies in host memory (it is a shape); expected images '
+            'and detections only'
+        )
+    shape = tuple(dim if dim >= 0 else None for dim in cuda_engine.get_tensor_shape(name))
+    return TensorSpec(name, shape, np.dtype(_DTYPES[dtype.name]))
+
+
+def _profile(cuda_engine: Any, spec: TensorSpec) -> ProfileShapes:
+    """Return the first profile of the input; a fixed shape is its own."""
+    if all(dim is not None for dim in spec.shape):
+        fixed = tuple(dim for dim in spec.shape if dim is not None)
+        return ProfileShapes(fixed, fixed, fixed)
+    minimum, optimum, maximum = (
+        tuple(shape) for shape in cuda_engine.get_tensor_profile_shape(spec.name, 0)
+    )
+    return ProfileShapes(minimum, optimum, maximum)
+
+
+def _bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return an output's shape with the default where a dimension is unknown."""
+    rows, columns = DEFAULT_OUTPUT
+    last = len(shape) - 1
+    return tuple(
+        dim if dim >= 0 else (columns if i == last and len(shape) > 2 else rows)
+        for i, dim in enumerate(shape)
+    )

@@ -1,0 +1,167 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Calibrate with TensorRT's own calibrator, which TensorRT up to 10 has: batches on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...config import DetectorConfig
+from ...errors import BuildError, ConfigError
+from ...gpu.buffers import TensorBuffer
+from ...gpu.context import ContextScope, load_pycuda, make_stream
+from ...gpu.device_info import get_gpu_memory_bytes, read_device
+from ...gpu.device_lock import building
+from ...quantize import CalibrationCache, parse_calibration_cache
+from ..library import TensorRTLibrary
+from ..logger import LogLines, make_logger
+from .make_plan import find_library
+from .parser import parse_network
+from .precision import set_precision_flags
+
+__all__ = ['calibrate_on_device']
+
+
+def calibrate_on_device(
+    config: DetectorConfig,
+    model: bytes,
+    model_path: Path | None,
+    batches: Iterator[npt.NDArray[Any]],
+) -> CalibrationCache:
+    """
+    Return the cache that IInt8EntropyCalibrator2 makes of some batches.
+
+    TensorRT calibrates as a part of a build; the engine of it is thrown away.
+
+    :param model: ONNX file with one input.
+    :param model_path: the file that external data lies beside, None where there is none.
+    :param batches: inputs of the network, all of one shape; each is used before the next is asked
+        for. An error that it raises ends the calibration.
+    :raises BackendUnavailableError: if no TensorRT, driver or GPU can be used.
+    :raises ConfigError: if this TensorRT has no calibrator, or there is no batch.
+    :raises BuildError: with TensorRT's reasons.
+    """
+    device = read_device(config.device_id)
+    library = find_library('tensorrt', device)
+    if not library.has_calibrator:
+        raise ConfigError(
+            f'{library.label} has no calibrator (TensorRT up to 10 has one); calibrate without '
+            '--tensorrt: the cache is the same kind'
+        )
+    first = next(batches, None)
+    if first is None:
+        raise ConfigError('no picture to calibrate with; name an input with pictures')
+    cuda = load_pycuda()
+    with ExitStack() as undo:
+        undo.enter_context(building(config.device_id))
+        undo.enter_context(closing(ContextScope(cuda, config.device_id)))
+        feeder = _Feeder(cuda, first, batches, undo)
+        lines = LogLines()
+        logger = make_logger(library, lines)
+        builder = library.trt.Builder(logger)
+        network = parse_network(library, builder, model, model_path, logger, lines)
+        builder_config = builder.create_builder_config()
+        memory = int(config.workspace_fraction * get_gpu_memory_bytes(config.device_id))
+        builder_config.set_memory_pool_limit(library.enum('MemoryPoolType', 'WORKSPACE'), memory)
+        set_precision_flags(library, builder_config, 'int8')
+        _set_profile(builder, builder_config, network, first.shape)
+        calibrator = _make_calibrator(library, feeder)
+        builder_config.int8_calibrator = calibrator
+        lines.clear()
+        plan = builder.build_serialized_network(network, builder_config)
+        if feeder.error is not None:
+            raise feeder.error
+        if plan is None or not feeder.written:
+            raise BuildError(f'{library.label} made no calibration cache{lines.explain()}')
+        return parse_calibration_cache(feeder.written)
+
+
+class _Feeder:
+    """Copies one batch after the other to the device, and keeps the cache that comes of it."""
+
+    def __init__(
+        self,
+        cuda: Any,
+        first: npt.NDArray[Any],
+        batches: Iterator[npt.NDArray[Any]],
+        undo: ExitStack,
+    ) -> None:
+        self.batch_size = len(first)
+        self.error: Exception | None = None
+        self.written = b''
+        self._first: npt.NDArray[Any] | None = np.array(first)
+        self._batches = batches
+        self._stream: Any = make_stream(cuda)
+        self._buffer = TensorBuffer(cuda, 'calibration batch', first.dtype, first.shape)
+        undo.callback(self._close)
+
+    def next_address(self) -> list[int] | None:
+        """Return where the next batch is on the device, None at the end."""
+        try:
+            batch, self._first = self._first, None
+            if batch is None:
+                batch = next(self._batches, None)
+            if batch is None:
+                return None
+            view = self._buffer.view(batch.shape)
+            np.copyto(view, batch)
+            self._buffer.upload(view, self._stream)
+            # TensorRT reads it in a stream of its own.
+            self._stream.synchronize()
+        except Exception as error:  # noqa: BLE001 - raised again after the build: TensorRT's C++
+            # code calls this, and no exception may pass through it.
+            self.error = error
+            return None
+        return [self._buffer.address]
+
+    def _close(self) -> None:
+        """Free everything; the context has to be current."""
+        self._stream.synchronize()
+        self._buffer.free()
+        # pycuda destroys a stream with its last reference, which must not outlive the context.
+        self._stream = None
+
+
+def _set_profile(builder: Any, builder_config: Any, network: Any, shape: Sequence[int]) -> None:
+    """Fix a dynamic input to the shape of the batches."""
+    tensor = network.get_input(0)
+    if network.num_inputs != 1:
+        raise BuildError(f'the network has {network.num_inputs} inputs; expected one image')
+    if all(dim >= 0 for dim in tensor.shape):
+        return
+    optimization_profile = builder.create_optimization_profile()
+    optimization_profile.set_shape(tensor.name, tuple(shape), tuple(shape), tuple(shape))
+    builder_config.add_optimization_profile(optimization_profile)
+    builder_config.set_calibration_profile(optimization_profile)
+
+
+def _make_calibrator(library: TensorRTLibrary, feeder: _Feeder) -> Any:
+    """Return an IInt8EntropyCalibrator2 over the batches; the caller keeps it alive."""
+    base: Any = library.trt.IInt8EntropyCalibrator2
+
+    class _BatchCalibrator(base):
+        def __init__(self) -> None:
+            # A trampoline class: without its own constructor the first call crashes.
+            base.__init__(self)
+
+        def get_batch_size(self) -> int:
+            return feeder.batch_size
+
+        def get_batch(self, names: Sequence[str]) -> list[int] | None:  # noqa: ARG002
+            return feeder.next_address()
+
+        def read_calibration_cache(self) -> None:
+            # Nothing to read: TensorRT is to calibrate.
+            return None
+
+        def write_calibration_cache(self, cache: Any) -> None:
+            # The buffer is TensorRT's, and gone after this call.
+            feeder.written = bytes(cache)
+
+    return _BatchCalibrator()

@@ -1,0 +1,127 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Shapes of the optimization profile, from the model, the parameters and the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import ConfigError
+from ..values.tensor_spec import is_channels_last, TensorSpec
+
+__all__ = ['DEFAULT_OUTPUT', 'DEFAULT_SIZE', 'ProfileShapes', 'profile_shapes']
+
+# (height, width) and (rows, columns) where neither the model nor a parameter says anything.
+DEFAULT_SIZE = (1280, 1280)
+DEFAULT_OUTPUT = (300, 6)
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileShapes:
+    """
+    Input shapes of an optimization profile, in the order of the input's own dimensions.
+
+    :param minimum: smallest.
+    :param optimum: the one it is tuned for.
+    :param maximum: largest.
+    """
+
+    minimum: Shape
+    optimum: Shape
+    maximum: Shape
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return (height, width) of the optimum in pixels."""
+        return self.size_of(self.optimum)
+
+    def size_of(self, shape: Shape) -> tuple[int, int]:
+        """Return (height, width) of a shape of this input."""
+        first = 1 if is_channels_last(self.optimum) else 2
+        return (shape[first], shape[first + 1])
+
+    def with_size(self, size: tuple[int, int]) -> Shape:
+        """Return the optimum with another height and width."""
+        first = 1 if is_channels_last(self.optimum) else 2
+        return (*self.optimum[:first], *size, *self.optimum[first + 2 :])
+
+    def holds(self, shape: Sequence[int]) -> bool:
+        """Return whether a shape lies inside."""
+        return len(shape) == len(self.minimum) and all(
+            low <= dim <= high
+            for low, dim, high in zip(self.minimum, shape, self.maximum, strict=True)
+        )
+
+    def __str__(self) -> str:
+        if self.minimum == self.maximum:
+            return str(list(self.minimum))
+        return f'{list(self.minimum)} to {list(self.maximum)}'
+
+
+def profile_shapes(
+    spec: TensorSpec,
+    batch_size: int,
+    *,
+    size: tuple[int, int] | None = None,
+    min_shape: Shape = (),
+    opt_shape: Shape = (),
+    max_shape: Shape = (),
+) -> ProfileShapes:
+    """
+    Return the profile of an image input.
+
+    A dimension that the model fixes keeps its size. A dynamic batch goes from 1 to batch_size.
+    Dynamic height and width are those of the shapes that are given (the others follow the
+    nearest one that is), else the model's own size, else 1280x1280.
+
+    :param spec: the image input.
+    :param batch_size: images in one run.
+    :param size: (height, width) that the model's metadata asks for.
+    :param min_shape: smallest shape wanted, () for none; the others likewise.
+    :raises ConfigError: if a shape that is given contradicts the model or another one.
+    """
+    if len(spec.shape) != 4:
+        raise ConfigError(f'the input {spec} has {len(spec.shape)} dimensions; expected an image')
+    for name, shape in (('min', min_shape), ('opt', opt_shape), ('max', max_shape)):
+        _check_given(spec, f'{name}_shape', shape)
+    base = _default_shape(spec, batch_size, size)
+    optimum = opt_shape or max_shape or min_shape or base
+    minimum = min_shape or _with_batch(spec, optimum, 1)
+    maximum = max_shape or _with_batch(spec, optimum, max(batch_size, optimum[0]))
+    shapes = ProfileShapes(minimum, optimum, maximum)
+    if not shapes.holds(optimum):
+        raise ConfigError(f'opt_shape {list(optimum)} is not within {shapes}')
+    return shapes
+
+
+def _check_given(spec: TensorSpec, name: str, shape: Shape) -> None:
+    """Refuse a shape that differs from the model where the model is fixed."""
+    if not shape:
+        return
+    fits = len(shape) == 4 and all(
+        own is None or own == dim for own, dim in zip(spec.shape, shape, strict=True)
+    )
+    if not fits:
+        raise ConfigError(
+            f'{name} is {list(shape)}, but the model takes {spec}; only the dimensions marked ? '
+            'can be chosen'
+        )
+
+
+def _default_shape(spec: TensorSpec, batch_size: int, size: tuple[int, int] | None) -> Shape:
+    """Return the shape of a full batch where no parameter gives one."""
+    height, width = size or DEFAULT_SIZE
+    wanted = (batch_size, 3, height, width)
+    if is_channels_last(spec.shape):
+        wanted = (batch_size, height, width, 3)
+    return tuple(
+        own if own is not None else dim for own, dim in zip(spec.shape, wanted, strict=True)
+    )
+
+
+def _with_batch(spec: TensorSpec, shape: Shape, batch: int) -> Shape:
+    """Return a shape with another batch where the model leaves it open."""
+    return shape if spec.shape[0] is not None else (batch, *shape[1:])

@@ -1,0 +1,144 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are written whole or not at all, and read only where no other user can write them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+import secrets
+import stat
+import tempfile
+
+from .errors import PlanError
+
+__all__ = [
+    'UntrustedFileError',
+    'read_trusted',
+    'remove_leftovers',
+    'set_aside',
+    'try_writing',
+    'write_atomic',
+]
+
+_TEMPORARY = '.partial'
+
+
+class UntrustedFileError(PlanError):
+    """A file that another user could write."""
+
+
+def read_trusted(path: Path, *, follow_links: bool = False) -> bytes:
+    """
+    Read a file that only its owner, this user or root, can write.
+
+    The check is made on the open file, so that nothing can be exchanged between the two.
+
+    :param follow_links: whether path may be a symbolic link.
+    :raises UntrustedFileError: if another user could write it, or it is no regular file.
+    :raises OSError: if it cannot be read.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    if not follow_links:
+        flags |= os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags), 'rb') as file:
+        _check_owner(path, os.fstat(file.fileno()))
+        return file.read()
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """
+    Write a file so that after a crash at any moment it is the old one or the new one, whole.
+
+    :raises OSError: if it cannot be written; no part of it is left.
+    """
+    temporary = path.with_name(f'.{path.name}.{secrets.token_hex(8)}{_TEMPORARY}')
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        try:
+            os.fchmod(descriptor, 0o600)
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def try_writing(directory: Path) -> None:
+    """
+    Write to a folder and leave nothing there, even if killed meanwhile.
+
+    :raises OSError: if it cannot be written.
+    """
+    with tempfile.TemporaryFile(dir=directory) as file:
+        file.write(b'trt_detector')
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def set_aside(path: Path) -> Path | None:
+    """
+    Rename a file that may not be loaded, so that it can be looked at; an older one goes.
+
+    :return: its new path, None where there was no such file.
+    :raises OSError: if it cannot be renamed.
+    """
+    target = path.with_name(f'{path.name}.set_aside')
+    try:
+        path.replace(target)
+    except FileNotFoundError:
+        return None
+    return target
+
+
+def remove_leftovers(directory: Path) -> None:
+    """
+    Remove what killed writers left behind; call it with the folder's lock held.
+
+    :raises OSError: if the folder cannot be read or written.
+    """
+    for leftover in directory.glob(f'.*{_TEMPORARY}'):
+        leftover.unlink(missing_ok=True)
+
+
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    """Raise UntrustedFileError unless only this user or root can write the file."""
+    mode = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISREG(status.st_mode):
+        raise UntrustedFileError(f'{path} is not a regular file')
+    if status.st_uid not in (os.geteuid(), 0):
+        raise UntrustedFileError(
+            f'{path} belongs to user {status.st_uid}, not to this user ({os.geteuid()}) or root: '
+            'whoever writes a plan runs code here'
+        )
+    if mode & 0o022:
+        raise UntrustedFileError(
+            f'{path} has mode {mode:04o}: another user could write it, and whoever writes a plan '
+            f'runs code here; if it is yours, run: chmod go-w {path}'
+        )
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write all of data; one call of write(2) takes at most 2 GiB."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a rename in a folder durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot do this, and order their renames themselves.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
