@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Make the .ptx files of trt_detector/gpu/ from the .cu files there with nvcc 13.0."""
+"""Make the .ptx files of trt_detector/gpu/kernels/ from the .cu files there with nvcc 13.0."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
+sys.path[:0] = [str(ROOT), str(ROOT / 'demo'), str(Path(__file__).resolve().parent)]
 
 from naive_node import DYNAMIC_SIZE, find_reader  # noqa: E402
 from play.children import ChildProcess  # noqa: E402
@@ -117,7 +117,7 @@ def main() -> int:
         os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     path = os.environ.get('PYTHONPATH', '')
-    os.environ['PYTHONPATH'] = os.pathsep.join([*sys.path[:2], *([path] if path else [])])
+    os.environ['PYTHONPATH'] = os.pathsep.join([*sys.path[:3], *([path] if path else [])])
     # What the other processes print must not come between the lines of the table.
     table = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)

@@ -179,7 +179,7 @@ def test_nvml_is_started_once_a_process_and_shut_down_at_its_end(tmp_path: Path)
     program = (
         'import atexit, sys\n'
         'sys.path.append("test")\n'
-        'from gpu_support.nvml_double import make_nvml\n'
+        'from doubles.nvml_double import make_nvml\n'
         'nvml = sys.modules["pynvml"] = make_nvml()\n'
         'atexit.register(lambda: print(nvml.starts, nvml.stops))\n'
         'from trt_detector.gpu.device_monitor import DeviceMonitor, read_device_state\n'

@@ -111,7 +111,7 @@ def test_no_room_for_the_file(tmp_path: Path) -> None:
     script = (
         'import resource, signal, sys\n'
         'from pathlib import Path\n'
-        'from plan_support import Builder, make_key\n'
+        'from support.plans import Builder, make_key\n'
         'from trt_detector.plan import PlanStore\n'
         'signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n'
         'resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))\n'

@@ -325,7 +325,7 @@ def test_a_signal_during_configure_cancels_the_build_and_ends_cleanly() -> None:
 
 def test_parameter_file_of_the_package_is_read(tmp_path: Path) -> None:
     domain, path = next_domain(), tmp_path / 'detector.yaml'
-    text = (MODEL.parents[3] / 'config' / 'detector.yaml').read_text()
+    text = (MODEL.parents[2] / 'config' / 'detector.yaml').read_text()
     assert text.count(' score_threshold: 0.25') == 1
     path.write_text(text.replace(' score_threshold: 0.25', ' score_threshold: 0.375'))
     with node_process('--ros-args', '--params-file', str(path), domain=domain) as process:
@@ -350,7 +350,7 @@ def test_parameter_file_of_the_package_is_read(tmp_path: Path) -> None:
 def test_wrong_arguments_are_told_in_one_line() -> None:
     command = [sys.executable, '-m', 'trt_detector.ros.main', '--ros-args', '--params-file', '/no']
     finished = subprocess.run(
-        command, cwd=MODEL.parents[3], capture_output=True, text=True, check=False
+        command, cwd=MODEL.parents[2], capture_output=True, text=True, check=False
     )
     assert finished.returncode == 1
     assert finished.stderr.startswith('detector_node: cannot start: ')

@@ -6,7 +6,7 @@ Small random-weight graphs of every head layout, and a plain decoder in float64 
 The decoder shares nothing with the package: it prepares the picture, decodes one prediction at a
 time with Python's own numbers, suppresses pair by pair and maps the boxes back.
 
-    python3 test/heads_support.py FOLDER
+    PYTHONPATH=test python3 -m support.heads FOLDER
 
 writes the graphs and, beside each, its reference detections of one picture as JSON.
 """
@@ -466,7 +466,7 @@ def build(name: str, path: Path, seed: int = 0) -> Path:
     ]
     proto = helper.make_graph(graph.nodes, name, inputs, values, initializer=graph.constants)
     model = helper.make_model(
-        proto, opset_imports=[helper.make_opsetid('', 17)], producer_name='heads_support'
+        proto, opset_imports=[helper.make_opsetid('', 17)], producer_name='test'
     )
     model.ir_version = 8
     helper.set_model_props(model, case.metadata)

@@ -38,7 +38,7 @@ def save(
     ]
     graph = helper.make_graph(nodes, 'detector', *values, initializer=initializers)
     model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid('', opset)], producer_name='core_support'
+        graph, opset_imports=[helper.make_opsetid('', opset)], producer_name='test'
     )
     model.ir_version = 8
     helper.set_model_props(model, dict(metadata or {}))

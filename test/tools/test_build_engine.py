@@ -127,7 +127,7 @@ def test_build_engine_builds_for_a_gpu_that_is_not_here(
 INTERRUPTED = """
 import sys
 sys.path.insert(0, {tests!r})
-from gpu_support.machine import machine
+from doubles.machine import machine
 from trt_detector.tools.build_engine import main
 with machine('tensorrt-10.3', steps=100_000, step_seconds=0.01) as world:
     world.on_step = lambda: print('step', flush=True)

@@ -193,7 +193,7 @@ def test_frames_to_check_with_are_kept_and_not_calibrated_with(
 
 
 def test_a_live_topic(small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    support = pytest.importorskip('ros_support', reason='ROS 2: source bringup/env.sh')
+    support = pytest.importorskip('support.ros_graph', reason='ROS 2: source bringup/env.sh')
     domain = support.next_domain()
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     with publishing(domain, '/camera'):
@@ -207,7 +207,7 @@ def test_a_topic_that_nobody_publishes(
     small_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    support = pytest.importorskip('ros_support', reason='ROS 2: source bringup/env.sh')
+    support = pytest.importorskip('support.ros_graph', reason='ROS 2: source bringup/env.sh')
     monkeypatch.setenv('ROS_DOMAIN_ID', str(support.next_domain()))
     options = ('--topic', '/nothing', '--timeout', '0.3')
     assert run(tmp_path / 'x.calib', *options, model=small_model) == 1

@@ -21,12 +21,12 @@ from doubles.api_records import load_record, PERSONALITIES, Record
 from doubles.machine import machine
 from doubles.trt_double import CLASSES, Recorded
 import pytest
-from trt_detector import gpu
+from trt_detector import trt
 from trt_detector.trt.library import load_library
 
-SOURCES = sorted(Path(gpu.__file__).parent.glob('*.py'))
+SOURCES = sorted(Path(trt.__file__).parent.rglob('*.py'))
 
-# Names of variables and attributes that stand for a TensorRT object, in all of gpu/.
+# Names of variables and attributes that stand for a TensorRT object, in all of trt/.
 RECEIVERS = {
     'builder': 'Builder',
     'builder_config': 'IBuilderConfig',

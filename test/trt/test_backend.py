@@ -464,7 +464,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from gpu_support.machine import machine
+from doubles.machine import machine
 from trt_detector.config import DetectorConfig
 from trt_detector.trt.backend import open_engine
 from trt_detector.image.image import Image
