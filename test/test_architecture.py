@@ -203,3 +203,30 @@ def test_the_root_and_the_folders_stay_small() -> None:
         if folder.name != 'layouts':
             files = [path for path in folder.iterdir() if path.is_file()]
             assert len(files) <= 20, f'{folder.name} holds {len(files)} files'
+
+
+def _imports_at_load(path: Path) -> set[Path]:
+    """Give the modules of the package that a module imports when it is loaded."""
+    base = path.parent
+    found = set()
+    for node in ast.parse(path.read_text(encoding='utf-8')).body:
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        folder = base.parents[node.level - 2] if node.level > 1 else base
+        target = folder.joinpath(*(node.module or '').split('.')) if node.module else folder
+        for name in [None, *(alias.name for alias in node.names)]:
+            candidate = target / name if name else target
+            for file in (candidate.with_suffix('.py'), candidate / '__init__.py'):
+                if file.is_file() and file != path:
+                    found.add(file)
+    return found
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {path: _imports_at_load(path) for path in _modules()}
+    assert sum(len(targets) for targets in graph.values()) > len(graph)
+    done: set[Path] = set()
+    while ready := [path for path in graph if path not in done and graph[path] <= done]:
+        done.update(ready)
+    circle = [str(path.relative_to(PACKAGE)) for path in graph if path not in done]
+    assert not circle
