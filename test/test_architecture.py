@@ -61,6 +61,7 @@ def _rules() -> dict[str, Rule]:
     for part in STAGES:
         rules[part] = Rule(inputs)
     onnxruntime = frozenset({'onnxruntime'})
+    rules['model_info'] = Rule(values, lazy_libraries=onnxruntime)
     rules['onnxruntime_engine'] = Rule(inputs, lazy_libraries=onnxruntime)
     # The conversion to FP16 is ONNX Runtime's.
     rules['quantize'] = Rule(inputs, lazy_libraries=onnxruntime)

@@ -13,6 +13,7 @@ from .engine import BatchSlot, HostSlot, InferenceEngine
 from .errors import EngineError
 from .preprocess import Preprocessor
 from .values.candidates import CandidateRule
+from .values.engine_info import CudaGraphUse
 
 __all__ = ['SlotPool', 'SlotSource']
 
@@ -22,10 +23,10 @@ class SlotSource(Protocol):
     """
     A preprocessor that fills slots of its own: it works on the device, say.
 
-    Its details are facts for people, known once the slots are open.
+    :attr:`cuda_graph` is known once the slots are open.
     """
 
-    details: tuple[tuple[str, str], ...]
+    cuda_graph: CudaGraphUse | None
 
     def open_slots(self, rule: CandidateRule | None) -> Sequence[BatchSlot]:
         """
@@ -39,8 +40,8 @@ class SlotPool(Sequence[BatchSlot]):
     """
     The slots of an engine, used one after the other; they belong to the engine's thread.
 
-    Its details are those of the source of its slots, and its candidate_head decodes candidates,
-    None where the slots give whole outputs.
+    Its cuda_graph is that of the source of its slots. Its candidate_head decodes candidates; it is
+    None if the slots give whole outputs.
 
     :param engine: whose input they fill; it stays the caller's.
     """
@@ -49,7 +50,7 @@ class SlotPool(Sequence[BatchSlot]):
         self._engine = engine
         self._slots: tuple[BatchSlot, ...] = ()
         self._free: deque[BatchSlot] = deque()
-        self.details: tuple[tuple[str, str], ...] = ()
+        self.cuda_graph: CudaGraphUse | None = None
         self.candidate_head: CandidateHead | None = None
 
     def __len__(self) -> int:
@@ -75,9 +76,9 @@ class SlotPool(Sequence[BatchSlot]):
             self.candidate_head = head if isinstance(head, CandidateHead) else None
             rule = None if self.candidate_head is None else self.candidate_head.candidate_rule
             self._slots = tuple(preprocessor.open_slots(rule))
-            self.details = preprocessor.details
+            self.cuda_graph = preprocessor.cuda_graph
         else:
-            self._slots, self.details = (HostSlot(self._engine),), ()
+            self._slots, self.cuda_graph = (HostSlot(self._engine),), None
         self._free.extend(self._slots)
 
     def take(self) -> BatchSlot:

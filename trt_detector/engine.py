@@ -7,7 +7,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,39 +14,14 @@ import numpy.typing as npt
 
 from .errors import EngineError
 from .values.candidates import Candidates
+from .values.engine_info import EngineInfo
 from .values.tensor_spec import TensorSpec
 
 __all__ = [
     'BatchSlot',
-    'EngineInfo',
     'HostSlot',
     'InferenceEngine',
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
-    """
-    What really runs, for the log and for /diagnostics.
-
-    :param backend: 'onnxruntime', 'tensorrt' or 'tensorrt_rtx'.
-    :param precision: the precision that was built ('fp32', 'fp16', 'int8'), not the wanted one.
-    :param device: name of the device that runs it.
-    :param version: version of the runtime library.
-    :param warnings: sentences that the user has to see (a fallback that was taken, say).
-    :param details: further facts, shown as key and value.
-    :param device_id: number of the GPU that runs it, None where none does.
-    :param digest: tells the plan or quantized model from all others, '' where nobody needs it.
-    """
-
-    backend: str
-    precision: str
-    device: str
-    version: str
-    warnings: tuple[str, ...] = ()
-    details: tuple[tuple[str, str], ...] = ()
-    device_id: int | None = None
-    digest: str = ''
 
 
 class InferenceEngine(ABC):

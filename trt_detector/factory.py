@@ -6,21 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 import hashlib
 from pathlib import Path
 import threading
-from typing import Any
 
 from .config import DetectorConfig
 from .decode import DecodeOptions
-from .engine import EngineInfo, InferenceEngine
+from .engine import InferenceEngine
 from .errors import BackendUnavailableError, ConfigError, EngineError, ModelError
 from .int8_gate.gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
+from .model_info.onnx_session import SessionOptions
 from .model_setup import DEFAULT_SIZE, ModelSource
-from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine
+from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine, OnnxRuntimeOptions
 from .pipeline import Detector
 from .values.device_state import DeviceWatch
+from .values.engine_info import EngineInfo
 from .values.progress import ProgressCallback
 
 __all__ = ['create_detector', 'decode_options', 'watch_device']
@@ -181,7 +183,7 @@ def _open_onnxruntime(
     config: DetectorConfig,
     model: ModelInfo,
     batch_size: int,
-    details: tuple[tuple[str, str], ...],
+    entries: tuple[tuple[str, str], ...],
 ) -> OnnxRuntimeEngine:
     """Open the model with ONNX Runtime: in its own precision, or INT8 by a calibration cache."""
     warnings = []
@@ -206,19 +208,22 @@ def _open_onnxruntime(
         # Here, because it imports onnx, which a start in full precision does without.
         from .quantize.qdq import quantize_onnx
 
-        data, facts = quantize_onnx(data, folder, cache, config.quantize_exclude)
-        details += facts
-    arguments: dict[str, Any] = {
-        'input_shape': size,
-        'threads': config.inference_threads,
-        'spinning': config.inference_spinning,
-        'model_dir': folder if model.external_data and cache is None else None,
-        'exact': cache is not None,
-        'precision': model.precision if cache is None else 'int8',
-        'warnings': tuple(warnings),
-        'details': details,
-        'digest': '' if cache is None else hashlib.sha256(data).hexdigest(),
-    }
+        data, counts = quantize_onnx(data, folder, cache, config.quantize_exclude)
+        entries += counts
+    options = OnnxRuntimeOptions(
+        input_shape=size,
+        session=SessionOptions(
+            threads=config.inference_threads,
+            spinning=config.inference_spinning,
+            model_dir=folder if model.external_data and cache is None else None,
+            exact=cache is not None,
+        ),
+        precision=model.precision if cache is None else 'int8',
+        warnings=tuple(warnings),
+        entries=entries,
+        digest='' if cache is None else hashlib.sha256(data).hexdigest(),
+        engine_bytes=None if cache is None else len(data),
+    )
     wanted = config.onnxruntime_provider
     if wanted == 'cuda' or (wanted == 'auto' and has_cuda_provider()):
         from .gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
@@ -227,16 +232,17 @@ def _open_onnxruntime(
             return CudaOnnxRuntimeEngine(
                 data,
                 batch_size,
+                options,
                 device_id=config.device_id,
                 counts_rows=bool(model.operators & _COUNTING_OPERATORS),
                 cuda_graph=config.cuda_graph,
-                **arguments,
             )
         except (BackendUnavailableError, EngineError, ModelError) as error:
             if wanted == 'cuda':
                 raise
-            arguments['warnings'] += (f'ONNX Runtime runs on the CPU, not on the GPU: {error}',)
-    return OnnxRuntimeEngine(data, batch_size, **arguments)
+            warning = f'ONNX Runtime runs on the CPU, not on the GPU: {error}'
+            options = replace(options, warnings=(*options.warnings, warning))
+    return OnnxRuntimeEngine(data, batch_size, options)
 
 
 def _cache_warnings(config: DetectorConfig, cache: Path | None) -> list[str]:

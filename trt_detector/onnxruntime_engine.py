@@ -4,23 +4,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-import os
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .engine import EngineInfo, InferenceEngine
-from .errors import BackendUnavailableError, EngineError, ModelError
+from .engine import InferenceEngine
+from .errors import EngineError, ModelError
+from .model_info.onnx_session import open_session, SessionOptions
+from .values.engine_info import EngineInfo
 from .values.tensor_spec import TensorSpec
 
 __all__ = [
+    'DEFAULT_OPTIONS',
     'OnnxRuntimeEngine',
+    'OnnxRuntimeOptions',
     'has_cuda_provider',
     'make_asynchronous_run_options',
-    'open_session',
 ]
 
 # Where neither the model nor the caller tells the size of a dynamic input.
@@ -40,26 +41,39 @@ _DTYPES = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxRuntimeOptions:
+    """
+    Options of an engine.
+
+    :param input_shape: (height, width) for a model whose input size is open.
+    :param session: of ONNX Runtime.
+    :param precision: precision of the model, for the engine's info; so are the others.
+    :param warnings: sentences for the user.
+    :param entries: further entries of a report.
+    :param digest: identifies a quantized model.
+    :param engine_bytes: size of a quantized model.
+    """
+
+    input_shape: tuple[int, int] | None = None
+    session: SessionOptions = field(default_factory=SessionOptions)
+    precision: str = 'fp32'
+    warnings: tuple[str, ...] = ()
+    entries: tuple[tuple[str, str], ...] = ()
+    digest: str = ''
+    engine_bytes: int | None = None
+
+
+DEFAULT_OPTIONS = OnnxRuntimeOptions()
+
+
 class OnnxRuntimeEngine(InferenceEngine):
     """
-    An ONNX model, on the CPU unless other providers are given.
+    An ONNX model, on the CPU unless the options name other providers.
 
     :param model_bytes: the ONNX file.
-    :param batch_size: most images in one run; a model with a fixed batch keeps its own.
-    :param input_shape: (height, width) for a model whose input size is dynamic.
-    :param threads: threads of one run; 0 is one a physical core.
-    :param spinning: let them spin between two runs.
-    :param providers: ONNX Runtime's execution providers, best first: names, or names with
-        options.
-    :param model_dir: folder with the model's external data.
-    :param exact: compute Q/DQ nodes as they stand. Fused into INT8 kernels, ONNX Runtime adds
-        pairs of products in 16 bits on CPUs without VNNI, which overflow.
-    :param without: names of ONNX Runtime's graph optimizers to leave out.
-    :param precision: what the model computes in, for :attr:`info`.
-    :param device: what it runs on, for :attr:`info`.
-    :param warnings: sentences for :attr:`info`.
-    :param details: further facts for :attr:`info`.
-    :param digest: for :attr:`info`.
+    :param batch_size: maximum number of images per run; a model with a fixed batch keeps its own.
+    :param device: name of the device that runs it.
     :raises BackendUnavailableError: if onnxruntime is not installed.
     :raises ModelError: if ONNX Runtime refuses the model, or it does not take one image.
     """
@@ -68,29 +82,11 @@ class OnnxRuntimeEngine(InferenceEngine):
         self,
         model_bytes: bytes,
         batch_size: int = 4,
+        options: OnnxRuntimeOptions = DEFAULT_OPTIONS,
         *,
-        input_shape: tuple[int, int] | None = None,
-        threads: int = 0,
-        spinning: bool = False,
-        providers: Sequence[Any] = ('CPUExecutionProvider',),
-        model_dir: Path | None = None,
-        exact: bool = False,
-        without: Sequence[str] = (),
-        precision: str = 'fp32',
         device: str = 'CPU',
-        warnings: tuple[str, ...] = (),
-        details: tuple[tuple[str, str], ...] = (),
-        digest: str = '',
     ) -> None:
-        self._session: Any = open_session(
-            model_bytes,
-            threads,
-            providers,
-            model_dir,
-            spinning=spinning,
-            exact=exact,
-            without=without,
-        )
+        self._session: Any = open_session(model_bytes, options.session)
         self._inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self._outputs = tuple(_spec(value) for value in self._session.get_outputs())
         if len(self._inputs) != 1 or len(self._inputs[0].shape) != 4:
@@ -100,15 +96,16 @@ class OnnxRuntimeEngine(InferenceEngine):
         fixed_batch = self._inputs[0].shape[0]
         self._fixed_batch = fixed_batch is not None
         self._batch_size = fixed_batch or batch_size
-        self._size = self._resolve_size(input_shape)
+        self._size = self._resolve_size(options.input_shape)
         self._info = EngineInfo(
             backend='onnxruntime',
-            precision=precision,
+            precision=options.precision,
             device=device,
             version=_version(),
-            warnings=warnings,
-            details=details,
-            digest=digest,
+            warnings=options.warnings,
+            entries=options.entries,
+            digest=options.digest,
+            engine_bytes=options.engine_bytes,
         )
 
     @property
@@ -207,53 +204,6 @@ def make_asynchronous_run_options() -> Any:
     options = onnxruntime.RunOptions()
     options.add_run_config_entry('disable_synchronize_execution_providers', '1')
     return options
-
-
-def open_session(
-    model_bytes: bytes,
-    threads: int,
-    providers: Sequence[Any],
-    model_dir: Path | None,
-    *,
-    spinning: bool,
-    exact: bool,
-    without: Sequence[str],
-) -> Any:
-    """
-    Return an InferenceSession; see :class:`OnnxRuntimeEngine` for the parameters.
-
-    :raises BackendUnavailableError: if onnxruntime is not installed.
-    :raises ModelError: if it refuses the model.
-    """
-    try:
-        import onnxruntime
-    except (ImportError, OSError) as error:
-        raise BackendUnavailableError(
-            f'ONNX Runtime cannot be imported ({error}); install it: pip install onnxruntime'
-        ) from error
-    if len(providers) > 1 and hasattr(onnxruntime, 'preload_dlls'):
-        # Finds cuDNN and the CUDA libraries where pip has put them.
-        onnxruntime.preload_dlls()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    # Frames come at a camera's pace: threads that spin between them burn a core.
-    options.add_session_config_entry('session.intra_op.allow_spinning', str(int(spinning)))
-    if exact:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    if model_dir is not None:
-        options.add_session_config_entry(
-            'session.model_external_initializers_file_folder_path', os.fspath(model_dir)
-        )
-    try:
-        return onnxruntime.InferenceSession(
-            model_bytes,
-            options,
-            providers=list(providers),
-            disabled_optimizers=list(without),
-        )
-    except Exception as error:  # ONNX Runtime's own classes share no base but this one
-        raise ModelError(f'ONNX Runtime refuses the model: {error}') from error
 
 
 def _spec(value: Any) -> TensorSpec:

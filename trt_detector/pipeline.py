@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from .batch_slots import SlotPool
 from .decode import DecodeOptions, Head
-from .engine import BatchSlot, EngineInfo, HostSlot, InferenceEngine
+from .engine import BatchSlot, HostSlot, InferenceEngine
 from .errors import EngineError
 from .image.image import Image
 from .preprocess import Letterbox, Preprocessor
 from .values.batch_result import BatchResult, StageTimes
 from .values.candidates import Candidates
 from .values.detections import Detections
+from .values.engine_info import EngineInfo
 
 __all__ = ['Detector', 'FitInput', 'PendingBatch']
 
@@ -88,7 +89,7 @@ class Detector:
         self._options = options
         self._fit = fit
         self._warnings = warnings
-        self._details: tuple[tuple[str, str], ...] = ()
+        self._int8_check = ''
         self._fault = ''
         self._slots = SlotPool(engine)
         self._slots.open(preprocessor, head)
@@ -100,7 +101,8 @@ class Detector:
         return replace(
             info,
             warnings=info.warnings + self._warnings,
-            details=info.details + self._slots.details + self._details,
+            cuda_graph=self._slots.cuda_graph or info.cuda_graph,
+            int8_check=self._int8_check,
         )
 
     @property
@@ -223,10 +225,15 @@ class Detector:
         """
         return all(slot.time_stages() for slot in self._slots)
 
-    def annotate(self, warnings: tuple[str, ...], details: tuple[tuple[str, str], ...]) -> None:
-        """Add to what :attr:`info` tells."""
+    def annotate(self, warnings: tuple[str, ...], int8_check: str) -> None:
+        """
+        Add the result of a check to :attr:`info`.
+
+        :param warnings: further sentences for the user.
+        :param int8_check: result of the comparison with the full-precision model.
+        """
         self._warnings += warnings
-        self._details += details
+        self._int8_check = int8_check
 
     def prepare(self, images: Sequence[Image]) -> tuple[npt.NDArray[Any], list[Letterbox]]:
         """

@@ -78,7 +78,7 @@ def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str,
         )
     with create_detector(config) as detector:
         facts |= {'device': detector.info.device}
-        facts |= {'cuda_graph': dict(detector.info.details).get('CUDA graph')}
+        facts |= {'cuda_graph': str(detector.info.cuda_graph)}
         rows.append(facts | {'way': 'engine'} | engine_alone(detector, batch, seconds))
         rows.append(
             facts

@@ -27,10 +27,10 @@ from typing import Any
 import cv2
 import numpy as np
 from trt_detector.decode import DecodeOptions
-from trt_detector.engine import EngineInfo
 from trt_detector.process import tuning as dds
 from trt_detector.values.batch_result import BatchResult, StageTimes
 from trt_detector.values.detections import Detections
+from trt_detector.values.engine_info import EngineInfo
 
 TOPIC = '/benchmark/image_raw'
 

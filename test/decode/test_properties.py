@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from trt_detector.decode import DecodeOptions, GraphInfo, layout_names, recognize
 from trt_detector.decode.graph_info import anchor_count
-from trt_detector.engine import EngineInfo, InferenceEngine
+from trt_detector.engine import InferenceEngine
 from trt_detector.image.image import Image
 from trt_detector.pipeline import Detector
 from trt_detector.preprocess import CpuPreprocessor, PRESETS
 from trt_detector.values.batch_result import BatchResult
 from trt_detector.values.detections import Detections
+from trt_detector.values.engine_info import EngineInfo
 from trt_detector.values.tensor_spec import TensorSpec
 
 HEIGHT, WIDTH, CLASSES, ROWS = 64, 96, 3, 40

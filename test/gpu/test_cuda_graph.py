@@ -38,6 +38,7 @@ from trt_detector.gpu.device_lock import building, device_lock, is_build_in_prog
 from trt_detector.gpu.device_slot import DeviceSlot
 from trt_detector.trt.builder import plan_job
 from trt_detector.trt.execution_context import ExecutionContext
+from trt_detector.values.engine_info import CudaGraphUse
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_one_launch_starts_the_network(kind: str, model: Path, tmp_path: Path) -
     with device(kind) as (cuda, backend):
         values = config(model, tmp_path, backend=backend, batch_size=5)
         with create_detector(values) as detector:
-            assert dict(detector.info.details)['CUDA graph'] == 'used'
+            assert detector.info.cuda_graph == CudaGraphUse(used=True)
             # For one image and for five in each slot.
             assert len(cuda.executables) == 2 * detector.depth
             before = cuda.graph_launches
@@ -90,7 +91,7 @@ def test_a_graph_that_cannot_repeat_the_network_is_not_used(
     with device(kind) as (cuda, backend):
         setattr(cuda, fault, value)
         with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            assert reason in dict(detector.info.details)['CUDA graph']
+            assert reason in str(detector.info.cuda_graph)
             launches = cuda.graph_launches
             found = collect_all(detector, images)
             assert cuda.graph_launches == launches
@@ -109,7 +110,7 @@ def test_an_old_driver_records_nothing(
     monkeypatch.delattr(GraphDriverDouble, call)
     with device('onnxruntime') as (cuda, backend):
         with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            reason = dict(detector.info.details)['CUDA graph']
+            reason = str(detector.info.cuda_graph)
             assert f'this driver has no {call}' in reason
             assert_same(detector.detect([image]).detections[0], expected)
         gc.collect()
@@ -133,7 +134,7 @@ def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: 
             mock.patch.object(ExecutionContext, '__init__', refuse_the_second),
             create_detector(values) as detector,
         ):
-            assert 'cannot create' in dict(detector.info.details)['CUDA graph']
+            assert 'cannot create' in str(detector.info.cuda_graph)
             assert len(detector.engine._contexts) == 1  # type: ignore[attr-defined]
             assert_same(detector.detect([image]).detections[0], expected)
         gc.collect()
@@ -146,11 +147,11 @@ def test_while_another_engine_is_built_nothing_is_recorded(
     with device(kind) as (_, backend):
         values = config(model, tmp_path, backend=backend)
         with building(0), create_detector(values) as detector:
-            assert 'another engine was being built' in dict(detector.info.details)['CUDA graph']
+            assert 'another engine was being built' in str(detector.info.cuda_graph)
         said = [entry for entry in caplog.records if 'another engine was' in entry.message]
         assert [entry.levelname for entry in said] == ['WARNING']
         with building(1), create_detector(values) as detector:
-            assert dict(detector.info.details)['CUDA graph'] == 'used'
+            assert detector.info.cuda_graph == CudaGraphUse(used=True)
 
 
 def test_a_record_waits_for_who_opens_an_engine(kind: str, model: Path, tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ def test_a_build_is_announced(
         machine('tensorrt-10.3'),
         create_detector(config(model, tmp_path, backend='tensorrt')) as detector,
     ):
-        assert dict(detector.info.details)['CUDA graph'] == 'used'
+        assert detector.info.cuda_graph == CudaGraphUse(used=True)
     assert seen == [True]
 
 
@@ -268,7 +269,7 @@ def test_a_copy_within_the_device_can_be_recorded(model: Path, tmp_path: Path) -
     with device('onnxruntime') as (cuda, backend):
         cuda.graph_node = 'device to device'
         with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            assert dict(detector.info.details)['CUDA graph'] == 'used'
+            assert detector.info.cuda_graph == CudaGraphUse(used=True)
 
 
 def test_without_graphs_every_batch_is_queued_call_by_call(
@@ -279,7 +280,7 @@ def test_without_graphs_every_batch_is_queued_call_by_call(
     with device(kind) as (cuda, backend):
         values = config(model, tmp_path, backend=backend, cuda_graph=False)
         with create_detector(values) as detector:
-            assert 'CUDA graph' not in dict(detector.info.details)
+            assert detector.info.cuda_graph is None
             found = collect_all(detector, images)
         assert cuda.graph_launches == 0
     for one, other in zip(found, expected, strict=True):
@@ -308,7 +309,7 @@ def test_detectors_opened_side_by_side_on_a_gpu_record_undisturbed(
     def open_again_and_again() -> None:
         for _ in range(6):
             with create_detector(config(model, tmp_path, backend='onnxruntime')) as detector:
-                assert dict(detector.info.details)['CUDA graph'] == 'used'
+                assert detector.info.cuda_graph == CudaGraphUse(used=True)
                 for one, other in zip(detector.detect(images).detections, expected, strict=True):
                     assert_same(one, other)
 

@@ -14,12 +14,12 @@ from typing import Any
 from doubles.machine import GPU, machine
 from doubles.nvml_double import DISCRETE, make_nvml
 import pytest
-from trt_detector.engine import EngineInfo
 from trt_detector.factory import watch_device
 from trt_detector.gpu import device_monitor as device_watch
 from trt_detector.gpu.device_info import get_gpu_memory_bytes, get_used_gpu_memory_bytes
 from trt_detector.gpu.device_monitor import DeviceMonitor, read_device_state
 from trt_detector.values.device_state import DeviceState
+from trt_detector.values.engine_info import EngineInfo
 
 ORIN = {'name': 'Orin', 'cc': (8, 7), 'sm_count': 16, 'memory': 62 << 30, 'integrated': 1}
 MEMINFO = 'MemTotal: 65000000 kB\nMemAvailable: 50000000 kB\nNvMapMemUsed: 1200000 kB\n'

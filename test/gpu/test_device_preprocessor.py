@@ -37,6 +37,7 @@ from trt_detector.gpu.image_upload import rows_read
 from trt_detector.gpu.kernels.source import KernelSource
 from trt_detector.pipeline import Detector
 from trt_detector.values.detections import Detections
+from trt_detector.values.engine_info import CudaGraphUse
 
 
 @pytest.fixture
@@ -326,7 +327,7 @@ def test_cuda_is_taken_where_it_is_found(
     with machine(None) as world, cuda_provider(world.cuda, loads=there):
         values = config(model, tmp_path, backend='onnxruntime', onnxruntime_provider=provider)
         with create_detector(values) as detector:
-            details = dict(detector.info.details)
+            details = detector.info.report()
             assert (details.get('provider') == 'CUDA') == (there and provider == 'auto')
             warned = any('on the CPU, not on the GPU' in text for text in detector.info.warnings)
             assert warned == (not there)
@@ -349,9 +350,9 @@ def test_onnxruntime_on_a_gpu(model: Path, tmp_path: Path) -> None:
     images = pictures() * 4
     expected = on_cpu(model, tmp_path, images)
     with create_detector(config(model, tmp_path, backend='onnxruntime')) as detector:
-        details = dict(detector.info.details)
+        details = detector.info.report()
         assert details.get('provider') == 'CUDA', detector.info
-        assert details.get('CUDA graph') == 'used', detector.info
+        assert detector.info.cuda_graph == CudaGraphUse(used=True), detector.info
         assert isinstance(detector._preprocessor, DevicePreprocessor)
         found = collect_all(detector, images)
         batched = detector.detect(images[:3]).detections
@@ -384,7 +385,7 @@ def test_two_gpus_in_one_process(model: Path, tmp_path: Path) -> None:
     def work(number: int) -> None:
         values = config(model, tmp_path, backend='onnxruntime', device_id=number)
         with create_detector(values) as detector:
-            assert dict(detector.info.details)['CUDA graph'] == 'used'
+            assert detector.info.cuda_graph == CudaGraphUse(used=True)
             for _ in range(20):
                 found[number] = list(detector.detect(images).detections)
 

@@ -14,7 +14,7 @@ from typing import Any
 from doubles.machine import machine
 import onnx
 import pytest
-from support.int8 import details, MODEL, PICTURES, settings
+from support.int8 import MODEL, PICTURES, settings
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import AccuracyError
 from trt_detector.factory import create_detector
@@ -43,7 +43,7 @@ def _checks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def check(config: DetectorConfig) -> tuple[str, str, tuple[str, ...]]:
     """Return precision, outcome of the check and warnings of a detector."""
     with create_detector(config) as detector:
-        outcome = details(detector)['int8 check']
+        outcome = detector.info.int8_check
         return detector.info.precision, outcome, detector.info.warnings
 
 

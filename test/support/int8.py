@@ -30,4 +30,4 @@ def settings(cache: Path, **changes: Any) -> DetectorConfig:
 
 
 def details(detector: Detector) -> dict[str, str]:
-    return dict(detector.info.details)
+    return detector.info.report()

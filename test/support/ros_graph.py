@@ -40,12 +40,12 @@ from rclpy.task import Future  # noqa: E402
 from sensor_msgs.msg import Image as ImageMessage  # noqa: E402
 from trt_detector.config import DetectorConfig  # noqa: E402
 from trt_detector.decode import DecodeOptions  # noqa: E402
-from trt_detector.engine import EngineInfo  # noqa: E402
 from trt_detector.factory import decode_options, watch_device  # noqa: E402
 from trt_detector.process.tuning import use_shared_memory  # noqa: E402
 from trt_detector.ros.node import DetectorNode  # noqa: E402
 from trt_detector.values.batch_result import BatchResult, StageTimes  # noqa: E402
 from trt_detector.values.detections import Detections  # noqa: E402
+from trt_detector.values.engine_info import EngineInfo  # noqa: E402
 
 # Before the first participant of the process: large best-effort images are lost without.
 use_shared_memory()

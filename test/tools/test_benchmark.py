@@ -123,7 +123,7 @@ def test_figures_of_a_sweep_are_plausible(swept: Path) -> None:
         if row['ran']['precision'] == 'fp32':
             assert row['engine_bytes'] == MODEL.stat().st_size
         else:
-            assert row['engine_bytes'] == int(row['ran']['details']['model bytes'])
+            assert row['engine_bytes'] == int(row['ran']['details']['engine bytes'])
 
 
 def test_the_plot_has_a_bar_for_each_way(swept: Path) -> None:

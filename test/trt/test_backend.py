@@ -112,7 +112,7 @@ def test_every_tensorrt_builds_every_precision_from_the_same_files(
 def test_flags_of_a_tensorrt_that_has_them(personality: str, model: Path, cache: Path) -> None:
     with machine(personality) as world:
         with opened(model, precision='int8', calib_cache_path=str(cache)) as engine:
-            details = dict(engine.info.details)
+            details = engine.info.report()
         flags = set(built(world)['flags'])
         assert flags == {'FP16', 'INT8', 'OBEY_PRECISION_CONSTRAINTS'}
         number = {'8': '8601', '1': '10'}[world.record.version[0]]

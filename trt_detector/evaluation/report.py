@@ -33,7 +33,7 @@ def as_json(data: DataSet, results: Sequence[Result], score_threshold: float) ->
             'device': result.info.device,
             'version': result.info.version,
             'warnings': list(result.info.warnings),
-            'details': dict(result.info.details),
+            'details': result.info.report(),
             'bytes': result.bytes,
             'latency_ms': asdict(result.latency),
             'figures': asdict(result.figures),

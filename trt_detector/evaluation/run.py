@@ -11,11 +11,11 @@ import statistics
 
 import numpy as np
 
-from ..engine import EngineInfo
 from ..image.image import Image
 from ..int8_gate.agreement import Agreement, compare_detections
 from ..pipeline import Detector
 from ..values.detections import Detections
+from ..values.engine_info import EngineInfo
 from .data_set import DataSet
 from .metric import coco_figures, Figures
 
@@ -139,8 +139,6 @@ def worst_pictures(
 
 def get_engine_bytes(info: EngineInfo, model_path: Path) -> int | None:
     """Return the bytes of what ran: a plan, a model in memory, or the model's file."""
-    details = dict(info.details)
-    if 'model bytes' in details:
-        return int(details['model bytes'])
-    file = Path(details['plan']) if 'plan' in details else model_path
-    return file.stat().st_size if file.is_file() else None
+    if info.engine_bytes is not None:
+        return info.engine_bytes
+    return model_path.stat().st_size if model_path.is_file() else None

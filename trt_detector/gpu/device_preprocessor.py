@@ -15,6 +15,7 @@ from ..errors import BackendUnavailableError, EngineError
 from ..image.image import Image
 from ..preprocess import InputLayout, Letterbox, PreprocessSpec
 from ..values.candidates import CandidateRule
+from ..values.engine_info import CudaGraphUse
 from .context import make_stream
 from .device_engine import DeviceEngine
 from .device_info import DeviceInfo, read_device
@@ -63,7 +64,7 @@ class DevicePreprocessor:
         self._engine = engine
         self._input_size = (width, height)
         self._cuda_graph = cuda_graph
-        self.details: tuple[tuple[str, str], ...] = ()
+        self.cuda_graph: CudaGraphUse | None = None
         self._mapped = _choose_mapped(mapped_memory, device)
         layout, capability = InputLayout.of(engine.input_spec), device.compute_capability
         with device_lock(engine.device_id):
@@ -112,10 +113,11 @@ class DevicePreprocessor:
     def _capture(self, slots: Sequence[DeviceSlot]) -> None:
         """Let the slots run the network as CUDA graphs, where that is possible."""
         reason = capture_graphs(self._engine, [slot.runner for slot in slots])
-        state = f'not used: {reason}' if reason else 'used'
-        self.details = (('CUDA graph', state),)
+        self.cuda_graph = CudaGraphUse(not reason, reason)
         _LOG.log(
-            logging.WARNING if reason == BEING_BUILT else logging.INFO, 'CUDA graph: %s', state
+            logging.WARNING if reason == BEING_BUILT else logging.INFO,
+            'CUDA graph: %s',
+            self.cuda_graph,
         )
 
     def __call__(self, image: Image, out: SlotTarget) -> Letterbox:

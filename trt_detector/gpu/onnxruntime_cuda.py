@@ -8,14 +8,19 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import BackendUnavailableError, EngineError
 from ..model_info import slice_unequal_splits
-from ..onnxruntime_engine import make_asynchronous_run_options, OnnxRuntimeEngine, open_session
+from ..model_info.onnx_session import open_session
+from ..onnxruntime_engine import (
+    DEFAULT_OPTIONS,
+    make_asynchronous_run_options,
+    OnnxRuntimeEngine,
+    OnnxRuntimeOptions,
+)
 from .buffers import TensorBuffer
 from .context import ContextScope, load_pycuda, make_stream
 from .device_engine import DeviceEngine
@@ -50,19 +55,11 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         self,
         model_bytes: bytes,
         batch_size: int = 4,
+        options: OnnxRuntimeOptions = DEFAULT_OPTIONS,
         *,
         device_id: int = 0,
-        input_shape: tuple[int, int] | None = None,
-        threads: int = 0,
-        spinning: bool = False,
-        model_dir: Path | None = None,
-        exact: bool = False,
-        precision: str = 'fp32',
         counts_rows: bool = False,
         cuda_graph: bool = True,
-        warnings: tuple[str, ...] = (),
-        details: tuple[tuple[str, str], ...] = (),
-        digest: str = '',
     ) -> None:
         self._device_id = device_id
         self._counts_rows = counts_rows
@@ -78,30 +75,26 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._resources.callback(self._scope.close)
             self._stream: Any = make_stream(self._cuda)
             self._resources.callback(self._release)
-            options = {
+            provider_options = {
                 'device_id': str(device_id),
-                # ONNX Runtime queues its work here, and waits only where it is told to.
+                # ONNX Runtime queues its work here, and waits only if it is told to.
                 'user_compute_stream': str(self._stream.handle),
             }
-            settings: dict[str, Any] = {
-                'threads': threads,
-                'spinning': spinning,
-                'providers': ((_PROVIDER, options), 'CPUExecutionProvider'),
-                'model_dir': model_dir,
-                'exact': exact,
-                'without': _OPTIMIZERS_LEFT_OUT,
-            }
+            session_options = replace(
+                options.session,
+                providers=((_PROVIDER, provider_options), 'CPUExecutionProvider'),
+                disabled_optimizers=_OPTIMIZERS_LEFT_OUT,
+            )
             model_bytes = slice_unequal_splits(model_bytes)
             super().__init__(
                 model_bytes,
                 batch_size,
-                input_shape=input_shape,
-                precision=precision,
+                replace(
+                    options,
+                    session=session_options,
+                    entries=(*options.entries, ('provider', 'CUDA')),
+                ),
                 device=str(self._cuda.Device(device_id).name()),
-                warnings=warnings,
-                details=(*details, ('provider', 'CUDA')),
-                digest=digest,
-                **settings,
             )
             self._info = replace(self._info, device_id=device_id)
             if self._session.get_providers()[0] != _PROVIDER:
@@ -112,7 +105,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._sessions = {self.get_batch_size(): self._session}
             self._one_size = cuda_graph and self.works_on_device
             if self._one_size and self.smallest_batch not in self._sessions:
-                self._sessions[1] = open_session(model_bytes, **settings)
+                self._sessions[1] = open_session(model_bytes, session_options)
             self._asynchronous = make_asynchronous_run_options()
             undo.pop_all()
 

@@ -32,13 +32,13 @@ class _Verdict:
 
     :param passed: whether the engine may be used.
     :param warning: for the user, '' where all is well.
-    :param details: facts for the user.
+    :param outcome: result of the comparison, for the user.
     :param ran: whether the detector has run; else the check was made before.
     """
 
     passed: bool
     warning: str = ''
-    details: tuple[tuple[str, str], ...] = ()
+    outcome: str = ''
     ran: bool = True
 
     @property
@@ -67,7 +67,7 @@ def accept_int8(
             return detector
         frames = find_gate_frames(config)
         if not frames:
-            detector.annotate((), (('int8 check', 'none: no frames to check with'),))
+            detector.annotate((), 'none: no frames to check with')
             undo.pop_all()
             return detector
         size_was_open = detector.input_size_pending
@@ -79,7 +79,7 @@ def accept_int8(
             # A camera, not the frames of the check, chooses an input size that is open.
             again = config if verdict.passed else _fallback_config(config, detector)
             detector = open_detector(again)
-        detector.annotate(verdict.warnings, verdict.details)
+        detector.annotate(verdict.warnings, verdict.outcome)
         return detector
 
 
@@ -181,15 +181,14 @@ def _judge(config: DetectorConfig, agreement: Agreement, said: str) -> _Verdict:
     :param said: the agreement, for people.
     :raises AccuracyError: if it is not and int8_gate_action is fail.
     """
-    details = (('int8 check', said),)
     if not agreement.reference:
         sentence = (
             f'the INT8 engine could not be checked: the full-precision model finds nothing on '
             f'the {agreement.frames} frames; name pictures with objects in int8_gate_images'
         )
-        return _Verdict(passed=True, warning=sentence, details=details)
+        return _Verdict(passed=True, warning=sentence, outcome=said)
     if agreement.share >= config.int8_min_agreement:
-        return _Verdict(passed=True, details=details)
+        return _Verdict(passed=True, outcome=said)
     sentence = (
         f'the INT8 engine is refused: {agreement}; int8_min_agreement is '
         f'{config.int8_min_agreement:g}. Calibrate again with 300 to 500 frames from the place '
@@ -198,7 +197,7 @@ def _judge(config: DetectorConfig, agreement: Agreement, said: str) -> _Verdict:
     )
     if config.int8_gate_action == 'fail':
         raise AccuracyError(sentence)
-    return _Verdict(passed=False, warning=sentence, details=details)
+    return _Verdict(passed=False, warning=sentence, outcome=said)
 
 
 def _check_reference(reference: Detector) -> None:

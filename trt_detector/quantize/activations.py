@@ -12,13 +12,14 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, shape_inference, TensorProto
 
-from ..errors import BackendUnavailableError, EngineError, ModelError
+from ..errors import EngineError, ModelError
+from ..model_info.onnx_session import open_session, SessionOptions
 from .graph import analyse_head
 from .graph_index import GraphIndex, node_name
 from .histogram import MagnitudeHistogram
 from .model_file import serialize_onnx
 
-__all__ = ['ActivationCounter', 'calibrated_tensors', 'open_session']
+__all__ = ['ActivationCounter', 'calibrated_tensors', 'open_cpu_session']
 
 _FLOAT_BYTES = 4
 _DEFAULT_CHUNK_BYTES = 128 << 20
@@ -51,37 +52,18 @@ def calibrated_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
     return floats
 
 
-def open_session(model: onnx.ModelProto, threads: int, *, basic: bool = False) -> Any:
+def open_cpu_session(model: onnx.ModelProto, threads: int, *, exact: bool = False) -> Any:
     """
-    Return an ONNX Runtime session on the CPU.
+    Open a session of ONNX Runtime on the CPU that keeps no memory between runs.
 
-    :param threads: 0 is one a physical core.
-    :param basic: compute Q/DQ nodes as they stand; see :class:`trt_detector.onnxruntime_engine`.
+    :param threads: 0 is one per physical core.
+    :param exact: compute Q/DQ nodes one by one, as :class:`.SessionOptions` describes.
     :raises BackendUnavailableError: if onnxruntime is not installed.
     :raises ModelError: if it refuses the model.
     """
-    try:
-        import onnxruntime
-    except (ImportError, OSError) as error:
-        raise BackendUnavailableError(
-            f'ONNX Runtime cannot be imported ({error}); install it: pip install onnxruntime'
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    # Kept between runs, memory would grow to the largest of every chunk.
-    options.enable_cpu_mem_arena = False
-    if basic:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    try:
-        return onnxruntime.InferenceSession(
-            serialize_onnx(model), options, providers=['CPUExecutionProvider']
-        )
-    except ModelError:
-        raise
-    except Exception as error:  # ONNX Runtime's own classes share no base but this one
-        raise ModelError(f'ONNX Runtime refuses the model: {error}') from error
+    # An arena would grow to the largest of every chunk.
+    options = SessionOptions(threads=threads, exact=exact, memory_arena=False)
+    return open_session(serialize_onnx(model), options)
 
 
 class ActivationCounter:
@@ -113,7 +95,7 @@ class ActivationCounter:
         unknown = max(sizes.values(), default=chunk_bytes)
         self._chunks: list[tuple[list[str], Any]] = []
         for chunk in _chunks(names[1:], sizes, unknown, chunk_bytes):
-            self._chunks.append((chunk, open_session(_showing(model, chunk), threads)))
+            self._chunks.append((chunk, open_cpu_session(_showing(model, chunk), threads)))
 
     @property
     def runs_per_batch(self) -> int:
@@ -132,7 +114,7 @@ class ActivationCounter:
         for names, session in self._chunks:
             try:
                 values = session.run(names, {self._input: batch})
-            except Exception as error:  # as in open_session
+            except Exception as error:  # as in open_session()
                 raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
             for name, value in zip(names, values, strict=True):
                 # Only a tensor with the batch in front can leave the padding images out.

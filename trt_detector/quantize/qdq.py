@@ -243,11 +243,12 @@ def quantize_onnx(
     data: bytes, folder: Path, cache_path: Path, exclude: Sequence[str] = ()
 ) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     """
-    Return an ONNX file with the scales of a calibration cache, and facts for people.
+    Quantize an ONNX file with the scales of a calibration cache.
 
     :param data: an FP32 ONNX file.
     :param folder: where its external data is.
     :param exclude: patterns of the nodes that stay in float.
+    :return: the quantized ONNX file, and entries of a report.
     :raises CalibrationCacheError: if the cache cannot be read or does not fit the network.
     :raises ConfigError: if a pattern matches no node.
     :raises ModelError: if the network cannot be quantized.
@@ -256,8 +257,7 @@ def quantize_onnx(
     model = load_onnx_bytes(data, folder)
     result = insert_qdq(model, cache, exclude=sorted(match_nodes(model, exclude)))
     quantized = serialize_onnx(result.model)
-    details = [('quantized', f'{len(result.quantized_nodes)} layers')]
+    entries = [('quantized', f'{len(result.quantized_nodes)} layers')]
     if result.skipped:
-        details.append(('not quantized', f'{len(result.skipped)} layers'))
-    details.append(('model bytes', str(len(quantized))))
-    return quantized, tuple(details)
+        entries.append(('not quantized', f'{len(result.skipped)} layers'))
+    return quantized, tuple(entries)

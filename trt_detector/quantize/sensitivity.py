@@ -14,7 +14,7 @@ import onnx
 from onnx import helper, TensorProto
 
 from ..errors import ModelError
-from .activations import open_session
+from .activations import open_cpu_session
 from .calibration_cache import CalibrationCache
 from .graph import analyse_head
 from .graph_index import GraphIndex, node_name, read_names
@@ -108,7 +108,7 @@ def _run(
     model: onnx.ModelProto, batches: Sequence[npt.NDArray[Any]], threads: int
 ) -> list[Arrays]:
     """Return the outputs of a network on each batch."""
-    session = open_session(model, threads, basic=True)
+    session = open_cpu_session(model, threads, exact=True)
     name = session.get_inputs()[0].name
     return [session.run(None, {name: batch}) for batch in batches]
 

@@ -235,7 +235,7 @@ def _describe_detector(flow: DetectionSession) -> dict[str, str]:
         'batch size': str(detector.batch_size),
     }
     values |= {f'warning {n}': text for n, text in enumerate(info.warnings, start=1)}
-    values |= dict(info.details)
+    values |= info.report()
     for stage, percentiles in flow.statistics.percentiles_ms().items():
         for rank, value in zip((50, 95, 99), percentiles, strict=True):
             values[f'{stage} ms p{rank}'] = f'{value:.2f}'

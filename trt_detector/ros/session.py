@@ -27,7 +27,6 @@ from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
 from ..config import DetectorConfig
-from ..engine import EngineInfo
 from ..errors import DetectorError, EngineError, ImageError
 from ..factory import decode_options
 from ..image.image import Image
@@ -35,6 +34,7 @@ from ..pipeline import Detector, PendingBatch
 from ..values.batch_result import StageTimes
 from ..values.detections import Detections
 from ..values.device_state import DeviceWatch
+from ..values.engine_info import EngineInfo
 from ..values.progress import Progress
 from .camera_publisher import CameraPublisher
 from .image_queue import ImageQueue, QueuedImage

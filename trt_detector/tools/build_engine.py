@@ -229,7 +229,7 @@ def _accept_int8(
     unwarmed = config.with_changes(warmup_iterations=0)
     with create_detector(unwarmed, on_progress=bar, cancel=cancel) as detector:
         info = detector.info
-    details = {key: value for key, value in info.details if key == 'int8 check'}
+    details = {'int8 check': info.int8_check} if info.int8_check else {}
     warnings = tuple(text for text in info.warnings if text.startswith('the INT8 engine'))
     if info.precision != 'int8' and warnings:
         config = config.with_changes(

@@ -19,6 +19,7 @@ from ..values.progress import ProgressCallback
 from .builder.make_plan import find_library, prepare_plan
 from .builder.precision import choose_precision
 from .engine import TensorRTEngine
+from .inspector import LAYER_PRECISION
 from .library import LIBRARIES, TensorRTLibrary
 from .runtime import PlanRefusedError
 
@@ -86,9 +87,9 @@ def _load(
     choice = choose_precision(config, model, fast_fp16=device.has_fast_fp16)
     manifest = stored.manifest
     warnings = [*choice.notes, *stored.notes]
-    precision, facts, digest = choice.precision, {}, ''
+    precision, entries, digest = choice.precision, dict[str, str](), ''
     if manifest is not None:
-        precision, facts = manifest.built_precision, dict(manifest.details)
+        precision, entries = manifest.built_precision, dict(manifest.details)
         # The key knows of plugins, whose code is not in the plan.
         digest = f'{manifest.plan_sha256} {manifest.key.digest}'
     if precision != choice.precision:
@@ -97,10 +98,10 @@ def _load(
             'no faster way to run a layer'
         )
     major, minor = device.compute_capability
-    facts |= {
-        'plan': str(stored.path) if stored.path else 'in memory only',
-        'compute capability': f'{major}.{minor}',
-    }
+    layer_precision = entries.pop(LAYER_PRECISION, '')
+    entries['compute capability'] = f'{major}.{minor}'
+    if stored.path is None:
+        entries['plan'] = 'in memory only'
     return TensorRTEngine(
         stored.data,
         batch_size,
@@ -112,8 +113,10 @@ def _load(
         plugin_libraries=config.plugin_libraries,
         dla_core=config.dla_core,
         warnings=tuple(warnings),
-        details=tuple(facts.items()),
+        entries=tuple(entries.items()),
         digest=digest,
+        plan_path=stored.path,
+        layer_precision=layer_precision,
     )
 
 
@@ -134,7 +137,7 @@ def _open_ready_plan(config: DetectorConfig, batch_size: int) -> TensorRTEngine:
                 plugin_libraries=config.plugin_libraries,
                 dla_core=config.dla_core,
                 warnings=stored.notes,
-                details=(('plan', str(stored.path)),),
+                plan_path=stored.path,
             )
         except (BackendUnavailableError, PlanRefusedError) as error:
             reasons.append(error)

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from ..config import DetectorConfig
-from ..engine import EngineInfo
 from ..errors import EngineError
 from ..gpu import device_info
 from ..gpu.buffers import TensorBuffer
@@ -19,6 +20,7 @@ from ..gpu.context import ContextScope, load_pycuda, make_stream
 from ..gpu.device_engine import DeviceEngine
 from ..gpu.device_lock import device_lock
 from ..plan import get_engine_filename
+from ..values.engine_info import EngineInfo
 from ..values.tensor_spec import TensorSpec
 from .bindings import Bindings
 from .builder.make_plan import convert_source
@@ -54,8 +56,10 @@ class TensorRTEngine(DeviceEngine):
     :param plugin_libraries: loaded before the plan.
     :param dla_core: Deep Learning Accelerator core, -1 for the GPU.
     :param warnings: sentences for :attr:`info`.
-    :param details: further facts for :attr:`info`.
+    :param entries: further entries of a report, for :attr:`info`.
     :param digest: for :attr:`info`.
+    :param plan_path: for :attr:`info`.
+    :param layer_precision: for :attr:`info`; '' asks TensorRT's inspector.
     :raises BackendUnavailableError: if a library, the driver or the device is missing.
     :raises EngineError: if TensorRT refuses the plan, or it is no detector's.
     """
@@ -73,8 +77,10 @@ class TensorRTEngine(DeviceEngine):
         plugin_libraries: Sequence[str] = (),
         dla_core: int = -1,
         warnings: tuple[str, ...] = (),
-        details: tuple[tuple[str, str], ...] = (),
+        entries: tuple[tuple[str, str], ...] = (),
         digest: str = '',
+        plan_path: Path | None = None,
+        layer_precision: str = '',
     ) -> None:
         self._closed = False
         self._contexts: dict[int, ExecutionContext] = {}
@@ -103,7 +109,22 @@ class TensorRTEngine(DeviceEngine):
             self._context = self._make_context(_ANY_COUNT)
             self._input, self._outputs = self._allocate()
             self._context.bind_shape(self._bindings.shapes.optimum)
-            self._info = self._describe(library, precision, warnings, details, digest)
+            self._info = self._describe(
+                EngineInfo(
+                    backend=library.name,
+                    precision=precision,
+                    device=str(self._cuda.Device(device_id).name()),
+                    version=library.version,
+                    warnings=warnings,
+                    entries=(*entries, ('profile', str(self.profile))),
+                    device_id=device_id,
+                    digest=digest,
+                    plan_path=plan_path,
+                    engine_bytes=len(model_bytes),
+                    layer_precision=layer_precision,
+                ),
+                library,
+            )
             undo.pop_all()
 
     @property
@@ -343,29 +364,13 @@ class TensorRTEngine(DeviceEngine):
         if batch.ndim != 4 or not allowed.holds(batch.shape):
             raise EngineError(f'batch has shape {list(batch.shape)}; expected {allowed}')
 
-    def _describe(
-        self,
-        library: TensorRTLibrary,
-        precision: str,
-        warnings: tuple[str, ...],
-        details: tuple[tuple[str, str], ...],
-        digest: str,
-    ) -> EngineInfo:
-        """Return what runs, from the engine itself where nobody said it."""
+    def _describe(self, info: EngineInfo, library: TensorRTLibrary) -> EngineInfo:
+        """Fill in the precisions that nobody gave from the engine itself."""
         layers = inspect_layers(library, self._cuda_engine)
-        summary = precision_summary(layers)
-        facts = [*details, ('profile', str(self.profile))]
-        if summary and 'precision of layers' not in dict(details):
-            facts.append(('precision of layers', summary))
-        return EngineInfo(
-            backend=library.name,
-            precision=precision or built_precision(layers) or 'unknown',
-            device=str(self._cuda.Device(self._device_id).name()),
-            version=library.version,
-            warnings=warnings,
-            details=tuple(facts),
-            device_id=self._device_id,
-            digest=digest,
+        return replace(
+            info,
+            precision=info.precision or built_precision(layers) or 'unknown',
+            layer_precision=info.layer_precision or precision_summary(layers) or '',
         )
 
     def _release(self) -> None:

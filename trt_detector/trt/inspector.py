@@ -14,7 +14,17 @@ from .library import TensorRTLibrary
 from .logger import LogLines, make_logger
 from .runtime import load_cuda_engine
 
-__all__ = ['LayerInfo', 'built_precision', 'inspect_layers', 'inspect_plan', 'precision_summary']
+__all__ = [
+    'LAYER_PRECISION',
+    'LayerInfo',
+    'built_precision',
+    'inspect_layers',
+    'inspect_plan',
+    'precision_summary',
+]
+
+# Key of :func:`precision_summary` among the details of a manifest.
+LAYER_PRECISION = 'precision of layers'
 
 # In TensorRT's descriptions of a format, best match first.
 _SIGNS = (

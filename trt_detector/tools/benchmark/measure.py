@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from ...config import DetectorConfig
-from ...engine import EngineInfo
 from ...errors import ConfigError, DetectorError
 from ...evaluation.run import get_engine_bytes
 from ...factory import create_detector
 from ...image.image import Image
 from ...pipeline import Detector
 from ...values.device_state import DeviceState
+from ...values.engine_info import EngineInfo
 from .modes import CUDA_EVENTS, HOST, make_ways, measure_rounds
 
 __all__ = ['Job', 'main', 'measure']
@@ -144,7 +144,7 @@ def _figures(job: Job, detector: Detector, images: list[Image], before: _Memory)
             'version': info.version,
             'input_size': list(detector.input_size),
             'warnings': [*info.warnings, *slowed],
-            'details': dict(info.details),
+            'details': info.report(),
         },
         'device_state': device.as_json(),
         'clocks': [HOST, CUDA_EVENTS] if has_events else [HOST],

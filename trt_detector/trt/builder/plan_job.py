@@ -16,7 +16,7 @@ from ...gpu.device_info import DeviceInfo
 from ...gpu.device_lock import building
 from ...plan import BuiltPlan, DeviceKey, PlanKey, PlanStore
 from ...values.progress import ProgressCallback
-from ..inspector import built_precision, inspect_plan, precision_summary
+from ..inspector import built_precision, inspect_plan, LAYER_PRECISION, precision_summary
 from ..library import TensorRTLibrary
 from ..plugins import hash_plugins
 from .build_plan import build_plan, BuildOutcome, BuildRequest
@@ -79,7 +79,7 @@ class PlanJob:
         self._keep_timing_cache(outcome)
         details = dict(outcome.details)
         if summary:
-            details['precision of layers'] = summary
+            details[LAYER_PRECISION] = summary
         return BuiltPlan(outcome.plan, precision, details)
 
     def _device_key(self) -> DeviceKey:
