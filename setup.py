@@ -36,7 +36,7 @@ setup(
         ),
     ],
     python_requires='>=3.10',
-    # The dependencies are in package.xml: rosdep installs them.
+    # The dependencies are in package.xml, for rosdep.
     install_requires=['setuptools'],
     # Tells colcon to run pytest.
     extras_require={'test': ['pytest']},

@@ -16,7 +16,7 @@ _trt_detector_env() {
   unset PYTHONHOME
   _trt_detector_first PATH "$prefix/venv/bin"
   if [ -z "${ROS_DISTRO:-}" ]; then
-    # Else the first import of rclpy would start Python a second time to get these.
+    # Otherwise the first import of rclpy would restart Python to set these.
     for folder in "$prefix"/venv/lib/python3.*/site-packages/ros_*.libs; do
       _trt_detector_first LD_LIBRARY_PATH "$folder"
     done

@@ -2,13 +2,13 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Steps that run once: each one has a stamp that holds the key of what it was made from, is skipped
-# while that key stays the same, and writes its stamp only after it succeeded.
+# Steps that run once: each one has a stamp with the key of its inputs, is skipped while that key stays
+# the same, and writes its stamp only after it succeeded.
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 bringup_root=$repository/.bringup
 
-# Where everything goes: apart for each ROS 2 distribution, and for the wheels.
+# Folders: separate ones per ROS 2 distribution, and for the wheels.
 # shellcheck disable=SC2034
 {
   prefix=$bringup_root${ROS_DISTRO:+/$ROS_DISTRO}
@@ -26,10 +26,10 @@ bringup_root=$repository/.bringup
 step_number=0
 step_count=0
 
-# say LINE...: lines for the person who waits.
+# say LINE...: print lines.
 say() { printf '%s\n' "$@"; }
 
-# die LINE...: the same on the error stream, and the end.
+# die LINE...: print lines on the error stream and exit.
 die() {
   printf '%s\n' "$@" >&2
   exit 1
@@ -100,7 +100,7 @@ lock_prefix() {
   fi
 }
 
-# missing_tools: the Debian and Ubuntu packages that have to be there first, one a line.
+# missing_tools: the Debian and Ubuntu packages to install first, one per line.
 missing_tools() {
   local python=$1
   command -v cmake >/dev/null || say cmake

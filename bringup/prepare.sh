@@ -12,15 +12,15 @@ usage() {
   cat <<'TEXT'
 usage: bringup/prepare.sh [--with test] [--with show]
 
-Makes everything that trt_detector needs, under .bringup/ in the checkout, and builds the package.
-What is already there is left alone, so run it again whenever you like.
+Installs everything that trt_detector needs under .bringup/ in the checkout, and builds the package.
+Finished steps are skipped, so it can be run again at any time.
 
-  --with test   also what the tests need
-  --with show   also what a window on the screen needs
+  --with test   install the requirements of the tests, too
+  --with show   install the requirements of a window on the screen, too
   --help        this text
 
-Where a ROS 2 environment is sourced (ROS_DISTRO is set), that ROS 2 is used. Elsewhere ROS 2 comes as
-Python packages. PYTHON names the interpreter to use (default: python3).
+If a ROS 2 environment is sourced (ROS_DISTRO is set), that ROS 2 is used. Otherwise ROS 2 is installed
+from Python packages. PYTHON names the interpreter to use (default: python3).
 Afterwards: source bringup/env.sh
 TEXT
 }
@@ -62,7 +62,7 @@ check_machine() {
   if [[ -n ${ROS_DISTRO:-} ]]; then
     [[ ${ROS_VERSION:-2} == 2 ]] || die "ROS_DISTRO is $ROS_DISTRO, which is ROS 1: start from a clean shell."
     "$python" -c 'import ensurepip, venv' 2>/dev/null \
-      || die 'Python cannot make virtual environments. Run:' '' '    sudo apt-get install -y python3-venv'
+      || die 'Python cannot create virtual environments. Run:' '' '    sudo apt-get install -y python3-venv'
     "$python" - <<'CODE' || die '' "This ROS 2 $ROS_DISTRO lacks the modules named above. Run:" '' \
       '    rosdep install --from-paths . --ignore-src -y' \
       '    sudo apt-get install -y python3-colcon-common-extensions'
@@ -85,7 +85,7 @@ CODE
     "    sudo apt-get update && sudo apt-get install -y $tools"
 }
 
-# Nothing is kept of an environment that was moved, lost its interpreter or was left half made.
+# An environment that was moved, lost its interpreter or is incomplete is removed.
 discard_broken_venv() {
   [[ -d $prefix ]] || return 0
   if [[ -e $stamps/venv ]] && is_done venv "$venv_key" && [[ ! -e $prefix/installing ]] \
@@ -103,8 +103,8 @@ make_venv() {
   [[ -n ${ROS_DISTRO:-} ]] || pip_install -r "$requirements/bootstrap.txt"
 }
 
-# pip_install ARGUMENTS...: pip cleans up after its own failures, but when it is killed a mark stays,
-# and the next run starts afresh.
+# pip_install ARGUMENTS...: pip cleans up after its own failures, but if it is killed a marker file stays,
+# and the next run starts from scratch.
 pip_install() {
   local status=0
   touch "$prefix/installing"
@@ -120,7 +120,7 @@ install_wheels() {
     options+=(-r "$requirements/$name.txt")
   done
   pip_install --no-build-isolation "${options[@]}"
-  # What colcon looks for in a prefix; env.sh does its work.
+  # colcon requires this file in a prefix; env.sh does its work.
   touch "$venv/local_setup.sh"
 }
 
@@ -141,7 +141,7 @@ install_test() {
 
 install_show() { pip_install -r "$requirements/show.txt"; }
 
-# run_colcon ARGUMENTS...: colcon, whatever the calling shell has set.
+# run_colcon ARGUMENTS...: colcon, independent of the environment of the calling shell.
 run_colcon() {
   local settings=()
   if [[ -z ${ROS_DISTRO:-} ]]; then
@@ -171,7 +171,7 @@ build_trt_detector() {
 }
 
 lock_prefix
-# An environment is kept whatever python3 means today, unless PYTHON asks for another interpreter.
+# An environment is kept even if python3 is another interpreter now, unless PYTHON names one.
 if [[ -z ${PYTHON:-} && -f $stamps/venv && $(<"$stamps/venv") == "in $venv of "* ]]; then
   venv_key=$(<"$stamps/venv")
 else
@@ -180,7 +180,7 @@ fi
 discard_broken_venv
 
 package_key="$(hash_of package.xml setup.py setup.cfg resource trt_detector launch config demo)"
-compile_hint='Its cause is above. If it is not in this checkout, remove .bringup and run this again.'
+compile_hint='The cause is above. If it is not in this checkout, remove .bringup and run this again.'
 
 if [[ -n ${ROS_DISTRO:-} ]]; then
   step_count=$((4 + ${#extras[@]}))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a demo model on scenes with held-out seeds, by COCO's figures (faster-coco-eval)."""
+"""Measure a demo model on scenes with held-out seeds, with COCO metrics (faster-coco-eval)."""
 
 import argparse
 from collections.abc import Iterable, Sequence
@@ -62,7 +62,7 @@ def coco_figures(truth: dict[str, Any], detections: Sequence[Boxes]) -> dict[str
     """
     Return mAP50-95, mAP50 and both per class, each 0..1, by faster-coco-eval.
 
-    :param truth: COCO ground truth; `detections` one entry an image, in its order.
+    :param truth: COCO ground truth; `detections` one entry per image, in its order.
     """
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -98,7 +98,7 @@ def coco_figures(truth: dict[str, Any], detections: Sequence[Boxes]) -> dict[str
 
 
 def _render(job: tuple[int, str | None]) -> Scene:
-    """Render a scene; keep it in a folder and take it from there the next time."""
+    """Render a scene, or read it from the folder that keeps rendered scenes."""
     seed, folder = job
     cv2.setNumThreads(1)
     if folder is None:

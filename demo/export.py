@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Export a checkpoint to two ONNX files: with non-maximum suppression to follow, and without."""
+"""Export a checkpoint to two ONNX files: with a raw output, and with an end-to-end output."""
 
 import argparse
 import json

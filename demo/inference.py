@@ -59,7 +59,7 @@ class Model:
         self, image_bgr: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float32], float, tuple[int, int]]:
         """
-        Fit a picture into the input, centerd on gray.
+        Letterbox an image: scale it into the input, centered on gray.
 
         :param image_bgr: (h, w, 3) uint8.
         :return: (3, height, width) float32 RGB in 0..1, the scale, and left and top padding.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw the pictures of this folder and write their ground truth in COCO's form."""
+"""Draw the pictures of this folder and write their ground truth in COCO format."""
 
 import argparse
 import json

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Put what training, export and evaluation wrote into one file, figures.json."""
+"""Collect the results of training, export and evaluation in one file, figures.json."""
 
 import argparse
 import json
@@ -38,7 +38,7 @@ def record(folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Read the command line and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--folder', type=Path, required=True, help='where the parts are')
+    parser.add_argument('--folder', type=Path, required=True, help='folder with the parts')
     parser.add_argument('--out', type=Path, default=Path(__file__).parent / 'figures.json')
     options = parser.parse_args()
     options.out.write_text(json.dumps(record(options.folder), indent=1) + '\n')

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Make the .ptx files of trt_detector/gpu/kernels/ from the .cu files there with nvcc 13.0."""
+"""Compile the .cu files of trt_detector/gpu/kernels/ to .ptx files with nvcc 13.0."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMMAND = ['nvcc', '--ptx', f'--gpu-architecture={ARCHITECTURE}']
 def main() -> int:
     """Write the PTX, or compare it with --check; return 1 if it differs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--check', action='store_true', help='write nothing, compare')
+    parser.add_argument('--check', action='store_true', help='compare instead of writing')
     arguments = parser.parse_args()
     differ = 0
     for source in (LETTERBOX, CANDIDATES):
@@ -38,13 +38,13 @@ def main() -> int:
             continue
         same = source.ptx_path.read_text(encoding='ascii') == text
         differ += not same
-        state = 'up to date' if same else 'not what nvcc makes of the source'
+        state = 'up to date' if same else 'not what nvcc produces from the source'
         print(f'{source.ptx_path.name} is {state}')
     return 1 if differ else 0
 
 
 def compile_ptx(source: KernelSource) -> str:
-    """Return the PTX as it is shipped: what it was made from, then nvcc's output."""
+    """Compile one kernel; return the PTX as shipped: its origin, then the output of nvcc."""
     command = [*COMMAND, source.source_path.name]
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / 'kernel.ptx'
@@ -65,7 +65,7 @@ def compile_ptx(source: KernelSource) -> str:
         '',
     ]
     lowered = made.replace(own.group(0), f'.version {PTX_VERSION}', 1)
-    # A hint about the loads behind it, which older versions do not know.
+    # A hint about the loads that follow, unknown to older versions.
     lowered = re.sub(r'^\s*\.pragma "used_bytes_mask [^"]*";\n', '', lowered, flags=re.MULTILINE)
     return '\n'.join(head) + lowered.strip('\0')
 

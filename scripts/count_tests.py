@@ -1,7 +1,7 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Print how many tests of a JUnit file passed, failed and were skipped.
+Print the numbers of passed, failed and skipped tests of a JUnit file.
 
 The exit status is 0 only if some passed and none failed.
 """
@@ -16,7 +16,7 @@ def count(path: Path) -> tuple[int, int, int]:
     try:
         cases = list(ET.parse(path).getroot().iter('testcase'))
     except (OSError, ET.ParseError) as error:
-        print(f'The tests left no result: {error}')
+        print(f'The tests wrote no result: {error}')
         return 0, 1, 0
     failed = sum(1 for case in cases if {'failure', 'error'} & {part.tag for part in case})
     skipped = sum(1 for case in cases if 'skipped' in {part.tag for part in case})

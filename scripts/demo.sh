@@ -2,7 +2,7 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Shows the detector at work: see --help.
+# Runs the demo: see --help.
 
 set -euo pipefail
 # shellcheck source=bringup/lib.sh
@@ -12,12 +12,12 @@ usage() {
   cat <<'TEXT'
 usage: scripts/demo.sh [--seconds S | --frames N] [--output DIR] [--config FILE] [--show]
 
-Prepares the environment (bringup/prepare.sh), then plays pictures to the detector node and shows what
-it finds. No camera and no GPU are needed.
+Prepares the environment (bringup/prepare.sh), then publishes images to the detector node and shows
+its detections. No camera and no GPU are needed.
 
   --seconds S    stop after S seconds
-  --frames N     stop after N pictures
-  --output DIR   keep the annotated pictures and the summary there
+  --frames N     stop after N images
+  --output DIR   write detections, annotated images and summary there
   --config FILE  parameters of the node
   --show         open a window as well
   --help         this text

@@ -13,12 +13,12 @@ usage() {
 usage: scripts/test.sh [-- PYTEST_ARGUMENT...]
 
 Prepares the environment (bringup/prepare.sh --with test) and runs lint, types and tests with colcon.
-The last line tells how many passed, failed and were skipped; the exit status is 0 only if some passed
-and none failed.
+The last line has the numbers of passed, failed and skipped tests; the exit status is 0 only if some
+passed and none failed.
 
   scripts/test.sh                                      everything
   scripts/test.sh -- test/test_package.py -x           one file, stop at the first failure
-  scripts/test.sh -- -k letterbox -v                   what has letterbox in its name
+  scripts/test.sh -- -k letterbox -v                   tests with letterbox in the name
 TEXT
 }
 
@@ -40,7 +40,7 @@ bringup/prepare.sh --with test
 # shellcheck source=bringup/env.sh
 source bringup/env.sh
 
-# A place of its own, so that two runs at once do not read each other's results.
+# A folder of its own, so that two runs at once do not read each other's results.
 results=$prefix/test_results/$$
 rm -rf "$results"
 say ''

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The import rules of CONTRIBUTING.md, held against the source."""
+"""Import rules of CONTRIBUTING.md, compared with the source."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROS_LIBRARIES = frozenset({
     'vision_msgs',
 })  # fmt: skip
 
-# Each row may import the rows above it; inside a row only a part itself, unless said here.
+# Each row may import the rows above it; inside a row parts import only themselves, unless noted.
 VALUES = ['errors', 'values', 'process']
 INPUTS = ['parameter_spec', 'config', 'trusted_files', 'image', 'engine', 'decode', 'model_info']
 STAGES = ['plan', 'quantize', 'preprocess', 'onnxruntime_engine']
@@ -34,7 +34,7 @@ STAGES = ['plan', 'quantize', 'preprocess', 'onnxruntime_engine']
 @dataclass(frozen=True)
 class Rule:
     """
-    What the modules of one part may import.
+    Permitted imports of the modules of one part.
 
     :param parts: parts of the package.
     :param lazy_parts: the same, but inside functions only.
@@ -49,7 +49,7 @@ class Rule:
 
 
 def _rules() -> dict[str, Rule]:
-    """Give the rule of every part: a part is a module or a folder of the package."""
+    """Make the rule of every part: a part is a module or a folder of the package."""
     rules = {'__init__': Rule(), '__main__': Rule(lazy_parts=frozenset({'tools'}))}
     for part in VALUES:
         rules[part] = Rule(frozenset({'errors'}) - {part})
@@ -144,7 +144,7 @@ def test_a_module_imports_only_what_its_part_may(path: Path) -> None:
 
 
 def _importable_without_machine() -> list[str]:
-    """Return the modules that import where neither a GPU library nor ROS is."""
+    """Return the modules that import without GPU libraries and ROS."""
     names = []
     for path in _modules():
         relative = path.relative_to(PACKAGE).with_suffix('')
@@ -169,6 +169,38 @@ def test_every_module_imports_without_gpu_libraries_and_ros() -> None:
         cwd=PACKAGE.parent,
     )
     assert done.returncode == 0, done.stderr
+
+
+def _documented_rules() -> dict[str, tuple[set[str], set[str]]]:
+    """Read the table of CONTRIBUTING.md: what a part may import, and what inside functions."""
+    text = (PACKAGE.parent / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    table = text.partition('| Part | May import')[2].partition('\n\n')[0]
+    groups = {
+        'values': {'errors', 'values'},
+        'inputs': {'errors', 'values', *INPUTS},
+        'stages': {'errors', 'values', *INPUTS, *STAGES},
+        'core': {'errors', 'values', *INPUTS, *STAGES, 'batch_slots', 'pipeline'},
+    }
+    rules = {}
+    for row in table.splitlines()[2:]:
+        parts, *cells = row.split('|')[1:4]
+        columns = [set(re.findall(r'`(\w+)`', cell)) for cell in cells]
+        for column, cell in zip(columns, cells, strict=True):
+            column.update(*(groups[name] for name in re.findall(r'\*(\w+)\*', cell)))
+        for part in re.findall(r'`(\w+)`', parts):
+            rules[part] = (columns[0], columns[1])
+    return rules
+
+
+def test_the_table_of_contributing_says_the_same() -> None:
+    if not (PACKAGE.parent / 'CONTRIBUTING.md').is_file():
+        pytest.skip('CONTRIBUTING.md is not beside the package: run this in the source tree')
+    expected = {
+        part: (set(rule.parts - {part}), set(rule.lazy_parts))
+        for part, rule in RULES.items()
+        if not part.startswith('_')
+    }
+    assert _documented_rules() == expected
 
 
 RETIRED = (

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def run_tool(*command: str) -> None:
-    """Fail with everything the tool prints unless it is content."""
+    """Fail with the output of the tool if its exit status is not 0."""
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if finished.returncode:
         pytest.fail(f'{finished.stdout}{finished.stderr}', pytrace=False)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The package description says what the source does, and the installed package is complete."""
+"""Package description: equal to the source; installed package: complete."""
 
 import ast
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE_XML = ET.parse(ROOT / 'package.xml').getroot()
 
-# Where the rosdep key is not the name of the module.
+# Modules whose rosdep key has another name.
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
 
 # Without a rosdep key: installed with pip, from bringup/requirements/beside_distro.txt.
@@ -44,7 +44,7 @@ DEPENDENCIES_WITHOUT_IMPORT = {'launch', 'launch_ros'}
 
 
 def imported_modules(path: Path) -> Iterator[str]:
-    """Yield the top-level name of every absolute import of a file, wherever it stands."""
+    """Yield the top-level name of every absolute import of a file, at any depth."""
     for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -65,7 +65,7 @@ def foreign_imports() -> dict[str, list[str]]:
 
 
 def declared(*tags: str) -> set[str]:
-    """Return what package.xml declares under these tags."""
+    """Return the packages that package.xml declares under these tags."""
     return {element.text or '' for tag in tags for element in PACKAGE_XML.findall(tag)}
 
 
@@ -83,7 +83,7 @@ def setup_arguments() -> dict[str, ast.expr]:
 
 
 def console_scripts() -> dict[str, str]:
-    """Return the executables of setup.py with what they call."""
+    """Return the executables of setup.py and their functions."""
     entries = ast.literal_eval(setup_arguments()['entry_points'])['console_scripts']
     return dict(tuple(re.split(r'\s*=\s*', entry, maxsplit=1)) for entry in entries)
 

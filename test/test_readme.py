@@ -1,13 +1,16 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the README and the other pages name exists."""
+"""Names and examples of the README and the other pages."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 import re
+import shutil
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from trt_detector.config import parameter_specs
@@ -15,6 +18,8 @@ from trt_detector.config import parameter_specs
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
 README = PAGES[0].read_text(encoding='utf-8')
+MODEL = ROOT / 'demo' / 'models' / 'demo_end2end.onnx'
+PICTURE = ROOT / 'demo' / 'pictures' / 'scene_48_1280x720.jpg'
 LINK = re.compile(r'\]\(([^)#\s]+)[^)]*\)')
 
 
@@ -39,7 +44,7 @@ def test_programs_that_it_runs_are_installed() -> None:
 
 def test_parameters_in_its_table_exist_with_their_defaults() -> None:
     specs = {spec.name: spec for spec in parameter_specs()}
-    table = README.partition('## Parameters')[2].partition('\n## ')[0]
+    table = README.partition('## Parameters to know')[2].partition('\n## ')[0]
     rows = re.findall(r'^\| (`\w+`(?:, `\w+`)*) \| ([^|]*) \|', table, flags=re.MULTILINE)
     assert len(rows) >= 6
     words = {'none': (), 'all': (), 'false': False, '[image_raw]': ('image_raw',), '': ''}
@@ -76,3 +81,60 @@ def test_module_form_of_every_tool_shows_its_help() -> None:
         )
         assert done.returncode == 0, done.stderr
         assert '--model' in done.stdout
+
+
+def test_library_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = re.findall(r'^```python\n(.*?)^```', README, flags=re.MULTILINE | re.DOTALL)
+    assert len(example) == 1
+    assert len([line for line in example[0].splitlines() if line]) <= 5
+    shutil.copy(MODEL, tmp_path / 'yolo11n.onnx')
+    shutil.copy(PICTURE, tmp_path / 'street.jpg')
+    monkeypatch.chdir(tmp_path)
+    # Nothing of the caller's machine may decide whether the example runs.
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    names: dict[str, Any] = {}
+    exec(example[0], names)
+    found = names['found']
+    truth = json.loads((PICTURE.parent / 'ground_truth.json').read_text(encoding='utf-8'))
+    numbers = [row['id'] for row in truth['images'] if row['file_name'] == PICTURE.name]
+    shown = [row for row in truth['annotations'] if row['image_id'] == numbers[0]]
+    categories = {row['id']: row['name'] for row in truth['categories']}
+    wanted = [(categories[row['category_id']], row['bbox']) for row in shown]
+    rows = [row for row in range(len(found)) if found.scores[row] >= 0.5]
+    assert len(rows) >= len(wanted) / 2
+    for row in rows:
+        name = names['detector'].class_names[found.class_ids[row]]
+        box = found.boxes_xyxy[row].tolist()
+        assert any(name == other and overlap(box, truth) > 0.5 for other, truth in wanted)
+
+
+def overlap(box_xyxy: list[float], box_xywh: list[float]) -> float:
+    """Return the intersection over union of a box and one of COCO's."""
+    left, top, width, height = box_xywh
+    right, bottom = min(box_xyxy[2], left + width), min(box_xyxy[3], top + height)
+    common = max(0.0, right - max(box_xyxy[0], left)) * max(0.0, bottom - max(box_xyxy[1], top))
+    area = (box_xyxy[2] - box_xyxy[0]) * (box_xyxy[3] - box_xyxy[1])
+    return common / (area + width * height - common)
+
+
+def test_pages_have_no_placeholders() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding='utf-8')
+        assert not re.findall(r'<this[^>]*>|example\.(?:org|com)|\bTODO\b', text), page.name
+
+
+def test_sections_of_the_readme_are_in_order() -> None:
+    assert re.findall(r'^## (.*)$', README, flags=re.MULTILINE) == [
+        'Status',
+        'Try it',
+        'Use it with ROS 2',
+        'Use it as a library',
+        'Parameters to know',
+        'Topics and services',
+        'Models',
+        'TensorRT and INT8',
+        'Speed',
+        'Comparison',
+        'Limits',
+        'More',
+    ]

@@ -1,10 +1,10 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Show the detector at work on a machine without camera and GPU.
+Demonstrate the detector on a machine without a camera and a GPU.
 
-A camera process publishes pictures, the detector node finds what is in them with ONNX Runtime, and
-this process shows and scores what comes out. All three speak DDS, as on a robot.
+A camera process publishes images, the detector node runs on ONNX Runtime, and this process shows
+and scores the detections. The three communicate over DDS, as on a robot.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _HEADER = '  time s   frames in   arrays out      fps   latency ms p50      p99 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Run the demonstration.
+    Run the demo.
 
     :param argv: arguments without the program's name; None takes the process's own.
     :return: 0 if detections came, 1 with the reason on stderr if not.
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     SignalWatch(stop)
     for note in tune_process():
         print(f'demo: {note}', file=sys.stderr)
-    # Nothing of this is meant for other machines.
+    # The demo is not meant for other machines.
     if 'ROS_LOCALHOST_ONLY' not in os.environ:
         os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     try:
@@ -67,11 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 class Demo:
     """
-    One run.
+    One run of the demo.
 
-    :param options: of the command line.
-    :param stop: set when the user wants to end.
-    :raises DemoError: if a file of the demonstration is missing.
+    :param options: options of the command line.
+    :param stop: set when the user asks to stop.
+    :raises DemoError: if a file of the demo is missing.
     """
 
     def __init__(self, options: argparse.Namespace, stop: threading.Event) -> None:
@@ -86,9 +86,9 @@ class Demo:
 
     def run(self) -> None:
         """
-        Play, listen, report.
+        Play the images, collect the detections and report.
 
-        :raises DetectorError: if no detections came.
+        :raises DetectorError: if no detections arrived.
         """
         options = self._options
         if options.output is not None:
@@ -112,7 +112,7 @@ class Demo:
         self._report(played, about)
 
     def _open_window(self, stack: ExitStack) -> DemoWindow | None:
-        """Open the window if it is wanted."""
+        """Open the window if --show was given."""
         if not self._options.show:
             return None
         window = DemoWindow()
@@ -120,7 +120,7 @@ class Demo:
         return window
 
     def _play(self, log: Path, node: ChildProcess, window: DemoWindow | None) -> None:
-        """Show pictures to the node until time, frames or the user's patience are over."""
+        """Publish images until --seconds or --frames is reached or the user stops the demo."""
         options = self._options
         seconds = options.seconds
         if seconds is None and options.frames is None:
@@ -134,7 +134,7 @@ class Demo:
                 now_s = time.monotonic()
                 played = read_played(log) if window or now_s >= next_row_s else {}
                 if not played and not log.exists():
-                    began_s = now_s  # the camera still looks for the node
+                    began_s = now_s  # the camera still waits for the node
                 if now_s >= next_row_s:
                     self._print_row(now_s - began_s, len(played))
                     next_row_s = now_s + 1.0
@@ -146,7 +146,7 @@ class Demo:
         self._print_row(time.monotonic() - began_s, len(read_played(log)))
 
     def _await_last(self, log: Path) -> None:
-        """Give the images that are still on their way some time."""
+        """Wait for the detections of the last images, up to a timeout."""
         deadline_s = time.monotonic() + _LAST_ARRAY_S
         published = len(read_played(log))
         while len(self._arrivals) < published and time.monotonic() < deadline_s:
@@ -154,7 +154,7 @@ class Demo:
                 return
 
     def _show(self, window: DemoWindow, played: dict[int, Path], shown: int) -> int:
-        """Show the newest array if it is a new one; return how many had come."""
+        """Show the newest array if it is a new one; return the number of arrays so far."""
         if window.is_closed():
             self._stop.set()
         count = len(self._arrivals)
@@ -179,15 +179,15 @@ class Demo:
         )
 
     def _finish(self, graph: DemoGraph, node: ChildProcess) -> None:
-        """Take the node down the way it came, unless the user is in a hurry."""
+        """Deactivate and clean up the node, unless the user stopped the demo."""
         if not self._stop.is_set() and graph.change_state('deactivate', node):
             graph.change_state('cleanup', node)
 
     def _report(self, played: dict[int, Path], about: dict[str, str]) -> None:
-        """Print and write what came; raise DemoError if nothing did."""
+        """Print and write the results; raise DemoError if there are none."""
         if not self._arrivals:
-            reason = 'it was stopped before' if self._stop.is_set() else 'the log above says why'
-            raise DemoError(f'no detections came for {len(played)} images: {reason}')
+            reason = 'the demo was stopped' if self._stop.is_set() else 'the log above says why'
+            raise DemoError(f'no detections arrived for {len(played)} images: {reason}')
         summary = summarize(self._arrivals, played, self._truth, about)
         print(json.dumps(summary, indent=2))
         if self._truth is not None and summary['map50'] is None:
@@ -201,7 +201,7 @@ class Demo:
 
 
 def _describe(graph: DemoGraph) -> dict[str, str]:
-    """Return what the node says it runs."""
+    """Return backend, precision and model as the node reports them."""
     values: dict[str, str] = {}
     for status in graph.diagnostics.values():
         values |= status
@@ -213,7 +213,7 @@ def _describe(graph: DemoGraph) -> dict[str, str]:
 
 
 def _find(name: Path) -> Path:
-    """Return a file of the demonstration, or raise DemoError."""
+    """Return the path of a file of the demo, or raise DemoError."""
     path = find_package_file(name)
     if path is None:
         raise DemoError(f'{name} is missing: run this from the source tree, or build it again')
@@ -221,7 +221,7 @@ def _find(name: Path) -> Path:
 
 
 def _read_truth(path: Path) -> dict[str, Any] | None:
-    """Return the ground truth beside the pictures, None where there is none."""
+    """Read the ground truth beside the images, None if there is none."""
     if not path.is_file():
         return None
     truth: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
@@ -229,20 +229,25 @@ def _read_truth(path: Path) -> dict[str, Any] | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return the command line."""
+    """Describe the command line."""
     parser = argparse.ArgumentParser(
         prog='demo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument('--seconds', type=float, help=f'stop after so long ({_DEFAULT_SECONDS:g})')
-    length.add_argument('--frames', type=int, help='stop after so many pictures')
+    length.add_argument(
+        '--seconds', type=float, help=f'stop after S seconds ({_DEFAULT_SECONDS:g})', metavar='S'
+    )
+    length.add_argument('--frames', type=int, help='stop after N images', metavar='N')
     parser.add_argument(
-        '--output', type=Path, metavar='DIR', help='keep detections, pictures and summary there'
+        '--output',
+        type=Path,
+        metavar='DIR',
+        help='folder for detections, annotated images and summary',
     )
     parser.add_argument('--config', type=Path, metavar='FILE', help='parameters of the node')
-    parser.add_argument('--rate', type=float, default=5.0, help='pictures a second (%(default)s)')
+    parser.add_argument('--rate', type=float, default=5.0, help='images per second (%(default)s)')
     parser.add_argument(
-        '--images', type=Path, metavar='DIR', help='other pictures than those of the demonstration'
+        '--images', type=Path, metavar='DIR', help='folder with images to use instead of its own'
     )
     parser.add_argument('--show', action='store_true', help='open a window as well')
     return parser

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The processes of the demonstration: a camera and the detector node."""
+"""Processes of the demo: a camera and the detector node."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _STOP_TIMEOUT_S = 15.0
 
 
 class DemoError(DetectorError):
-    """The demonstration cannot go on; the message says why."""
+    """Error that ends the demo; the message names the cause."""
 
 
 class ChildProcess:
     """
-    A Python module in a process of its own, stopped with the object.
+    Python module in a process of its own, stopped when the context ends.
 
     :param module: name of the module.
-    :param arguments: for it.
+    :param arguments: its command line.
     """
 
     def __init__(self, module: str, arguments: Sequence[str]) -> None:
         self._module = module
-        # In a session of its own: Ctrl-C is for this process, which stops the others in order.
+        # In a session of its own: Ctrl-C reaches only this process, which stops the others.
         self._process = subprocess.Popen(
             [sys.executable, '-m', module, *arguments],
             stdin=subprocess.DEVNULL,
@@ -49,7 +49,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Return the number of the process."""
+        """Return the process id."""
         return self._process.pid
 
     def is_running(self) -> bool:
@@ -57,7 +57,7 @@ class ChildProcess:
 
     def check(self) -> None:
         """
-        Say so if it has ended.
+        Raise an error if the process has ended.
 
         :raises DemoError: with its exit code.
         """
@@ -66,7 +66,7 @@ class ChildProcess:
             raise DemoError(f'{self._module} ended with code {code}; its last lines say why')
 
     def stop(self) -> None:
-        """Ask it to end, and end it if it does not."""
+        """Send SIGINT, and SIGKILL if the process is still there after a timeout."""
         if self.is_running():
             self._process.send_signal(signal.SIGINT)
         try:
@@ -78,11 +78,12 @@ class ChildProcess:
 
 def start_camera(pictures: Path, log: Path, rate_hz: float, frames: int | None) -> ChildProcess:
     """
-    Play pictures to the node.
+    Start a camera process that publishes image files.
 
-    :param pictures: folder with the pictures.
-    :param log: file for stamp and picture of each image, as JSON lines.
-    :param frames: how many to publish; None goes on until it is stopped.
+    :param pictures: folder with the image files.
+    :param log: JSON lines file that gets stamp and file name of each image.
+    :param rate_hz: images per second.
+    :param frames: number of images to publish; None publishes until it is stopped.
     """
     amount = ['--loop'] if frames is None else ['--count', str(frames)]
     arguments = ['--images', str(pictures), '--rate', str(rate_hz), '--log', str(log), *amount]
@@ -94,14 +95,14 @@ def start_node(folder: Path, parameters: dict[str, Any], config: Path | None) ->
     """
     Start the detector node, unconfigured.
 
-    :param folder: for files with the parameters.
-    :param parameters: of the node; those in the user's file come before them.
-    :param config: the user's parameter file.
+    :param folder: folder for the parameter files.
+    :param parameters: parameters of the node; the user's file takes precedence.
+    :param config: parameter file of the user, None if there is none.
     """
     files = [_write_parameters(folder / 'parameters.yaml', parameters)]
     if config is not None:
         files.append(config)
-    # The demonstration drives this node itself, with this camera.
+    # The demo drives this node itself, with this camera.
     forced = {'autostart': False, 'image_topics': ['image_raw'], 'image_transport': 'raw'}
     files.append(_write_parameters(folder / 'forced.yaml', forced))
     arguments = ['--ros-args', '-r', f'__ns:={NAMESPACE}', '-r', '__node:=detector']

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demonstration's side of the ROS graph: starts the node's lifecycle and listens to it."""
+"""ROS node of the demo: drives the lifecycle of the detector node and receives detections."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _GOALS = {
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """
-    One Detection2DArray as it came.
+    One received Detection2DArray.
 
-    :param topic: it came on.
-    :param stamp_ns: of the image.
-    :param frame_id: of the image.
-    :param latency_ms: from the image's stamp to here.
-    :param arrived_s: time.monotonic() here.
-    :param detections: of each class_id, score, center_x, center_y, size_x, size_y.
+    :param topic: topic of the array.
+    :param stamp_ns: stamp of the image.
+    :param frame_id: frame_id of the image.
+    :param latency_ms: time from the image's stamp to the reception.
+    :param arrived_s: time.monotonic() at the reception.
+    :param detections: class_id, score, center_x, center_y, size_x and size_y of each detection.
     """
 
     topic: str
@@ -47,9 +47,9 @@ class Arrival:
 
 class DemoGraph:
     """
-    A ROS node beside the detector's, spun in a thread of its own.
+    ROS node beside the detector's, spun in a thread of its own.
 
-    :param stop: set when the user wants to end.
+    :param stop: set when the user asks to stop.
     :param on_arrival: called in that thread for each array.
     """
 
@@ -94,12 +94,12 @@ class DemoGraph:
 
     def change_state(self, label: str, child: ChildProcess) -> bool:
         """
-        Take the node through one transition, however long that takes.
+        Request a lifecycle transition of the node and wait for its end.
 
         :param label: 'configure', 'activate', 'deactivate' or 'cleanup'.
-        :param child: the node's process.
-        :return: False if the user wants to end.
-        :raises DemoError: if the node refuses, or is not there.
+        :param child: process of the node.
+        :return: False if the user asked to stop.
+        :raises DemoError: if the node refuses or cannot be found.
         """
         from lifecycle_msgs.msg import Transition
         from lifecycle_msgs.srv import ChangeState
@@ -110,7 +110,8 @@ class DemoGraph:
             transition=Transition(id=getattr(Transition, f'TRANSITION_{label.upper()}'))
         )
         answer = self._change_state.call_async(request)
-        # The answer to a client that the node does not know yet is lost; diagnostics tell, too.
+        # The response to a client that the node has not discovered yet is lost; the state is on
+        # /diagnostics, too.
         if not self._wait(
             lambda: answer.done() or self._state() == _GOALS[label] or bool(self.failure),
             child,
@@ -119,14 +120,14 @@ class DemoGraph:
             return False
         refused = answer.done() and not answer.result().success
         if refused:
-            # The reason comes with the next diagnostics, and stands in the node's log as well.
+            # The reason is in the next diagnostics and in the log of the node.
             self._wait(lambda: bool(self.failure), child, 3.0, must=False)
         if refused or self.failure:
             raise DemoError(self.failure or f'the node cannot {label}; its log says why')
         return True
 
     def _state(self) -> str:
-        """Return the node's state as far as it has told."""
+        """Return the node's lifecycle state as last reported on /diagnostics."""
         return self.diagnostics.get(f'{_NODE[1:]}: detector', {}).get('state', '')
 
     def _wait(
@@ -137,7 +138,7 @@ class DemoGraph:
         *,
         must: bool = True,
     ) -> bool:
-        """Return True when the condition is met, False if the user wants to end before."""
+        """Wait for a condition; return False if the user asked to stop before."""
         started_s = time.monotonic()
         while not condition():
             child.check()
@@ -150,7 +151,7 @@ class DemoGraph:
         return True
 
     def _receive(self, message: Any) -> None:
-        """Hand an array on."""
+        """Pass an array to the callback."""
         now_ns = self._node.get_clock().now().nanoseconds
         stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         self._on_arrival(
@@ -165,7 +166,7 @@ class DemoGraph:
         )
 
     def _diagnose(self, message: Any) -> None:
-        """Keep what the node says of itself."""
+        """Keep the last diagnostics of the node."""
         for status in message.status:
             if status.name.startswith(f'{_NODE[1:]}: '):
                 self.diagnostics[status.name] = {pair.key: pair.value for pair in status.values}
@@ -175,7 +176,7 @@ class DemoGraph:
 
 
 def _plain(detection: Any) -> dict[str, Any]:
-    """Return a detection without ROS types."""
+    """Convert a detection to a dictionary."""
     hypothesis = detection.results[0].hypothesis
     return {
         'class_id': hypothesis.class_id,

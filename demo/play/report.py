@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demonstration leaves behind: detections, pictures and a summary."""
+"""Results of the demo: detections, annotated images and a summary."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = [
 ]
 
 _DRAWN_SCORE = 0.3
-"""Mean average precision wants weak detections as well; people do not."""
+"""Minimum score of a drawn box; mean average precision needs weaker detections as well."""
 
 
 def read_played(log: Path) -> dict[int, Path]:
-    """Return the picture file of every stamp that the camera has published so far."""
+    """Read the image file of every stamp that the camera has published so far."""
     if not log.exists():
         return {}
     lines = log.read_text(encoding='utf-8').split('\n')
@@ -48,16 +48,16 @@ def summarize(
     about: Mapping[str, str],
 ) -> dict[str, Any]:
     """
-    Return the figures of a run.
+    Compute the figures of a run.
 
-    :param arrivals: in the order in which they came; not empty.
-    :param played: picture by stamp.
-    :param truth: ground truth of the pictures in the format of COCO, None if there is none.
-    :param about: backend, model and the like.
+    :param arrivals: received arrays in the order of reception; not empty.
+    :param played: image file by stamp.
+    :param truth: ground truth in COCO format, None if there is none.
+    :param about: further entries: backend, precision, model.
     """
     seconds = arrivals[-1].arrived_s - arrivals[0].arrived_s
     latencies = np.percentile([arrival.latency_ms for arrival in arrivals], (50, 90, 99))
-    # A picture whose images all got lost says nothing of the detector: frames_dropped counts them.
+    # A file whose messages were all lost is not scored: frames_dropped counts them.
     found: dict[str, tuple[dict[str, Any], ...]] = {
         path.name: arrival.detections for path, arrival in first_arrivals(arrivals, played)
     }
@@ -82,7 +82,7 @@ def summarize(
 def first_arrivals(
     arrivals: Sequence[Arrival], played: Mapping[int, Path]
 ) -> list[tuple[Path, Arrival]]:
-    """Return every distinct picture with the first array that came for it."""
+    """Pair every distinct image file with the first array received for it."""
     first: dict[Path, Arrival] = {}
     for arrival in arrivals:
         if arrival.stamp_ns in played:
@@ -91,7 +91,7 @@ def first_arrivals(
 
 
 def write_detections(path: Path, arrivals: Sequence[Arrival]) -> None:
-    """Write one JSON line for each array."""
+    """Write one JSON line per array."""
     with path.open('w', encoding='utf-8') as file:
         for arrival in arrivals:
             entry = {
@@ -109,7 +109,7 @@ def write_pictures(
     played: Mapping[int, Path],
     class_names: Sequence[str],
 ) -> int:
-    """Write every distinct picture once with what was found in it; return how many."""
+    """Write every distinct image once with its detections; return the number of images."""
     folder.mkdir(parents=True, exist_ok=True)
     pairs = first_arrivals(arrivals, played)
     for path, arrival in pairs:
@@ -122,11 +122,11 @@ def draw_arrival(
     path: Path, arrival: Arrival, class_names: Sequence[str]
 ) -> npt.NDArray[np.uint8]:
     """
-    Return a picture with what was found in it.
+    Draw the detections of an array into its image.
 
-    :param path: the picture's file.
-    :param class_names: fixes the colors; names beyond them are colored after these.
-    :raises ImageError: if the file cannot be read any more.
+    :param path: file of the image.
+    :param class_names: names that fix the colors; other names get the colors after these.
+    :raises ImageError: if the file can no longer be read.
     """
     names = list(class_names)
     shown = [d for d in arrival.detections if d['score'] >= _DRAWN_SCORE]
@@ -139,12 +139,12 @@ def draw_arrival(
     try:
         picture = Image.from_file(path).to_bgr()
     except ImageError as error:
-        raise ImageError(f'the picture was played and is gone: {error}') from error
+        raise ImageError(f'the image was published and its file is gone: {error}') from error
     return draw_detections(picture, found, names)
 
 
 def _box(detection: Mapping[str, Any]) -> tuple[float, float, float, float]:
-    """Return left, top, right, bottom."""
+    """Return left, top, right and bottom of a detection."""
     x, y = detection['center_x'], detection['center_y']
     half_width, half_height = detection['size_x'] / 2, detection['size_y'] / 2
     return x - half_width, y - half_height, x + half_width, y + half_height
@@ -154,12 +154,12 @@ def score_detections(
     truth: Mapping[str, Any], found: Mapping[str, tuple[dict[str, Any], ...]]
 ) -> tuple[float, float] | None:
     """
-    Compare detections with the ground truth of the pictures that were shown.
+    Compute the mean average precision of the images that were processed.
 
-    :param truth: ground truth in the format of COCO.
-    :param found: detections by file name; a picture that is not there is not scored.
-    :return: mAP at IoU 0.5 and over 0.5 to 0.95; None where no evaluator is installed or none of
-        the pictures has ground truth.
+    :param truth: ground truth in COCO format.
+    :param found: detections by file name; other images are not scored.
+    :return: mAP at IoU 0.5 and over 0.5 to 0.95; None if no evaluator is installed or none of the
+        images has ground truth.
     """
     evaluator = _find_evaluator()
     images = [image for image in truth['images'] if image['file_name'] in found]
@@ -183,7 +183,7 @@ def score_detections(
 
 
 def _row(image_id: int, category_id: int, detection: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one detection in the format of COCO's results."""
+    """Convert one detection to the format of COCO results."""
     width, height = detection['size_x'], detection['size_y']
     left, top = detection['center_x'] - width / 2, detection['center_y'] - height / 2
     return {
@@ -195,7 +195,7 @@ def _row(image_id: int, category_id: int, detection: Mapping[str, Any]) -> dict[
 
 
 def _find_evaluator() -> Any:
-    """Return a function of ground truth and results, None where no evaluator is installed."""
+    """Return a function of ground truth and results, None if no evaluator is installed."""
     try:
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError:

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A window that shows the newest picture with what was found in it."""
+"""Window that shows the newest image with its detections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIZE = (1280, 720)
 
 class DemoWindow:
     """
-    A window; belongs to the thread that made it.
+    Window of the demo; belongs to the thread that created it.
 
     :raises DemoError: if there is no display or pygame is missing.
     """
@@ -30,7 +30,7 @@ class DemoWindow:
         if not any(os.environ.get(name) for name in displays):
             raise DemoError(
                 '--show needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set; leave '
-                '--show out and look at the pictures in --output'
+                '--show out and look at the images in --output'
             )
         os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
         try:
@@ -45,12 +45,12 @@ class DemoWindow:
             raise DemoError(f'--show cannot open a window: {error}') from error
         pygame.display.set_caption('trt_detector')
 
-    def show(self, picture: npt.NDArray[np.uint8]) -> None:
-        """Show a picture, as large as fits; uint8 (height, width, 3) in BGR order."""
+    def show(self, image_bgr: npt.NDArray[np.uint8]) -> None:
+        """Show an image, scaled to the window; uint8 (height, width, 3) in BGR order."""
         width, height = self._screen.get_size()
-        scale = min(width / picture.shape[1], height / picture.shape[0])
-        size = (max(1, int(picture.shape[1] * scale)), max(1, int(picture.shape[0] * scale)))
-        rgb = cv2.cvtColor(cv2.resize(picture, size), cv2.COLOR_BGR2RGB)
+        scale = min(width / image_bgr.shape[1], height / image_bgr.shape[0])
+        size = (max(1, int(image_bgr.shape[1] * scale)), max(1, int(image_bgr.shape[0] * scale)))
+        rgb = cv2.cvtColor(cv2.resize(image_bgr, size), cv2.COLOR_BGR2RGB)
         surface = self._pygame.image.frombuffer(rgb.tobytes(), size, 'RGB')
         self._screen.fill((0, 0, 0))
         self._screen.blit(surface, ((width - size[0]) // 2, (height - size[1]) // 2))

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stands behind and below the objects: ground, walls, sky, markings, pools of light."""
+"""Background of a scene: ground, walls, sky, markings, pools of light."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -71,8 +71,8 @@ def _covered(chain: list[Floats], u: Floats, v: Floats, level: Floats) -> Floats
     return out
 
 
-def _detail(texels_per_m: float, metres_per_px: Floats) -> Floats:
-    return np.log2(np.maximum(texels_per_m * metres_per_px, 1e-3)).astype(np.float32)
+def _detail(texels_per_m: float, meters_per_px: Floats) -> Floats:
+    return np.log2(np.maximum(texels_per_m * meters_per_px, 1e-3)).astype(np.float32)
 
 
 def _markings(camera: Camera, rng: np.random.Generator) -> Floats:

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The pinhole camera of a scene; the world is x right, y forward, z up, in metres."""
+"""The pinhole camera of a scene; the world is x right, y forward, z up, in meters."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ class Camera:
     :param width: picture width in pixels.
     :param height: picture height in pixels.
     :param focal_px: focal length in pixels.
-    :param position: (3,) place in the world in metres.
+    :param position: (3,) place in the world in meters.
     :param rotation: (3, 3) rows are the camera's right, down and forward axes in the world.
     """
 
@@ -74,8 +74,8 @@ class Camera:
         """
         Project world points.
 
-        :param points: (n, 3) in metres.
-        :return: (n, 2) pixel coordinates and (n,) depths in metres; points closer than 5 cm or
+        :param points: (n, 3) in meters.
+        :return: (n, 2) pixel coordinates and (n,) depths in meters; points closer than 5 cm or
             behind the camera are projected as if 5 cm away.
         """
         local = (points - self.position) @ self.rotation.T

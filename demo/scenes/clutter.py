@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Things in the way that are not to be detected."""
+"""Clutter: objects of no class, which a detector must ignore."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a camera does to a picture: lens, shutter, sensor and compression."""
+"""Effects of a camera on a picture: lens, shutter, sensor and compression."""
 
 import cv2
 import numpy as np
@@ -29,7 +29,7 @@ def _blurred(image: Floats, rng: np.random.Generator, scale: float) -> Floats:
 
 def photograph(image: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
     """
-    Apply exposure, white balance, vignette, blur, noise and JPEG artefacts.
+    Apply exposure, white balance, vignette, blur, noise and JPEG artifacts.
 
     :param image: (height, width, 3) float32 BGR, 0..1.
     :return: the same size as uint8; strengths are scaled to the picture's size.

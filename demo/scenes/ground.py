@@ -152,7 +152,7 @@ FLOORS: dict[str, tuple[_Maker, float]] = {
     'gravel': (_gravel, 1.3),
     'brick': (_brick, 1.5),
 }
-"""Materials for the ground and the metres that one tile of each covers."""
+"""Materials for the ground and the meters that one tile of each covers."""
 WALLS: dict[str, tuple[_Maker, float]] = {
     'plaster': (_plaster, 4.0),
     'corrugated': (_corrugated, 2.4),
@@ -162,13 +162,13 @@ WALLS: dict[str, tuple[_Maker, float]] = {
 
 
 def make_floor(kind: str, rng: np.random.Generator) -> tuple[Floats, float]:
-    """Return a (512, 512, 3) BGR tile in 0..1 that wraps, and its side in metres."""
+    """Return a (512, 512, 3) BGR tile in 0..1 that wraps, and its side in meters."""
     maker, side = FLOORS[kind]
     return maker(rng), side
 
 
 def make_wall(kind: str, rng: np.random.Generator) -> tuple[Floats, float]:
-    """Return a (512, 512, 3) BGR tile in 0..1 that wraps, and its side in metres."""
+    """Return a (512, 512, 3) BGR tile in 0..1 that wraps, and its side in meters."""
     maker, side = WALLS[kind]
     return maker(rng), side
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Noise and color: what surfaces are painted with."""
+"""Noise and colors of surfaces."""
 
 from collections.abc import Callable, Sequence
 import colorsys
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 Paint = Callable[[Floats, Floats], Floats]
-"""Maps (n, 3) local points in metres and (n, 3) normals to (n, 3) BGR colors in 0..1."""
+"""Maps (n, 3) local points in meters and (n, 3) normals to (n, 3) BGR colors in 0..1."""
 
 _TILE = 512
 

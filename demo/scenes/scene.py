@@ -189,7 +189,7 @@ def _box(layer: Layer, mask: Floats) -> tuple[int, int, int, int] | None:
 
 def render_layers(seed: int, size: tuple[int, int]) -> tuple[_Plan, list[tuple[Solid, Layer]]]:
     """
-    Trace what is in the scene, farthest first.
+    Trace the solids of a scene, farthest first.
 
     An object of which less than MIN_VISIBLE is visible, or whose box is shorter than
     MIN_SIDE_PX, is left out of the scene altogether: then nothing is drawn that a detector

@@ -17,7 +17,7 @@ _NEAR = np.float32(1e-3)
 
 
 class Shape(Protocol):
-    """A surface that rays can hit; coordinates are local to the solid, in metres."""
+    """A surface that rays can hit; coordinates are local to the solid, in meters."""
 
     def hit(self, origin: Floats, ray: Floats) -> Floats:
         """Return ray parameters of the first hits ahead, 1e9 where there is none."""
@@ -194,9 +194,9 @@ class Solid:
 
     :param class_id: index of its class, or -1 for clutter that is not to be detected.
     :param parts: the primitives, in local coordinates, standing on z = 0.
-    :param position: (3,) world place of the local origin in metres.
+    :param position: (3,) world place of the local origin in meters.
     :param rotation: (3, 3) local to world.
-    :param footprint: radius in metres of the circle that it needs on the ground.
+    :param footprint: radius in meters of the circle that it needs on the ground.
     """
 
     class_id: int
@@ -215,7 +215,7 @@ class Solid:
         return (np.concatenate(corners) @ self.rotation.T + self.position).astype(np.float32)
 
     def top(self) -> float:
-        """Return the height in metres of its highest point's bounding box."""
+        """Return the height in meters of its highest point's bounding box."""
         return float(self.corners()[:, 2].max())
 
 

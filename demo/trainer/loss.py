@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which points answer for which objects, and what their answers cost."""
+"""Assignment of points to objects, and the loss."""
 
 from typing import NamedTuple
 
@@ -46,11 +46,11 @@ def assign(
     boxes: Tensor, scores: Tensor, points: Tensor, strides: Tensor, targets: Targets, count: int
 ) -> Assignment:
     """
-    Give each object the `count` points that already answer best for it.
+    Assign to each object the `count` points that predict it best.
 
     A point stands for candidates inside the object's box, or within one stride of its center so
-    that thin objects have some. The quality of an answer is score^0.5 * iou^6; a point that
-    several objects want goes to the one that it overlaps most.
+    that thin objects have some. The quality of a prediction is score^0.5 * iou^6; a point that
+    is a candidate of several objects goes to the one with the largest overlap.
 
     :param boxes: (batch, points, 4) predicted; `scores` (batch, points, classes) in 0..1.
     """

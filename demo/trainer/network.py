@@ -3,8 +3,8 @@
 """
 A small anchor-free detector with two sets of heads.
 
-One set learns from many anchor points an object and needs non-maximum suppression afterwards; the
-other learns from one point an object and does not.
+One set learns from many anchor points per object and needs non-maximum suppression afterwards; the
+other learns from one point per object and does not.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure what INT8 loses, by method of calibration, and what the gate says of each cache.
+Measure the accuracy loss of INT8 per calibration method, and the verdict of the INT8 gate.
 
     python3 docs/benchmarks/int8_scenes.py --out scenes/calibration --seeds 4000000 300
     python3 docs/benchmarks/int8_scenes.py --out scenes/gate --seeds 4000300 32
@@ -39,7 +39,7 @@ _METHODS = {
 
 
 def make_noise(folder: Path, count: int = 32) -> Path:
-    """Write pictures of noise."""
+    """Write noise images."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(1)
     for number in range(count):
@@ -69,7 +69,7 @@ def make_caches(model: Path, scenes: Path, work: Path) -> dict[str, Path]:
 
 
 def ask_gate(model: Path, cache: Path, frames: Path) -> dict[str, Any]:
-    """Return what becomes of a cache with the default parameters and these frames."""
+    """Return the verdict of the gate on a cache, with default parameters and these frames."""
     config = DetectorConfig(
         model_path=str(model),
         backend='onnxruntime',

@@ -1,7 +1,7 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Compare the peak memory of calibrating many pictures with that of calibrating few.
+Compare the peak memory of calibration on many images and on few.
 
     python3 docs/benchmarks/int8_memory.py --model demo/models/demo_end2end.onnx \
         --pictures scenes/calibration --json docs/benchmarks/int8_memory.json
@@ -32,7 +32,7 @@ sys.exit(code)
 
 
 def measure(model: Path, pictures: list[Path], count: int) -> dict[str, Any]:
-    """Calibrate with a number of pictures and return time and peak memory."""
+    """Calibrate with a number of images and return time and peak memory."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number in range(count):

@@ -1,7 +1,7 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Draw scenes of the demonstration into a folder, with their boxes in COCO's form.
+Draw scenes of the demo into a folder, with their boxes in COCO format.
 
     python3 docs/benchmarks/int8_scenes.py --out scenes/test --seeds 2000000 500
     python3 docs/benchmarks/int8_scenes.py --out scenes/calibration --seeds 4000000 300
@@ -45,7 +45,7 @@ def draw(job: tuple[int, Path]) -> dict[str, Any]:
 
 
 def coco(scenes: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the boxes of all scenes in COCO's form."""
+    """Return the boxes of all scenes in COCO format."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, scene in enumerate(scenes, start=1):

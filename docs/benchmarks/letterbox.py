@@ -4,13 +4,13 @@
 Measure the fused preprocessing kernel beside chains of library calls that do the same.
 
 Every chain turns a BGR image on the GPU into a slot of a float32 RGB batch of 640x640. The images
-are more than the cache holds, and take turns. 'gpu' is the time by CUDA events of work that was
+exceed the cache in size and are used in turn. 'gpu' is the time by CUDA events of work that was
 queued beforehand: no launch latency in it. 'call' is that of one image on an idle GPU, launches
 included. OpenCV runs on the CPU, from pageable memory to pageable memory.
 
     python3 docs/benchmarks/letterbox.py --json docs/benchmarks/letterbox.json
 
-It needs pycuda and torch; CuPy is used where it is.
+It needs pycuda and torch; CuPy is optional.
 """
 
 from __future__ import annotations
@@ -270,7 +270,7 @@ def spread(times: list[float]) -> dict[str, float]:
 
 
 def print_table(results: dict[str, Any]) -> None:
-    """Print what matters."""
+    """Print the table."""
     print(f'{results["device"]}: copy {results["copy_gb_s"]:.0f} GB/s')
     for size, result in results['sizes'].items():
         fused = result['chains']['fused kernel']

@@ -1,7 +1,7 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A detector node as one writes it first, for node.py to measure.
+Baseline of node.py: a detector node as one writes it first.
 
 Everything happens in the callback of the subscription: cv_bridge, cv2.resize, float, transpose,
 session.run, suppression in NumPy, publish.
@@ -22,7 +22,7 @@ DYNAMIC_SIZE = 640
 
 
 def find_reader() -> tuple[str, Callable[[Any], np.ndarray]]:
-    """Return what reads an image message, and its name."""
+    """Return a reader of image messages, and its name."""
     try:
         from cv_bridge import CvBridge
         from cv_bridge.boost import cv_bridge_boost  # noqa: F401
@@ -58,7 +58,7 @@ class Naive:
         )
 
     def detect(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return boxes in pixels of the picture, scores and classes."""
+        """Return boxes in pixels of the image, scores and classes."""
         small = cv2.resize(picture, (self.width, self.height))
         rgb = small[:, :, ::-1].astype(np.float32) / 255
         batch = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None])
@@ -87,7 +87,7 @@ def decode(output: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def keep_best(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray) -> list[int]:
-    """Return what is left after suppression within each class."""
+    """Suppress overlapping boxes within each class."""
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order, kept = scores.argsort()[::-1], []
     while order.size:

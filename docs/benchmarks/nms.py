@@ -9,9 +9,9 @@ alone (boxes, scores and class numbers in the form that each takes) and the whol
 as a detector sees objects. Fewer classes follow: 50 candidates of one, 100 of one, two and four,
 500 and 3,000 of one and four.
 
-The competitors take turns call by call and in random order, so that what else the machine does,
-and what each leaves in the processor's caches, falls on all of them; the first quartile is what
-counts, for noise only adds. What we keep has to be what torchvision keeps, in its order. OpenCV's
+The competitors alternate call by call in random order, so that other load on the machine and the
+state of the caches affect all of them alike; the first quartile is reported, because noise only
+adds. The kept boxes must be those of torchvision, in its order. OpenCV's
 NMSBoxesBatched has its own arithmetic, so its set may differ.
 
     PYTHONPATH=. python3 docs/benchmarks/nms.py --json docs/benchmarks/nms.json
@@ -65,7 +65,7 @@ def candidates(group: int, count: int, seed: int, num_classes: int = CLASSES) ->
     Return center boxes (count, 4), scores and classes of random objects.
 
     :param group: boxes around one object on average; its boxes have its class.
-    :param num_classes: so many classes the objects are of at most.
+    :param num_classes: maximum number of classes.
     """
     rng = np.random.default_rng(seed)
     objects = max(1, count // group)
@@ -106,7 +106,7 @@ def select(output: np.ndarray) -> Arrays:
 
 
 def opencv_nms(boxes_xywh: np.ndarray, scores: np.ndarray, classes: np.ndarray) -> Any:
-    """Return what OpenCV keeps."""
+    """Return the boxes that OpenCV keeps."""
     return cv2.dnn.NMSBoxesBatched(boxes_xywh, scores, classes, SCORE, IOU)
 
 
@@ -155,7 +155,7 @@ def whole(arrays: Arrays) -> dict[str, Callable[[], Any]]:
 
 
 def measure(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Return the time of every call in milliseconds; the competitors take turns."""
+    """Return the time of every call in milliseconds; the competitors alternate."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     order = list(runs)
     shuffle = random.Random(0).shuffle

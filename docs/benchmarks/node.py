@@ -4,13 +4,13 @@
 Measure the whole node over DDS beside naive_node.py, a node as one writes it first.
 
 A camera process publishes bgr8 images, best effort, as a driver does. Both nodes get the same
-model, ONNX Runtime with the same provider, the same rate and the same DDS settings, and take turns
+model, ONNX Runtime with the same provider, the same rate and the same DDS settings, and alternate
 round by round. Both are measured from outside: latency is from the stamp, which the camera
 sets as it publishes, to the arrival of the detections in this process.
 
     python3 docs/benchmarks/node.py --provider cpu --json docs/benchmarks/node.json
 
-The table goes to standard output, all else to standard error.
+The table goes to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Listener:
         )
 
     def own_ms(self) -> dict[str, float]:
-        """Return the stages' times that the node tells of itself on /diagnostics."""
+        """Return the stage times that the node reports on /diagnostics."""
         return {key: float(value) for key, value in self._own.items() if ' ms p' in key}
 
     def _receive(self, message: bytes) -> None:
@@ -259,7 +259,7 @@ def read_process(pid: int) -> dict[str, float]:
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float] | None:
-    """Return what the table shows of times, None where there are none."""
+    """Return the percentiles of the table, None if there are no times."""
     if not values:
         return None
     p50, p90, p99 = np.percentile(values, (50, 90, 99)).tolist()
@@ -315,7 +315,7 @@ def as_table(report: dict[str, Any]) -> str:
 
 
 def describe_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what was asked for."""
+    """Return the settings of this run."""
     return {
         'model': options.model.name,
         'provider': options.provider,
@@ -328,7 +328,7 @@ def describe_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def describe_machine(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what it ran on."""
+    """Return a description of this machine."""
     gpu = ''
     if options.provider == 'cuda':
         from trt_detector.gpu.device_info import read_device
@@ -354,7 +354,7 @@ def describe_machine(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def write_picture(picture: Path, size: str, folder: Path) -> Path:
-    """Write a picture in the size that the camera shall have."""
+    """Write an image in the size of the camera."""
     width, height = map(int, size.split('x'))
     pixels = cv2.imread(str(picture))
     if pixels is None:

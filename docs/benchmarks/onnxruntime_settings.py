@@ -5,8 +5,8 @@ Compare ONNX Runtime's settings on this machine's CPU, side by side in one run.
 
 For threads, spinning and the memory arena it measures the latency of one image, the CPU time
 that one image costs, and the resident memory, once with images back to back and once at a
-camera's pace. The settings take turns in short rounds, so that what else the machine does falls
-on all of them.
+camera's pace. The settings alternate in short rounds, so that other load on the machine affects
+all of them alike.
 
     python3 docs/benchmarks/onnxruntime_settings.py --model demo/models/demo_end2end.onnx
 """

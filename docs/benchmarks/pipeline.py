@@ -3,18 +3,18 @@
 """
 Measure the pipeline from raw images to detections beside the bare engine and a plain program.
 
-- engine: the network alone on input that lies on the device, two runs queued, nothing copied.
+- engine: the network alone on input in device memory, two runs queued, nothing copied.
 - engine, call by call: the same without CUDA graphs.
 - engine and copies: one batch of input copied in, all outputs copied back, in one stream.
 - pipeline: Detector.submit() and collect() with as many batches under way as it has slots, fed
   from page-locked images; pageable: from ordinary memory.
 - one by one: Detector.detect() of page-locked images.
-- plain: what one writes first: cv2.resize, float conversion, transpose, session.run().
+- plain: a program as one writes it first: cv2.resize, float conversion, transpose, session.run().
 
     python3 docs/benchmarks/pipeline.py --json docs/benchmarks/pipeline.json
 
 It needs a GPU, pycuda and an ONNX Runtime for CUDA. The larger network has the size of YOLOv8n: 8
-GFLOP at 640x640, 84 values for each of 8400 places; its weights are random.
+GFLOP at 640x640, 84 values for each of 8400 anchors; its weights are random.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str,
 
 
 def plain(session: Any, pictures: np.ndarray, size: tuple[int, int]) -> Any:
-    """Run as one writes it first."""
+    """Run the plain program."""
     prepared = []
     for picture in pictures:
         small = cv2.resize(picture, size[::-1])
@@ -196,7 +196,7 @@ def pipeline(detector: Detector, images: list[Image], seconds: float) -> dict[st
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print the share of the engine's rate that each way reaches."""
+    """Print the share of the engine's rate that each mode reaches."""
     for row in rows:
         engines = [
             other['fps']

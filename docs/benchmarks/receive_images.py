@@ -1,7 +1,7 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure how many images reach the node, and what each costs, with the engine replaced by nothing.
+Measure the images that reach the node and the CPU time of each, without inference.
 
 A second process publishes, best effort and with depth 1, as a camera driver does. What is printed
 is the share of the published images that the node received and the CPU time of the node's process
@@ -36,7 +36,7 @@ TOPIC = '/benchmark/image_raw'
 
 
 class NoDetector:
-    """Finds nothing, at once."""
+    """Detector that finds nothing, without inference."""
 
     info = EngineInfo('none', 'none', 'none', 'none')
     model_name = 'none'
@@ -139,7 +139,7 @@ def start_camera(options: argparse.Namespace, folder: Path) -> subprocess.Popen[
 
 
 def published(folder: Path) -> int:
-    """Return how many images the camera has published so far."""
+    """Return the number of images that the camera has published so far."""
     log = folder / 'log.jsonl'
     return log.read_bytes().count(b'\n') if log.exists() else 0
 
@@ -157,7 +157,7 @@ def resident_mib() -> float:
 
 
 def tune(options: argparse.Namespace) -> list[str]:
-    """Do what the node's executable does at its start, or leave parts of it out."""
+    """Tune the process as the node's executable does, or with parts left out."""
     if not options.without_malloc:
         dds.keep_image_memory()
     if options.without_shared_memory:

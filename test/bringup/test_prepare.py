@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The shell functions that prepare an environment: steps run once, failures tell what to do."""
+"""Shell functions that prepare an environment: steps run once, failures name the remedy."""
 
 from pathlib import Path
 import shutil

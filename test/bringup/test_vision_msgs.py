@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The vision_msgs in use is the one that all other ROS 2 nodes know."""
+"""Interfaces of vision_msgs: equal to those of upstream."""
 
 import json
 from pathlib import Path

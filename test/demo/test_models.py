@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Check the committed demo models: their form, and that they find what the pictures show."""
+"""Check the committed demo models: their form, and their detections in the demo pictures."""
 
 import ast
 import json

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demonstration and its camera, as a user starts them."""
+"""Demo and its camera, started as a user does."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def test_committed_picture_is_what_its_seed_gives(picture: Picture):
     """
     Pixels may differ by rounding: vector units and JPEG libraries round differently.
 
-    Signs are left out of the comparison, because OpenCV 4 and 5 draw other queued_images.
+    Signs are left out of the comparison, because OpenCV 4 and 5 draw different letters.
     """
     scene = picture.render()
     assert _boxes_of(scene) == _truth_of(picture.name)

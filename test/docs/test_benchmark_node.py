@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark of the whole node beside a naive one, for a moment and at a small size."""
+"""Benchmark of the whole node beside the baseline node, short and at a small size."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every encoding of a camera driver, row padding, byte order, and what is refused."""
+"""Encodings of camera drivers, row padding, byte order, and refused images."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _semi_planar(first: int) -> np.ndarray:
 
 
 def _bayer(pattern: str) -> np.ndarray:
-    """Return the scene as one color a pixel; the pattern names the first two rows."""
+    """Return the scene as one color per pixel; the pattern names the first two rows."""
     mosaic = np.empty((HEIGHT, WIDTH), np.uint8)
     for index, color in enumerate(pattern):
         y, x = divmod(index, 2)
@@ -91,7 +91,7 @@ def _stored(encoding: str) -> np.ndarray:
 
 
 def _message(encoding: str, *, padding: int = 0, big: bool = False) -> Image:
-    """Return the scene as an image message would hold it, padding bytes set to 0xEE."""
+    """Return the scene as an image message, padding bytes set to 0xEE."""
     stored = _stored(encoding)
     if stored.dtype == np.uint16:
         stored = stored.astype('>u2' if big else '<u2')
@@ -190,7 +190,7 @@ def test_cameras_pad_their_jpegs() -> None:
 @pytest.mark.parametrize('share', [0.02, 0.5, 0.9, 0.999])
 def test_a_picture_cut_short_is_refused(suffix: str, share: float) -> None:
     data = _encoded(suffix)
-    with pytest.raises(ImageError, match='cut short'):
+    with pytest.raises(ImageError, match='truncated'):
         Image.from_compressed(data[: int(len(data) * share)])
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Find out whether a JPEG or PNG is whole.
+Detect truncated and damaged JPEG and PNG data.
 
-OpenCV decodes a file that was cut short without a word and fills the rest with gray: detections
-in such a picture would be a lie about the frame.
+OpenCV decodes a truncated file without an error and fills the rest with gray: detections in such
+an image would be wrong.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _LONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
 
 def check_complete(data: bytes, *, only_known: bool = True) -> None:
     """
-    Refuse a JPEG or PNG that was cut short, and a PNG whose checksums are wrong.
+    Refuse a truncated JPEG or PNG, and a PNG with wrong checksums.
 
     :param data: the file's bytes.
-    :param only_known: also refuse what is neither JPEG nor PNG.
-    :raises ImageError: with what is wrong and where.
+    :param only_known: also refuse data that is neither JPEG nor PNG.
+    :raises ImageError: with the kind of damage and its position.
     """
     if data.startswith(_JPEG_START):
         _check_jpeg(data)
@@ -43,14 +43,14 @@ def check_complete(data: bytes, *, only_known: bool = True) -> None:
 
 
 def _check_jpeg(data: bytes) -> None:
-    """Walk the segments up to the first scan, and look for the end marker behind it."""
+    """Walk the segments up to the first scan, and search the end marker behind it."""
     at = 2
     while True:
         # Any number of 0xFF may stand before a marker.
         while at < len(data) - 1 and data[at] == 0xFF and data[at + 1] == 0xFF:
             at += 1
         if at + 4 > len(data):
-            raise ImageError(f'JPEG of {len(data)} bytes ends in its header; it was cut short')
+            raise ImageError(f'JPEG of {len(data)} bytes ends in its header; it is truncated')
         if data[at] != 0xFF:
             raise ImageError(f'JPEG has {data[at]:#04x} at byte {at}; expected a marker')
         marker = data[at + 1]
@@ -61,7 +61,7 @@ def _check_jpeg(data: bytes) -> None:
             break
         at += 2 + max(2, struct.unpack_from('>H', data, at + 2)[0])
     if data.find(_END_OF_IMAGE, at) < 0:
-        raise ImageError(f'JPEG of {len(data)} bytes has no end marker; it was cut short')
+        raise ImageError(f'JPEG of {len(data)} bytes has no end marker; it is truncated')
 
 
 def _check_png(data: bytes) -> None:
@@ -77,4 +77,4 @@ def _check_png(data: bytes) -> None:
         if data[at + 4 : at + 8] == b'IEND':
             return
         at = end + 4
-    raise ImageError(f'PNG of {len(data)} bytes has no end chunk; it was cut short')
+    raise ImageError(f'PNG of {len(data)} bytes has no end chunk; it is truncated')

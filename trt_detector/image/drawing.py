@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw detections into a picture, legibly at any resolution."""
+"""Draw detections into an image, legibly at any resolution."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ _HUE_STEP = 0.61803398875
 
 
 def class_color_bgr(class_id: int) -> tuple[int, int, int]:
-    """Return a bright color, always the same for a class."""
+    """Return the color of a class, always the same and bright."""
     hue = (0.02 + class_id * _HUE_STEP) % 1.0
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, 1.0)
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
 def class_label(class_id: int, class_names: Sequence[str]) -> str:
-    """Return the name of a class, or its number where the names do not reach it."""
+    """Return the name of a class, or its number if it has no name."""
     return class_names[class_id] if 0 <= class_id < len(class_names) else str(class_id)
 
 
-def draw_detections(picture: Pixels, detections: Detections, class_names: Sequence[str]) -> Pixels:
+def draw_detections(
+    image_bgr: Pixels, detections: Detections, class_names: Sequence[str]
+) -> Pixels:
     """
-    Return a copy of a picture with boxes and labels.
+    Draw boxes and labels into a copy of an image.
 
-    :param picture: uint8 (height, width, 3) in BGR order.
-    :param detections: in pixels of the picture.
-    :param class_names: names by class id.
+    :param image_bgr: uint8 (height, width, 3) in BGR order.
+    :param detections: boxes in pixels of the image.
+    :param class_names: names by class id; a class without one is labeled with its number.
     """
-    drawn = picture.copy()
+    drawn = image_bgr.copy()
     # Lowest score first, so that the best box is never hidden under a worse one.
     for row in reversed(range(len(detections))):
         class_id = int(detections.class_ids[row])
@@ -53,15 +55,15 @@ def draw_detections(picture: Pixels, detections: Detections, class_names: Sequen
 
 
 def _draw_box(
-    picture: Pixels, box: tuple[int, int, int, int], label: str, color: tuple[int, int, int]
+    image_bgr: Pixels, box: tuple[int, int, int, int], label: str, color: tuple[int, int, int]
 ) -> None:
-    """Draw one box with its label above it, or inside where there is no room above."""
-    height, width = picture.shape[:2]
+    """Draw one box with its label above it, or inside if there is no room above."""
+    height, width = image_bgr.shape[:2]
     line = max(1, round(min(height, width) / 300))
     scale = max(0.4, min(height, width) / 1000)
     stroke = max(1, round(scale * 1.6))
     left, top, right, bottom = box
-    cv2.rectangle(picture, (left, top), (right, bottom), color, line, cv2.LINE_AA)
+    cv2.rectangle(image_bgr, (left, top), (right, bottom), color, line, cv2.LINE_AA)
     (text_width, text_height), below = cv2.getTextSize(label, _FONT, scale, stroke)
     margin = max(2, round(text_height * 0.3))
     label_height = text_height + below + margin
@@ -69,13 +71,13 @@ def _draw_box(
     y = top - label_height if top >= label_height else min(top, height - label_height)
     y = max(0, y)
     corner = (x + text_width + 2 * margin, y + label_height)
-    cv2.rectangle(picture, (x, y), corner, color, cv2.FILLED)
+    cv2.rectangle(image_bgr, (x, y), corner, color, cv2.FILLED)
     at = (x + margin, y + text_height + margin // 2 + 1)
-    cv2.putText(picture, label, at, _FONT, scale, _text_color(color), stroke, cv2.LINE_AA)
+    cv2.putText(image_bgr, label, at, _FONT, scale, _text_color(color), stroke, cv2.LINE_AA)
 
 
 def _text_color(background_bgr: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Return black or white, whichever reads better on a color."""
+    """Return black or white, the one with more contrast to a color."""
     blue, green, red = background_bgr
     luma = 0.114 * blue + 0.587 * green + 0.299 * red
     return (0, 0, 0) if luma > 130 else (255, 255, 255)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Find the picture files that a user names."""
+"""Find the image files that a user names."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ __all__ = ['picture_files']
 
 def picture_files(paths: Iterable[Path]) -> tuple[Path, ...]:
     """
-    Return the pictures in folders and among files, each folder's in the order of the names.
+    List the image files among paths and in folders, each folder sorted by name.
 
-    :raises ImageError: if a path is missing or nothing is left.
+    :param paths: files, taken as they are, and folders, searched for :data:`PICTURE_SUFFIXES`.
+    :raises ImageError: if a path does not exist or no image file is found.
     """
     named = [path.expanduser() for path in paths]
     pictures: list[Path] = []

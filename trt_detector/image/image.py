@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""An image as a camera driver sends it, checked, and read without a copy where possible."""
+"""Camera image: checked, and read without a copy if possible."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ PICTURE_SUFFIXES = frozenset(
 @dataclass(frozen=True, slots=True)
 class _Encoding:
     """
-    How the bytes of one encoding lie in memory.
+    Memory layout of one encoding.
 
-    :param channels: values a pixel in a row.
+    :param channels: values per pixel in a row.
     :param dtype: 'u1' or 'u2'.
-    :param order: what :meth:`Image.pixels` gives: 'bgr', 'rgb' or 'gray'.
-    :param code: OpenCV's conversion to that order, None where the bytes already are.
-    :param even_width: the width has to be even.
+    :param order: channel order of :meth:`Image.pixels`: 'bgr', 'rgb' or 'gray'.
+    :param code: OpenCV's conversion to that order, None if none is needed.
+    :param even_width: the width must be even.
     :param planes_420: a half-height plane of interleaved chroma follows the luma plane.
     """
 
@@ -48,7 +48,7 @@ class _Encoding:
 
 
 def _encodings() -> dict[str, _Encoding]:
-    """Return every encoding of sensor_msgs that a detector can read, by name."""
+    """List every supported encoding of sensor_msgs by name."""
     table = {
         'bgr8': _Encoding(3, 'bgr'),
         '8UC3': _Encoding(3, 'bgr'),
@@ -92,7 +92,7 @@ SUPPORTED_ENCODINGS = frozenset(_ENCODINGS)
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
     """
-    One image: raw bytes and what they mean.
+    One image: raw bytes with size and encoding.
 
     :param data: uint8 (n,), the bytes of the message; not copied, so they must not change while
         the image is in use.
@@ -101,9 +101,9 @@ class Image:
     :param encoding: one of :data:`SUPPORTED_ENCODINGS`.
     :param step: bytes from one row to the next, padding included.
     :param is_bigendian: byte order of 16-bit values.
-    :param page_locked: the bytes lie in page-locked memory of CUDA and stay as they are until the
-        detections are there: a GPU copies them from where they are.
-    :raises ImageError: if the bytes cannot be what the other fields say.
+    :param page_locked: the bytes are in page-locked memory of CUDA and do not change until the
+        detections are collected, so a GPU copies them without staging.
+    :raises ImageError: if the encoding is unknown, or size, step and data do not fit together.
     """
 
     data: Pixels
@@ -167,7 +167,7 @@ class Image:
         """
         Make an image over the bytes of a message, without a copy.
 
-        :param message: a sensor_msgs/Image, or whatever has its fields.
+        :param message: a sensor_msgs/Image, or an object with its fields.
         :raises ImageError: as the class does.
         """
         return cls.from_buffer(
@@ -185,7 +185,7 @@ class Image:
         Make an image from pixels.
 
         :param array: (height, width) or (height, width, channels), uint8 or uint16 as the
-            encoding says; its bytes are shared where it is contiguous.
+            encoding says; its bytes are shared if it is contiguous.
         :raises ImageError: if the array does not have the encoding's dtype and channels.
         """
         layout = _ENCODINGS.get(encoding)
@@ -205,22 +205,23 @@ class Image:
     @classmethod
     def from_compressed(cls, data: Any) -> Image:
         """
-        Decode a JPEG or PNG as cameras send it, in the orientation of the sensor.
+        Decode a JPEG or PNG of a camera, in the orientation of the sensor.
 
         :param data: the file's bytes, in any buffer.
-        :raises ImageError: if they are neither, damaged or cut short.
+        :raises ImageError: if they are neither, damaged or truncated.
         """
         raw = bytes(data)
         check_complete(raw)
         return cls._decode(raw, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
 
     @classmethod
-    def from_file(cls, path: Path) -> Image:
+    def from_file(cls, path: Path | str) -> Image:
         """
-        Read a picture from a file of any format that OpenCV knows, upright as viewers show it.
+        Read an image file of any format that OpenCV knows, rotated as its EXIF data says.
 
-        :raises ImageError: if the file cannot be read, or is damaged or cut short.
+        :raises ImageError: if the file cannot be read, or is damaged or truncated.
         """
+        path = Path(path)
         try:
             raw = path.read_bytes()
         except OSError as error:
@@ -233,7 +234,7 @@ class Image:
 
     @classmethod
     def _decode(cls, raw: bytes, flags: int) -> Image:
-        """Return the picture in a file's bytes, or raise ImageError."""
+        """Decode the bytes of an image file, or raise ImageError."""
         if not raw:
             raise ImageError('compressed image is empty; expected JPEG or PNG')
         try:
@@ -248,10 +249,10 @@ class Image:
 
     def pixels(self) -> tuple[Pixels, str]:
         """
-        Return the pixels in 8 bits a channel, at full size.
+        Return the pixels with 8 bits per channel, at full size.
 
         :return: (height, width, 3) in 'bgr' or 'rgb' order, or (height, width) 'gray'. For bgr8,
-            rgb8, mono8 and their twins a read-only view of :attr:`data`, else a new array.
+            rgb8, mono8, 8UC1 and 8UC3 a read-only view of :attr:`data`, else a new array.
         """
         layout = _ENCODINGS[self.encoding]
         stored = self._stored(layout)
@@ -262,7 +263,7 @@ class Image:
         return np.asarray(stored, np.uint8), layout.order
 
     def to_bgr(self) -> Pixels:
-        """Return uint8 (height, width, 3) in BGR order; a view where the bytes already are."""
+        """Return uint8 (height, width, 3) in BGR order; a view of bgr8, else a new array."""
         pixels, order = self.pixels()
         to_bgr: dict[str, Callable[[Pixels], Any]] = {
             'bgr': lambda array: array,
@@ -272,11 +273,11 @@ class Image:
         return np.asarray(to_bgr[order](pixels), np.uint8)
 
     def _stored_rows(self, layout: _Encoding) -> int:
-        """Return how many rows of :attr:`step` bytes the data holds."""
+        """Return the number of rows of :attr:`step` bytes in the data."""
         return self.height * 3 // 2 if layout.planes_420 else self.height
 
     def _stored(self, layout: _Encoding) -> npt.NDArray[Any]:
-        """Return the bytes as rows, pixels and channels: a view that leaves the padding out."""
+        """Return the bytes as rows, pixels and channels: a view without the padding."""
         dtype = np.dtype(layout.dtype).newbyteorder('>' if self.is_bigendian else '<')
         pixel_bytes = layout.channels * dtype.itemsize
         shape: tuple[int, ...] = (self._stored_rows(layout), self.width)
