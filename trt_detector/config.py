@@ -182,7 +182,6 @@ class DetectorConfig:
             'yolo',
             'yolo_transposed',
             'yolo_objectness',
-            'yolo_objectness_transposed',
             'yolox',
             'yolox_decoded',
             'detr',

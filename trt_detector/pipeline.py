@@ -177,7 +177,7 @@ class Detector:
         try:
             places = self._fill(images, slot)
             started = time.perf_counter()
-            slot.start(count, options.least_score)
+            slot.start(count, options.minimum_score)
         except BaseException:
             self._slots.release_failed(slot)
             raise

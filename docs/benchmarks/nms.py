@@ -32,7 +32,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from trt_detector.decode import DecodeOptions, recognize_head
+from trt_detector.decode import DecodeOptions, GraphInfo, recognize
 from trt_detector.decode.nms import batched_nms
 from trt_detector.values.tensor_spec import TensorSpec
 
@@ -129,7 +129,8 @@ def alone(arrays: Arrays) -> dict[str, Callable[[], Any]]:
 def whole(arrays: Arrays) -> dict[str, Callable[[], Any]]:
     """Return the decoding of a whole output by competitor."""
     output = output_of(*arrays)
-    head = recognize_head([TensorSpec('output0', output.shape, np.dtype('f4'))], {})
+    spec = TensorSpec('output0', output.shape, np.dtype('f4'))
+    head = recognize(GraphInfo((spec,))).head
     options = DecodeOptions(SCORE, IOU, max_detections=len(arrays[1]))
 
     def opencv() -> Any:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from trt_detector.decode import DecodeOptions, recognize_head
+from trt_detector.decode import DecodeOptions, GraphInfo, Head, recognize
 from trt_detector.decode.nms import batched_nms
 from trt_detector.errors import ModelError
 from trt_detector.values.tensor_spec import TensorSpec
@@ -18,8 +18,10 @@ from trt_detector.values.tensor_spec import TensorSpec
 Box = tuple[float, ...]
 
 
-def _outputs(*shapes: tuple[int | None, ...]) -> list[TensorSpec]:
-    return [TensorSpec(f'output{i}', s, np.dtype('f4')) for i, s in enumerate(shapes)]
+def _head(*shapes: tuple[int | None, ...], metadata: dict[str, str] | None = None) -> Head:
+    """Recognize outputs of which only shapes and metadata are known."""
+    outputs = [TensorSpec(f'output{i}', s, np.dtype('f4')) for i, s in enumerate(shapes)]
+    return recognize(GraphInfo(tuple(outputs), metadata or {})).head
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def _outputs(*shapes: tuple[int | None, ...]) -> list[TensorSpec]:
 def test_layouts_are_recognized(
     shape: tuple[int | None, ...], metadata: dict[str, str], layout: str, classes: int | None
 ) -> None:
-    head = recognize_head(_outputs(shape), metadata)
+    head = _head(shape, metadata=metadata)
     assert (head.layout, head.num_classes) == (layout, classes)
 
 
@@ -52,7 +54,7 @@ def test_unknown_layouts_are_refused_with_what_was_found_and_what_is_known(
     shapes: list[tuple[int, ...]], found: str
 ) -> None:
     with pytest.raises(ModelError, match=found + '.*Known layouts: .*N, M, 6.*N, 4 [+] C, A'):
-        recognize_head(_outputs(*shapes), {})
+        _head(*shapes)
 
 
 def _rounded(value: Any) -> np.float32:
@@ -205,7 +207,7 @@ def test_yolo_against_a_plain_decoder(seed: int) -> None:
     rng = np.random.default_rng(seed)
     batch = np.stack([_yolo_output(rng, 3, 200) for _ in range(2)])
     options = DecodeOptions(score_threshold=0.6, iou_threshold=0.3, max_detections=40)
-    found = recognize_head(_outputs((None, 7, 200)), {}).decode([batch], options)
+    found = _head((None, 7, 200)).decode([batch], options)
     for columns, detections in zip(batch, found, strict=True):
         rows = []
         for anchor in columns.T.astype(float):
@@ -229,7 +231,7 @@ def test_yolo_filters_classes_and_what_is_not_finite() -> None:
     output[0, 4:, 3] = (np.inf, 0.7)
     output[0, 4:, 4] = (0.7, 0.1)
     output[0, 0, 4] = np.nan
-    head = recognize_head(_outputs((None, 6, 9)), {})
+    head = _head((None, 6, 9))
     all_classes = head.decode([output], DecodeOptions())[0]
     assert all_classes.class_ids.tolist() == [0, 1]
     only_one = head.decode([output], DecodeOptions(classes=frozenset({1})))[0]
@@ -243,7 +245,7 @@ def test_end_to_end_drops_padding_and_sorts() -> None:
     rows[0, 1] = (5, 5, 20, 20, 0.9, 0)
     rows[0, 2] = (5, 5, np.nan, 20, 0.9, 0)
     rows[0, 3] = (9, 9, 3, 3, 0.9, 0)
-    head = recognize_head(_outputs((None, 6, 6)), {'end2end': 'True'})
+    head = _head((None, 6, 6), metadata={'end2end': 'True'})
     found = head.decode([rows], DecodeOptions(score_threshold=0.0))[0]
     assert found.scores.tolist() == pytest.approx([0.9, 0.3])
     assert found.class_ids.tolist() == [0, 1]
@@ -253,6 +255,6 @@ def test_end_to_end_drops_padding_and_sorts() -> None:
 
 def test_results_outlive_the_outputs() -> None:
     rows = np.array([[[0, 0, 10, 10, 0.9, 1]]], np.float32)
-    found = recognize_head(_outputs((None, 1, 6)), {}).decode([rows], DecodeOptions())[0]
+    found = _head((None, 1, 6)).decode([rows], DecodeOptions())[0]
     rows[:] = 0
     assert found.boxes_xyxy.tolist() == [[0, 0, 10, 10]]

@@ -34,7 +34,6 @@ LAYOUTS: dict[str, Shapes] = {
     'yolo': {'out': ((4 + CLASSES, ANCHORS), 'f4')},
     'yolo_transposed': {'out': ((ANCHORS, 4 + CLASSES), 'f4')},
     'yolo_objectness': {'out': ((ANCHORS, 5 + CLASSES), 'f4')},
-    'yolo_objectness_transposed': {'out': ((5 + CLASSES, 3 * ANCHORS), 'f4')},
     'yolox': {'out': ((ANCHORS, 5 + CLASSES), 'f4')},
     'yolox_decoded': {'out': ((ANCHORS, 5 + CLASSES), 'f4')},
     'detr': {'out': ((ROWS, 4 + CLASSES), 'f4')},
@@ -142,7 +141,7 @@ def _check(found: Detections, options: DecodeOptions, width: int, height: int) -
     assert (np.diff(scores) <= 0).all()
     assert (found.class_ids >= 0).all()
     assert len(found) <= options.max_detections
-    assert (scores >= options.least_score).all()
+    assert (scores >= options.minimum_score).all()
     if options.classes is not None:
         assert set(found.class_ids.tolist()) <= options.classes
 
@@ -188,7 +187,7 @@ def _spoil_scores(value: float) -> Callable[[str, list[np.ndarray]], None]:
         if len(names) > 1:
             scores = next(n for n in names if 'score' in n or 'logit' in n)
             outputs[names.index(scores)][...] = value
-        elif layout in ('yolo', 'yolo_objectness_transposed'):
+        elif layout == 'yolo':
             outputs[0][:, 4:] = value
         elif layout in ('end_to_end', 'detr_rows'):
             outputs[0][..., 4] = value

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which layout a graph is taken for: graphs as exporters write them, and the rules one by one."""
+"""Recognition of layouts: graphs of real exporters, and every rule of its own."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from trt_detector.config import DetectorConfig, parameter_specs
-from trt_detector.decode import DecodeOptions, GraphInfo, layout_names, recognize, recognize_head
+from trt_detector.decode import DecodeOptions, GraphInfo, layout_names, recognize
 from trt_detector.decode.graph_info import anchor_count
-from trt_detector.decode.recognize import _LAYOUTS
+from trt_detector.decode.recognize import LAYOUTS
 from trt_detector.errors import ModelError
 from trt_detector.preprocess import PreprocessSpec, PRESETS
 from trt_detector.values.tensor_spec import TensorSpec
@@ -67,18 +67,18 @@ OPEN = {
 
 
 def _load(name: str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> GraphInfo:
-    """Return the recorded facts of a model."""
-    facts = json.loads((EXPORTS / f'{name}.json').read_text(encoding='utf-8'))
+    """Load the recorded graph info of a model."""
+    info = json.loads((EXPORTS / f'{name}.json').read_text(encoding='utf-8'))
     return GraphInfo(
         outputs=tuple(
             TensorSpec(output, (shapes or {}).get(output, tuple(shape)), np.dtype(dtype))
-            for output, shape, dtype in facts['outputs']
+            for output, shape, dtype in info['outputs']
         ),
-        metadata=facts['metadata'],
-        input_size=tuple(facts['input_size']),
-        operators=frozenset(facts['operators']),
-        tails={output: frozenset(tail) for output, tail in facts['tails'].items()},
-        num_names=facts['num_names'],
+        metadata=info['metadata'],
+        input_size=tuple(info['input_size']),
+        operators=frozenset(info['operators']),
+        tails={output: frozenset(tail) for output, tail in info['tails'].items()},
+        num_names=info['num_names'],
     )
 
 
@@ -111,8 +111,8 @@ def test_exports_with_open_shapes_are_recognized_once_they_ran(name: str) -> Non
     assert (found.name, found.head.num_classes) == (layout, classes)
 
 
-def _facts(*shapes: tuple[int | None, ...], **more: Any) -> GraphInfo:
-    """Return facts of outputs that only their shapes describe, on 640x640 pixels."""
+def _info(*shapes: tuple[int | None, ...], **more: Any) -> GraphInfo:
+    """Make graph info from output shapes alone, for 640x640 pixels."""
     names = more.pop('names', [f'output{n}' for n in range(len(shapes))])
     outputs = [TensorSpec(n, s, np.dtype('f4')) for n, s in zip(names, shapes, strict=True)]
     return GraphInfo(tuple(outputs), **{'input_size': (640, 640), **more})
@@ -126,139 +126,138 @@ RTDETR = {'metadata': {'head': 'RTDETRDecoder'}}
 
 
 @pytest.mark.parametrize(
-    ('facts', 'layout', 'classes'),
+    ('info', 'layout', 'classes'),
     [
         # The dimension that is the anchor count of the input size is the anchors.
-        (_facts((1, 84, 8400)), 'yolo', 80),
-        (_facts((1, 8400, 84)), 'yolo_transposed', 80),
-        (_facts((1, 84, 21), input_size=(32, 32)), 'yolo', 80),
-        (_facts((1, 8500, 84)), 'yolo_transposed', 80),
-        (_facts((1, 84, 5040), input_size=(384, 640)), 'yolo', 80),
+        (_info((1, 84, 8400)), 'yolo', 80),
+        (_info((1, 8400, 84)), 'yolo_transposed', 80),
+        (_info((1, 84, 21), input_size=(32, 32)), 'yolo', 80),
+        (_info((1, 8500, 84)), 'yolo_transposed', 80),
+        (_info((1, 84, 5040), input_size=(384, 640)), 'yolo', 80),
         # Where none is, the longer one.
-        (_facts((1, 84, 7777)), 'yolo', 80),
-        (_facts((1, 84, 8400), input_size=None), 'yolo', 80),
-        (_facts((None, 84, None)), 'yolo', 80),
+        (_info((1, 84, 7777)), 'yolo', 80),
+        (_info((1, 84, 8400), input_size=None), 'yolo', 80),
+        (_info((None, 84, None)), 'yolo', 80),
         # One class.
-        (_facts((1, 5, 8400)), 'yolo', 1),
-        (_facts((1, 8400, 5)), 'yolo_transposed', 1),
-        (_facts((1, 6, 8400)), 'yolo', 2),
-        (_facts((1, 25200, 6)), 'yolo_objectness', 1),
-        (_facts((1, 8400, 6), num_names=1, **_tail('Sigmoid', 'Concat')), 'yolox', 1),
-        (_facts((1, 8400, 6), num_names=1, **_tail('Add', 'Mul')), 'yolo_objectness', 1),
-        (_facts((1, 8400, 6), num_names=2), 'yolo_transposed', 2),
+        (_info((1, 5, 8400)), 'yolo', 1),
+        (_info((1, 8400, 5)), 'yolo_transposed', 1),
+        (_info((1, 6, 8400)), 'yolo', 2),
+        (_info((1, 25200, 6)), 'yolo_objectness', 1),
+        (_info((1, 8400, 6), num_names=1, **_tail('Sigmoid', 'Concat')), 'yolox', 1),
+        (_info((1, 8400, 6), num_names=1, **_tail('Add', 'Mul')), 'yolo_objectness', 1),
+        (_info((1, 8400, 6), num_names=2), 'yolo_transposed', 2),
         # Three anchors a cell.
-        (_facts((1, 25200, 85)), 'yolo_objectness', 80),
-        (_facts((1, 85, 25200)), 'yolo_objectness_transposed', 80),
-        (_facts((1, 10647, 25), input_size=(416, 416)), 'yolo_objectness', 20),
-        (_facts((1, 6000, 85)), 'yolo_objectness', 80),
-        (_facts((None, None, 85), num_names=80, **_tail('Pow', 'Mul')), 'yolo_objectness', 80),
+        (_info((1, 25200, 85)), 'yolo_objectness', 80),
+        (_info((1, 10647, 25), input_size=(416, 416)), 'yolo_objectness', 20),
+        (_info((1, 6000, 85)), 'yolo_objectness', 80),
+        (_info((None, None, 85), num_names=80, **_tail('Pow', 'Mul')), 'yolo_objectness', 80),
         # YOLOX by the tail of its graph.
-        (_facts((1, 8400, 85), **_tail('Sigmoid', 'Concat', 'Transpose')), 'yolox', 80),
-        (_facts((1, 8400, 85), **_tail('Sigmoid', 'Exp', 'Mul', 'Add')), 'yolox_decoded', 80),
+        (_info((1, 8400, 85), **_tail('Sigmoid', 'Concat', 'Transpose')), 'yolox', 80),
+        (_info((1, 8400, 85), **_tail('Sigmoid', 'Exp', 'Mul', 'Add')), 'yolox_decoded', 80),
         # A name for each class tells C + 4 from C + 5.
-        (_facts((1, 8400, 85), num_names=81), 'yolo_transposed', 81),
-        (_facts((1, 8400, 85), num_names=80, **_tail('Add', 'Mul')), 'yolo_objectness', 80),
+        (_info((1, 8400, 85), num_names=81), 'yolo_transposed', 81),
+        (_info((1, 8400, 85), num_names=80, **_tail('Add', 'Mul')), 'yolo_objectness', 80),
         # Without names 80 classes are more likely than 79.
-        (_facts((1, 8400, 84), **_tail('Add', 'Mul')), 'yolo_transposed', 80),
+        (_info((1, 8400, 84), **_tail('Add', 'Mul')), 'yolo_transposed', 80),
         # Few rows of six are chosen already, unless they are a DETR's.
-        (_facts((1, 300, 6)), 'end_to_end', None),
-        (_facts((None, 100, 6), input_size=None), 'end_to_end', None),
-        (_facts((1, 300, 6), num_names=2), 'end_to_end', None),
-        (_facts((1, None, 6), metadata={'end2end': 'True'}), 'end_to_end', None),
-        (_facts((1, 300, 6), metadata={'args': "{'nms': True}"}), 'end_to_end', None),
-        (_facts((1, 8400, 6), **_tail('TopK')), 'end_to_end', None),
-        (_facts((1, 300, 6), **RTDETR), 'detr_rows', None),
-        (_facts((1, 300, 6), num_names=2, **_tail('GridSample', 'Sigmoid')), 'detr', 2),
-        (_facts((1, 300, 6), num_names=9, **_tail('GridSample', 'TopK')), 'detr_rows', None),
-        (_facts((1, 300, 6), metadata={'description': 'Ultralytics rtdetr-l model'}), 'detr_rows',
+        (_info((1, 300, 6)), 'end_to_end', None),
+        (_info((None, 100, 6), input_size=None), 'end_to_end', None),
+        (_info((1, 300, 6), num_names=2), 'end_to_end', None),
+        (_info((1, None, 6), metadata={'end2end': 'True'}), 'end_to_end', None),
+        (_info((1, 300, 6), metadata={'args': "{'nms': True}"}), 'end_to_end', None),
+        (_info((1, 8400, 6), **_tail('TopK')), 'end_to_end', None),
+        (_info((1, 300, 6), **RTDETR), 'detr_rows', None),
+        (_info((1, 300, 6), num_names=2, **_tail('GridSample', 'Sigmoid')), 'detr', 2),
+        (_info((1, 300, 6), num_names=9, **_tail('GridSample', 'TopK')), 'detr_rows', None),
+        (_info((1, 300, 6), metadata={'description': 'Ultralytics rtdetr-l model'}), 'detr_rows',
          None),
         # Queries are few.
-        (_facts((1, 300, 84)), 'detr', 80),
-        (_facts((1, 300, 84), **RTDETR), 'detr', 80),
-        (_facts((1, 300, 5), **RTDETR), 'detr', 1),
-        (_facts((1, 300, 369), **RTDETR), 'detr', 365),
+        (_info((1, 300, 84)), 'detr', 80),
+        (_info((1, 300, 84), **RTDETR), 'detr', 80),
+        (_info((1, 300, 5), **RTDETR), 'detr', 1),
+        (_info((1, 300, 369), **RTDETR), 'detr', 365),
         # A value more than classes is the background, unless attention tells of sigmoid.
-        (_facts((1, 100, 92), (1, 100, 4), num_names=91), 'detr_softmax', 91),
-        (_facts((1, 300, 80), (1, 300, 4), num_names=80), 'detr_sigmoid', 80),
-        (_facts((1, 300, 4), (1, 300, 91), num_names=90, **_tail('GridSample')), 'detr_sigmoid',
+        (_info((1, 100, 92), (1, 100, 4), num_names=91), 'detr_softmax', 91),
+        (_info((1, 300, 80), (1, 300, 4), num_names=80), 'detr_sigmoid', 80),
+        (_info((1, 300, 4), (1, 300, 91), num_names=90, **_tail('GridSample')), 'detr_sigmoid',
          90),
-        (_facts((1, 300, 4), (1, 300, 80), **_tail('GridSample')), 'detr_sigmoid', 80),
-        (_facts((1, 9, 4), (1, 9, 4), names=['pred_logits', 'pred_boxes'], num_names=4),
+        (_info((1, 300, 4), (1, 300, 80), **_tail('GridSample')), 'detr_sigmoid', 80),
+        (_info((1, 9, 4), (1, 9, 4), names=['pred_logits', 'pred_boxes'], num_names=4),
          'detr_sigmoid', 4),
         # Values behind the scores of other tasks.
-        (_facts((1, 116, 8400), (1, 32, 160, 160)), 'yolo', 80),
-        (_facts((1, 56, 8400), metadata={'task': 'pose', 'kpt_shape': '[17, 3]'}), 'yolo', 1),
+        (_info((1, 116, 8400), (1, 32, 160, 160)), 'yolo', 80),
+        (_info((1, 56, 8400), metadata={'task': 'pose', 'kpt_shape': '[17, 3]'}), 'yolo', 1),
     ],
 )  # fmt: skip
-def test_the_rules(facts: GraphInfo, layout: str, classes: int | None) -> None:
-    found = recognize(facts)
+def test_the_rules(info: GraphInfo, layout: str, classes: int | None) -> None:
+    found = recognize(info)
     assert (found.name, found.head.num_classes) == (layout, classes)
 
 
 @pytest.mark.parametrize(
-    ('facts', 'readings'),
+    ('info', 'readings'),
     [
-        (_facts((1, 8400, 85)), ['yolo_objectness (', 'yolox (', 'yolox_decoded (', '80 class']),
-        (_facts((1, 8400, 17), **_tail('Add', 'Mul')), ['yolo_transposed (', '13 class',
+        (_info((1, 8400, 85)), ['yolo_objectness (', 'yolox (', 'yolox_decoded (', '80 class']),
+        (_info((1, 8400, 17), **_tail('Add', 'Mul')), ['yolo_transposed (', '13 class',
                                                         'yolo_objectness (', '12 class']),
-        (_facts((1, 8400, 6)), ['yolo_transposed (', 'yolo_objectness (', 'yolox (']),
-        (_facts((1, None, 6), **_tail('Add')), ['yolo_transposed (', 'yolo_objectness (']),
-        (_facts((1, 100, 92), (1, 100, 4)), ['detr_sigmoid (', 'detr_softmax (', '91 classes']),
+        (_info((1, 8400, 6)), ['yolo_transposed (', 'yolo_objectness (', 'yolox (']),
+        (_info((1, None, 6), **_tail('Add')), ['yolo_transposed (', 'yolo_objectness (']),
+        (_info((1, 100, 92), (1, 100, 4)), ['detr_sigmoid (', 'detr_softmax (', '91 classes']),
     ],
 )  # fmt: skip
 def test_what_stays_ambiguous_is_refused_with_all_readings(
-    facts: GraphInfo, readings: list[str]
+    info: GraphInfo, readings: list[str]
 ) -> None:
     with pytest.raises(ModelError, match='can be read in . ways: .* parameter head') as error:
-        recognize(facts)
+        recognize(info)
     for reading in readings:
         assert reading in str(error.value)
     # The way out that the message offers is one.
     layouts = [reading.removesuffix(' (') for reading in readings if reading.endswith(' (')]
-    assert [recognize(facts, layout).name for layout in layouts] == layouts
+    assert [recognize(info, layout).name for layout in layouts] == layouts
 
 
 def test_one_name_too_few_is_not_another_layout() -> None:
     # Were it read as 5 + 80, the error of the count would not come.
-    found = recognize(_facts((1, 85, 8400), num_names=80))
+    found = recognize(_info((1, 85, 8400), num_names=80))
     assert (found.name, found.head.num_classes) == ('yolo', 81)
 
 
 @pytest.mark.parametrize(
-    ('facts', 'head', 'message'),
+    ('info', 'head', 'message'),
     [
-        (_facts((1, 84, 8400)), 'torchvision', "head is 'torchvision', which is boxes .n, 4."),
-        (_facts((1, 4, 8400)), 'yolo', r"head is 'yolo', .*outputs output0 \[1, 4, 8400\]"),
-        (_facts((1, 84, 8400)), 'yolov8', "head is 'yolov8'; expected auto or end_to_end, yolo"),
-        (_facts((1, 300, 84), input_size=None), 'detr', 'input size, which is not known'),
-        (_facts((1, 8400, 85), input_size=None), 'yolox', 'input size, which is not known'),
-        (_facts((1, 8000, 85)), 'yolox', '640x640 pixels has 8400 cells, .* 8000 rows'),
+        (_info((1, 84, 8400)), 'torchvision', "head is 'torchvision', which is boxes .n, 4."),
+        (_info((1, 4, 8400)), 'yolo', r"head is 'yolo', .*outputs output0 \[1, 4, 8400\]"),
+        (_info((1, 84, 8400)), 'yolov8', "head is 'yolov8'; expected auto or end_to_end, yolo"),
+        (_info((1, 300, 84), input_size=None), 'detr', 'input size, which is not known'),
+        (_info((1, 8400, 85), input_size=None), 'yolox', 'input size, which is not known'),
+        (_info((1, 8000, 85)), 'yolox', '640x640 pixels has 8400 cells, .* 8000 rows'),
     ],
 )
-def test_a_head_that_cannot_be_is_refused(facts: GraphInfo, head: str, message: str) -> None:
+def test_a_head_that_cannot_be_is_refused(info: GraphInfo, head: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        recognize(facts, head)
+        recognize(info, head)
 
 
 @pytest.mark.parametrize(
-    ('facts', 'message'),
+    ('info', 'message'),
     [
-        (_facts((1, 56, 8400), metadata={'task': 'pose'}), "no 'kpt_shape'"),
-        (_facts((1, 116, 8400), metadata={'task': 'segment'}), 'no output of mask prototypes'),
-        (_facts((1, 85, 8400), metadata={'task': 'obb'}), "task is 'obb'; expected 'detect'"),
-        (_facts((1, 3, 80, 80, 85), (1, 3, 40, 40, 85)), 'no head layout fits'),
+        (_info((1, 56, 8400), metadata={'task': 'pose'}), "no 'kpt_shape'"),
+        (_info((1, 116, 8400), metadata={'task': 'segment'}), 'no output of mask prototypes'),
+        (_info((1, 85, 8400), metadata={'task': 'obb'}), "task is 'obb'; expected 'detect'"),
+        (_info((1, 3, 80, 80, 85), (1, 3, 40, 40, 85)), 'no head layout fits'),
     ],
 )
-def test_tasks_whose_boxes_cannot_be_told_are_refused(facts: GraphInfo, message: str) -> None:
+def test_tasks_whose_boxes_cannot_be_told_are_refused(info: GraphInfo, message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        recognize(facts)
+        recognize(info)
 
 
 def test_outputs_of_plugins_are_found_in_any_order() -> None:
     shapes = {'det_scores': (1, 100), 'num_dets': (1, 1), 'det_classes': (1, 100),
               'det_boxes': (1, 100, 4)}  # fmt: skip
-    facts = _facts(*shapes.values(), names=list(shapes))
-    head = recognize(facts).head
+    info = _info(*shapes.values(), names=list(shapes))
+    head = recognize(info).head
     arrays = [np.array([[0.5, 0.9, 0.99]]), np.array([[2]]), np.array([[3, 4, 5]]),
               np.array([[[0, 0, 1, 1], [2, 2, 5, 5], [7, 7, 9, 9]]])]  # fmt: skip
     found = head.decode(arrays, DecodeOptions())[0]
@@ -273,7 +272,7 @@ def test_the_parameter_offers_the_layouts_that_there_are() -> None:
 
 
 def test_every_layout_names_a_preset_that_there_is() -> None:
-    for layout in _LAYOUTS:
+    for layout in LAYOUTS:
         assert (
             PreprocessSpec.from_config(DetectorConfig(), layout.preset) == PRESETS[layout.preset]
         )
@@ -285,8 +284,8 @@ def test_anchors_of_an_odd_size_are_counted_up() -> None:
 
 
 def test_outputs_alone_are_enough_where_they_tell() -> None:
-    head = recognize_head([TensorSpec('output0', (None, 84, 8400), np.dtype('f4'))], {})
-    assert head.num_classes == 80
+    output = TensorSpec('output0', (None, 84, 8400), np.dtype('f4'))
+    assert recognize(GraphInfo((output,))).head.num_classes == 80
 
 
 def test_the_documentation_has_every_layout_and_preset() -> None:

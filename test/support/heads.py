@@ -174,19 +174,15 @@ def _decode_yolo(outputs: Outputs, *, transposed: bool) -> Iterable[Found]:
         yield (*_xyxy(*row[:4]), score, number)
 
 
-def _objectness(g: Graph, *, transposed: bool) -> dict[str, tuple]:
+def _objectness(g: Graph) -> dict[str, tuple]:
     raw = g.predictions(3 * ANCHORS, 5 + CLASSES)
     scores = g.scores(g.op('Add', raw, g.const(1.0)), 4, 5 + CLASSES)
     out = g.op('Concat', g.boxes(raw, WIDTH, HEIGHT), scores, axis=2)
-    if not transposed:
-        return {'output': (out, ('batch', 3 * ANCHORS, 5 + CLASSES), FLOAT)}
-    out = g.op('Transpose', out, perm=[0, 2, 1])
-    return {'output': (out, ('batch', 5 + CLASSES, 3 * ANCHORS), FLOAT)}
+    return {'output': (out, ('batch', 3 * ANCHORS, 5 + CLASSES), FLOAT)}
 
 
-def _decode_objectness(outputs: Outputs, *, transposed: bool = False) -> Iterable[Found]:
-    rows = outputs['output'].T if transposed else outputs['output']
-    for row in rows.tolist():
+def _decode_objectness(outputs: Outputs) -> Iterable[Found]:
+    for row in outputs['output'].tolist():
         score, number = _best(row[5:])
         yield (*_xyxy(*row[:4]), row[4] * score, number)
 
@@ -371,16 +367,10 @@ CASES = {
         metadata={'names': _NAMES, 'task': 'segment'},
     ),
     'yolo_objectness': Case(
-        lambda g: _objectness(g, transposed=False),
+        _objectness,
         _decode_objectness,
         suppress=True,
         head='yolo_objectness',
-    ),
-    'yolo_objectness_transposed': Case(
-        lambda g: _objectness(g, transposed=True),
-        lambda o: _decode_objectness(o, transposed=True),
-        suppress=True,
-        head='yolo_objectness_transposed',
     ),
     'yolox': Case(
         lambda g: _yolox(g, decoded=False),

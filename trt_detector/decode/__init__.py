@@ -1,12 +1,12 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a network's raw outputs to detections in pixels of its input."""
+"""Decode a network's raw outputs to detections in pixels of its input."""
 
 from __future__ import annotations
 
 from .graph_info import GraphInfo
 from .head import CandidateHead, DecodeOptions, Head
-from .recognize import known_layouts, layout_names, recognize, recognize_head, Recognized
+from .recognize import known_layouts, layout_names, recognize, Recognized
 
 __all__ = [
     'CandidateHead',
@@ -17,5 +17,4 @@ __all__ = [
     'known_layouts',
     'layout_names',
     'recognize',
-    'recognize_head',
 ]

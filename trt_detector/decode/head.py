@@ -1,11 +1,12 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every head layout offers."""
+"""Interfaces of head layouts (recognition) and heads (decoding)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
@@ -14,21 +15,21 @@ from ..values.candidates import CandidateRule, Candidates
 from ..values.detections import Detections
 from .graph_info import GraphInfo
 
-__all__ = ['CandidateHead', 'DecodeOptions', 'Fit', 'Head', 'HeadLayout']
+__all__ = ['CandidateHead', 'DecodeOptions', 'Evidence', 'Head', 'HeadLayout', 'LayoutMatch']
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
     """
-    Which detections are reported.
+    Selection of the detections to return.
 
-    :param score_threshold: least score, 0 to 1.
-    :param iou_threshold: of two boxes of one class whose intersection over union is larger, the
-        better one stays.
-    :param max_detections: most detections in one image, at least 1.
-    :param classes: the class ids to report, None for all.
-    :param class_agnostic: whether boxes of different classes suppress each other, too.
-    :param class_score_thresholds: class ids with a least score of their own.
+    :param score_threshold: minimum score, 0 to 1.
+    :param iou_threshold: if two boxes of one class have a larger intersection over union, only
+        the one with the higher score is kept.
+    :param max_detections: maximum number of detections per image, at least 1.
+    :param classes: the class IDs to return, None for all.
+    :param class_agnostic: suppress duplicates across classes, too.
+    :param class_score_thresholds: (class ID, minimum score) of classes with their own threshold.
     """
 
     score_threshold: float = 0.25
@@ -39,21 +40,21 @@ class DecodeOptions:
     class_score_thresholds: tuple[tuple[int, float], ...] = ()
 
     @property
-    def least_score(self) -> float:
-        """Return the score that a detection of any class has at least."""
+    def minimum_score(self) -> float:
+        """Lowest of the thresholds: every detection has at least this score."""
         return min([self.score_threshold, *(score for _, score in self.class_score_thresholds)])
 
 
 class Head(Protocol):
-    """Decodes the outputs of one layout."""
+    """Decoder for the outputs of one layout."""
 
     @property
     def layout(self) -> str:
-        """Return the layout's description, as recognition and the log write it."""
+        """Description of the layout for the log."""
 
     @property
     def num_classes(self) -> int | None:
-        """Return the number of classes, None where the outputs do not tell it."""
+        """Number of classes, None if the outputs do not tell."""
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
@@ -61,58 +62,83 @@ class Head(Protocol):
         """
         Decode a batch.
 
-        :param outputs: one array an output of the network, first dimension the batch.
-        :return: one result an image, boxes in pixels of the network's input, best first, finite
-            and of positive size, but not clipped. The boxes are copies: they stay valid when the
-            outputs are written again.
+        :param outputs: one array per output of the network, the first dimension is the batch.
+        :return: one result per image; boxes in pixels of the network's input, highest score
+            first, finite and of positive size, not clipped. The arrays are copies: they stay
+            valid when the outputs are overwritten.
         """
 
 
 @runtime_checkable
 class CandidateHead(Head, Protocol):
-    """Decodes a raw output, of which most predictions are background."""
+    """Decoder for a raw output in which most predictions are background."""
 
     @property
     def candidate_rule(self) -> CandidateRule:
-        """Return which predictions it has to see."""
+        """Rule that selects the predictions to decode."""
 
     def decode_candidates(
         self, candidates: Sequence[Candidates], options: DecodeOptions
     ) -> list[Detections]:
         """
-        Decode the predictions that the rule leaves at the options' least score.
+        Decode the predictions that the rule selects at the options' minimum score.
 
-        :param candidates: one an image.
-        :return: what decode() returns for the whole output.
+        :param candidates: one entry per image.
+        :return: the same result as decode() on the whole output.
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """
-    How well a layout fits a graph.
+class Evidence(IntEnum):
+    """Strength of the evidence that a graph has a certain layout, weakest first."""
 
-    :param num_classes: C of that reading, None where it does not tell.
-    :param reading: what the outputs would mean, for people.
-    :param make: returns the decoder; ModelError if something that it needs is unknown.
-    :param certain: whether names, metadata or operators say so, and not shapes alone.
-    :param grade: of readings that are equally certain the highest is taken; below 0 only where
-        the user asks for it.
+    #: The outputs can be read so, but something contradicts: only if the user names the layout.
+    ON_REQUEST = 0
+    #: The number of dimensions and values allows it.
+    POSSIBLE = 1
+    #: Nothing contradicts, and the number of predictions is open.
+    OPEN_SHAPE = 2
+    #: There are too few rows for anchors.
+    FEW_ROWS = 3
+    #: The number of predictions is that of one anchor per cell.
+    ANCHORS = 4
+    #: The number of predictions is that of three anchors per cell.
+    THREE_ANCHORS = 5
+    #: Names, metadata or operators of the graph say so.
+    CERTAIN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutMatch:
+    """
+    Reading of a graph's outputs by one layout.
+
+    :param num_classes: number of classes in this reading, None if it does not tell.
+    :param reading: meaning of the outputs in this reading, for messages.
+    :param build: builds the head; raises ModelError if something that it needs is unknown.
+    :param evidence: strength of the evidence for this reading.
+    :param preference: decides between readings of equal evidence; the larger one is more common.
     """
 
     num_classes: int | None
     reading: str
-    make: Callable[[], Head]
-    certain: bool = False
-    grade: int = 0
+    build: Callable[[], Head]
+    evidence: Evidence
+    preference: int = 0
 
 
 class HeadLayout(Protocol):
-    """Recognizes one layout."""
+    """
+    Recognizer of one layout.
+
+    ``name`` is the value of the parameter 'head', ``description`` the meaning of the outputs,
+    ``preset`` the preprocessing that networks of this layout expect, and ``single_image`` is
+    true if the outputs are those of one image, without a batch dimension.
+    """
 
     name: str
     description: str
     preset: str
+    single_image: bool
 
-    def fit(self, facts: GraphInfo) -> Fit | None:
-        """Return how well the layout fits, None if the outputs cannot be of it."""
+    def match(self, info: GraphInfo) -> LayoutMatch | None:
+        """Match a graph; None if its outputs cannot have this layout."""

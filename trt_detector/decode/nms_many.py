@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Suppression among many boxes: NumPy looks at all pairs that can overlap at once."""
+"""Vectorized suppression: NumPy compares all pairs that can overlap at once."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ['Candidates']
+__all__ = ['OpenBoxes']
 
-# Of up to so many boxes every pair is looked at.
-_FEW = 128
-# Of more, so many of the best are settled first where there are too many pairs.
+# Up to this number of boxes every pair is compared.
+_MAX_ALL_PAIRS = 80
+# With more boxes and too many pairs, this number of the best boxes is decided first.
 _BLOCK = 64
-# Overlaps of so many pairs are worked out at once: their arrays stay in the second-level cache.
+# Overlaps of this number of pairs are computed at once: their arrays fit into the L2 cache.
 _CHUNK = 1 << 15
-# With more pairs of a class than so many per box it pays to look for doubles of the best first.
+# With more pairs per box and class, duplicates of the best boxes are removed first.
 _CROWDED = 2
 
 _Array = npt.NDArray[Any]
 
-# Pairs of the ranks below _FEW, by the worse one: the first n * (n - 1) / 2 are those below n.
-_WORSE, _BETTER = np.tril_indices(_FEW, -1)
+# Pairs of ranks, ordered by the worse one: the first n * (n - 1) / 2 are those of n boxes.
+_WORSE, _BETTER = np.tril_indices(_MAX_ALL_PAIRS, -1)
 
 
-class Candidates:
+class OpenBoxes:
     """
-    The boxes that are neither kept nor gone, best first.
+    Boxes that are neither kept nor suppressed yet, highest score first.
 
     :param edges: float32 (4, n), left, top, right, bottom.
     :param ids: (n,), class of each box.
-    :param limit: overlaps above it suppress.
+    :param limit: an overlap above it suppresses.
     """
 
     def __init__(self, edges: _Array, ids: _Array, limit: np.float32) -> None:
@@ -43,81 +43,81 @@ class Candidates:
         self._ranks = np.arange(len(ids))
 
     def keep(self, wanted: int) -> npt.NDArray[np.intp]:
-        """Return the ranks of the kept boxes, ascending; the first 'wanted' of them are final."""
+        """Compute the ranks of the kept boxes, ascending; the first 'wanted' of them are final."""
         kept = []
         found = 0
         if self._is_crowded():
             kept += self._take_best_of_classes()
-        while len(self._ranks) > _FEW and found < wanted:
+        while len(self._ranks) > _MAX_ALL_PAIRS and found < wanted:
             rows = self._sweep(16 * len(self._ranks))
             if rows is not None:
                 kept.append(self._ranks[rows])
-                return _together(kept)
+                return _merge(kept)
             kept.append(self._take_block())
             found += len(kept[-1])
         if len(self._ranks) and found < wanted:
             kept.append(self._ranks[self._resolve(len(self._ranks))])
-        return _together(kept)
+        return _merge(kept)
 
     def _select(self, rows: npt.NDArray[np.intp]) -> None:
-        """Go on with some of the boxes."""
+        """Continue with some of the boxes."""
         self._edges, self._areas = self._some(rows)
         self._ids = self._ids.take(rows)
         self._ranks = self._ranks.take(rows)
 
     def _some(self, rows: npt.NDArray[np.intp]) -> tuple[_Array, _Array]:
-        """Return edges and areas of some of the boxes."""
+        """Get edges and areas of some of the boxes."""
         return self._edges.take(rows, axis=1), self._areas.take(rows)
 
     def _take_best_of_classes(self) -> list[npt.NDArray[np.intp]]:
         """
-        Keep the best box of every class at once and drop what it suppresses, while that pays.
+        Keep the best box of every class, drop what it suppresses, and repeat while worthwhile.
 
-        Most candidates are doubles of the few best ones.
+        Most candidates are duplicates of the few best ones.
         """
         kept = []
         count = len(self._ranks)
         while count:
             best = np.empty(int(self._ids.max()) + 1, np.intp)
-            # The last write stays: from behind, that is the first box of the class.
+            # The last write wins; in reverse order that is the first box of the class.
             best[self._ids[::-1]] = np.arange(count - 1, -1, -1)
             rivals = best[self._ids]
-            gone = _overlaps(self._some(rivals), (self._edges, self._areas), self._limit)
+            suppressed = _overlaps(self._some(rivals), (self._edges, self._areas), self._limit)
             winners = (rivals == np.arange(count)).nonzero()[0]
-            gone[winners] = True
+            suppressed[winners] = True
             kept.append(self._ranks[winners])
-            self._select((~gone).nonzero()[0])
+            self._select((~suppressed).nonzero()[0])
             before, count = count, len(self._ranks)
             if count > 0.7 * before:
                 break
         return kept
 
     def _is_crowded(self) -> bool:
-        """Return whether there are many pairs of a class."""
+        """Tell whether there are many pairs of one class."""
         members = np.bincount(self._ids)
         return int(np.dot(members, members)) > (2 * _CROWDED + 1) * len(self._ids)
 
     def _resolve(self, count: int) -> npt.NDArray[np.intp]:
-        """Return which of the first boxes stay, every pair of a class looked at."""
+        """Compute which of the first boxes are kept, from all pairs of one class."""
         pairs = count * (count - 1) // 2
         better, worse = _BETTER[:pairs], _WORSE[:pairs]
         same = (self._ids[better] == self._ids[worse]).nonzero()[0]
-        return self._settle(better[same], worse[same], count)
+        return self._decide(better[same], worse[same], count)
 
-    def _settle(
+    def _decide(
         self, better: npt.NDArray[np.intp], worse: npt.NDArray[np.intp], count: int
     ) -> npt.NDArray[np.intp]:
         """
-        Return which of the first boxes stay.
+        Compute which of the first boxes are kept.
 
-        :param better: (m,), the better box of each pair that is to be looked at.
+        :param better: (m,), the better box of each pair to compare.
         :param worse: (m,), the other.
         """
         hits = _overlaps(self._some(better), self._some(worse), self._limit)
-        return _settle(better[hits], worse[hits], count)
+        return _decide(better[hits], worse[hits], count)
 
     def _take_block(self) -> npt.NDArray[np.intp]:
-        """Settle the best boxes among themselves and drop what they suppress."""
+        """Decide the best boxes among themselves and drop what they suppress."""
         rows = self._resolve(_BLOCK)
         kept = self._ranks[rows]
         (edges, areas), ids = self._some(rows), self._ids[rows]
@@ -135,18 +135,18 @@ class Candidates:
             self._select(np.flatnonzero(~hits.any(axis=0)))
         return kept
 
-    def _sweep(self, most_pairs: int) -> npt.NDArray[np.intp] | None:
+    def _sweep(self, max_pairs: int) -> npt.NDArray[np.intp] | None:
         """
-        Return which boxes stay, looking only at pairs of a class that can overlap enough.
+        Compute which boxes are kept, from the pairs of one class that can overlap enough.
 
-        :return: None if there are more such pairs than most_pairs.
+        :return: None if there are more such pairs than max_pairs.
         """
         count = len(self._ranks)
-        # A pair overlaps by more than the limit only if the overlap is wider than that share of
-        # each box: the right box starts in the first part of the left one.
-        share = 1 - float(self._limit) + 1e-5
+        # The overlap of a pair is above the limit only if it is wider than that fraction of each
+        # box: the right box starts in the first part of the left one.
+        fraction = 1 - float(self._limit) + 1e-5
         start = self._edges[0].astype(np.float64)
-        end = start + share * np.maximum(self._edges[2] - start, 0)
+        end = start + fraction * np.maximum(self._edges[2] - start, 0)
         lowest = start.min()
         planes = self._ids * (end.max() - lowest + 1)
         start += planes
@@ -154,7 +154,7 @@ class Candidates:
         partners = np.searchsorted(start[by_start], (end + planes)[by_start], side='right')
         partners -= np.arange(1, count + 1)
         total = int(partners.sum())
-        if total > most_pairs:
+        if total > max_pairs:
             return None
         offsets = np.cumsum(partners) - partners - np.arange(1, count + 1)
         left = np.repeat(by_start, partners)
@@ -162,11 +162,11 @@ class Candidates:
         below = np.minimum(self._edges[3][left], self._edges[3][right])
         meet = below > np.maximum(self._edges[1][left], self._edges[1][right])
         left, right = left[meet], right[meet]
-        return self._settle(np.minimum(left, right), np.maximum(left, right), count)
+        return self._decide(np.minimum(left, right), np.maximum(left, right), count)
 
 
-def _together(ranks: list[npt.NDArray[np.intp]]) -> npt.NDArray[np.intp]:
-    """Return all ranks, ascending."""
+def _merge(ranks: list[npt.NDArray[np.intp]]) -> npt.NDArray[np.intp]:
+    """Merge ranks, ascending."""
     return np.sort(np.concatenate(ranks)) if len(ranks) > 1 else ranks[0]
 
 
@@ -174,10 +174,10 @@ def _overlaps(
     first: tuple[_Array, _Array], second: tuple[_Array, _Array], limit: np.float32
 ) -> npt.NDArray[np.bool_]:
     """
-    Return which pairs overlap by more than the limit.
+    Compute which pairs have an overlap above the limit.
 
-    Each side is edges (4, ...) and areas (...), which broadcast against each other. The
-    operations and their order are the reference's: float32 rounds as it does there.
+    Each side is edges (4, ...) and areas (...), which broadcast against each other. Operations
+    and their order are those of the reference, so that float32 rounds alike.
     """
     low = np.maximum(first[0][:2], second[0][:2])
     size = np.minimum(first[0][2:], second[0][2:])
@@ -190,21 +190,21 @@ def _overlaps(
     return np.asarray(overlap > limit)
 
 
-def _settle(
+def _decide(
     better: npt.NDArray[np.intp], worse: npt.NDArray[np.intp], count: int
 ) -> npt.NDArray[np.intp]:
     """
-    Return which of count boxes stay, given the pairs of which only one may.
+    Compute which of count boxes are kept, given the pairs of which only one may be.
 
     :param better: (m,), the better box of each pair.
     :param worse: (m,), the other.
     """
-    gone = np.zeros(count, np.bool_)
+    suppressed = np.zeros(count, np.bool_)
     while len(better):
         challenged = np.zeros(count, np.bool_)
         challenged[worse] = True
-        # Whom no undecided better box challenges, that stays.
-        gone[worse[~challenged[better]]] = True
-        open_pairs = ~(gone[better] | gone[worse])
+        # A box that no undecided better box challenges is kept.
+        suppressed[worse[~challenged[better]]] = True
+        open_pairs = ~(suppressed[better] | suppressed[worse])
         better, worse = better[open_pairs], worse[open_pairs]
-    return (~gone).nonzero()[0]
+    return (~suppressed).nonzero()[0]

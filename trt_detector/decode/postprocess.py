@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""From candidates of one image to the detections that are reported: the same for every layout."""
+"""Steps from the candidates of one image to its detections, the same for every layout."""
 
 from __future__ import annotations
 
@@ -14,40 +14,39 @@ from ..values.detections import Detections
 from .head import DecodeOptions
 from .nms import batched_nms
 
-__all__ = ['best_of_classes', 'centers_to_corners', 'finite_rows', 'report']
+__all__ = ['best_of_classes', 'centers_to_corners', 'filter_and_suppress', 'finite_rows']
 
 # In pixels: float32 can still multiply and shift such coordinates without an overflow.
-_FARTHEST = 1e9
-# Numbers of classes in float outputs that an int32 holds.
-_MOST_CLASSES = 2**31
+_MAX_COORDINATE = 1e9
+# Class IDs in float outputs must fit into an int32.
+_MAX_CLASSES = 2**31
 
 _Array = npt.NDArray[Any]
 
 
 def best_of_classes(
-    scores: _Array, least: float
+    scores: _Array, minimum_score: float
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
     """
-    Return the predictions whose best class scores enough, or whose scores are not numbers.
+    Select the predictions whose best class has the minimum score, or a NaN score.
 
     :param scores: (C, A); most predictions are background.
-    :param least: score that is enough.
-    :return: (n,) their numbers and (n,) the scores of their best classes.
+    :return: (n,) their indices and (n,) the scores of their best classes.
     """
     best = scores.max(axis=0).astype(np.float32, copy=False)
-    # Not 'best >= least': a NaN is to be counted, and no comparison with it is true.
-    found = np.flatnonzero(~(best < least))
+    # Not 'best >= minimum_score': NaN has to be counted, and every comparison with it is false.
+    found = np.flatnonzero(~(best < minimum_score))
     return found, best.take(found)
 
 
 def finite_rows(values: _Array, axis: int) -> npt.NDArray[np.bool_] | None:
     """
-    Return which predictions have finite values only, None for all of them.
+    Mask the predictions that have finite values only; None if all have.
 
     :param values: float32 (n, values) or (values, n).
     :param axis: the dimension of the values.
     """
-    # A sum is finite only if each value is, but for sums that float32 cannot hold.
+    # A sum is finite only if every value is; sums that overflow float32 are the exception.
     if math.isfinite(values.sum()):
         return None
     return np.asarray(np.isfinite(values.sum(axis=axis)))
@@ -55,7 +54,7 @@ def finite_rows(values: _Array, axis: int) -> npt.NDArray[np.bool_] | None:
 
 def centers_to_corners(boxes: _Array) -> npt.NDArray[np.float32]:
     """
-    Return corners x1, y1, x2, y2.
+    Convert center boxes to corners x1, y1, x2, y2.
 
     :param boxes: (n, 4), center x, y, width, height.
     """
@@ -67,7 +66,7 @@ def centers_to_corners(boxes: _Array) -> npt.NDArray[np.float32]:
     return corners
 
 
-def report(
+def filter_and_suppress(
     boxes_xyxy: _Array,
     scores: _Array,
     class_ids: _Array,
@@ -77,30 +76,30 @@ def report(
     finite: npt.NDArray[np.bool_] | None = None,
 ) -> Detections:
     """
-    Return the candidates to report, best first; equal scores keep their order.
+    Select the candidates to return, highest score first; equal scores keep their order.
 
-    Left out: what scores too little, is of another class, has no area, or is not finite (a box
-    far from any picture is as good as infinite). The last is counted, unless it certainly scores
-    too little.
+    Removed are candidates below the minimum score, of another class, without area, and
+    non-finite candidates (a coordinate beyond 1e9 counts as infinite). The last ones are counted,
+    unless their score is certainly too low.
 
     :param boxes_xyxy: (n, 4) in pixels of the network's input.
     :param scores: (n,).
-    :param class_ids: (n,), integers or floats; below 0 is none.
-    :param suppress: whether duplicates are still among them.
-    :param finite: (n,), which candidates came from finite values; None for all.
+    :param class_ids: (n,), integers or floats; a negative value is no class.
+    :param suppress: suppress duplicates.
+    :param finite: (n,), mask of the candidates that come from finite values; None for all.
     """
     boxes = boxes_xyxy.astype(np.float32, copy=False)
     scores = scores.astype(np.float32, copy=False)
     left, top, right, bottom = boxes.T
-    # A comparison with NaN is false: what is not finite drops out here, too.
-    rows = (right > left) & (bottom > top) & _wanted(scores, class_ids, options)
+    # A comparison with NaN is false, so non-finite boxes are removed here, too.
+    rows = (right > left) & (bottom > top) & _mask_wanted(scores, class_ids, options)
     invalid = 0
-    if not _all_sound(boxes, scores, class_ids, finite):
-        sound = _sound(boxes, scores, class_ids)
+    if not _all_finite(boxes, scores, class_ids, finite):
+        valid = _mask_finite(boxes, scores, class_ids)
         if finite is not None:
-            sound &= finite
-        invalid = int(np.count_nonzero(~sound & ~(scores < options.least_score)))
-        rows &= sound
+            valid &= finite
+        invalid = int(np.count_nonzero(~valid & ~(scores < options.minimum_score)))
+        rows &= valid
     if not rows.all():
         boxes, scores, class_ids = boxes[rows], scores[rows], class_ids[rows]
     class_ids = class_ids.astype(np.int32, copy=False)
@@ -115,45 +114,45 @@ def report(
         )
     else:
         kept = np.argsort(-scores, kind='stable')[: options.max_detections]
-    # Taking rows copies them: the network's outputs may be written again.
+    # take() copies the rows: the network's outputs may be overwritten.
     return Detections(boxes.take(kept, axis=0), scores.take(kept), class_ids.take(kept), invalid)
 
 
-def _all_sound(
+def _all_finite(
     boxes: _Array, scores: _Array, class_ids: _Array, finite: npt.NDArray[np.bool_] | None
 ) -> bool:
-    """Return whether surely every candidate is finite; it nearly always is."""
+    """Tell whether certainly every candidate is finite; that is nearly always so."""
     if finite is not None or not len(boxes):
         return finite is None
-    # One call for all: a sum of squares is below a bound only if each value is.
+    # One call for all: a sum of squares is below a bound only if every value is.
     flat = boxes.reshape(-1)
     with np.errstate(invalid='ignore', over='ignore'):
-        near = flat.dot(flat) < _FARTHEST**2 and scores.dot(scores) < np.inf
-    return bool(near and (class_ids.dtype.kind != 'f' or abs(class_ids).max() < _MOST_CLASSES))
+        near = flat.dot(flat) < _MAX_COORDINATE**2 and scores.dot(scores) < np.inf
+    return bool(near and (class_ids.dtype.kind != 'f' or abs(class_ids).max() < _MAX_CLASSES))
 
 
-def _sound(boxes: _Array, scores: _Array, class_ids: _Array) -> npt.NDArray[np.bool_]:
-    """Return which candidates are finite."""
-    sound = (np.abs(boxes).max(axis=1) < _FARTHEST) & np.isfinite(scores)
+def _mask_finite(boxes: _Array, scores: _Array, class_ids: _Array) -> npt.NDArray[np.bool_]:
+    """Mask the finite candidates."""
+    finite = (np.abs(boxes).max(axis=1) < _MAX_COORDINATE) & np.isfinite(scores)
     if class_ids.dtype.kind == 'f':
-        sound &= np.abs(class_ids.astype(np.float32, copy=False)) < _MOST_CLASSES
-    return np.asarray(sound)
+        finite &= np.abs(class_ids.astype(np.float32, copy=False)) < _MAX_CLASSES
+    return np.asarray(finite)
 
 
-def _wanted(
+def _mask_wanted(
     scores: npt.NDArray[np.float32], class_ids: _Array, options: DecodeOptions
 ) -> npt.NDArray[np.bool_]:
-    """Return which candidates score enough and are of a class to report."""
+    """Mask the candidates that have the minimum score of their class and a class to return."""
     if class_ids.dtype.kind == 'f':
-        # As they are reported: a network may miss a whole number by a little.
+        # As they are returned: a network may miss a whole number by a little.
         class_ids = np.floor(class_ids)
     if not options.class_score_thresholds:
         wanted = scores >= options.score_threshold
     else:
-        least = np.full(len(scores), options.score_threshold)
+        minimum = np.full(len(scores), options.score_threshold)
         for class_id, score in options.class_score_thresholds:
-            least[class_ids == class_id] = score
-        wanted = scores >= least
+            minimum[class_ids == class_id] = score
+        wanted = scores >= minimum
     wanted &= class_ids >= 0
     if options.classes is not None:
         wanted &= np.isin(class_ids, list(options.classes))

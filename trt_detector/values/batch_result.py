@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What comes of a batch, and how long it took."""
+"""Result of one batch, with its stage times."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ['BatchResult', 'StageTimes']
 @dataclass(frozen=True, slots=True)
 class StageTimes:
     """
-    How long the stages of one batch took, in milliseconds.
+    Duration of the stages of one batch in milliseconds.
 
-    Where the engine works beside the host, infer_ms runs from the start of the batch to the
-    moment when its outputs were asked for and there.
+    If the engine runs asynchronously, infer_ms lasts from the start of the batch until its
+    outputs have been requested and are available.
     """
 
     preprocess_ms: float
@@ -29,11 +29,12 @@ class StageTimes:
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchResult:
     """
-    What was found in a batch.
+    Detections in a batch of images.
 
-    :param detections: one an image in the order of the images, boxes in the image's own pixels.
+    :param detections: one entry per image, in the order of the images, boxes in pixels of the
+        original image.
     :param times: of the whole batch.
-    :param device_ms: milliseconds by stage as the device measured them, see
+    :param device_ms: milliseconds per stage, measured by the device, see
         :meth:`.pipeline.Detector.time_stages`.
     """
 
@@ -43,5 +44,5 @@ class BatchResult:
 
     @property
     def invalid(self) -> int:
-        """Return how many candidates were left out because they were NaN or infinite."""
+        """Number of non-finite candidates, which are not among the detections."""
         return sum(found.invalid for found in self.detections)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The predictions of a raw head that may become detections, picked before they are decoded."""
+"""Predictions of a raw head that can become detections, selected before they are decoded."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ['CandidateRule', 'Candidates']
 @dataclass(frozen=True, slots=True)
 class CandidateRule:
     """
-    How to tell which predictions can become detections.
+    Rule that selects the predictions that can become detections.
 
-    A prediction is left out if the best of some of its values is below the least score; one with
-    a NaN among them is not.
+    A prediction is skipped if the maximum of its deciding values is below the minimum score; one
+    with a NaN among them is selected.
 
-    :param output: number of the network's output, [N, values, A] with A predictions.
+    :param output: index of the network's output, [N, values, A] with A predictions.
     :param values_last: the output is [N, A, values] instead.
-    :param values: how many values of a prediction the decoder reads.
-    :param first: first of the values that decide.
-    :param last: number behind the last of them.
+    :param values: number of values per prediction that the decoder reads.
+    :param first: index of the first deciding value.
+    :param last: index after the last deciding value.
     """
 
     output: int
@@ -38,10 +38,10 @@ class CandidateRule:
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
     """
-    The predictions of one image that were not left out, in the network's order.
+    Selected predictions of one image, in the network's order.
 
-    :param values: (n, values) of the output's dtype; valid until the slot is used again.
-    :param numbers: (n,) which predictions they are.
+    :param values: (n, values) of the output's dtype; valid until the batch slot is reused.
+    :param numbers: (n,) indices of the predictions.
     """
 
     values: npt.NDArray[Any]

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a detector found in one image."""
+"""Detections of one image."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ['Detections']
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
     """
-    Parallel arrays, one row a detection, highest score first.
+    Parallel arrays, one row per detection, highest score first.
 
-    The frame of the boxes is the frame of whoever made the object: a decoder gives pixels of the
-    network's input, :class:`trt_detector.pipeline.Detector` pixels of the original image.
+    A head gives boxes in pixels of the network's input, :class:`trt_detector.pipeline.Detector`
+    in pixels of the original image.
 
     :param boxes_xyxy: float32 (n, 4), left, top, right, bottom in pixels.
     :param scores: float32 (n,), 0 to 1, descending.
     :param class_ids: int32 (n,), index of the class.
-    :param invalid: candidates that were left out because a value of them was NaN or infinite.
-    :raises ValueError: if the arrays' shapes do not belong together.
+    :param invalid: number of non-finite candidates, which are not among the rows.
+    :raises ValueError: if the shapes of the arrays do not match.
     """
 
     boxes_xyxy: npt.NDArray[np.float32]
@@ -45,7 +45,7 @@ class Detections:
 
     @classmethod
     def empty(cls) -> Detections:
-        """Return the result for an image in which nothing was found."""
+        """Make the result of an image without detections."""
         return cls(
             boxes_xyxy=np.empty((0, 4), np.float32),
             scores=np.empty(0, np.float32),
@@ -54,7 +54,7 @@ class Detections:
 
     def select(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Detections:
         """
-        Return some of the rows.
+        Select rows.
 
         :param rows: indices in the wanted order, or a mask of length n.
         """
@@ -62,6 +62,6 @@ class Detections:
             self.boxes_xyxy[rows], self.scores[rows], self.class_ids[rows], self.invalid
         )
 
-    def first(self, most: int) -> Detections:
-        """Return the best so many of them."""
-        return self if len(self) <= most else self.select(np.arange(most))
+    def first(self, limit: int) -> Detections:
+        """Select the rows with the highest scores, limit of them at most."""
+        return self if len(self) <= limit else self.select(np.arange(limit))

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a GPU is at one moment: memory, heat, load, clocks and power."""
+"""State of a GPU at one moment: memory, temperature, load, clocks and power."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _MEBI = 1 << 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceState:
     """
-    What was read of a GPU; None for what it does not tell.
+    Readings of a GPU; None for a value that it does not provide.
 
     :param read_s: time.monotonic() when it was read, None if it never was.
     :param name: product name.
     :param compute_capability: (major, minor).
-    :param memory_used_bytes: by all programs together; of the whole machine where it is shared.
-    :param memory_total_bytes: of the GPU; of the whole machine where it is shared.
-    :param shared_memory: whether the GPU uses the machine's memory.
-    :param gpu_memory_used_bytes: the GPU's part of memory that is shared.
+    :param memory_used_bytes: by all programs together; of the whole machine if memory is shared.
+    :param memory_total_bytes: of the GPU; of the whole machine if memory is shared.
+    :param shared_memory: the GPU uses the machine's memory.
+    :param gpu_memory_used_bytes: the GPU's part of shared memory.
     :param temperature_c: in degrees Celsius.
-    :param gpu_percent: share of time in which something ran.
-    :param memory_percent: share of time in which memory was read or written.
+    :param gpu_percent: percentage of time in which a kernel ran.
+    :param memory_percent: percentage of time in which memory was read or written.
     :param clock_mhz: of the multiprocessors.
-    :param max_clock_mhz: highest clock of the multiprocessors.
+    :param max_clock_mhz: maximum clock of the multiprocessors.
     :param memory_clock_mhz: of the memory.
-    :param power_w: what it takes.
-    :param power_limit_w: what it may take.
-    :param clock_limits: why the clocks are not higher, in words.
-    :param slowdowns: those of them that a user has to do something about.
+    :param power_w: power draw.
+    :param power_limit_w: maximum power draw.
+    :param clock_limits: reasons why the clocks are not higher, in words.
+    :param slowdowns: those of the reasons that the user has to act on.
     """
 
     read_s: float | None = None
@@ -56,7 +56,7 @@ class DeviceState:
     slowdowns: tuple[str, ...] = ()
 
     def describe(self) -> dict[str, str]:
-        """Return what is known as texts by name, each with its unit."""
+        """Describe the known values: texts by name, each with its unit."""
         formats: dict[str, tuple[Any, Callable[[Any], str]]] = {
             'name': (self.name, str),
             'compute capability': (self.compute_capability, lambda cc: f'{cc[0]}.{cc[1]}'),
@@ -77,7 +77,7 @@ class DeviceState:
         return {key: show(value) for key, (value, show) in formats.items() if value is not None}
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is known by field, ready for JSON."""
+        """Make a JSON object of the known values."""
         if self.read_s is None:
             return {}
         values = asdict(self)
@@ -86,15 +86,15 @@ class DeviceState:
 
 
 class DeviceWatch(Protocol):
-    """Reads a device again and again, in a thread of its own."""
+    """Reader of a device's state, once per period, in a thread of its own."""
 
     def latest(self) -> DeviceState:
-        """Return what was read last, at once; any thread may ask."""
+        """Get the latest state without waiting; callable from any thread."""
 
     def close(self) -> None:
-        """End; calling it again does nothing."""
+        """Stop the thread; calling it again does nothing."""
 
 
 def _mebi(size: int) -> str:
-    """Return bytes in MiB."""
+    """Format bytes in MiB."""
     return f'{size / _MEBI:.0f}'

@@ -13,10 +13,10 @@ __all__ = ['Progress', 'ProgressCallback']
 @dataclass(frozen=True, slots=True)
 class Progress:
     """
-    How far the preparation of an engine has come.
+    Progress of the preparation of an engine.
 
-    :param phase: what is being done, for a person to read.
-    :param fraction: 0 to 1 of the whole, None where it is unknown.
+    :param phase: name of the current step, for people.
+    :param fraction: 0 to 1 of the whole, None if unknown.
     :param elapsed_s: seconds since the preparation began.
     """
 

@@ -14,17 +14,17 @@ __all__ = ['TensorSpec', 'is_channels_last']
 
 
 def is_channels_last(shape: Sequence[int | None]) -> bool:
-    """Return whether the shape of an image input is [N, H, W, C], not [N, C, H, W]."""
+    """Tell whether the shape of an image input is [N, H, W, C], not [N, C, H, W]."""
     return shape[3] in (1, 3) and shape[1] not in (1, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
     """
-    One input or output of a network.
+    Name, shape and element type of one input or output of a network.
 
     :param name: the tensor's name in the graph.
-    :param shape: one entry a dimension, None where it is dynamic.
+    :param shape: one entry per dimension, None for a dynamic one.
     :param dtype: element type.
     """
 
@@ -34,11 +34,11 @@ class TensorSpec:
 
     @property
     def channels_last(self) -> bool:
-        """Return whether an image input is [N, H, W, C], not [N, C, H, W]."""
+        """True if an image input is [N, H, W, C], not [N, C, H, W]."""
         return is_channels_last(self.shape)
 
     def height_width(self, shape: Sequence[Any]) -> tuple[Any, Any]:
-        """Return height and width of a shape in the layout of this image input."""
+        """Get height and width of a shape in the layout of this image input."""
         height, width = shape[1:3] if self.channels_last else shape[2:4]
         return height, width
 

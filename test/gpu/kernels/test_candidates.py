@@ -28,7 +28,7 @@ SIZE, ANCHORS, CLASSES = 320, 2100, 12
 # Head: values before the class scores, and whether a prediction's values lie side by side.
 HEADS = {
     'yolo': (4, False), 'yolo_transposed': (4, True), 'yolo_objectness': (5, True),
-    'yolo_objectness_transposed': (5, False), 'yolox': (5, True), 'yolox_decoded': (5, True),
+    'yolox': (5, True), 'yolox_decoded': (5, True),
 }  # fmt: skip
 TYPES = {'float32': TensorProto.FLOAT, 'float16': TensorProto.FLOAT16}
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""RT-DETR, D-FINE and DEIM as they are deployed: labels, boxes in pixels, scores."""
+"""RT-DETR, D-FINE and DEIM in their deployed form: labels, boxes in pixels, scores."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy.typing as npt
 
 from ...values.detections import Detections
 from ..graph_info import GraphInfo
-from ..head import DecodeOptions, Fit
-from ..postprocess import report
+from ..head import DecodeOptions, Evidence, LayoutMatch
+from ..postprocess import filter_and_suppress
 
 __all__ = ['DetrDeployLayout', 'DetrDeployHead']
 
 
 class DetrDeployHead:
     """
-    Decodes labels [N, Q], boxes [N, Q, 4] as x1, y1, x2, y2 in pixels, scores [N, Q].
+    Decoder for labels [N, Q], boxes [N, Q, 4] as x1, y1, x2, y2 in pixels, scores [N, Q].
 
-    :param order: numbers of the outputs labels, boxes, scores.
+    :param order: indices of the outputs labels, boxes, scores.
     """
 
     layout = 'DETR labels, boxes, scores'
@@ -34,27 +34,28 @@ class DetrDeployHead:
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         labels, boxes, scores = (outputs[number] for number in self._order)
         return [
-            report(boxes[n], scores[n], labels[n], options, suppress=False)
+            filter_and_suppress(boxes[n], scores[n], labels[n], options, suppress=False)
             for n in range(len(labels))
         ]
 
 
 class DetrDeployLayout:
-    """Recognizes the three outputs by their names and ranks."""
+    """Recognizer of the three outputs by their names and ranks."""
 
     name = 'detr_deploy'
     description = 'labels [N, Q], boxes [N, Q, 4] x1, y1, x2, y2 in input pixels, scores [N, Q]'
     preset = 'detr'
+    single_image = False
 
-    def fit(self, facts: GraphInfo) -> Fit | None:
-        """Return how well it fits, as :class:`.head.HeadLayout` says."""
-        ranks = {output.name.lower(): len(output.shape) for output in facts.outputs}
+    def match(self, info: GraphInfo) -> LayoutMatch | None:
+        """Match a graph, see :class:`.head.HeadLayout`."""
+        ranks = {output.name.lower(): len(output.shape) for output in info.outputs}
         if ranks != {'labels': 2, 'boxes': 3, 'scores': 2}:
             return None
         names = list(ranks)
         order = (names.index('labels'), names.index('boxes'), names.index('scores'))
         head = partial(DetrDeployHead, order)
-        return Fit(None, 'labels, boxes in pixels, scores', head, certain=True)
+        return LayoutMatch(None, 'labels, boxes in pixels, scores', head, Evidence.CERTAIN)

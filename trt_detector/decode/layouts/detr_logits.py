@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""DETR in two outputs: normalized center boxes, and class logits of every query."""
+"""DETR in two outputs: normalized center boxes and class logits per query."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import numpy.typing as npt
 from ...values.detections import Detections
 from ...values.tensor_spec import TensorSpec
 from ..graph_info import GraphInfo
-from ..head import DecodeOptions, Fit
-from ..postprocess import finite_rows, report
-from .detr import MOST_QUERIES, normalized_corners, require_size
+from ..head import DecodeOptions, Evidence, LayoutMatch
+from ..postprocess import filter_and_suppress, finite_rows
+from .detr import MAX_QUERIES, normalized_corners, require_size
 
 __all__ = ['DetrLogitsLayout', 'DetrLogitsHead']
 
 
 class DetrLogitsHead:
     """
-    Decodes boxes [N, Q, 4] and class values [N, Q, C].
+    Decoder for boxes [N, Q, 4] and class values [N, Q, C].
 
-    :param num_classes: classes to look at, from the first.
+    :param num_classes: number of classes to decode, from the first.
     :param input_size: (height, width) of the network's input in pixels.
-    :param boxes: number of the output with the boxes.
-    :param values: number of the output with the class values.
-    :param activation: what makes scores of the values: 'sigmoid', 'softmax' (over all values,
-        the one behind the classes is the background) or 'none'.
+    :param boxes: index of the output with the boxes.
+    :param values: index of the output with the class values.
+    :param activation: function from values to scores: 'sigmoid', 'softmax' (over all values,
+        the one after the classes is the background) or 'none'.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class DetrLogitsHead:
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         pairs = zip(outputs[self._boxes], outputs[self._values], strict=True)
         return [
             self._decode_one(
@@ -66,7 +66,7 @@ class DetrLogitsHead:
         self, boxes: npt.NDArray[Any], values: npt.NDArray[Any], options: DecodeOptions
     ) -> Detections:
         """
-        Return the queries to report.
+        Decode one image.
 
         :param boxes: (Q, 4).
         :param values: (Q, C).
@@ -79,12 +79,14 @@ class DetrLogitsHead:
             best = classes.max(axis=1)
             scores = self._scores(best, values)
         class_ids = classes.argmax(axis=1)
-        return report(corners, scores, class_ids, options, suppress=False, finite=finite)
+        return filter_and_suppress(
+            corners, scores, class_ids, options, suppress=False, finite=finite
+        )
 
     def _scores(
         self, best: npt.NDArray[np.float32], values: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
-        """Return the scores of the best class values."""
+        """Compute the scores of the best class values."""
         if self._activation == 'sigmoid':
             return np.asarray(1 / (1 + np.exp(-best)), np.float32)
         if self._activation == 'softmax':
@@ -96,10 +98,10 @@ class DetrLogitsHead:
 
 class DetrLogitsLayout:
     """
-    Recognizes two outputs of few queries.
+    Recognizer of two outputs of few queries.
 
-    :param activation: 'sigmoid' (RT-DETR, D-FINE, deformable DETR) or 'softmax' (the first DETR,
-        whose last value is the background).
+    :param activation: 'sigmoid' (RT-DETR, D-FINE, Deformable DETR) or 'softmax' (the
+        original DETR, whose last value is the background).
     """
 
     def __init__(self, activation: str) -> None:
@@ -109,54 +111,60 @@ class DetrLogitsLayout:
         self.description = (
             f'boxes [N, Q, 4], normalized, and logits [N, Q, {values}] ({activation})'
         )
-        # The first DETR was trained on normalized pictures, RT-DETR and its kin were not.
+        # The original DETR was trained with ImageNet mean and std, RT-DETR was not.
+        self.single_image = False
         self.preset = 'detr_imagenet' if activation == 'softmax' else 'detr'
 
-    def fit(self, facts: GraphInfo) -> Fit | None:
-        """Return how well it fits, as :class:`.head.HeadLayout` says."""
-        pair = _pair(facts)
+    def match(self, info: GraphInfo) -> LayoutMatch | None:
+        """Match a graph, see :class:`.head.HeadLayout`."""
+        pair = _pair(info)
         if pair is None:
             return None
-        queries, values = facts.outputs[pair[1]].shape[1:]
+        queries, values = info.outputs[pair[1]].shape[1:]
         if values is None or (self._activation == 'softmax' and values < 2):
             return None
         softmax = self._activation == 'softmax'
-        spare = softmax or (facts.detr and facts.num_names == values - 1)
+        spare = softmax or (info.detr and info.num_names == values - 1)
         count = values - 1 if spare else values
-        anchors = bool(facts.anchors(queries)) or (queries or 0) > MOST_QUERIES
-        if 'logit' in facts.outputs[pair[1]].name.lower():
+        anchors = bool(info.anchors_per_cell(queries)) or (queries or 0) > MAX_QUERIES
+        if 'logit' in info.outputs[pair[1]].name.lower():
             anchors = False
-        return Fit(
+        if info.detr and not softmax:
+            # Deformable attention and sigmoid were introduced together.
+            evidence = Evidence.CERTAIN
+        elif anchors and not info.detr:
+            evidence = Evidence.ON_REQUEST
+        else:
+            evidence = Evidence.FEW_ROWS
+        return LayoutMatch(
             count,
             f'normalized boxes and {count} classes by {self._activation}',
-            lambda: self._make(facts, count, pair),
-            # Deformable attention came together with sigmoid.
-            certain=facts.detr and not softmax,
-            grade=-1 if anchors and not facts.detr else 3,
+            lambda: self._build(info, count, pair),
+            evidence,
         )
 
-    def _make(self, facts: GraphInfo, count: int, pair: tuple[int, int]) -> DetrLogitsHead:
-        """Return the decoder, or raise ModelError if the input size is not known."""
+    def _build(self, info: GraphInfo, count: int, pair: tuple[int, int]) -> DetrLogitsHead:
+        """Build the head; raise ModelError if the input size is not known."""
         boxes, values = pair
-        # A Sigmoid or Softmax inside the graph has made scores of the logits already.
-        inside = (facts.tail(facts.outputs[values]) or frozenset()) & {'Sigmoid', 'Softmax'}
+        # With a Sigmoid or Softmax in the graph the values are scores already.
+        inside = (info.tail(info.outputs[values]) or frozenset()) & {'Sigmoid', 'Softmax'}
         return DetrLogitsHead(
             count,
-            require_size(facts),
+            require_size(info),
             boxes=boxes,
             values=values,
             activation='none' if inside else self._activation,
         )
 
 
-def _pair(facts: GraphInfo) -> tuple[int, int] | None:
-    """Return the numbers of the outputs with boxes and with class values."""
-    planes = [(n, out) for n, out in enumerate(facts.outputs) if len(out.shape) == 3]
+def _pair(info: GraphInfo) -> tuple[int, int] | None:
+    """Find the indices of the outputs with boxes and with class values."""
+    planes = [(n, out) for n, out in enumerate(info.outputs) if len(out.shape) == 3]
     named_boxes = [n for n, out in planes if 'box' in out.name.lower() and out.shape[2] == 4]
     named_values = [n for n, out in planes if _names_values(out)]
     if len(named_boxes) == len(named_values) == 1:
         return named_boxes[0], named_values[0]
-    if len(facts.outputs) != 2 or len(planes) != 2:
+    if len(info.outputs) != 2 or len(planes) != 2:
         return None
     (first, a), (second, b) = planes
     if a.shape[1] != b.shape[1] or (a.shape[2] == 4) == (b.shape[2] == 4):
@@ -165,5 +173,5 @@ def _pair(facts: GraphInfo) -> tuple[int, int] | None:
 
 
 def _names_values(output: TensorSpec) -> bool:
-    """Return whether an output's name says that it has class values."""
+    """Tell whether an output's name says that it has class values."""
     return any(word in output.name.lower() for word in ('logit', 'score', 'class'))

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The outputs of TensorRT's suppression plugins: count, boxes, scores, classes."""
+"""Outputs of TensorRT's NMS plugins: count, boxes, scores, classes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from ...values.detections import Detections
 from ..graph_info import GraphInfo
-from ..head import DecodeOptions, Fit
-from ..postprocess import report
+from ..head import DecodeOptions, Evidence, LayoutMatch
+from ..postprocess import filter_and_suppress
 
 __all__ = ['EfficientNmsLayout', 'EfficientNmsHead']
 
@@ -26,11 +26,11 @@ _NAMES = (
 
 class EfficientNmsHead:
     """
-    Decodes num_dets [N, 1], det_boxes [N, M, 4], det_scores [N, M], det_classes [N, M].
+    Decoder for num_dets [N, 1], det_boxes [N, M, 4], det_scores [N, M], det_classes [N, M].
 
-    Boxes are x1, y1, x2, y2 in input pixels; what stands behind the count is not looked at.
+    Boxes are x1, y1, x2, y2 in input pixels; rows beyond the count are ignored.
 
-    :param order: numbers of the outputs in that order.
+    :param order: indices of the outputs in that order.
     """
 
     layout = 'EfficientNMS num_dets, det_boxes, det_scores, det_classes'
@@ -42,19 +42,21 @@ class EfficientNmsHead:
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         counts, boxes, scores, classes = (outputs[number] for number in self._order)
         found = []
         for n, count in enumerate(counts.reshape(len(boxes)).astype(np.intp)):
             rows = slice(0, max(0, count))
             found.append(
-                report(boxes[n, rows], scores[n, rows], classes[n, rows], options, suppress=False)
+                filter_and_suppress(
+                    boxes[n, rows], scores[n, rows], classes[n, rows], options, suppress=False
+                )
             )
         return found
 
 
 class EfficientNmsLayout:
-    """Recognizes the four outputs by their names."""
+    """Recognizer of the four outputs by their names."""
 
     name = 'efficient_nms'
     description = (
@@ -62,19 +64,20 @@ class EfficientNmsLayout:
         'det_classes [N, M]'
     )
     preset = 'yolo'
+    single_image = False
 
-    def fit(self, facts: GraphInfo) -> Fit | None:
-        """Return how well it fits, as :class:`.head.HeadLayout` says."""
-        order = _order(facts)
+    def match(self, info: GraphInfo) -> LayoutMatch | None:
+        """Match a graph, see :class:`.head.HeadLayout`."""
+        order = _order(info)
         if not order:
             return None
         head = partial(EfficientNmsHead, order)
-        return Fit(None, 'count, boxes, scores, classes', head, certain=True)
+        return LayoutMatch(None, 'count, boxes, scores, classes', head, Evidence.CERTAIN)
 
 
-def _order(facts: GraphInfo) -> tuple[int, ...]:
-    """Return the numbers of the outputs count, boxes, scores, classes; none if they are others."""
-    found = [output.name for output in facts.outputs]
+def _order(info: GraphInfo) -> tuple[int, ...]:
+    """Find the indices of the outputs count, boxes, scores, classes; () if there are others."""
+    found = [output.name for output in info.outputs]
     for names in _NAMES:
         if sorted(names) == sorted(found):
             return tuple(found.index(name) for name in names)

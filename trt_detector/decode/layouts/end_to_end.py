@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that suppress duplicates themselves: [N, M, 6] of x1, y1, x2, y2, score, class."""
+"""End-to-end networks: [N, M, 6] of x1, y1, x2, y2, score, class without duplicates."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ import numpy.typing as npt
 
 from ...values.detections import Detections
 from ..graph_info import GraphInfo
-from ..head import DecodeOptions, Fit
-from ..postprocess import report
+from ..head import DecodeOptions, Evidence, LayoutMatch
+from ..postprocess import filter_and_suppress
 
 __all__ = ['EndToEndLayout', 'EndToEndHead']
 
-
-# Who chooses the best boxes keeps fewer; without an input size that alone tells them from anchors.
-_MOST_ROWS = 1000
+# Networks that select boxes keep fewer; without an input size only this tells rows from anchors.
+_MAX_ROWS = 1000
 
 
 class EndToEndHead:
     """
-    Decodes [N, M, 6]: corners in input pixels, score, class; zero rows pad the list.
+    Decoder for [N, M, 6]: corners in input pixels, score, class; zero rows pad the list.
 
-    YOLOv10, YOLO26 and exports with the suppression inside write it. Further values of a row
-    (mask coefficients, keypoints) are not looked at.
+    YOLOv10, YOLO26 and exports with embedded NMS have this output. Further values of a row
+    (mask coefficients, keypoints) are ignored.
 
-    :param output: number of the output.
+    :param output: index of the output.
     """
 
     layout = 'end-to-end [N, M, 6]'
@@ -42,36 +41,42 @@ class EndToEndHead:
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         return [
-            # A padding row is all zeros: it has no area.
-            report(rows[:, :4], rows[:, 4], rows[:, 5], options, suppress=False)
+            # Padding rows are zero and therefore have no area.
+            filter_and_suppress(rows[:, :4], rows[:, 4], rows[:, 5], options, suppress=False)
             for rows in outputs[self._output].astype(np.float32, copy=False)
         ]
 
 
 class EndToEndLayout:
-    """Recognizes rows of six values: by metadata, by operators, or because they are few."""
+    """Recognizer of rows of six values: by metadata, by operators, or by their small number."""
 
     name = 'end_to_end'
     description = '[N, M, 6]: x1, y1, x2, y2 in input pixels, score, class'
     preset = 'yolo'
+    single_image = False
 
-    def fit(self, facts: GraphInfo) -> Fit | None:
-        """Return how well it fits, as :class:`.head.HeadLayout` says."""
-        plane = facts.plane()
+    def match(self, info: GraphInfo) -> LayoutMatch | None:
+        """Match a graph, see :class:`.head.HeadLayout`."""
+        plane = info.plane()
         if plane is None:
             return None
         _, count, values = plane[1].shape
-        if values is None or values != 6 + facts.extra_values():
+        if values is None or values != 6 + info.extra_values():
             return None
-        selects = facts.selects(plane[1])
-        certain = not facts.detr and (facts.end2end or selects is True)
-        grade = 3 if count is None or count <= _MOST_ROWS else 2
-        if facts.detr or facts.anchors(count):
-            grade = -1
-        elif count is None and facts.anchors(count) is None and selects is False:
-            # Rows without end that nothing has chosen are raw predictions.
-            grade = 0
+        selects = info.selects(plane[1])
+        certain = not info.detr and (info.end2end or selects is True)
+        if certain:
+            evidence = Evidence.CERTAIN
+        elif info.detr or info.anchors_per_cell(count):
+            evidence = Evidence.ON_REQUEST
+        elif count is None and selects is False:
+            # An open number of rows that no operator has selected: raw predictions.
+            evidence = Evidence.POSSIBLE
+        elif count is None or count <= _MAX_ROWS:
+            evidence = Evidence.FEW_ROWS
+        else:
+            evidence = Evidence.OPEN_SHAPE
         head = partial(EndToEndHead, plane[0])
-        return Fit(None, 'corners, score, class', head, certain=certain, grade=grade)
+        return LayoutMatch(None, 'corners, score, class', head, evidence)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""TorchVision's detectors: boxes, labels and scores of one image, as many as were found."""
+"""TorchVision detectors: boxes, labels and scores of one image, in any number."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import numpy.typing as npt
 
 from ...values.detections import Detections
 from ..graph_info import GraphInfo
-from ..head import DecodeOptions, Fit
-from ..postprocess import report
+from ..head import DecodeOptions, Evidence, LayoutMatch
+from ..postprocess import filter_and_suppress
 
 __all__ = ['TorchvisionLayout', 'TorchvisionHead']
 
 
 class TorchvisionHead:
     """
-    Decodes boxes [n, 4] as x1, y1, x2, y2 in input pixels, labels [n], scores [n] of one image.
+    Decoder for boxes [n, 4], x1, y1, x2, y2 in input pixels, labels [n], scores [n] of one image.
 
-    The number of a class is the label: 0 is the background in TorchVision's models.
+    The class ID is the label: 0 is the background in TorchVision's models.
 
-    :param order: numbers of the outputs boxes, labels, scores.
+    :param order: indices of the outputs boxes, labels, scores.
     """
 
     layout = 'TorchVision boxes [n, 4], labels [n], scores [n]'
@@ -37,29 +37,31 @@ class TorchvisionHead:
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch of one, as :class:`.head.Head` says."""
+        """Decode a batch of one, see :class:`.head.Head`."""
         boxes, labels, scores = (outputs[number] for number in self._order)
-        return [report(boxes, scores, labels, options, suppress=False)]
+        return [filter_and_suppress(boxes, scores, labels, options, suppress=False)]
 
 
 class TorchvisionLayout:
-    """Recognizes the three outputs by ranks and dtypes: exporters give them any names."""
+    """Recognizer of the three outputs by ranks and dtypes, whatever their names."""
 
     name = 'torchvision'
     description = 'boxes [n, 4] x1, y1, x2, y2 in input pixels, labels [n], scores [n]: one image'
     preset = 'torchvision'
+    single_image = True
 
-    def fit(self, facts: GraphInfo) -> Fit | None:
-        """Return how well it fits, as :class:`.head.HeadLayout` says."""
-        order = _order(facts)
+    def match(self, info: GraphInfo) -> LayoutMatch | None:
+        """Match a graph, see :class:`.head.HeadLayout`."""
+        order = _order(info)
         if order is None:
             return None
-        return Fit(None, 'boxes, labels, scores', partial(TorchvisionHead, order), certain=True)
+        head = partial(TorchvisionHead, order)
+        return LayoutMatch(None, 'boxes, labels, scores', head, Evidence.CERTAIN)
 
 
-def _order(facts: GraphInfo) -> tuple[int, int, int] | None:
-    """Return the numbers of the outputs boxes, labels, scores, None if they are others."""
-    outputs = list(enumerate(facts.outputs))
+def _order(info: GraphInfo) -> tuple[int, int, int] | None:
+    """Find the indices of the outputs boxes, labels, scores; None if there are others."""
+    outputs = list(enumerate(info.outputs))
     boxes = [n for n, out in outputs if len(out.shape) == 2 and out.shape[1] == 4]
     rows = [(n, out) for n, out in outputs if len(out.shape) == 1]
     labels = [n for n, out in rows if np.issubdtype(out.dtype, np.integer)]

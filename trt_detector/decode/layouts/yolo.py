@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The raw head of YOLOv8 and its kin: [N, 4 + C, A] of center boxes and class scores."""
+"""Raw YOLOv8 head and similar ones: [N, 4 + C, A] of center boxes and class scores."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy.typing as npt
 from ...values.candidates import CandidateRule, Candidates
 from ...values.detections import Detections
 from ..graph_info import GraphInfo
-from ..head import DecodeOptions, Fit
-from ..postprocess import best_of_classes, centers_to_corners, finite_rows, report
+from ..head import DecodeOptions, Evidence, LayoutMatch
+from ..postprocess import best_of_classes, centers_to_corners, filter_and_suppress, finite_rows
 
 __all__ = ['YoloLayout', 'YoloHead', 'DenseOutput', 'read_dense']
 
@@ -24,59 +24,62 @@ __all__ = ['YoloLayout', 'YoloHead', 'DenseOutput', 'read_dense']
 @dataclass(frozen=True, slots=True)
 class DenseOutput:
     """
-    An output read as predictions for anchors.
+    Output read as one prediction per anchor.
 
-    :param output: number of the output.
-    :param num_classes: C of that reading.
-    :param anchors_per_cell: predictions per cell: 1, 3, 0 if the anchors do not fit the input
-        size, None if that is unknown.
-    :param likely: whether nothing speaks against the reading.
-    :param usual: whether C is that of most models, and no class names say otherwise.
+    :param output: index of the output.
+    :param num_classes: number of classes in this reading.
+    :param evidence: strength of the evidence from the shape.
+    :param common: the number of classes is the most common one, and no class names tell.
     """
 
     output: int
     num_classes: int
-    anchors_per_cell: int | None
-    likely: bool
-    usual: bool
+    evidence: Evidence
+    common: bool
 
 
-def read_dense(facts: GraphInfo, leading: int, *, values_last: bool) -> DenseOutput | None:
+def read_dense(info: GraphInfo, leading: int, *, values_last: bool) -> DenseOutput | None:
     """
-    Return the only output of rank 3 as predictions for anchors, None if it cannot be.
+    Read the only output of rank 3 as one prediction per anchor; None if that is impossible.
 
-    :param leading: values of a prediction before its class scores.
-    :param values_last: whether to read it as [N, anchors, values], else as [N, values, anchors].
+    :param leading: number of values before the class scores.
+    :param values_last: read it as [N, anchors, values], else as [N, values, anchors].
     """
-    plane = facts.plane()
+    plane = info.plane()
     if plane is None:
         return None
     _, values, anchors = plane[1].shape
     if values_last:
         values, anchors = anchors, values
-    if values is None or values - facts.extra_values() <= leading:
+    if values is None or values - info.extra_values() <= leading:
         return None
-    num_classes = values - facts.extra_values() - leading
-    anchors_per_cell = facts.anchors(anchors)
-    likely = not (facts.end2end or facts.detr)
-    if not anchors_per_cell and (facts.anchors(values) == 1 or (anchors and anchors <= values)):
-        # Then the other dimension is that of the anchors.
-        likely = False
-    return DenseOutput(
-        plane[0], num_classes, anchors_per_cell, likely, facts.is_usual(num_classes)
+    num_classes = values - info.extra_values() - leading
+    per_cell = info.anchors_per_cell(anchors)
+    # Otherwise the other dimension is that of the anchors.
+    swapped = not per_cell and (
+        info.anchors_per_cell(values) == 1 or (anchors is not None and anchors <= values)
     )
+    evidence = {
+        None: Evidence.OPEN_SHAPE,
+        0: Evidence.POSSIBLE,
+        1: Evidence.ANCHORS,
+        3: Evidence.THREE_ANCHORS,
+    }[per_cell]
+    if info.end2end or info.detr or swapped:
+        evidence = Evidence.ON_REQUEST
+    return DenseOutput(plane[0], num_classes, evidence, info.is_common(num_classes))
 
 
 class YoloHead:
     """
-    Decodes [N, 4 + C, A]: center x, y, width, height in input pixels, then C class scores.
+    Decoder for [N, 4 + C, A]: center x, y, width, height in input pixels, then C class scores.
 
-    YOLOv8, YOLOv9, YOLO11 and YOLO12 write it, YOLOv5u too. A box is of its best class alone.
+    YOLOv5u, YOLOv8, YOLOv9, YOLO11 and YOLO12 have this output. A box has its best class only.
 
-    :param num_classes: C; values behind the class scores (mask coefficients, keypoints) are not
-        looked at.
-    :param transposed: whether the output is [N, A, 4 + C].
-    :param output: number of the output.
+    :param num_classes: C; values after the class scores (mask coefficients, keypoints) are
+        ignored.
+    :param transposed: the output is [N, A, 4 + C].
+    :param output: index of the output.
     """
 
     def __init__(self, num_classes: int, *, transposed: bool = False, output: int = 0) -> None:
@@ -92,7 +95,7 @@ class YoloHead:
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         axes = (0, 2, 1) if self._transposed else (0, 1, 2)
         batch = outputs[self._output].transpose(axes)[:, : self._values]
         return [self._decode_one(columns, options) for columns in batch]
@@ -100,34 +103,35 @@ class YoloHead:
     def decode_candidates(
         self, candidates: Sequence[Candidates], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode the candidates of a batch, as :class:`.head.CandidateHead` says."""
+        """Decode the candidates of a batch, see :class:`.head.CandidateHead`."""
         return [self._decode_one(found.values.T, options) for found in candidates]
 
     @staticmethod
     def _decode_one(columns: npt.NDArray[Any], options: DecodeOptions) -> Detections:
         """
-        Return the anchors to report.
+        Decode one image.
 
         :param columns: (4 + C, A).
         """
-        # Most anchors are background: one pass over the scores leaves a few to look at.
-        found, scores = best_of_classes(columns[4:], options.least_score)
+        # Most anchors are background: one pass over the scores leaves a few candidates.
+        found, scores = best_of_classes(columns[4:], options.minimum_score)
         candidates = columns[:, found].astype(np.float32, copy=False)
         with np.errstate(invalid='ignore', over='ignore'):
             finite = finite_rows(candidates, axis=0)
             boxes = centers_to_corners(candidates[:4].T)
         class_ids = candidates[4:].argmax(axis=0)
-        return report(boxes, scores, class_ids, options, suppress=True, finite=finite)
+        return filter_and_suppress(boxes, scores, class_ids, options, suppress=True, finite=finite)
 
 
 class YoloLayout:
     """
-    Recognizes YOLOv8's output by its anchor count, or as the longer of the two dimensions.
+    Recognizer of YOLOv8's output by its number of anchors, or as the longer dimension.
 
     :param transposed: look for [N, A, 4 + C].
     """
 
     preset = 'yolo'
+    single_image = False
 
     def __init__(self, *, transposed: bool = False) -> None:
         self._transposed = transposed
@@ -135,15 +139,16 @@ class YoloLayout:
         shape = '[N, A, 4 + C]' if transposed else '[N, 4 + C, A]'
         self.description = f'{shape}: center x, y, width, height in input pixels, C class scores'
 
-    def fit(self, facts: GraphInfo) -> Fit | None:
-        """Return how well it fits, as :class:`.head.HeadLayout` says."""
-        dense = read_dense(facts, 4, values_last=self._transposed)
+    def match(self, info: GraphInfo) -> LayoutMatch | None:
+        """Match a graph, see :class:`.head.HeadLayout`."""
+        dense = read_dense(info, 4, values_last=self._transposed)
         if dense is None:
             return None
-        grade = {1: 4, 3: -1, 0: 0, None: 2}[dense.anchors_per_cell] if dense.likely else -1
-        if grade >= 0:
-            # Exporters put the values first.
-            grade += (not self._transposed) + dense.usual
+        evidence = dense.evidence
+        if evidence is Evidence.THREE_ANCHORS:
+            evidence = Evidence.ON_REQUEST
+        # Exporters put the values first.
+        preference = (not self._transposed) + dense.common
         count = dense.num_classes
         head = partial(YoloHead, count, transposed=self._transposed, output=dense.output)
-        return Fit(count, f'boxes and {count} class scores', head, grade=grade)
+        return LayoutMatch(count, f'boxes and {count} class scores', head, evidence, preference)

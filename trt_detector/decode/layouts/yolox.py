@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The head of YOLOX: [N, A, 5 + C], offsets in the cells of three grids or already decoded."""
+"""YOLOX head: [N, A, 5 + C], offsets in grid cells or already decoded."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ...errors import ModelError
 from ...values.candidates import Candidates
 from ...values.detections import Detections
 from ..graph_info import anchor_count, GraphInfo
-from ..head import DecodeOptions, Fit, Head
-from ..postprocess import finite_rows, report
+from ..head import DecodeOptions, Evidence, Head, LayoutMatch
+from ..postprocess import filter_and_suppress, finite_rows
 from .yolo_objectness import decode_objectness, objectness_rule
 
 __all__ = ['YoloxLayout', 'YoloxDecodedHead', 'YoloxHead']
@@ -27,7 +27,7 @@ _ARITHMETIC = frozenset({'Add', 'Sub', 'Mul', 'Div', 'Exp', 'Pow'})
 
 class YoloxHead:
     """
-    Decodes [N, A, 5 + C] as YOLOX exports it: dx, dy, log w, log h in cells, objectness, scores.
+    Decoder for raw [N, A, 5 + C]: dx, dy, log w, log h in cells, objectness, class scores.
 
     :param num_classes: C.
     :param input_size: (height, width) of the network's input in pixels.
@@ -41,38 +41,38 @@ class YoloxHead:
     ) -> None:
         self.num_classes: int | None = num_classes
         self._cells, self._strides = _grid(input_size, anchors)
-        self.candidate_rule = objectness_rule(num_classes, 0, values_last=True)
+        self.candidate_rule = objectness_rule(num_classes, 0)
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         return [self._decode_one(rows, options) for rows in outputs[0]]
 
     def decode_candidates(
         self, candidates: Sequence[Candidates], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode the candidates of a batch, as :class:`.head.CandidateHead` says."""
-        return [self._report(found.values, found.numbers, options) for found in candidates]
+        """Decode the candidates of a batch, see :class:`.head.CandidateHead`."""
+        return [self._decode_rows(found.values, found.numbers, options) for found in candidates]
 
     def _decode_one(self, rows: npt.NDArray[Any], options: DecodeOptions) -> Detections:
         """
-        Return the cells to report.
+        Decode one image.
 
         :param rows: (A, 5 + C).
         """
         objectness = rows[:, 4].astype(np.float32, copy=False)
-        found = np.flatnonzero(~(objectness < options.least_score))
-        return self._report(rows[found], found, options)
+        found = np.flatnonzero(~(objectness < options.minimum_score))
+        return self._decode_rows(rows[found], found, options)
 
-    def _report(
+    def _decode_rows(
         self, rows: npt.NDArray[Any], numbers: npt.NDArray[Any], options: DecodeOptions
     ) -> Detections:
         """
-        Return those of some cells to report.
+        Decode the predictions of some cells.
 
         :param rows: (n, 5 + C).
-        :param numbers: (n,) which cells they are.
+        :param numbers: (n,) indices of the cells.
         """
         candidates = rows.astype(np.float32, copy=False)
         strides = self._strides[numbers, None]
@@ -83,12 +83,12 @@ class YoloxHead:
             boxes = np.concatenate((centers - half, centers + half), axis=1, dtype=np.float32)
             scores = candidates[:, 4] * candidates[:, 5:].max(axis=1)
         class_ids = candidates[:, 5:].argmax(axis=1)
-        return report(boxes, scores, class_ids, options, suppress=True, finite=finite)
+        return filter_and_suppress(boxes, scores, class_ids, options, suppress=True, finite=finite)
 
 
 class YoloxDecodedHead:
     """
-    Decodes [N, A, 5 + C] of YOLOX exported with its boxes decoded to input pixels.
+    Decoder for [N, A, 5 + C] of YOLOX with boxes decoded to input pixels in the graph.
 
     :param num_classes: C.
     """
@@ -97,83 +97,85 @@ class YoloxDecodedHead:
 
     def __init__(self, num_classes: int) -> None:
         self.num_classes: int | None = num_classes
-        self.candidate_rule = objectness_rule(num_classes, 0, values_last=True)
+        self.candidate_rule = objectness_rule(num_classes, 0)
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         return [decode_objectness(rows, options) for rows in outputs[0]]
 
     def decode_candidates(
         self, candidates: Sequence[Candidates], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode the candidates of a batch, as :class:`.head.CandidateHead` says."""
+        """Decode the candidates of a batch, see :class:`.head.CandidateHead`."""
         return [decode_objectness(found.values, options) for found in candidates]
 
 
 class YoloxLayout:
     """
-    Recognizes YOLOX by the tail of the graph: no arithmetic is raw, Exp is decoded.
+    Recognizer of YOLOX by the tail of the graph: no arithmetic means raw, Exp means decoded.
 
-    :param decoded: look for boxes in input pixels.
+    :param decoded: match boxes in input pixels.
     """
 
     preset = 'yolox'
+    single_image = False
 
     def __init__(self, *, decoded: bool) -> None:
         self._decoded = decoded
         self.name = 'yolox_decoded' if decoded else 'yolox'
         box = 'center x, y, width, height in input pixels' if decoded else 'dx, dy, log w, log h'
-        where = '' if decoded else ' in cells'
-        self.description = f'[N, A, 5 + C]: {box}{where}, objectness, C class scores'
+        unit = '' if decoded else ' in cells'
+        self.description = f'[N, A, 5 + C]: {box}{unit}, objectness, C class scores'
 
-    def fit(self, facts: GraphInfo) -> Fit | None:
-        """Return how well it fits, as :class:`.head.HeadLayout` says."""
-        if len(facts.outputs) != 1 or len(facts.outputs[0].shape) != 3:
+    def match(self, info: GraphInfo) -> LayoutMatch | None:
+        """Match a graph, see :class:`.head.HeadLayout`."""
+        if len(info.outputs) != 1 or len(info.outputs[0].shape) != 3:
             return None
-        _, anchors, values = facts.outputs[0].shape
+        _, anchors, values = info.outputs[0].shape
         if values is None or values < 6:
             return None
         count = values - 5
-        tail = facts.tail(facts.outputs[0])
+        tail = info.tail(info.outputs[0])
         sign = tail is not None and (
             'Exp' in tail if self._decoded else 'Sigmoid' in tail and not tail & _ARITHMETIC
         )
-        anchors_per_cell = facts.anchors(anchors)
-        grade = {1: 4, 3: -1, 0: -1, None: 2}[anchors_per_cell]
-        if anchors_per_cell is None and anchors is not None and anchors <= values:
-            grade = -1
-        if (tail is not None and not sign) or facts.end2end or facts.detr:
-            grade = -1
-        if grade >= 0:
-            grade += facts.is_usual(count)
+        per_cell = info.anchors_per_cell(anchors)
+        evidence = {None: Evidence.OPEN_SHAPE, 1: Evidence.ANCHORS}.get(
+            per_cell, Evidence.ON_REQUEST
+        )
+        swapped = per_cell is None and anchors is not None and anchors <= values
+        if swapped or (tail is not None and not sign) or info.end2end or info.detr:
+            evidence = Evidence.ON_REQUEST
+        if sign and evidence > Evidence.ON_REQUEST:
+            evidence = Evidence.CERTAIN
         box = 'decoded boxes' if self._decoded else 'offsets in cells'
-        return Fit(
+        return LayoutMatch(
             count,
             f'{box}, objectness and {count} class scores',
-            lambda: _make(facts, count, self._decoded),
-            certain=sign and grade >= 0,
-            grade=grade,
+            lambda: _build(info, count, self._decoded),
+            evidence,
+            info.is_common(count),
         )
 
 
-def _make(facts: GraphInfo, count: int, decoded: bool) -> Head:
-    """Return the decoder, or raise ModelError if the input size is not known."""
+def _build(info: GraphInfo, count: int, decoded: bool) -> Head:
+    """Build the head; raise ModelError if the input size is not known."""
     if decoded:
         return YoloxDecodedHead(count)
-    if facts.input_size is None:
+    if info.input_size is None:
         raise ModelError(
-            'the cells of a YOLOX model follow from its input size, which is not known; set '
+            'the grid cells of a YOLOX model follow from its input size, which is not known; set '
             'opt_shape'
         )
-    return YoloxHead(count, facts.input_size, facts.outputs[0].shape[1])
+    return YoloxHead(count, info.input_size, info.outputs[0].shape[1])
 
 
 def _grid(
     input_size: tuple[int, int], anchors: int | None
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return (A, 2) x, y of every cell and (A,) its stride in pixels."""
+    """Compute (A, 2) x, y of every cell and (A,) its stride in pixels."""
     fitting = [s for s in _STRIDES if anchors in (None, anchor_count(input_size, s))]
     if not fitting:
         raise ModelError(
