@@ -26,7 +26,7 @@ from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = (
     ('model', '', 'ONNX file of the detector; empty leaves it to the parameter file'),
-    ('params_file', '', 'parameter file, see config/detector.yaml; empty takes the defaults'),
+    ('params_file', '', 'parameter file, see config/detector.yaml; empty uses the defaults'),
     ('namespace', '', 'namespace of the node'),
     ('node_name', 'detector', 'name of the node'),
     ('image_topic', '', 'topic of the camera; empty leaves it to the parameter file'),
@@ -35,7 +35,7 @@ ARGUMENTS = (
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return the arguments and what they make."""
+    """Declare the arguments and the actions."""
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, default, description in ARGUMENTS
@@ -44,7 +44,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def make_actions(context: LaunchContext) -> list:
-    """Return the node and the handlers that bring it up."""
+    """Create the node and the handlers that bring it up."""
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     node = make_node(given)
     bring_up = BringUp(node)
@@ -52,7 +52,7 @@ def make_actions(context: LaunchContext) -> list:
 
 
 def make_node(given: dict) -> LifecycleNode:
-    """Return the node; an argument that is empty must not override the parameter file."""
+    """Create the node; an empty argument must not override the parameter file."""
     parameters = [given['params_file']] if given['params_file'] else []
     if given['model']:
         parameters.append({'model_path': given['model']})
@@ -71,19 +71,19 @@ def make_node(given: dict) -> LifecycleNode:
 
 
 def end_launch(event: ProcessExited, context: LaunchContext) -> list:
-    """Take the rest down when the node ends by itself, with an error if it crashed."""
+    """Shut the launch down when the node exits, with an error if it failed."""
     if context.is_shutdown:
         return []
     if event.returncode != 0:
-        raise RuntimeError(f'the detector ended with code {event.returncode}; its log says why')
-    return [Shutdown(reason='the detector ended')]
+        raise RuntimeError(f'the detector exited with code {event.returncode}; see its log')
+    return [Shutdown(reason='the detector exited')]
 
 
 class BringUp:
     """
-    Takes a node to active once it has started.
+    Event handlers that configure and activate a node once it has started.
 
-    :param node: the node.
+    :param node: the lifecycle node.
     """
 
     def __init__(self, node: LifecycleNode) -> None:
@@ -91,7 +91,7 @@ class BringUp:
         self._done = False
 
     def handlers(self) -> list:
-        """Return the event handlers; later transitions are the user's and left alone."""
+        """Create the event handlers; later transitions are left to the user."""
         return [
             RegisterEventHandler(
                 OnProcessStart(
@@ -112,7 +112,7 @@ class BringUp:
         ]
 
     def _on(self, start: str, goal: str, function: object) -> RegisterEventHandler:
-        """Return a handler that calls a function when the node goes from a state to another."""
+        """Create a handler that calls a function when the node goes from a state to another."""
         return RegisterEventHandler(
             OnStateTransition(
                 target_lifecycle_node=self._node,
@@ -123,7 +123,7 @@ class BringUp:
         )
 
     def _request(self, transition: int) -> EmitEvent:
-        """Return the action that asks the node for a transition."""
+        """Create the action that requests a transition."""
         event = ChangeState(
             lifecycle_node_matcher=matches_action(self._node), transition_id=transition
         )
@@ -137,7 +137,7 @@ class BringUp:
         return []
 
     def _fail(self, _context: LaunchContext) -> list:
-        """End the launch with an error: an exception is the one way to an exit code."""
+        """End the launch with an error: only an exception sets the exit code."""
         if self._done:
             return []
-        raise RuntimeError('the detector cannot be brought up; its log says why')
+        raise RuntimeError('the detector cannot be configured or activated; see its log')

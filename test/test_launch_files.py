@@ -119,7 +119,7 @@ def test_launch_ends_with_an_error_if_configure_fails() -> None:
         output, _ = process.communicate(timeout=100)
     assert process.returncode == 1, output
     assert 'cannot configure: cannot read the model /no/such.onnx' in output
-    assert 'the detector cannot be brought up; its log says why' in output
+    assert 'the detector cannot be configured or activated; see its log' in output
 
 
 @pytest.mark.skipif(not MODEL.is_file(), reason=f'{MODEL} is missing: make it with demo/train.py')

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle of the node, over its services."""
+"""Test the lifecycle of the node through its services."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vision_msgs.msg import Detection2DArray
 
 
 class SlowBuild:
-    """A preparation that goes on until it is cancelled or let go."""
+    """Preparation that runs until it is cancelled or released."""
 
     def __init__(self) -> None:
         self.started = threading.Event()
@@ -41,13 +41,13 @@ class SlowBuild:
 
 
 def configure_in_background(running: RunningNode) -> list[bool]:
-    """Begin to configure; the outcome is appended to the list that is returned."""
+    """Start to configure; the outcome is appended to the returned list."""
     outcome: list[bool] = []
     threading.Thread(target=lambda: outcome.append(running.configure()), daemon=True).start()
     return outcome
 
 
-def test_goes_around_and_comes_back_to_where_it_was() -> None:
+def test_full_lifecycle_repeats() -> None:
     factory = StubFactory()
     with detector_node(factory) as running:
         for _ in range(3):
@@ -64,7 +64,7 @@ def test_goes_around_and_comes_back_to_where_it_was() -> None:
 
 
 @pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active'])
-def test_shutdown_frees_the_detector(state: str) -> None:
+def test_shutdown_closes_the_detector(state: str) -> None:
     factory = StubFactory()
     with detector_node(factory) as running:
         if state != 'unconfigured':
@@ -77,13 +77,13 @@ def test_shutdown_frees_the_detector(state: str) -> None:
         assert all(detector.closed for detector in factory.made)
 
 
-def test_transition_that_the_state_does_not_allow_is_refused() -> None:
+def test_invalid_transition_is_refused() -> None:
     with detector_node() as running:
         assert not running.activate()
         assert running.get_state() == 'unconfigured'
 
 
-def test_user_error_in_configure_is_one_line_and_leaves_the_node_unconfigured(
+def test_detector_error_in_configure_is_logged_in_one_line(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     def refuse(_progress: Any, _cancel: Any) -> None:
@@ -127,11 +127,11 @@ def test_unexpected_error_in_configure_is_logged_with_its_traceback(
         ({'max_detections': 'many'}, "max_detections is 'many'"),
         ({'image_topics': ['left/image', 'left/image']}, 'more than once'),
         ({'image_topics': ['a/left', 'a/right']}, 'would both publish to'),
-        ({'image_topics': ['not a topic']}, "'not a topic', not a topic name"),
+        ({'image_topics': ['not a topic']}, "'not a topic', which is not a topic name"),
         ({'classes': ['zebra']}, "classes holds 'zebra'"),
     ],
 )
-def test_configure_says_which_parameter_is_wrong(parameters: dict[str, Any], reason: str) -> None:
+def test_configure_names_the_invalid_parameter(parameters: dict[str, Any], reason: str) -> None:
     with detector_node(**parameters) as running:
         assert not running.configure()
         assert running.get_state() == 'unconfigured'
@@ -146,7 +146,7 @@ def test_configure_says_which_parameter_is_wrong(parameters: dict[str, Any], rea
         ('close', 'cleanup', 'unconfigured'),
     ],
 )
-def test_exception_in_a_transition_is_logged_and_frees_everything(
+def test_exception_in_a_transition_is_logged_and_releases_resources(
     method: str,
     step: str,
     state: str,
@@ -157,8 +157,8 @@ def test_exception_in_a_transition_is_logged_and_frees_everything(
     original = getattr(DetectionSession, method)
     failures = []
 
-    def fail(flow: DetectionSession) -> None:
-        original(flow)
+    def fail(session: DetectionSession) -> None:
+        original(session)
         if not failures:
             failures.append(method)
             raise ZeroDivisionError('surprise')
@@ -179,8 +179,10 @@ def test_exception_in_a_transition_is_logged_and_frees_everything(
     assert 'Traceback' in logged
 
 
-def test_user_error_in_activate_leaves_the_node_inactive(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_flow: DetectionSession, _number: int) -> None:
+def test_detector_error_in_activate_leaves_the_node_inactive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_session: DetectionSession, _number: int) -> None:
         raise ConfigError('no such camera')
 
     with detector_node() as running:
@@ -192,7 +194,7 @@ def test_user_error_in_activate_leaves_the_node_inactive(monkeypatch: pytest.Mon
         assert running.activate()
 
 
-def test_services_and_diagnostics_answer_during_a_slow_configure() -> None:
+def test_services_and_diagnostics_work_during_a_slow_configure() -> None:
     build = SlowBuild()
     with detector_node(StubFactory(build)) as running:
         outcome = configure_in_background(running)
@@ -213,11 +215,11 @@ def test_services_and_diagnostics_answer_during_a_slow_configure() -> None:
         assert running.get_state() == 'inactive'
 
 
-def test_a_build_can_be_cancelled() -> None:
+def test_build_can_be_cancelled() -> None:
     build = SlowBuild()
     with detector_node(StubFactory(build)) as running:
         idle = running.call(Trigger, '/detector/cancel_build', Trigger.Request())
-        assert (idle.success, idle.message) == (False, 'nothing is being built')
+        assert (idle.success, idle.message) == (False, 'no build is in progress')
         outcome = configure_in_background(running)
         assert build.started.wait(20)
         assert running.call(Trigger, '/detector/cancel_build', Trigger.Request()).success
@@ -229,7 +231,7 @@ def test_a_build_can_be_cancelled() -> None:
         assert running.configure(), 'the next build must not be cancelled by the last request'
 
 
-def test_a_build_that_ends_in_spite_of_the_cancel_is_thrown_away() -> None:
+def test_detector_is_closed_if_a_build_ignores_the_cancellation() -> None:
     def ignore_cancel(_progress: Any, cancel: threading.Event) -> None:
         started.set()
         assert cancel.wait(20)
@@ -254,14 +256,14 @@ def test_finalize_cancels_a_build() -> None:
         assert running.get_state() == 'finalized'
 
 
-def test_autostart_goes_to_active_by_itself() -> None:
+def test_autostart_activates_the_node() -> None:
     with detector_node(autostart=True) as running:
         wait_until(lambda: running.node.get_state_label() == 'active', 'the active state')
         assert running.deactivate()
         assert running.get_state() == 'inactive'
 
 
-def test_autostart_that_fails_leaves_a_node_that_says_why() -> None:
+def test_failed_autostart_is_reported() -> None:
     def refuse(_progress: Any, _cancel: Any) -> None:
         raise ModelError('no model')
 
@@ -271,7 +273,7 @@ def test_autostart_that_fails_leaves_a_node_that_says_why() -> None:
         assert running.get_state() == 'unconfigured'
 
 
-def test_diagnostics_come_in_every_state() -> None:
+def test_diagnostics_are_published_in_every_state() -> None:
     with detector_node() as running:
         seen = [values_of(running.status('detector'))['state']]
         for step in (running.configure, running.activate, running.deactivate, running.cleanup):
@@ -303,11 +305,33 @@ def test_nothing_is_published_after_deactivate() -> None:
         thread.start()
         wait_until(lambda: running.node.get_state_label() == 'deactivating', 'deactivating')
         time.sleep(0.1)
-        assert not outcome, 'deactivate has to wait for the image in work'
+        assert not outcome, 'deactivate has to wait for the image in progress'
         release.set()
         thread.join(20)
         assert outcome == [True]
-        wait_until(lambda: arrays, 'the detections of the image in work')
+        wait_until(lambda: arrays, 'the detections of the image in progress')
         camera.publish(image_message())
         time.sleep(0.3)
         assert len(arrays) == 1
+
+
+def test_finalize_reports_an_inference_thread_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    began = threading.Event()
+
+    def hang(_images: Any) -> None:
+        began.set()
+        release.wait(60)
+
+    monkeypatch.setattr('trt_detector.ros.session._CLOSE_TIMEOUT_S', 0.1)
+    with detector_node(StubFactory(behave=hang)) as running:
+        camera = running.publisher(ImageMessage, '/image_raw')
+        assert running.configure()
+        assert running.activate()
+        wait_until(camera.get_subscription_count, 'the subscription of the node')
+        camera.publish(image_message())
+        assert began.wait(20)
+        assert not running.node.finalize()
+        last_error = values_of(running.status('detector'))['last error']
+        assert 'the inference thread did not end' in last_error
+        release.set()

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What modules without ROS log reaches the node's log."""
+"""Test that log records of the package reach the log of the node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trt_detector.ros.log_bridge import forward_logging
 
 
 class Recorder:
-    """A ROS logger that remembers."""
+    """ROS logger that records the lines."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []

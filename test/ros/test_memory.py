@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Two hundred times through the lifecycle, in a process of its own."""
+"""Test memory and threads of two hundred lifecycles, in a separate process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ spinner.start()
 samples = []
 for cycle in range(200):
     states = [str(getattr(node, f'trigger_{step}')()) for step in ('configure', 'activate')]
-    seen = node._health.flow.statistics.counts
+    seen = node._health.session.statistics.counts
     for _ in range(500):
         camera.publish(image)
         if seen(0).published:

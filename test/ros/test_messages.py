@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages in encodings that only cv_bridge knows."""
+"""Test image messages in encodings that only cv_bridge knows."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def _bridge(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures('bridge')
-def test_an_unknown_encoding_is_left_to_cv_bridge() -> None:
+def test_unknown_encoding_is_converted_by_cv_bridge() -> None:
     image = read_image(_message('yuv444'))
     assert image.to_bgr().tolist() == np.full((4, 4, 3), 7).tolist()
 
 
 @pytest.mark.usefixtures('bridge')
-def test_what_cv_bridge_refuses_is_a_bad_image() -> None:
+def test_encoding_that_cv_bridge_refuses_is_an_image_error() -> None:
     with pytest.raises(ImageError, match=r"'32FC1'; expected one of .*not a color format"):
         read_image(_message('32FC1'))
 
 
-def test_without_cv_bridge_it_is_a_bad_image(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_cv_bridge_is_an_image_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'cv_bridge', None)
     with pytest.raises(ImageError, match=r"'yuv444'; expected one of .*ModuleNotFoundError"):
         read_image(_message('yuv444'))
 
 
-def test_known_encodings_share_the_messages_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_encodings_share_the_bytes_of_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'cv_bridge', None)
     message = _message('bgr8')
     image = read_image(message)

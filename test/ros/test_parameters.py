@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node's parameters: declared, read, changed while it runs."""
+"""Test the parameters of the node: declared, read, changed while it runs."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_wrong_values_are_refused_before_configure() -> None:
         assert 'expected one of auto, tensorrt' in result.reason
 
 
-def test_whole_numbers_and_numbers_of_classes_are_understood() -> None:
+def test_integers_are_converted() -> None:
     factory = StubFactory()
     with detector_node(factory, score_threshold=1, classes=[0, 2]) as running:
         assert running.configure()
@@ -125,9 +125,9 @@ def test_whole_numbers_and_numbers_of_classes_are_understood() -> None:
         assert factory.made[0].options.classes == {0, 2}
 
 
-def test_an_unknown_parameter_is_warned_of(capfd: pytest.CaptureFixture[str]) -> None:
+def test_unknown_parameter_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     with detector_node(score_treshold=0.5):
         pass
     logged = capfd.readouterr().err
-    assert "parameter 'score_treshold' is given but not known" in logged
+    assert "parameter 'score_treshold' is unknown and has no effect" in logged
     assert "did you mean 'score_threshold'?" in logged

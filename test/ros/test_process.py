@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node's executable in a process of its own: signals, arguments, real detections over DDS."""
+"""Test the executable in a separate process: signals, arguments, detections over DDS."""
 
 from __future__ import annotations
 
@@ -45,6 +45,26 @@ def create(config, *, on_progress=None, cancel=None):
     raise BuildCancelledError('cancelled')
 
 main_module.DetectorNode = lambda: DetectorNode(create=create)
+sys.exit(main_module.main(sys.argv[1:]))
+"""
+
+HANGING_NODE = """
+import sys, threading
+import trt_detector.ros.main as main_module
+from trt_detector.ros.node import DetectorNode
+
+def create(config, *, on_progress=None, cancel=None):
+    print('building', flush=True)
+    threading.Event().wait()
+
+class Node(DetectorNode):
+    def __init__(self):
+        super().__init__(create=create)
+
+    def finalize(self):
+        return super().finalize(timeout_s=1.0)
+
+main_module.DetectorNode = Node
 sys.exit(main_module.main(sys.argv[1:]))
 """
 
@@ -112,6 +132,17 @@ def parameters(**values: Any) -> list[str]:
     """Return command line arguments for parameters."""
     pairs = [('-p', f'{name}:={json.dumps(value)}') for name, value in values.items()]
     return ['--ros-args', *(argument for pair in pairs for argument in pair)]
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    """Read the output of a process up to the line that holds a text."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return
+    pytest.fail(f'{text!r} was not written:\n{"".join(lines)}')
 
 
 class Listener:
@@ -220,7 +251,7 @@ def test_header_and_boxes_of_real_pictures(reference: Any) -> None:
             found = boxes_of(array)
             for wanted in truth['annotations']:
                 x, y, width, height = wanted['bbox']
-                # Small and hidden things are the model's business, not the node's.
+                # Small and hidden objects test the model, not the node.
                 if wanted['image_id'] != entry['id'] or width * height < 0.01 * picture.size / 3:
                     continue
                 box = np.array([x, y, x + width, y + height])
@@ -232,9 +263,7 @@ def test_header_and_boxes_of_real_pictures(reference: Any) -> None:
 
 
 @pytest.mark.parametrize('size', [(1280, 720), (375, 500), (4000, 3000)])
-def test_boxes_are_mapped_back_to_any_size_of_picture(
-    reference: Any, size: tuple[int, int]
-) -> None:
+def test_boxes_are_in_pixels_of_the_image(reference: Any, size: tuple[int, int]) -> None:
     path = min(PICTURES.glob('*1280x720*'))
     picture = cv2.resize(Image.from_file(path).to_bgr(), size)
     expected = reference.detect([Image.from_array(picture)]).detections[0]
@@ -262,7 +291,7 @@ def test_every_encoding_gives_the_same_detections(reference: Any) -> None:
             True: confident(listener.detect(message_of(gray), 2)),
         }
         assert all(wanted.values()), 'the pictures have to show something'
-        for number, (encoding, layout) in enumerate(ways_to_send(), start=3):
+        for number, (encoding, layout) in enumerate(message_layouts(), start=3):
             message = message_of(picture, encoding, **layout)
             found = boxes_of(listener.detect(message, number))
             for kind, box in wanted[encoding in ('mono8', 'mono16', '8UC1')]:
@@ -270,24 +299,24 @@ def test_every_encoding_gives_the_same_detections(reference: Any) -> None:
                 assert min(distances, default=np.inf) <= 2.0, f'{encoding} {layout}: {kind} {box}'
 
 
-def ways_to_send() -> list[tuple[str, dict[str, Any]]]:
-    """Return every encoding, packed and with padded rows, and 16 bits in both byte orders."""
-    ways: list[tuple[str, dict[str, Any]]] = []
+def message_layouts() -> list[tuple[str, dict[str, Any]]]:
+    """List every encoding, packed and with padded rows, and 16 bits in both byte orders."""
+    layouts: list[tuple[str, dict[str, Any]]] = []
     for encoding in ENCODINGS:
-        ways += [(encoding, {}), (encoding, {'padding': 24})]
+        layouts += [(encoding, {}), (encoding, {'padding': 24})]
         if encoding.endswith('16'):
-            ways.append((encoding, {'padding': 24, 'big_endian': True}))
-    return ways
+            layouts.append((encoding, {'padding': 24, 'big_endian': True}))
+    return layouts
 
 
 def confident(array: Any) -> list[tuple[str, np.ndarray]]:
-    """Return the detections that a little noise does not take below the threshold."""
+    """Select the detections that little noise does not take below the threshold."""
     return [(kind, box) for kind, score, box in boxes_of(array) if score > 0.5]
 
 
 @pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'active', 'finalized'])
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_any_state_ends_the_process_cleanly(
+def test_signal_in_any_state_ends_the_process_cleanly(
     reference: Any, state: str, number: signal.Signals
 ) -> None:
     domain = next_domain()
@@ -310,17 +339,24 @@ def test_a_signal_in_any_state_ends_the_process_cleanly(
     assert 'Traceback' not in output
 
 
-def test_a_signal_during_configure_cancels_the_build_and_ends_cleanly() -> None:
+def test_signal_during_configure_cancels_the_build() -> None:
     arguments = parameters(model_path='any.onnx', autostart=True)
     with node_process(*arguments, domain=next_domain(), code=SLOW_NODE) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith('building'):
-                break
+        read_until(process, 'building')
         process.send_signal(signal.SIGINT)
         output = output_at_end(process)
     assert process.returncode == 0, output
     assert 'Traceback' not in output
+
+
+def test_process_with_a_hanging_driver_call_exits_with_an_error() -> None:
+    arguments = parameters(model_path='any.onnx', autostart=True)
+    with node_process(*arguments, domain=next_domain(), code=HANGING_NODE) as process:
+        read_until(process, 'building')
+        process.send_signal(signal.SIGINT)
+        output = output_at_end(process)
+    assert process.returncode == 3, output
+    assert 'a driver call hangs' in output
 
 
 def test_parameter_file_of_the_package_is_read(tmp_path: Path) -> None:
@@ -347,7 +383,7 @@ def test_parameter_file_of_the_package_is_read(tmp_path: Path) -> None:
     assert 'Traceback' not in output
 
 
-def test_wrong_arguments_are_told_in_one_line() -> None:
+def test_invalid_arguments_are_reported_in_one_line() -> None:
     command = [sys.executable, '-m', 'trt_detector.ros.main', '--ros-args', '--params-file', '/no']
     finished = subprocess.run(
         command, cwd=MODEL.parents[2], capture_output=True, text=True, check=False

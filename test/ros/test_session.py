@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""From image messages to detection messages, with a stand-in for the detector."""
+"""Test the way from image messages to detection messages, with a stub detector."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 
 
 class Gate:
-    """Holds the inference back until it is opened."""
+    """Blocks the inference until it is opened."""
 
     def __init__(self) -> None:
         self.began = threading.Event()
@@ -46,7 +46,7 @@ class Gate:
 def start_camera(
     running: RunningNode, topic: str = '/image_raw', message_type: Any = ImageMessage
 ) -> Any:
-    """Activate the node and return the publisher of a camera that it subscribes to."""
+    """Activate the node and create the publisher of a camera that it subscribes to."""
     camera = running.publisher(message_type, topic)
     if running.node.get_state_label() == 'unconfigured':
         assert running.configure()
@@ -56,14 +56,14 @@ def start_camera(
 
 
 def start_listening(running: RunningNode, topic: str = '/detector/detections') -> list[Any]:
-    """Return the list of the arrays that come, matched with a configured node."""
+    """Collect the arrays of a configured node."""
     arrays = running.collect(Detection2DArray, topic)
     wait_until(lambda: running.client.count_publishers(topic), f'the publisher of {topic}')
     return arrays
 
 
 def camera_values(running: RunningNode, topic: str = '/image_raw') -> dict[str, str]:
-    """Return the next diagnostics of a camera."""
+    """Wait for the next diagnostics of a camera."""
     return values_of(running.status(f'camera {topic}'))
 
 
@@ -85,7 +85,7 @@ def test_header_box_and_class_of_a_detection() -> None:
     assert result.hypothesis.score == pytest.approx(0.9)
 
 
-def test_class_id_can_be_the_number() -> None:
+def test_class_id_format_index() -> None:
     with detector_node(class_id_format='index') as running:
         camera = start_camera(running)
         arrays = start_listening(running)
@@ -94,7 +94,7 @@ def test_class_id_can_be_the_number() -> None:
     assert array.detections[0].results[0].hypothesis.class_id == '1'
 
 
-def test_an_image_without_objects_gives_an_empty_array() -> None:
+def test_image_without_objects_gives_an_empty_array() -> None:
     with detector_node(score_threshold=0.95) as running:
         camera = start_camera(running)
         arrays = start_listening(running)
@@ -104,7 +104,7 @@ def test_an_image_without_objects_gives_an_empty_array() -> None:
     assert array.detections == []
 
 
-def test_the_newest_image_wins_and_the_others_are_counted() -> None:
+def test_newest_image_is_kept_and_the_others_are_counted() -> None:
     gate = Gate()
     with detector_node(StubFactory(behave=gate)) as running:
         camera = start_camera(running)
@@ -118,14 +118,14 @@ def test_the_newest_image_wins_and_the_others_are_counted() -> None:
             assert gate.began.wait(20)
         gate.open.set()
         wait_until(lambda: len(arrays) == 2, 'two arrays')
-        # The first was in work when the others came; of these only the newest was kept.
+        # The first was in progress when the others arrived; of these only the newest was kept.
         assert [array.header.stamp.sec for array in arrays] == [1, 5]
         values = camera_values(running)
     assert (values['received'], values['published'], values['dropped']) == ('5', '2', '3')
 
 
 @pytest.mark.parametrize('error', [EngineError('CUDA is gone'), MemoryError('no memory')])
-def test_a_failed_inference_publishes_nothing_and_is_counted(
+def test_failed_inference_publishes_nothing_and_is_counted(
     error: Exception, capfd: pytest.CaptureFixture[str]
 ) -> None:
     failing = threading.Event()
@@ -155,7 +155,7 @@ def test_a_failed_inference_publishes_nothing_and_is_counted(
 
 
 def malformed_messages() -> dict[str, Any]:
-    """Return messages that are no images, by what is wrong with them."""
+    """Create messages that hold no image, by their error."""
     messages = {
         name: image_message()
         for name in ('data too short', 'step too small', 'zero size', 'unknown encoding')
@@ -167,7 +167,7 @@ def malformed_messages() -> dict[str, Any]:
     return messages
 
 
-def test_malformed_images_are_dropped_counted_and_warned_of_once(
+def test_malformed_images_are_dropped_and_counted(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with detector_node() as running:
@@ -185,11 +185,11 @@ def test_malformed_images_are_dropped_counted_and_warned_of_once(
         assert [array.header.stamp.sec for array in arrays] == [9]
         assert camera_values(running)['published'] == '1'
         assert 'sepia' in values_of(running.status('detector'))['last error']
-    # All came within the five seconds of one warning.
+    # All arrived within the five seconds of one warning.
     assert capfd.readouterr().err.count('dropped an image of /image_raw') == 1
 
 
-def test_candidates_that_are_no_numbers_are_left_out_and_warned_of(tmp_path: Path) -> None:
+def test_non_finite_candidates_are_dropped_and_reported(tmp_path: Path) -> None:
     rows = np.array([[8, 8, 40, 40, np.nan, 0], [8, 8, 40, 40, 0.9, 0]])
     model = constant_detector(tmp_path / 'nan.onnx', rows, props={'names': "['lamp']"})
     parameters = {'model_path': str(model), 'backend': 'onnxruntime'}
@@ -201,7 +201,7 @@ def test_candidates_that_are_no_numbers_are_left_out_and_warned_of(tmp_path: Pat
             'camera /image_raw', lambda s: values_of(s)['invalid candidates'] == '1'
         )
         assert status.level == b'\x01'
-        assert 'no numbers' in status.message
+        assert 'non-finite' in status.message
         (array,) = wait_until(lambda: arrays, 'the array')
         assert len(array.detections) == 1
 
@@ -224,7 +224,7 @@ def test_compressed_images() -> None:
         assert len(arrays) == 2
 
 
-def test_several_cameras_have_topics_of_their_own_and_share_batches() -> None:
+def test_several_cameras_share_batches_and_publish_separately() -> None:
     gate = Gate()
     factory = StubFactory(behave=gate)
     names = ('left', 'right', 'rear')
@@ -243,7 +243,7 @@ def test_several_cameras_have_topics_of_their_own_and_share_batches() -> None:
                 )
                 assert gate.began.wait(20)
         gate.open.set()
-        # The first image of the first camera was in work; its second waited with the rest.
+        # The first image of the first camera was in progress; its second was queued with the rest.
         wait_until(lambda: [len(a) for a in arrays] == [2, 1, 1], 'all arrays')
         for number, name in enumerate(names):
             array = arrays[number][-1]
@@ -254,7 +254,7 @@ def test_several_cameras_have_topics_of_their_own_and_share_batches() -> None:
         assert camera_values(running, topics[1])['dropped'] == '1'
 
 
-def test_label_info_is_there_for_late_subscribers_and_follows_the_threshold() -> None:
+def test_label_info_is_latched_and_follows_the_threshold() -> None:
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     with detector_node() as running:
         start_camera(running)
@@ -268,7 +268,7 @@ def test_label_info_is_there_for_late_subscribers_and_follows_the_threshold() ->
         wait_until(lambda: infos[-1].threshold == pytest.approx(0.5), 'the new threshold')
 
 
-def test_debug_images_are_drawn_only_while_someone_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_images_are_drawn_only_for_subscribers(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
 
     def draw(picture: Any, *_: Any) -> Any:
@@ -304,7 +304,7 @@ def test_debug_images_are_drawn_only_while_someone_looks(monkeypatch: pytest.Mon
         assert len(drawn) == 1
 
 
-def test_diagnostics_say_what_runs_and_how_long_it_takes() -> None:
+def test_diagnostics_report_backend_and_stage_times() -> None:
     with detector_node() as running:
         camera = start_camera(running)
         arrays = start_listening(running)
@@ -319,7 +319,7 @@ def test_diagnostics_say_what_runs_and_how_long_it_takes() -> None:
     assert float(values['age ms p50']) < 20_000
 
 
-def test_a_gpu_that_does_not_answer_is_told() -> None:
+def test_hanging_gpu_driver_is_reported() -> None:
     state = DeviceState(name='Double')
 
     class Watch:
@@ -339,7 +339,7 @@ def test_a_gpu_that_does_not_answer_is_told() -> None:
         assert status.message.startswith('the driver has not answered for 6')
 
 
-def test_a_camera_that_is_silent_is_told_with_the_reason() -> None:
+def test_silent_camera_is_reported_with_the_reason() -> None:
     with detector_node(qos_reliability='reliable') as running:
         assert running.configure()
         assert running.activate()
@@ -350,7 +350,7 @@ def test_a_camera_that_is_silent_is_told_with_the_reason() -> None:
         assert 'set it to auto' in status.message
 
 
-def test_an_exception_outside_the_callbacks_does_not_end_the_inference_thread(
+def test_exception_while_publishing_does_not_end_the_inference_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: Any) -> None:

@@ -15,9 +15,11 @@ def find_package_file(
     name: str | Path, environ: MutableMapping[str, str] = os.environ
 ) -> Path | None:
     """
-    Return the path of a file or folder that belongs to the package, None if it is not there.
+    Find a file or folder that is installed with the package.
 
-    :param name: relative to share/trt_detector, or to the root of the source tree.
+    :param name: path relative to share/trt_detector, or to the root of the source tree.
+    :param environ: environment variables.
+    :return: None if it does not exist.
     """
     for folder in _share_folders(environ):
         if (folder / name).exists():
@@ -26,7 +28,7 @@ def find_package_file(
 
 
 def _share_folders(environ: MutableMapping[str, str]) -> Iterable[Path]:
-    """Yield the folders in which the package's files can be: its own prefix before others."""
+    """Yield the folders that can hold the files: the own prefix before others."""
     own = Path(__file__).resolve().parents[1]
     yield own.parent
     for parent in own.parents:

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""SIGINT and SIGTERM as an event to wait for."""
+"""Set an event on SIGINT and SIGTERM."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 class SignalWatch:
     """
-    Sets an event when a signal comes, until close(); make it in the main thread.
+    Sets an event when a signal arrives, until close(); created in the main thread.
 
-    Python runs a handler in the main thread, between two steps of what that is doing. So a handler
-    that sets an event waits for ever if the main thread holds the event's lock, which two signals
-    at once bring about; and it does not run at all while the main thread waits, if the signal came
-    just before, or in another thread. Here the C code that takes the signal, in whatever thread,
-    writes its number to a socket, and a thread of this class sets the event
+    Python runs a handler in the main thread, between two bytecode instructions. So a handler that
+    sets an event deadlocks if the main thread holds the lock of the event, which two signals at
+    once can cause; and it does not run while the main thread waits, if the signal arrived just
+    before or in another thread. Here the C signal handler writes the signal number to a socket, in
+    whatever thread it runs, and a thread of this class sets the event
     (https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd).
 
-    Several watches close in reverse order. A process that is forked, and not replaced by another
-    program, shares the socket and with it the event.
+    Several watches close in reverse order. A forked process that executes no other program shares
+    the socket and with it the event.
 
-    :param event: to set.
-    :param numbers: the signals.
+    :param event: event to set.
+    :param numbers: signals to watch.
     :raises ValueError: outside the main thread.
     """
 
@@ -50,7 +50,7 @@ class SignalWatch:
             writer.setblocking(False)
             self._fd_before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
             undo.callback(signal.set_wakeup_fd, self._fd_before)
-            # There has to be a handler, or the signal would end the process.
+            # Without a handler the signal would end the process.
             self._before: dict[signal.Signals, Any] = {}
             undo.callback(self._restore)
             for number in numbers:
@@ -58,7 +58,7 @@ class SignalWatch:
             thread = threading.Thread(target=self._watch, name='signals', daemon=True)
             thread.start()
             undo.pop_all()
-        # In reverse: no signal writes any more, the thread reads the end, and then is gone.
+        # Called in reverse order: signals stop writing, then the thread reads the end and exits.
         self._resources.callback(self._reader.close)
         self._resources.callback(thread.join)
         self._resources.callback(writer.close)
@@ -67,9 +67,9 @@ class SignalWatch:
 
     def ignore(self) -> None:
         """
-        Ignore the signals from here on, which close() does not undo.
+        Ignore the signals from now on; close() does not undo it.
 
-        A second one may come while Python ends, and would then kill: launch sends one of its own
+        A second signal that arrives while Python exits would kill the process: launch sends one
         after that of the terminal.
         """
         self._before = {}
@@ -78,30 +78,30 @@ class SignalWatch:
 
     def close(self) -> None:
         """
-        Let the signals do what they did before; calling it again does nothing.
+        Restore the previous handlers; calling it again does nothing.
 
-        :raises ValueError: outside the main thread; the watch goes on.
+        :raises ValueError: outside the main thread; the watch continues.
         """
         if threading.current_thread() is not threading.main_thread():
-            raise ValueError('a watch of signals is closed in the main thread, as it was made')
+            raise ValueError('close a SignalWatch in the main thread')
         self._resources.close()
 
     def _restore(self) -> None:
-        """Put back the handlers; one that was not Python's is unknown to it."""
+        """Restore the handlers; one that was not set by Python becomes the default."""
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _watch(self) -> None:
-        """Set the event when the number of a signal arrives; a closed socket reads empty."""
+        """Set the event when a signal number arrives; a closed socket reads empty."""
         while numbers := self._reader.recv(64):
             if set(numbers) & set(self._numbers):
                 self._event.set()
             others = bytes(number for number in numbers if number not in self._numbers)
             if others and self._fd_before >= 0:
-                # Those of an outer watch, or of whoever had the socket before.
+                # Signals of an outer watch, or of the previous owner of the wakeup socket.
                 with suppress(OSError):
                     os.write(self._fd_before, others)
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Handle a signal: the socket has its number already."""
+    """Ignore a signal: the socket has received its number already."""

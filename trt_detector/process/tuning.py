@@ -1,13 +1,13 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Settings of a process through which large images pass.
+Tune a process that receives large images.
 
-With the defaults of Fast DDS hardly a best-effort image of 640x480 arrives, and none of 1920x1080:
-the segment of shared memory is smaller than one image. And with the defaults of glibc each image
-is mapped and unmapped anew, and the page faults cost more than all the rest.
+With the defaults of Fast DDS few best-effort images of 640x480 arrive, and none of 1920x1080: the
+shared-memory segment is smaller than one image. With the defaults of glibc the memory of each
+image is mapped and unmapped, and the page faults cost more than the rest of the transfer.
 
-Needs nothing but the standard library; to be called before ROS is initialized.
+Uses the standard library only. Call it before ROS is initialized.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = [
 _PROFILE = Path('config', 'fastdds_shm.xml')
 _PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 _PROFILE_FILES = ('DEFAULT_FASTDDS_PROFILES.xml', 'DEFAULT_FASTRTPS_PROFILES.xml')
-_SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 the folder is the kernel's
-# The segment of the profile, and as much for whoever sends the images.
+_SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 the folder of the kernel
+# The segment of the profile, and the same for the process that sends the images.
 _SHARED_MEMORY_BYTES = 2 * 128 * 2**20
 
-# From glibc's malloc.h.
+# From malloc.h of glibc.
 _M_TRIM_THRESHOLD = -1
 _M_TOP_PAD = -2
 _M_MMAP_THRESHOLD = -3
@@ -43,19 +43,19 @@ _M_ARENA_MAX = -8
 
 
 def tune_process() -> list[str]:
-    """Do all that this module does for the calling process; return sentences for the log."""
+    """Tune the calling process; return warnings for the log."""
     keep_image_memory()
     return use_shared_memory()
 
 
 def use_shared_memory(environ: MutableMapping[str, str] = os.environ) -> list[str]:
     """
-    Let Fast DDS send large messages through shared memory.
+    Make Fast DDS send large messages through shared memory.
 
-    Nothing is changed where another middleware is chosen or the user set up Fast DDS.
+    Nothing is changed if another middleware is selected or the user has configured Fast DDS.
 
-    :param environ: changed.
-    :return: sentences for the log about what could not be done.
+    :param environ: environment variables, modified.
+    :return: warnings for the log if it is not possible.
     """
     if environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp') != 'rmw_fastrtps_cpp':
         return []
@@ -65,24 +65,24 @@ def use_shared_memory(environ: MutableMapping[str, str] = os.environ) -> list[st
         return []
     profile = find_package_file(_PROFILE, environ)
     if profile is None:
-        return [f'{_PROFILE} is not installed: large images may be lost on their way']
+        return [f'{_PROFILE} is not installed: large images may be lost; reinstall trt_detector']
     try:
         free = shutil.disk_usage(_SHARED_MEMORY).free
     except OSError as error:
-        return [f'{_SHARED_MEMORY}: {error.strerror}; large images may be lost on their way']
+        return [f'{_SHARED_MEMORY}: {error.strerror}; large images may be lost']
     if free < _SHARED_MEMORY_BYTES:
         sizes = f'{free >> 20} MiB free of the {_SHARED_MEMORY_BYTES >> 20} MiB needed'
         remedy = 'in a container use --ipc=host or --shm-size=1g'
-        return [f'{_SHARED_MEMORY} has {sizes}: large images may be lost on their way; {remedy}']
+        return [f'{_SHARED_MEMORY} has {sizes}: large images may be lost; {remedy}']
     environ[_PROFILE_VARIABLES[_is_fast_dds_2(environ)]] = str(profile)
     return []
 
 
 def _is_fast_dds_2(environ: MutableMapping[str, str]) -> bool:
     """
-    Return whether ROS 2 brings Fast DDS 2 (Humble, Jazzy) and not 3.
+    Tell Fast DDS 2 (Humble, Jazzy) from version 3.
 
-    It reads the variable of the old name only, and its successors complain about that name.
+    Version 2 reads the variable of the old name only; later ones warn about that name.
     """
     prefixes = [*environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
     return any(
@@ -92,11 +92,11 @@ def _is_fast_dds_2(environ: MutableMapping[str, str]) -> bool:
 
 def keep_image_memory(environ: MutableMapping[str, str] = os.environ) -> bool:
     """
-    Let glibc keep the memory of an image for the next one.
+    Make glibc keep the memory of an image for the next one.
 
-    Nothing is changed where the user set MALLOC_ variables, or without glibc.
+    Nothing is changed if the user has set MALLOC_ variables, or without glibc.
 
-    :return: whether it was done.
+    :return: False if nothing was changed.
     """
     if any(name.startswith('MALLOC_') for name in environ):
         return False
@@ -105,11 +105,11 @@ def keep_image_memory(environ: MutableMapping[str, str] = os.environ) -> bool:
     except (OSError, AttributeError):
         return False
     settings = {
-        _M_MMAP_THRESHOLD: 32 * 2**20,  # the most that it takes
+        _M_MMAP_THRESHOLD: 32 * 2**20,  # the maximum
         _M_TRIM_THRESHOLD: 256 * 2**20,
         _M_TOP_PAD: 64 * 2**20,
-        # With an arena a thread, what one detector's thread leaves free is of no use to the next
-        # one's: two hundred configures took 20 to 50 MB more, and never the same.
+        # With one arena per thread, memory freed by the thread of one detector is not reused by
+        # the next: two hundred configures took 20 to 50 MB more.
         _M_ARENA_MAX: 1,
     }
     outcomes = [mallopt(option, value) for option, value in settings.items()]
@@ -118,11 +118,11 @@ def keep_image_memory(environ: MutableMapping[str, str] = os.environ) -> bool:
 
 def release_memory() -> bool:
     """
-    Give memory that is free but kept back to the system.
+    Return free memory to the system.
 
-    What :func:`keep_image_memory` keeps between images is no use after the last of them.
+    Memory that :func:`keep_image_memory` keeps is useless after the last image.
 
-    :return: whether any was given back; False also without glibc.
+    :return: False if none was returned, or without glibc.
     """
     try:
         return bool(ctypes.CDLL(None).malloc_trim(0))

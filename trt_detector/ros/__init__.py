@@ -1,3 +1,3 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle node: the only part of the package that needs rclpy."""
+"""Lifecycle node, the only part of the package that needs rclpy."""

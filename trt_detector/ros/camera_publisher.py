@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The publishers of one camera."""
+"""Publish the detections and debug images of one camera."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ['CameraPublisher']
 
 class CameraPublisher:
     """
-    Publishes what was found in the images of one camera.
+    Publishers of one camera.
 
-    Made and closed by a lifecycle transition, used by the inference thread in between.
+    Created and closed by lifecycle transitions, used by the inference thread in between.
 
-    :param node: the node that publishes.
-    :param topics: the camera's topics.
-    :param class_names: names for the labels of the debug image.
-    :param class_ids: text that class_id of a detection holds, for each class.
+    :param node: creates the publishers.
+    :param topics: topics of the camera.
+    :param class_names: labels in the debug image.
+    :param class_ids: class_id text of each class.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class CameraPublisher:
         self._node = node
         self._class_names = class_names
         self._message = DetectionsMessage(class_ids)
-        # Reliable suits every subscriber; a debug image is stale as soon as the next one is there.
+        # Reliable publishers match every subscriber; of debug images only the newest counts.
         self._detections = node.create_publisher(
             Detection2DArray, topics.detections, QoSProfile(depth=10)
         )
@@ -57,13 +57,13 @@ class CameraPublisher:
         """
         Publish the detections of one image.
 
-        :param header: the image's own.
+        :param header: header of the image.
         :param detections: in pixels of the original image.
         """
         self._detections.publish(self._message.fill(header, detections))
 
     def publish_debug_image(self, header: Any, image: Image, detections: Detections) -> None:
-        """Draw and publish the debug images that someone subscribes to."""
+        """Draw and publish the debug images that have a subscriber."""
         raw_wanted = self._debug.get_subscription_count() > 0
         compressed_wanted = self._debug_compressed.get_subscription_count() > 0
         if not (raw_wanted or compressed_wanted):

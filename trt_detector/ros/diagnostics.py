@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What /diagnostics says of the node, in every lifecycle state."""
+"""Publish /diagnostics of the node, in every lifecycle state."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
+from ..pipeline import Detector
 from .session import DetectionSession
-from .statistics import CameraCounts
+from .statistics import CameraCounts, SessionStatistics
 
 __all__ = ['Diagnostics', 'NodeHealth']
 
@@ -23,36 +24,38 @@ __all__ = ['Diagnostics', 'NodeHealth']
 @dataclass(slots=True)
 class NodeHealth:
     """
-    Written by the node, read by the diagnostics; each field is replaced as a whole.
+    State of the node, written by the node and read by the diagnostics.
 
-    :param get_state: gives the label of the lifecycle state.
-    :param flow: what exists from configure to cleanup, None outside.
-    :param failure: why the last transition failed, '' since one succeeded.
-    :param last_error: the last thing that went wrong, kept until another does.
+    Each field is replaced as a whole; a reader takes it once into a variable.
+
+    :param get_state: reads the label of the lifecycle state.
+    :param session: resources of the configured node; None if it is not configured.
+    :param failure: reason why the last transition failed; '' after a successful one.
+    :param last_error: newest error, kept until the next.
     """
 
     get_state: Callable[[], str]
-    flow: DetectionSession | None = None
+    session: DetectionSession | None = None
     failure: str = ''
     last_error: str = ''
 
     @property
     def state(self) -> str:
-        """Return the label of the lifecycle state."""
+        """Label of the lifecycle state."""
         return self.get_state()
 
     def note_failure(self, text: str) -> None:
-        """Keep why a transition failed."""
+        """Store why a transition failed."""
         self.failure = text
         self.last_error = text
 
     def note_error(self, text: str) -> None:
-        """Keep what went wrong with an image."""
+        """Store why an image failed."""
         self.last_error = text
 
 
 _SILENCE_S = 2.0
-# A device is read once a second; beyond this its driver hangs.
+# A device is read once per second; after this time its driver hangs.
 _DEVICE_SILENCE_S = 10.0
 _LEVELS = {
     'ok': DiagnosticStatus.OK,
@@ -63,7 +66,7 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class _Previous:
-    """Counts of a camera at the last message, to tell what is new."""
+    """Counts of a camera at the previous message."""
 
     counts: CameraCounts
     at_s: float
@@ -71,12 +74,12 @@ class _Previous:
 
 class Diagnostics:
     """
-    Publishes one status for the node, one for its GPU and one for each camera.
+    Publisher of one status for the node, one for its GPU and one for each camera.
 
-    The timer has a callback group of its own, so that a long transition does not silence it.
+    The timer has its own callback group, so that a long transition does not silence it.
 
-    :param node: publishes.
-    :param health: the state of the node, written by it.
+    :param node: creates the publisher and the timer.
+    :param health: state of the node.
     :param period_s: seconds between two messages.
     """
 
@@ -97,56 +100,61 @@ class Diagnostics:
             self._timer.timer_period_ns = period_ns
 
     def make_message(self) -> DiagnosticArray:
-        """Return the message for this moment; what is new counts from the last call."""
-        flow = self._health.flow
-        statuses = [self._node_status(flow)]
-        if flow is None or flow.detector is None:
+        """Create the message; rates and new errors are counted since the last call."""
+        session = self._health.session
+        # Once: another thread sets them to None.
+        detector = None if session is None else session.detector
+        statuses = [self._node_status(session, detector)]
+        if session is None or detector is None:
             self._previous.clear()
         else:
-            statuses += self._device_status(flow)
-            statuses += [self._camera_status(flow, n) for n in range(len(flow.cameras))]
+            statuses += self._device_status(session)
+            statuses += [self._camera_status(session, n) for n in range(len(session.cameras))]
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self._node.get_clock().now().to_msg()
         return message
 
     def _tick(self) -> None:
-        """Publish; a failure must not end the executor."""
+        """Publish a message; a failure must not end the executor."""
         try:
             self._publisher.publish(self.make_message())
-        except Exception:  # noqa: BLE001 the node detects on without diagnostics
+        except Exception:  # noqa: BLE001 logged; detection goes on without diagnostics
             self._node.get_logger().error(
                 f'diagnostics failed:\n{traceback.format_exc()}', throttle_duration_sec=10.0
             )
 
-    def _node_status(self, flow: DetectionSession | None) -> DiagnosticStatus:
-        """Return the status of the node as a whole."""
+    def _node_status(
+        self, session: DetectionSession | None, detector: Detector | None
+    ) -> DiagnosticStatus:
+        """Create the status of the node as a whole."""
         state = self._health.state
         values = {'state': state, 'last error': self._health.last_error}
         level, text = ('error', self._health.failure) if self._health.failure else ('ok', state)
         hardware = ''
-        if flow is not None:
-            values['model'] = flow.config.model_path
-            progress = flow.progress
+        if session is not None:
+            values['model'] = session.config.model_path
+            progress = session.progress
             if progress is not None:
                 share = '' if progress.fraction is None else f' {progress.fraction:.0%}'
                 text = f'building: {progress.phase}{share} ({progress.elapsed_s:.0f} s)'
                 values['build phase'] = progress.phase
                 values['build percent'] = f'{100 * (progress.fraction or 0):.0f}'
                 values['build elapsed s'] = f'{progress.elapsed_s:.1f}'
-            if flow.detector is not None:
-                values |= _describe_detector(flow)
-                hardware = flow.detector.info.device
-                if flow.detector.info.warnings and level == 'ok':
-                    level, text = 'warn', f'{state}; {flow.detector.info.warnings[0]}'
+            if detector is not None:
+                info = detector.info
+                values |= _describe_detector(detector, session.statistics)
+                hardware = info.device
+                if info.warnings and level == 'ok':
+                    level, text = 'warn', f'{state}; {info.warnings[0]}'
         return self._make_status('detector', level, text, values, hardware)
 
-    def _device_status(self, flow: DetectionSession) -> list[DiagnosticStatus]:
-        """Return the status of the GPU, nothing where none is used or nothing is read yet."""
-        watch = flow.device
+    def _device_status(self, session: DetectionSession) -> list[DiagnosticStatus]:
+        """Create the status of the GPU; empty if none is used or nothing has been read yet."""
+        watch = session.device
         state = watch.latest() if watch is not None else None
         if state is None or state.read_s is None:
             return []
-        level, text = 'ok', 'fine'
+        level, text = 'ok', 'no slowdown'
         silent_s = time.monotonic() - state.read_s
         if silent_s > _DEVICE_SILENCE_S:
             level, text = 'warn', f'the driver has not answered for {silent_s:.0f} s'
@@ -154,14 +162,14 @@ class Diagnostics:
             level, text = 'warn', f'the GPU is slowed down: {", ".join(state.slowdowns)}'
         return [self._make_status('device', level, text, state.describe(), state.name or '')]
 
-    def _camera_status(self, flow: DetectionSession, number: int) -> DiagnosticStatus:
-        """Return the status of one camera."""
-        topic = flow.cameras[number].image
+    def _camera_status(self, session: DetectionSession, number: int) -> DiagnosticStatus:
+        """Create the status of one camera."""
+        topic = session.cameras[number].image
         now_s = time.monotonic()
-        counts = flow.statistics.counts(number)
-        last = self._previous.get(topic, _Previous(CameraCounts(), flow.opened_s))
+        counts = session.statistics.counts(number)
+        last = self._previous.get(topic, _Previous(CameraCounts(), session.opened_s))
         self._previous[topic] = _Previous(counts, now_s)
-        # Made anew by each configure, the counts start from zero again.
+        # Each configure starts the counts from zero.
         before = last.counts if last.counts.received <= counts.received else CameraCounts()
         rate = (counts.received - before.received) / max(now_s - last.at_s, 1e-3)
         values = {
@@ -176,28 +184,31 @@ class Diagnostics:
         level, text = 'ok', f'{rate:.1f} images per second'
         failed, malformed = counts.failed - before.failed, counts.malformed - before.malformed
         invalid = counts.invalid - before.invalid
-        if flow.started_s is None:
+        if session.started_s is None:
             text = 'not subscribed'
         elif failed:
-            level, text = 'error', f'inference failed for {failed} images: no detections of them'
+            level, text = (
+                'error',
+                f'inference failed for {failed} images; nothing is published for them',
+            )
         elif malformed:
             level, text = 'warn', f'{malformed} images could not be read and were dropped'
         elif invalid:
-            level, text = 'warn', f'the network wrote {invalid} candidates that are no numbers'
-        elif (silent_s := now_s - max(flow.started_s, counts.received_s or 0.0)) > _SILENCE_S:
-            level, text = 'warn', self._explain_silence(flow, number, silent_s)
+            level, text = 'warn', f'dropped {invalid} non-finite candidates'
+        elif (silent_s := now_s - max(session.started_s, counts.received_s or 0.0)) > _SILENCE_S:
+            level, text = 'warn', self._explain_silence(session, number, silent_s)
         return self._make_status(f'camera {topic}', level, text, values, topic)
 
-    def _explain_silence(self, flow: DetectionSession, number: int, silent_s: float) -> str:
-        """Return why no image comes, as far as the graph tells."""
-        if number >= len(flow.subscriptions):
+    def _explain_silence(self, session: DetectionSession, number: int, silent_s: float) -> str:
+        """Explain from the ROS graph why no image arrives."""
+        if number >= len(session.subscriptions):
             return 'not subscribed'
-        topic = flow.subscriptions[number].topic_name
+        topic = session.subscriptions[number].topic_name
         publishers = self._node.get_publishers_info_by_topic(topic)
         if not publishers:
             return f'no image for {silent_s:.0f} s: nobody publishes {topic}'
         offered = {info.qos_profile.reliability for info in publishers}
-        if flow.config.qos_reliability == 'reliable' and offered == {
+        if session.config.qos_reliability == 'reliable' and offered == {
             ReliabilityPolicy.BEST_EFFORT
         }:
             return (
@@ -209,7 +220,7 @@ class Diagnostics:
     def _make_status(
         self, part: str, level: str, text: str, values: dict[str, str], hardware: str
     ) -> DiagnosticStatus:
-        """Return the message for one part of the node."""
+        """Create the status of one part of the node."""
         return DiagnosticStatus(
             level=_LEVELS[level],
             name=f'{self._name}: {part}',
@@ -219,11 +230,8 @@ class Diagnostics:
         )
 
 
-def _describe_detector(flow: DetectionSession) -> dict[str, str]:
-    """Return what runs and how long it takes."""
-    detector = flow.detector
-    if detector is None:
-        return {}
+def _describe_detector(detector: Detector, statistics: SessionStatistics) -> dict[str, str]:
+    """Describe the detector, with its stage times."""
     info = detector.info
     height, width = detector.input_size
     values = {
@@ -236,7 +244,7 @@ def _describe_detector(flow: DetectionSession) -> dict[str, str]:
     }
     values |= {f'warning {n}': text for n, text in enumerate(info.warnings, start=1)}
     values |= info.report()
-    for stage, percentiles in flow.statistics.percentiles_ms().items():
+    for stage, percentiles in statistics.percentiles_ms().items():
         for rank, value in zip((50, 95, 99), percentiles, strict=True):
             values[f'{stage} ms p{rank}'] = f'{value:.2f}'
     return values

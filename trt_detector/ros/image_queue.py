@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The place where executor threads leave images for the inference thread."""
+"""Queue between the threads that receive images and the inference thread."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import threading
 import time
 from typing import Any
 
-__all__ = ['QueuedImage', 'ImageQueue']
+__all__ = ['ImageQueue', 'QueuedImage']
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueuedImage:
     """
-    One message that waits, or is being worked on.
+    Image message that is queued or being processed.
 
-    :param camera: index of the camera it came from.
+    :param camera: index of its camera.
     :param message: the image message.
-    :param received_ns: time.monotonic_ns() when it came.
+    :param received_ns: time.monotonic_ns() when it was received.
     """
 
     camera: int
@@ -29,15 +29,15 @@ class QueuedImage:
 
 class ImageQueue:
     """
-    One slot a camera: a new image replaces the one that waits there.
+    Queue that keeps the newest image of each camera: a new image replaces the queued one.
 
-    It starts shut. Any number of threads may put; one thread takes.
+    It starts closed for images. Any number of threads may put; one thread takes.
 
-    :param cameras: number of slots.
+    :param cameras: number of cameras.
     """
 
     def __init__(self, cameras: int) -> None:
-        self._slots: list[QueuedImage | None] = [None] * cameras
+        self._images: list[QueuedImage | None] = [None] * cameras
         self._next_camera = 0
         self._accepting = False
         self._closed = False
@@ -46,82 +46,82 @@ class ImageQueue:
 
     def put(self, camera: int, message: Any) -> int:
         """
-        Leave a message.
+        Queue a message.
 
-        :return: how many messages were lost by it: 1 if it replaced one that waited, or if the
-            box is shut, else 0.
+        :return: number of dropped messages: 1 if it replaced a queued one or was refused because
+            the queue is not open, else 0.
         """
         queued_image = QueuedImage(camera, message, time.monotonic_ns())
         with self._changed:
             if not self._accepting:
                 return 1
-            lost = int(self._slots[camera] is not None)
-            self._slots[camera] = queued_image
+            dropped = int(self._images[camera] is not None)
+            self._images[camera] = queued_image
             self._changed.notify_all()
-        return lost
+        return dropped
 
     def take(self, limit: int, *, busy: bool = False) -> list[QueuedImage]:
         """
-        Wait for messages and take at most one a camera.
+        Wait for messages and take at most one per camera.
 
-        Cameras take turns: the camera after the last one served comes first. Calling it says that
-        the messages taken before are dealt with, unless the caller is busy.
+        Round robin: the camera after the last one served comes first. Unless busy, a call means
+        that the messages taken before have been processed.
 
-        :param limit: most messages wanted.
-        :param busy: messages taken before are still in work: return what is there, and wait for
-            nothing.
-        :return: the messages, empty once the box is closed, or where none waits for a busy caller.
+        :param limit: maximum number of messages.
+        :param busy: messages taken before are still being processed: return without waiting.
+        :return: the messages; empty once the queue is closed, or if none is queued for a busy
+            caller.
         """
         with self._changed:
             if not busy:
                 self._working = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._closed or any(self._slots))
+                self._changed.wait_for(lambda: self._closed or any(self._images))
             queued_images = [] if self._closed else self._collect(limit)
             self._working = busy or bool(queued_images)
         return queued_images
 
     def open(self) -> None:
-        """Let messages in from now on."""
+        """Accept messages from now on."""
         with self._changed:
             self._accepting = not self._closed
 
-    def shut(self) -> list[int]:
+    def stop_accepting(self) -> list[int]:
         """
-        Let no more messages in and throw away those that wait.
+        Refuse further messages and drop the queued ones.
 
-        :return: index of the camera of each message that was thrown away.
+        :return: camera index of each dropped message.
         """
         with self._changed:
             self._accepting = False
-            waiting = [
-                queued_image.camera for queued_image in self._slots if queued_image is not None
+            dropped = [
+                queued_image.camera for queued_image in self._images if queued_image is not None
             ]
-            self._slots = [None] * len(self._slots)
-        return waiting
+            self._images = [None] * len(self._images)
+        return dropped
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Return whether everything taken was dealt with before the time was up."""
+        """Wait until every message taken has been processed; False after the timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._working, timeout_s)
 
     def close(self) -> None:
-        """Shut the box for good and let take() return nothing."""
-        self.shut()
+        """Refuse messages for good, and make take() return an empty list."""
+        self.stop_accepting()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def _collect(self, limit: int) -> list[QueuedImage]:
-        """Empty up to limit slots, starting after the camera that was served last."""
-        count = len(self._slots)
+        """Remove up to limit messages, starting after the camera that was served last."""
+        count = len(self._images)
         queued_images: list[QueuedImage] = []
         for offset in range(count):
             camera = (self._next_camera + offset) % count
-            queued_image = self._slots[camera]
+            queued_image = self._images[camera]
             if queued_image is not None and len(queued_images) < limit:
                 queued_images.append(queued_image)
-                self._slots[camera] = None
+                self._images[camera] = None
         if queued_images:
             self._next_camera = (queued_images[-1].camera + 1) % count
         return queued_images

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A thread that waits for images and for nothing else."""
+"""Thread that receives images and nothing else."""
 
 from __future__ import annotations
 
@@ -21,18 +21,14 @@ __all__ = ['ImageGroup', 'ImageReceiver']
 
 class ImageGroup(MutuallyExclusiveCallbackGroup):
     """
-    Marks subscriptions that :class:`ImageReceiver` serves, and no other executor.
+    Callback group of the subscriptions that only :class:`ImageReceiver` executes.
 
-    Their events are marked as well: waiting for these wakes a thread for each image, too.
+    It covers their events, too: an executor that waits for these wakes up for each image.
     """
 
 
 class _Entities:
-    """
-    What an executor looks at in a node: here image subscriptions only.
-
-    :param subscriptions: served while they are here.
-    """
+    """Stand-in for a node that shows an executor image subscriptions only."""
 
     timers = clients = services = guards = ()
 
@@ -41,8 +37,8 @@ class _Entities:
         self.waitables: Sequence[Waitable] = ()
         self.executor: Any = None
 
-    def serve(self, subscriptions: Sequence[Subscription]) -> None:
-        """Show these subscriptions and their events."""
+    def set_subscriptions(self, subscriptions: Sequence[Subscription]) -> None:
+        """Replace the subscriptions and their events."""
         self.waitables = tuple(
             handler for subscription in subscriptions for handler in subscription.event_handlers
         )
@@ -53,25 +49,25 @@ class ImageReceiver:
     """
     Runs the callbacks of image subscriptions.
 
-    rclpy builds its list of everything to wait for anew after each callback, three times in an
-    executor of several threads. For a node with its twenty services that costs more than taking
-    an image of 1920x1080; for a few subscriptions alone it costs next to nothing.
+    rclpy rebuilds its wait set after each callback, three times in a multithreaded executor. For
+    a node with twenty services that costs more than taking a 1920x1080 image; for a few
+    subscriptions alone it costs almost nothing.
 
-    :param node: whose subscriptions they are; it hides them from its own executor.
+    :param node: owns the subscriptions and hides them from its own executor.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._entities = _Entities()
-        # Kept for the node's life: a context remembers every executor it ever had.
+        # Kept as long as the node: a context keeps every executor that was ever created.
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(self._entities)
         self._stop: Future | None = None
         self._thread: threading.Thread | None = None
 
     def start(self, subscriptions: Sequence[Subscription]) -> None:
-        """Run the callbacks of these subscriptions from now on."""
-        self._entities.serve(subscriptions)
+        """Start to run the callbacks of these subscriptions."""
+        self._entities.set_subscriptions(subscriptions)
         self._stop = Future()
         self._thread = threading.Thread(
             target=self._spin, args=(self._stop,), name='images', daemon=True
@@ -79,21 +75,21 @@ class ImageReceiver:
         self._thread.start()
 
     def stop(self) -> None:
-        """Return when no callback runs, and none will; calling it again does nothing."""
+        """Wait for the running callback and run no more; calling it again does nothing."""
         if self._thread is None or self._stop is None:
             return
         self._stop.set_result(None)
         self._thread.join()
         self._thread = self._stop = None
-        self._entities.serve(())
+        self._entities.set_subscriptions(())
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop and release the executor."""
         self.stop()
         self._executor.shutdown()
 
     def _spin(self, stop: Future) -> None:
-        """Be the thread."""
+        """Thread main loop."""
         while not stop.done() and self._node.context.ok():
             try:
                 self._executor.spin_until_future_complete(stop)

@@ -1,13 +1,13 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The one thread that makes, uses and closes the detector."""
+"""Thread that creates, runs and closes the detector."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import threading
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from ..config import DetectorConfig
 from ..errors import BuildCancelledError
@@ -15,11 +15,13 @@ from ..pipeline import Detector
 from ..values.progress import Progress, ProgressCallback
 from .image_queue import ImageQueue, QueuedImage
 
-__all__ = ['DetectorFactory', 'InferenceThread']
+__all__ = ['DetectorFactory', 'InferenceThread', 'Processor']
+
+Batch = TypeVar('Batch')
 
 
 class DetectorFactory(Protocol):
-    """What :func:`trt_detector.factory.create_detector` is."""
+    """Signature of :func:`trt_detector.factory.create_detector`."""
 
     def __call__(
         self,
@@ -30,22 +32,35 @@ class DetectorFactory(Protocol):
     ) -> Detector: ...
 
 
+class Processor(Protocol[Batch]):
+    """
+    The three steps of a batch, each called in the inference thread; none may raise.
+
+    :class:`trt_detector.ros.batch_processor.BatchProcessor` implements it.
+    """
+
+    def begin(self, detector: Detector, queued_images: Sequence[QueuedImage]) -> Batch | None:
+        """Submit a batch to the detector; None if nothing of it can be used."""
+
+    def wait(self, detector: Detector, batch: Batch) -> None:
+        """Wait until the device has run the batch."""
+
+    def end(self, detector: Detector, batch: Batch) -> None:
+        """Wait for the batch and handle its result; called in the order of begin()."""
+
+
 class InferenceThread:
     """
     Owns the detector from configure to cleanup.
 
-    A detector belongs to the thread that made it (a CUDA context does), and making it can take
-    minutes: both are why it lives in a thread of its own.
+    A detector belongs to the thread that created it, because a CUDA context does, and creating it
+    can take minutes. Both are reasons for a thread of its own.
 
-    :param config: what the detector is made from.
-    :param image_queue: where the images wait; closed by :meth:`close`.
-    :param create: makes the detector.
-    :param begin: hands a batch to the detector, in the worker's thread; returns the work that is
-        under way then, None where nothing is. Must not raise.
-    :param wait: waits until the device has done that work. Must not raise.
-    :param end: waits for that work and deals with its result, in the order of begin(). Must not
-        raise.
-    :param on_progress: told how the preparation goes, in the worker's thread.
+    :param config: parameters for the factory.
+    :param image_queue: images to process; closed by :meth:`close`.
+    :param create: creates the detector.
+    :param processor: processes the batches.
+    :param on_progress: called with the progress of the build, in the inference thread.
     """
 
     def __init__(
@@ -53,42 +68,40 @@ class InferenceThread:
         config: DetectorConfig,
         image_queue: ImageQueue,
         create: DetectorFactory,
-        begin: Callable[[Detector, list[QueuedImage]], Any],
-        wait: Callable[[Detector, Any], None],
-        end: Callable[[Detector, Any], None],
+        processor: Processor[Batch],
         on_progress: Callable[[Progress], None],
     ) -> None:
         self._config = config
         self._image_queue = image_queue
         self._create = create
-        self._begin = begin
-        self._wait = wait
-        self._end = end
         self._on_progress = on_progress
         self._cancel = threading.Event()
         self._prepared = threading.Event()
         self._detector: Detector | None = None
         self._error: BaseException | None = None
         # A daemon: a driver call that never returns must not keep the process from ending.
-        self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(processor,), name='inference', daemon=True
+        )
 
     def open(self) -> Detector:
         """
-        Make the detector and wait until it is ready.
+        Create the detector and wait until it is ready.
 
-        :return: the detector; only :attr:`Detector.options` and what never changes may be used
-            outside the worker's thread.
-        :raises Exception: what the factory raised.
+        :return: the detector; outside the inference thread only :attr:`Detector.options` and
+            constant attributes may be used.
+        :raises Exception: the error of the factory.
         """
         self._thread.start()
         self._prepared.wait()
-        if self._detector is None:
+        detector = self._detector
+        if detector is None:
             self._thread.join()
             raise self._error or RuntimeError('the inference thread ended without a detector')
-        return self._detector
+        return detector
 
     def cancel(self) -> bool:
-        """Ask a preparation to stop; return whether one was under way."""
+        """Cancel the build; return False if none is in progress."""
         building = self._thread.is_alive() and not self._prepared.is_set()
         if building:
             self._cancel.set()
@@ -98,7 +111,7 @@ class InferenceThread:
         """
         Close the detector and end the thread.
 
-        :return: False if the thread did not end in time and was left alone.
+        :return: False if the thread did not end in time and was abandoned.
         """
         self._cancel.set()
         self._image_queue.close()
@@ -106,8 +119,8 @@ class InferenceThread:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _run(self) -> None:
-        """Be the thread: prepare, serve, close."""
+    def _run(self, processor: Processor[Batch]) -> None:
+        """Thread main loop: create the detector, process images, close the detector."""
         try:
             detector = self._create(
                 self._config, on_progress=self._on_progress, cancel=self._cancel
@@ -117,7 +130,7 @@ class InferenceThread:
                     raise BuildCancelledError('the preparation of the detector was cancelled')
                 self._detector = detector
                 self._prepared.set()
-                self._serve(detector)
+                self._process(detector, processor)
             finally:
                 self._detector = None
                 detector.close()
@@ -126,28 +139,28 @@ class InferenceThread:
         finally:
             self._prepared.set()
 
-    def _serve(self, detector: Detector) -> None:
+    def _process(self, detector: Detector, processor: Processor[Batch]) -> None:
         """
-        Deal with images until the image_queue closes.
+        Process images until the queue is closed.
 
-        A further batch begins before the first one ends, where the detector takes several and
-        images wait. Where none waits, nothing is held back. The last slot is filled once the
-        device has done the oldest batch, just before that one is decoded: the device goes on
-        meanwhile, and no image waits in a queue longer than it has to.
+        If the detector takes several batches and images are queued, the next batch begins before
+        the previous one ends. The last batch slot is filled when the device has run the oldest
+        batch, just before that one is decoded: the device is kept busy meanwhile, and no image
+        waits longer than necessary. If no image is queued, no result is held back.
         """
-        under_way: deque[Any] = deque()
+        in_progress: deque[Batch] = deque()
         while True:
-            if 0 < len(under_way) == detector.depth - 1:
-                self._wait(detector, under_way[0])
-            queued_images = self._image_queue.take(detector.batch_size, busy=bool(under_way))
-            if not queued_images and not under_way:
+            if 0 < len(in_progress) == detector.depth - 1:
+                processor.wait(detector, in_progress[0])
+            queued_images = self._image_queue.take(detector.batch_size, busy=bool(in_progress))
+            if not queued_images and not in_progress:
                 return
             if queued_images:
-                work = self._begin(detector, queued_images)
-                if work is not None:
-                    under_way.append(work)
+                batch = processor.begin(detector, queued_images)
+                if batch is not None:
+                    in_progress.append(batch)
                 # Not kept while waiting: an image can have tens of megabytes.
-                del work
-            if under_way and (not queued_images or len(under_way) >= detector.depth):
-                self._end(detector, under_way.popleft())
+                del batch
+            if in_progress and (not queued_images or len(in_progress) >= detector.depth):
+                processor.end(detector, in_progress.popleft())
             del queued_images

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the package's modules log, in the log of the node."""
+"""Forward Python logging of the package to the log of the node."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ['RosLogHandler', 'forward_logging']
 
 class RosLogHandler(logging.Handler):
     """
-    Hands records of Python's logging to a ROS logger, any thread's.
+    Logging handler that writes records to a ROS logger, from any thread.
 
-    :param logger: the node's logger.
+    :param logger: logger of the node.
     """
 
     def __init__(self, logger: Any) -> None:
@@ -24,7 +24,7 @@ class RosLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         text = self.format(record)
-        # A line each: rclpy refuses a call that changes its severity.
+        # One call per severity: rclpy refuses a call site that changes its severity.
         if record.levelno >= logging.ERROR:
             self._logger.error(text)
         elif record.levelno >= logging.WARNING:
@@ -35,10 +35,10 @@ class RosLogHandler(logging.Handler):
 
 def forward_logging(logger: Any) -> RosLogHandler:
     """
-    Let everything that the package logs appear in a ROS logger.
+    Forward the log records of the package to a ROS logger.
 
-    :param logger: the node's logger.
-    :return: the handler, for whoever takes it away again.
+    :param logger: logger of the node.
+    :return: the handler, to be removed by the caller if necessary.
     """
     handler = RosLogHandler(logger)
     package = logging.getLogger(__package__.partition('.')[0])

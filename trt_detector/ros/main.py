@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The executable: one detector node in a process of its own."""
+"""Executable of the detector node."""
 
 from __future__ import annotations
 
@@ -25,16 +25,19 @@ from .node import DetectorNode
 
 __all__ = ['main']
 
-# A transition, its services, the diagnostics and the images can be under way at once.
+# A transition, services and diagnostics can run at the same time.
 _THREADS = 4
+# Exit code of a process that is ended because a driver call hangs.
+_EXIT_HANGING = 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the node until SIGINT or SIGTERM.
 
-    :param argv: arguments without the program's name; None takes the process's own.
-    :return: 0, also after a signal; 1 if the node cannot start, 2 for wrong arguments.
+    :param argv: arguments without the program name; None takes those of the process.
+    :return: 0, also after a signal; 1 if the node cannot start. Wrong arguments exit with 2. If a
+        driver call hangs, the process is ended with 3.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     stop = threading.Event()
@@ -42,10 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     notes = tune_process()
     try:
         _parser().parse_args(remove_ros_args(['detector_node', *arguments])[1:])
-        # rclpy's own handlers would pull the context away in the middle of a transition.
+        # The handlers of rclpy would shut the context down in the middle of a transition.
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = DetectorNode()
-    except Exception as error:  # noqa: BLE001 bad ROS arguments come as several types
+    except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
         print(f'detector_node: cannot start: {error}', file=sys.stderr)
         return 1
     forward_logging(node.get_logger())
@@ -54,16 +57,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     ended = _run(node, stop)
     signals.ignore()
     if not ended:
-        # A driver call does not return: ending Python would wait for it, or crash in it.
+        # A driver call hangs: the interpreter would wait for it at exit, or crash.
+        print('detector_node: a driver call hangs; the process is ended', file=sys.stderr)
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(_EXIT_HANGING)
     node.destroy_node()
     rclpy.try_shutdown()
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return the command line, which has no options of its own beside --help."""
+    """Create the parser of the command line, which has no options but --help."""
     parameters = '\n'.join(
         f'  {spec.name} ({spec.type}): {spec.meaning}' for spec in parameter_specs()
     )
@@ -79,32 +83,35 @@ def _run(node: DetectorNode, stop: threading.Event) -> bool:
     """
     Spin until the event is set, then finalize the node.
 
-    :return: False if something in the node did not end.
+    :return: False if a transition or a callback did not end.
     """
     executor = MultiThreadedExecutor(num_threads=_THREADS)
     executor.add_node(node)
     spun = Future()
-    # Python runs signal handlers in the main thread only, and not while that waits in ROS.
+    # Python runs signal handlers in the main thread only, and not while that waits inside ROS.
     spinner = threading.Thread(target=_spin, args=(node, executor, spun), name='spin', daemon=True)
     spinner.start()
     stop.wait()
     node.get_logger().info('stopping')
-    # The executor still runs: a transition under way is answered before the node goes.
+    # The executor still runs, so that the service call of a transition in progress is answered.
     ended = node.finalize()
     spun.set_result(None)
     spinner.join(timeout=5.0)
+    if not ended or spinner.is_alive():
+        # Without executor.shutdown(), which would wait for the callback that hangs.
+        return False
     executor.shutdown()
-    return ended and not spinner.is_alive()
+    return True
 
 
 def _spin(node: DetectorNode, executor: MultiThreadedExecutor, spun: Future) -> None:
-    """Spin until the future is done; an exception in a callback is logged, not fatal."""
+    """Spin until the future is done; log exceptions of callbacks and go on."""
     while not spun.done() and rclpy.ok():
         try:
             executor.spin_until_future_complete(spun)
         except ExternalShutdownException:
             return
-        except Exception:  # noqa: BLE001 logged; the node goes on
+        except Exception:  # noqa: BLE001 logged; the node continues
             node.get_logger().error(f'exception in a callback:\n{traceback.format_exc()}')
 
 

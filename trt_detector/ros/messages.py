@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images out of messages, and messages out of detections."""
+"""Convert messages to images, and detections to messages."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _POOL_SIZE = 300
 
 def read_image(message: Any) -> Image:
     """
-    Return the image in a sensor_msgs Image or CompressedImage.
+    Read the image of a sensor_msgs Image or CompressedImage.
 
-    A raw image shares the message's bytes. One in an encoding that this package does not know is
-    left to cv_bridge.
+    A raw image shares the bytes of the message. Encodings that this package does not know are
+    converted by cv_bridge.
 
-    :raises ImageError: if the message does not hold an image that can be read.
+    :raises ImageError: if the message holds no image that can be read.
     """
     if isinstance(message, CompressedImageMessage):
         return Image.from_compressed(message.data)
@@ -59,12 +59,12 @@ def _read_with_cv_bridge(message: ImageMessage) -> Image:
     """
     Convert an image with cv_bridge.
 
-    :raises ImageError: if cv_bridge is not there or cannot do it either.
+    :raises ImageError: if cv_bridge is missing or cannot convert it.
     """
     known = ', '.join(sorted(SUPPORTED_ENCODINGS))
     try:
-        # Here only: where NumPy is not the one that cv_bridge was compiled against, its import
-        # fails, and every encoding of a usual camera does without.
+        # Imported here: it fails if NumPy is not the version that cv_bridge was compiled against,
+        # and the encodings of common cameras do not need it.
         from cv_bridge import CvBridge
 
         picture = CvBridge().imgmsg_to_cv2(message, desired_encoding='bgr8')
@@ -78,12 +78,11 @@ def _read_with_cv_bridge(message: ImageMessage) -> Image:
 
 class DetectionsMessage:
     """
-    A Detection2DArray that is filled again and again.
+    Detection2DArray whose Detection2D objects are reused.
 
-    Making a hundred Detection2D takes rclpy longer than sending them: those of the last image
-    are used for the next. One thread at a time.
+    Creating a hundred Detection2D takes rclpy longer than sending them. Not thread-safe.
 
-    :param class_ids: text for each class; a class beyond them gets its number.
+    :param class_ids: class_id text of each class; a class beyond them gets its number.
     """
 
     def __init__(self, class_ids: Sequence[str]) -> None:
@@ -92,15 +91,15 @@ class DetectionsMessage:
 
     def fill(self, header: Header, detections: Detections) -> Detection2DArray:
         """
-        Return the message for one image, valid until the next call.
+        Fill the message with the detections of one image; it is valid until the next call.
 
-        :param header: the image's own; the array and each detection refer to this one object.
+        :param header: header of the image; the array and each detection share this object.
         :param detections: in pixels of the original image.
         """
         count = len(detections)
         while len(self._pool) < count:
             self._pool.append(_blank_detection())
-        # One crowded image must not hold its memory for ever.
+        # One crowded image must not keep its memory forever.
         del self._pool[max(count, _POOL_SIZE) :]
         rows = zip(
             self._pool,
@@ -123,14 +122,14 @@ class DetectionsMessage:
 
 
 def _blank_detection() -> Detection2D:
-    """Return a detection with one hypothesis."""
+    """Create a detection with one hypothesis."""
     return Detection2D(results=[ObjectHypothesisWithPose()])
 
 
 def make_label_info(
     header: Header, class_names: Sequence[str], score_threshold: float
 ) -> LabelInfo:
-    """Return the table of class numbers and names."""
+    """Create the table of class numbers and names."""
     return LabelInfo(
         header=header,
         class_map=[
@@ -143,7 +142,7 @@ def make_label_info(
 
 def make_image(header: Header, picture: npt.NDArray[np.uint8]) -> ImageMessage:
     """
-    Return a bgr8 message.
+    Create a bgr8 message.
 
     :param picture: uint8 (height, width, 3) in BGR order; copied.
     """
@@ -159,7 +158,7 @@ def make_compressed_image(
     header: Header, picture: npt.NDArray[np.uint8]
 ) -> CompressedImageMessage:
     """
-    Return a JPEG message.
+    Create a JPEG message.
 
     :param picture: uint8 (height, width, 3) in BGR order.
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle node: transitions, parameters and services around a detection flow."""
+"""Lifecycle node: transitions, parameters and services of a detection session."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ _PRIMARY_STATES = ('unconfigured', 'inactive', 'active', 'finalized')
 
 class DetectorNode(LifecycleNodeMixin, Node):
     """
-    Turns images into detections while active.
+    Lifecycle node that turns images into detections while it is active.
 
-    Needs an executor with several threads: a transition can take minutes, and services and
-    diagnostics answer meanwhile.
+    It needs an executor with several threads: a transition can take minutes, and services and
+    diagnostics are served meanwhile.
 
-    :param name: of the node.
-    :param create: makes the detector.
-    :param watch: begins to read the device that it runs on.
-    :param kwargs: handed to :class:`rclpy.node.Node`.
+    :param name: name of the node.
+    :param create: creates the detector.
+    :param watch: starts to monitor the device of the detector.
+    :param kwargs: passed to :class:`rclpy.node.Node`.
     """
 
     def __init__(
@@ -65,13 +65,14 @@ class DetectorNode(LifecycleNodeMixin, Node):
         **kwargs: Any,
     ) -> None:
         Node.__init__(self, name, **kwargs)
-        # Reentrant, for get_state to answer while change_state is at work: the state machine
-        # itself refuses a second transition.
+        # Reentrant, so that get_state is served while change_state runs; the state machine itself
+        # refuses a second transition.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._create = create
         self._watch = watch
         self._health = NodeHealth(self.get_state_label)
         self._receiver = ImageReceiver(self)
+        self._is_hanging = False
         declare_parameters(self)
         for sentence in find_unknown_overrides(self):
             self.get_logger().warning(sentence)
@@ -91,88 +92,89 @@ class DetectorNode(LifecycleNodeMixin, Node):
 
     @property
     def subscriptions(self) -> Iterator[Subscription]:
-        """Return what an executor of this node serves: all but the images."""
+        """Subscriptions that the executor of this node serves: all but those of images."""
         for subscription in super().subscriptions:
             if not isinstance(subscription.callback_group, ImageGroup):
                 yield subscription
 
     @property
     def waitables(self) -> Iterator[Waitable]:
-        """Return what an executor of this node serves: all but the events of the images."""
+        """Waitables that the executor of this node serves: all but the events of images."""
         for waitable in super().waitables:
             if not isinstance(waitable.callback_group, ImageGroup):
                 yield waitable
 
     def destroy_node(self) -> None:
-        """Free everything, from whatever state."""
+        """Release all resources, from any state."""
         self._free()
         self._receiver.close()
         super().destroy_node()
 
     def get_state_label(self) -> str:
-        """Return the lifecycle state: 'unconfigured', 'configuring', 'active' and so on."""
-        # The mixin keeps this name in every release and offers no public way to it.
+        """Read the label of the lifecycle state, e.g. 'unconfigured' or 'active'."""
+        # Every release of the mixin has this attribute, and none a public one.
         return str(self._state_machine.current_state[1])
 
     def cancel_build(self) -> bool:
-        """Ask a build to stop; return whether one was under way. Any thread may call it."""
-        flow = self._health.flow
-        return flow is not None and flow.cancel()
+        """Cancel a build, from any thread; return False if none is in progress."""
+        session = self._health.session
+        return session is not None and session.cancel()
 
     def finalize(self, timeout_s: float = 15.0) -> bool:
         """
-        Stop whatever the node does and go to finalized, from any state.
+        Cancel a build, stop detection and go to finalized, from any state.
 
-        :param timeout_s: how long to wait for a transition that is under way.
-        :return: False if that did not end in time.
+        :param timeout_s: maximum time to wait for a transition in progress.
+        :return: False if that transition or an inference thread did not end in time.
         """
-        self.cancel_build()
         deadline_s = time.monotonic() + timeout_s
         while self.get_state_label() not in _PRIMARY_STATES:
+            # Each time: a transition that has just begun has no build yet.
+            self.cancel_build()
             if time.monotonic() > deadline_s:
                 return False
             time.sleep(0.01)
         if self.get_state_label() != 'finalized':
             self.trigger_shutdown()
-        return True
+        return not self._is_hanging
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Check the parameters, open the model, allocate and warm up."""
+        """Check the parameters, open the model and warm up."""
         return self._attempt(
             'configure', self._configure, super().on_configure, state, expected=FAILURE
         )
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe and publish."""
+        """Subscribe to the cameras."""
         return self._attempt(
             'activate', self._activate, super().on_activate, state, expected=FAILURE
         )
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop and drain."""
+        """Unsubscribe, and finish the batches in progress."""
         return self._attempt('deactivate', self._deactivate, super().on_deactivate, state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything."""
+        """Release all resources."""
         return self._attempt('clean up', self._free, super().on_cleanup, state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything, from whatever state."""
+        """Release all resources, from any state."""
         return self._attempt('shut down', self._free, super().on_shutdown, state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything and go back to unconfigured; finalized if that fails."""
+        """Release all resources and go to unconfigured, or to finalized if that fails."""
         failure = self._health.failure
         outcome = self._attempt(
             'recover', self._free, super().on_error, state, expected=FAILURE, unexpected=FAILURE
         )
-        # What led here stays visible.
+        # The error that led here stays visible.
         self._health.failure = self._health.failure or failure
         return outcome
 
     def _attempt(
         self,
-        what: str,
+        name: str,
         action: Callable[[], None],
         parent: Callable[[LifecycleState], TransitionCallbackReturn],
         state: LifecycleState,
@@ -181,73 +183,81 @@ class DetectorNode(LifecycleNodeMixin, Node):
         unexpected: TransitionCallbackReturn = ERROR,
     ) -> TransitionCallbackReturn:
         """
-        Run one transition and log why it failed: rclpy swallows what a callback raises.
+        Run one transition and log its errors: rclpy discards exceptions of the callbacks.
 
-        :param what: for the log.
-        :param action: does the work.
-        :param parent: the mixin's own callback, which serves managed entities.
-        :param expected: outcome after one of the package's own errors, logged in one line.
+        :param name: name of the transition for the log.
+        :param action: does the work of the transition.
+        :param parent: callback of the mixin, which handles managed entities.
+        :param expected: outcome after a DetectorError, logged in one line.
         :param unexpected: outcome after any other error, logged with its traceback.
         """
         try:
             action()
             outcome = parent(state)
         except DetectorError as error:
-            self.get_logger().error(f'cannot {what}: {error}')
-            self._health.note_failure(f'cannot {what}: {error}')
+            self.get_logger().error(f'cannot {name}: {error}')
+            self._health.note_failure(f'cannot {name}: {error}')
             return expected
         except Exception as error:  # noqa: BLE001 logged, and answered by the state machine
-            self.get_logger().error(f'cannot {what}:\n{traceback.format_exc()}')
-            self._health.note_failure(f'cannot {what}: {type(error).__name__}: {error}')
+            self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
+            self._health.note_failure(f'cannot {name}: {type(error).__name__}: {error}')
             return unexpected
         self._health.failure = ''
         return outcome
 
     def _configure(self) -> None:
-        """Make the flow; free what there is of it if that fails."""
+        """Create the session; release its resources if that fails."""
         started_s = time.monotonic()
         config = read_config(self)
         self._diagnostics.set_period(config.diagnostics_period)
-        flow = DetectionSession(
+        session = DetectionSession(
             self, config, self._receiver, self._create, self._health.note_error, self._watch
         )
-        self._health.flow = flow
+        self._health.session = session
         try:
-            flow.open()
+            session.open()
         except BaseException:
-            self._health.flow = None
-            flow.close()
+            self._health.session = None
+            self._close(session)
             raise
-        self._log_ready(flow, time.monotonic() - started_s)
+        self._log_ready(session, time.monotonic() - started_s)
 
     def _activate(self) -> None:
-        """Let images in."""
-        flow = self._get_flow()
-        flow.start()
-        for camera in flow.cameras:
+        """Start the session."""
+        session = self._get_session()
+        session.start()
+        for camera in session.cameras:
             topic = self.resolve_topic_name(camera.detections)
             self.get_logger().info(f'detecting in {camera.image}, publishing {topic}')
 
     def _deactivate(self) -> None:
-        """Let no more images in and wait for the last."""
-        self._get_flow().stop()
+        """Stop the session."""
+        self._get_session().stop()
 
     def _free(self) -> None:
-        """Close the flow, if there is one."""
-        flow, self._health.flow = self._health.flow, None
-        if flow is not None:
-            flow.close()
+        """Close the session, if there is one."""
+        session, self._health.session = self._health.session, None
+        if session is not None:
+            self._close(session)
             release_memory()
 
-    def _get_flow(self) -> DetectionSession:
-        """Return what configure made."""
-        if self._health.flow is None:
-            raise DetectorError('the node is not configured')
-        return self._health.flow
+    def _close(self, session: DetectionSession) -> None:
+        """Close a session, and remember if its inference thread does not end."""
+        try:
+            session.close()
+        finally:
+            self._is_hanging |= session.is_hanging
 
-    def _log_ready(self, flow: DetectionSession, seconds: float) -> None:
-        """Say what really runs."""
-        detector = flow.detector
+    def _get_session(self) -> DetectionSession:
+        """Get the session of the configured node."""
+        session = self._health.session
+        if session is None:
+            raise DetectorError('the node is not configured')
+        return session
+
+    def _log_ready(self, session: DetectionSession, seconds: float) -> None:
+        """Log the backend, precision and sizes in use."""
+        detector = session.detector
         if detector is None:
             return
         info = detector.info
@@ -261,51 +271,51 @@ class DetectorNode(LifecycleNodeMixin, Node):
             self.get_logger().warning(warning)
 
     def _initial_period(self) -> float:
-        """Return the diagnostics period, its default if the one given is not valid."""
+        """Read the diagnostics period, or its default if the given one is invalid."""
         try:
             changes = changes_from([self.get_parameter('diagnostics_period')])
             return DetectorConfig(**changes).diagnostics_period
         except ConfigError:
-            return DetectorConfig().diagnostics_period  # configure says what is wrong
+            return DetectorConfig().diagnostics_period  # configure reports the error
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Accept or refuse a change; what is accepted takes effect at once."""
+        """Accept or refuse a change; an accepted one takes effect at once."""
         try:
             changes = changes_from(parameters)
             for parameter in parameters:
                 if parameter.name in changes and parameter.type_ == Parameter.Type.NOT_SET:
                     raise ConfigError(f'{parameter.name} cannot be deleted')
-            flow = self._health.flow
+            session = self._health.session
             if not changes:
                 pass
-            elif flow is None:
+            elif session is None:
                 DetectorConfig(**changes)
             else:
                 refuse_fixed(changes)
-                flow.apply(flow.config.with_changes(**changes))
+                session.apply(session.config.with_changes(**changes))
         except DetectorError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        except Exception as error:  # noqa: BLE001 an exception here would end the executor
+        except Exception as error:  # noqa: BLE001 logged; an exception here would end the executor
             self.get_logger().error(f'cannot set parameters:\n{traceback.format_exc()}')
             reason = f'{type(error).__name__}: {error}'
             return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
 
     def _answer_cancel(self, _: Any, response: Any) -> Any:
-        """Answer the cancel_build service."""
+        """Handle a request of the cancel_build service."""
         response.success = self.cancel_build()
         response.message = (
-            'the build was asked to stop' if response.success else 'nothing is being built'
+            'the build is being cancelled' if response.success else 'no build is in progress'
         )
         return response
 
     def _autostart(self) -> None:
-        """Configure and activate, once."""
+        """Configure and activate once."""
         if self._autostart_timer is not None:
             self.destroy_timer(self._autostart_timer)
             self._autostart_timer = None
         try:
             if self.trigger_configure() == SUCCESS:
                 self.trigger_activate()
-        except Exception:  # noqa: BLE001 an exception here would end the executor
+        except Exception:  # noqa: BLE001 logged; an exception here would end the executor
             self.get_logger().error(f'autostart failed:\n{traceback.format_exc()}')

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""ROS parameters made from, and checked by, :mod:`trt_detector.config`."""
+"""Declare and check ROS parameters by :mod:`trt_detector.config`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = [
 
 _SPECS = {spec.name: spec for spec in parameter_specs()}
 
-# Declared by rclpy itself or by tools that work on any node.
+# Declared by rclpy itself or by tools that work with any node.
 _FOREIGN_PREFIXES = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare every parameter of the detector on a node."""
+    """Declare every parameter of the detector."""
     for spec in _SPECS.values():
         default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
         node.declare_parameter(spec.name, default, _describe(spec))
@@ -38,9 +38,9 @@ def declare_parameters(node: Node) -> None:
 
 def read_config(node: Node) -> DetectorConfig:
     """
-    Return the node's parameters.
+    Read the parameters of a node.
 
-    :raises ConfigError: if one of them cannot be used.
+    :raises ConfigError: if a value is invalid.
     """
     parameters = node.get_parameters(list(_SPECS))
     return DetectorConfig.from_mapping(changes_from(parameters))
@@ -48,9 +48,9 @@ def read_config(node: Node) -> DetectorConfig:
 
 def changes_from(parameters: Iterable[Parameter]) -> dict[str, Any]:
     """
-    Return names and values of those parameters that are the detector's, ready to be checked.
+    Convert those parameters that belong to the detector to names and values to be checked.
 
-    A parameter that has no value gets its default.
+    A parameter without a value gets its default.
     """
     return {
         parameter.name: _plain(_SPECS[parameter.name], parameter.value)
@@ -60,8 +60,8 @@ def changes_from(parameters: Iterable[Parameter]) -> dict[str, Any]:
 
 
 def find_unknown_overrides(node: Node) -> list[str]:
-    """Return a sentence for every value that was given for a parameter that does not exist."""
-    # rclpy has no public way to see overrides that were never declared, in any release so far.
+    """Write a sentence about every given parameter that does not exist."""
+    # No release of rclpy has a public way to see overrides that were never declared.
     given = getattr(node, '_parameter_overrides', {})
     sentences = []
     for name in given:
@@ -69,32 +69,32 @@ def find_unknown_overrides(node: Node) -> list[str]:
             continue
         near = difflib.get_close_matches(name, _SPECS, n=1)
         hint = f'; did you mean {near[0]!r}?' if near else ''
-        sentences.append(f'parameter {name!r} is given but not known and has no effect{hint}')
+        sentences.append(f'parameter {name!r} is unknown and has no effect{hint}')
     return sentences
 
 
 def refuse_fixed(changes: Iterable[str]) -> None:
     """
-    Refuse to change what a configured node cannot change.
+    Refuse changes of parameters that are fixed while the node is configured.
 
-    :raises ConfigError: naming the parameters and what to do.
+    :raises ConfigError: if one of the names is not a live parameter.
     """
     fixed = [name for name in changes if not _SPECS[name].live]
     if fixed:
         live = ', '.join(spec.name for spec in _SPECS.values() if spec.live)
         raise ConfigError(
             f'{", ".join(fixed)} cannot change while the node is configured: deactivate and '
-            f'clean up first, then set it and configure again; these can change now: {live}'
+            f'clean up first, then set and configure again; these can change now: {live}'
         )
 
 
 def _describe(spec: ParameterSpec) -> ParameterDescriptor:
-    """Return what `ros2 param describe` shows."""
+    """Describe a parameter for `ros2 param describe`."""
     descriptor = ParameterDescriptor()
     unit = f' [{spec.unit}]' if spec.unit else ''
     descriptor.description = f'{spec.meaning}{unit}'
-    # The checks are the configuration's own: with static types or ranges rclpy would end the
-    # process on `score_threshold: 1` in a parameter file, and it cannot type an empty list.
+    # DetectorConfig checks the values: with static types or ranges rclpy would end the process on
+    # `score_threshold: 1` in a parameter file, and it cannot infer the type of an empty list.
     descriptor.dynamic_typing = True
     if spec.choices:
         descriptor.additional_constraints = f'One of: {", ".join(spec.choices)}'
@@ -106,7 +106,7 @@ def _describe(spec: ParameterSpec) -> ParameterDescriptor:
 
 
 def _plain(spec: ParameterSpec, value: Any) -> Any:
-    """Return a parameter's value as the configuration takes it."""
+    """Convert the value of a parameter for the configuration."""
     if value is None:
         return spec.default
     if not spec.type.startswith('list['):

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is counted and measured between the camera and the detections."""
+"""Count images and time the stages between the camera and the detections."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ['STAGES', 'CameraCounts', 'SessionStatistics']
 
 STAGES = ('wait', 'preprocess', 'infer', 'decode', 'publish', 'total', 'age')
 """
-Stages of an image, in milliseconds.
+Timed stages of an image, in milliseconds.
 
-wait: in the image_queue; preprocess, infer, decode: of the whole batch; publish: messages made and
-sent; total: received to published; age: stamp of the image to published.
+wait: in the queue; preprocess, infer, decode: of the whole batch; publish: creating and sending
+the messages; total: from received to published; age: from the stamp of the image to published.
 """
 
 _WINDOW = 512
@@ -28,14 +28,14 @@ _WINDOW = 512
 @dataclass(slots=True)
 class CameraCounts:
     """
-    What happened to the images of one camera since the node was configured.
+    Counts of one camera since the node was configured.
 
-    :param received: images that came.
+    :param received: received images.
     :param published: images whose detections were published.
-    :param dropped: images that a newer one replaced before they were looked at.
+    :param dropped: images that were replaced by a newer one before they were processed.
     :param malformed: images that could not be read.
     :param failed: images whose inference failed.
-    :param invalid: candidates that the network wrote as NaN or infinite, and that were left out.
+    :param invalid: non-finite candidates, which were dropped.
     :param received_s: time.monotonic() of the newest image, None before the first.
     """
 
@@ -50,14 +50,14 @@ class CameraCounts:
 
 @dataclass(slots=True)
 class _Window:
-    """The newest samples of one stage."""
+    """Newest samples of one stage."""
 
     samples: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
 
 
 class SessionStatistics:
     """
-    Counts a camera and times a stage; any thread may call anything.
+    Counts per camera and stage times; thread-safe.
 
     :param cameras: number of cameras.
     """
@@ -67,17 +67,17 @@ class SessionStatistics:
         self._stages = {stage: _Window() for stage in STAGES}
         self._lock = threading.Lock()
 
-    def count_received(self, camera: int, lost: int) -> None:
-        """Count an image that came, and those that it pushed out."""
+    def count_received(self, camera: int, dropped: int) -> None:
+        """Count a received image, and the images dropped for it."""
         with self._lock:
             counts = self._counts[camera]
             counts.received += 1
-            counts.dropped += lost
+            counts.dropped += dropped
             counts.received_s = time.monotonic()
 
     def count(self, camera: int, what: str, number: int = 1) -> None:
         """
-        Count images, or candidates.
+        Count images or candidates.
 
         :param what: 'published', 'dropped', 'malformed', 'failed' or 'invalid'.
         """
@@ -86,18 +86,18 @@ class SessionStatistics:
             setattr(counts, what, getattr(counts, what) + number)
 
     def add_times(self, times_ms: Mapping[str, float]) -> None:
-        """Add one sample to each of some stages of :data:`STAGES`."""
+        """Add one sample to each given stage of :data:`STAGES`."""
         with self._lock:
             for stage, value in times_ms.items():
                 self._stages[stage].samples.append(value)
 
     def counts(self, camera: int) -> CameraCounts:
-        """Return a copy of one camera's counts."""
+        """Copy the counts of one camera."""
         with self._lock:
             return replace(self._counts[camera])
 
     def percentiles_ms(self) -> dict[str, tuple[float, float, float]]:
-        """Return p50, p95 and p99 of every stage that has samples, over the newest 512."""
+        """Compute p50, p95 and p99 of every stage with samples, over the newest 512."""
         with self._lock:
             samples = {name: list(w.samples) for name, w in self._stages.items() if w.samples}
         return {

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Names of the topics that belong to each camera."""
+"""Name the topics of each camera."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class CameraTopics:
     """
     Topics of one camera.
 
-    :param image: full name of the image topic, remapping applied; names the camera for people.
+    :param image: full name of the image topic after remapping; identifies the camera to users.
     :param subscription: topic to subscribe to.
     :param detections: topic of the detections.
-    :param debug_image: topic of the debug image; the compressed one ends in /compressed.
+    :param debug_image: topic of the debug image; the compressed one has the suffix /compressed.
     """
 
     image: str
@@ -34,11 +34,11 @@ def name_camera_topics(
     config: DetectorConfig, resolve: Callable[[str], str]
 ) -> tuple[CameraTopics, ...]:
     """
-    Return the topics of every camera, in the order of image_topics.
+    Name the topics of every camera, in the order of image_topics.
 
-    :param config: the node's parameters.
-    :param resolve: gives the full name of a topic with remapping applied.
-    :raises ConfigError: if a topic has no valid name, or two cameras would publish to one topic.
+    :param config: parameters of the node.
+    :param resolve: resolves a topic name to its full name after remapping.
+    :raises ConfigError: if a topic name is invalid, or two cameras would publish to one topic.
     """
     images = [_resolve(topic, resolve) for topic in config.image_topics]
     single = len(images) == 1
@@ -56,22 +56,24 @@ def name_camera_topics(
 
 
 def _resolve(topic: str, resolve: Callable[[str], str]) -> str:
-    """Return the full name of a topic, or raise ConfigError."""
+    """Resolve the full name of a topic, or raise ConfigError."""
     try:
         return resolve(topic)
-    except (ValueError, RuntimeError) as error:  # the second is what RCLError derives from
-        raise ConfigError(f'image_topics holds {topic!r}, not a topic name: {error}') from error
+    except (ValueError, RuntimeError) as error:  # RCLError derives from the second
+        raise ConfigError(
+            f'image_topics holds {topic!r}, which is not a topic name: {error}'
+        ) from error
 
 
 def _subscription(config: DetectorConfig, topic: str, image: str) -> str:
-    """Return the topic to subscribe to: the plain name, so that remapping happens once."""
+    """Name the topic to subscribe to, so that remapping is applied once."""
     if config.image_transport == 'raw':
         return topic
     return image if image.endswith('/compressed') else f'{image}/compressed'
 
 
 def _namespace(image: str) -> str:
-    """Return the namespace of an image topic, '' for the root."""
+    """Extract the namespace of an image topic; '' is the root."""
     return image.removesuffix('/compressed').rpartition('/')[0]
 
 
@@ -83,6 +85,6 @@ def _check_distinct(cameras: tuple[CameraTopics, ...]) -> None:
         if other is not camera:
             raise ConfigError(
                 f'image topics {other.image} and {camera.image} would both publish to '
-                f'{camera.detections}; with several cameras give each a namespace of its own, '
-                'such as /left/image_raw and /right/image_raw, or remap the topics'
+                f'{camera.detections}; give each camera its own namespace, '
+                'e.g. /left/image_raw and /right/image_raw, or remap the topics'
             )

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The inference thread keeps as many batches under way as the detector takes."""
+"""Test that the inference thread fills all batch slots of the detector."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ WAIT_S = 20.0
 
 class Trace:
     """
-    Notes what the worker does.
+    Processor that records the calls of the inference thread.
 
-    :param last: message with whose end the test is over.
-    :param refused: messages that begin() cannot use.
+    :param last: batch that ends the test.
+    :param refused: batches for which begin() returns None.
     """
 
     def __init__(self, last: str, refused: tuple[str, ...] = ()) -> None:
@@ -30,17 +30,17 @@ class Trace:
         self._last, self._refused = last, refused
 
     def begin(self, detector: Any, queued_images: list[QueuedImage]) -> Any:
-        """Note the messages of a batch."""
+        """Record the messages of a batch."""
         batch = '+'.join(queued_image.message for queued_image in queued_images)
         self.lines.append(f'begin {batch}')
         return None if batch in self._refused else batch
 
     def wait(self, detector: Any, work: Any) -> None:
-        """Note that it is waited for."""
+        """Record the wait."""
         self.lines.append(f'wait {work}')
 
     def end(self, detector: Any, work: Any) -> None:
-        """Note that it ended."""
+        """Record the end."""
         self.lines.append(f'end {work}')
         if work == self._last:
             self.done.set()
@@ -49,24 +49,24 @@ class Trace:
 def serve(
     trace: Trace, messages: str, *, depth: int, batch_size: int = 1, cameras: int | None = None
 ) -> ImageQueue:
-    """Let a worker deal with messages that all wait when it starts."""
+    """Let an inference thread process messages that are all queued when it starts."""
     image_queue = ImageQueue(cameras or len(messages))
     image_queue.open()
     for camera, message in enumerate(messages):
         image_queue.put(camera, message)
     detector = SimpleNamespace(batch_size=batch_size, depth=depth, close=lambda: None)
-    worker = InferenceThread(
+    thread = InferenceThread(
         DetectorConfig(), image_queue, lambda *_, **__: detector,  # type: ignore[arg-type]
-        trace.begin, trace.wait, trace.end, lambda _: None,
+        trace, lambda _: None,
     )  # fmt: skip
-    worker.open()
+    thread.open()
     assert trace.done.wait(WAIT_S), trace.lines
     assert image_queue.wait_idle(WAIT_S)
-    assert worker.close(WAIT_S)
+    assert thread.close(WAIT_S)
     return image_queue
 
 
-def test_a_batch_begins_before_the_one_before_it_ends() -> None:
+def test_batch_begins_before_the_previous_one_ends() -> None:
     trace = Trace(last='d')
     serve(trace, 'abcd', depth=2)
     assert trace.lines == [
@@ -75,7 +75,7 @@ def test_a_batch_begins_before_the_one_before_it_ends() -> None:
     ]  # fmt: skip
 
 
-def test_the_next_batch_begins_before_the_one_that_is_done_is_decoded() -> None:
+def test_batch_begins_before_a_finished_one_is_decoded() -> None:
     trace = Trace(last='d')
     serve(trace, 'abcd', depth=3)
     assert trace.lines == [
@@ -84,19 +84,19 @@ def test_the_next_batch_begins_before_the_one_that_is_done_is_decoded() -> None:
     ]  # fmt: skip
 
 
-def test_one_at_a_time_where_the_detector_takes_one() -> None:
+def test_depth_1_processes_one_batch_at_a_time() -> None:
     trace = Trace(last='c')
     serve(trace, 'abc', depth=1)
     assert trace.lines == ['begin a', 'end a', 'begin b', 'end b', 'begin c', 'end c']
 
 
-def test_a_result_is_not_held_back_until_the_next_image() -> None:
+def test_result_does_not_wait_for_the_next_image() -> None:
     trace = Trace(last='a')
     serve(trace, 'a', depth=2)
     assert trace.lines == ['begin a', 'wait a', 'end a']
 
 
-def test_what_cannot_begin_is_not_ended() -> None:
+def test_refused_batch_is_not_ended() -> None:
     trace = Trace(last='d', refused=('a', 'c'))
     serve(trace, 'abcd', depth=2)
     assert trace.lines == [
@@ -111,7 +111,7 @@ def test_batches_are_filled() -> None:
 
 
 @pytest.mark.parametrize('closed', [False, True])
-def test_a_busy_taker_does_not_wait(closed: bool) -> None:
+def test_busy_take_does_not_wait(closed: bool) -> None:
     image_queue = ImageQueue(1)
     image_queue.open()
     image_queue.put(0, 'a')
@@ -119,4 +119,4 @@ def test_a_busy_taker_does_not_wait(closed: bool) -> None:
     if closed:
         image_queue.close()
     assert image_queue.take(1, busy=True) == []
-    assert not image_queue.wait_idle(0.0), 'messages are still in work'
+    assert not image_queue.wait_idle(0.0), 'messages are still in progress'

@@ -1,0 +1,54 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Test the queue of images."""
+
+from __future__ import annotations
+
+import threading
+
+from trt_detector.ros.image_queue import ImageQueue
+
+
+def open_queue(cameras: int) -> ImageQueue:
+    image_queue = ImageQueue(cameras)
+    image_queue.open()
+    return image_queue
+
+
+def test_queue_keeps_the_newest_image_and_counts_dropped_ones() -> None:
+    image_queue = open_queue(1)
+    assert [image_queue.put(0, name) for name in 'abc'] == [0, 1, 1]
+    assert [queued_image.message for queued_image in image_queue.take(1)] == ['c']
+
+
+def test_queue_serves_cameras_round_robin() -> None:
+    image_queue = open_queue(3)
+    served = []
+    for _ in range(3):
+        for camera in range(3):
+            image_queue.put(camera, 'image')
+        served.append([queued_image.camera for queued_image in image_queue.take(2)])
+    assert served == [[0, 1], [2, 0], [1, 2]]
+
+
+def test_closed_queue_refuses_and_drops_images() -> None:
+    image_queue = ImageQueue(2)
+    assert image_queue.put(0, 'too early') == 1
+    image_queue.open()
+    image_queue.put(1, 'waiting')
+    assert image_queue.stop_accepting() == [1]
+    assert image_queue.put(0, 'too late') == 1
+    image_queue.close()
+    assert image_queue.take(2) == []
+    image_queue.open()
+    assert image_queue.put(0, 'after the end') == 1
+
+
+def test_queue_is_idle_only_after_the_next_take() -> None:
+    image_queue = open_queue(1)
+    image_queue.put(0, 'image')
+    image_queue.take(1)
+    assert not image_queue.wait_idle(0.05)
+    threading.Thread(target=image_queue.take, args=(1,), daemon=True).start()
+    assert image_queue.wait_idle(20)
+    image_queue.close()

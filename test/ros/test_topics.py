@@ -1,0 +1,38 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Test the names of topics."""
+
+from __future__ import annotations
+
+import pytest
+from trt_detector.config import DetectorConfig
+from trt_detector.errors import ConfigError
+from trt_detector.ros.topics import name_camera_topics
+
+
+def name_topics(*topics: str, transport: str = 'raw') -> list[tuple[str, str, str]]:
+    """Name subscription, detections and debug image of each camera, in the namespace /ns."""
+    config = DetectorConfig(image_topics=topics, image_transport=transport)
+
+    def resolve(topic: str) -> str:
+        return topic if topic.startswith('/') else f'/ns/{topic}'
+
+    return [
+        (camera.subscription, camera.detections, camera.debug_image)
+        for camera in name_camera_topics(config, resolve)
+    ]
+
+
+def test_topics_of_one_camera() -> None:
+    assert name_topics('image_raw') == [('image_raw', '~/detections', '~/debug_image')]
+    assert name_topics('image_raw', transport='compressed')[0][0] == '/ns/image_raw/compressed'
+    assert name_topics('/a/b/compressed', transport='compressed')[0][0] == '/a/b/compressed'
+
+
+def test_topics_of_several_cameras() -> None:
+    assert name_topics('left/image_raw', '/right/image_raw') == [
+        ('left/image_raw', '/ns/left/detections', '/ns/left/debug_image'),
+        ('/right/image_raw', '/right/detections', '/right/debug_image'),
+    ]
+    with pytest.raises(ConfigError, match='both publish to /ns/detections'):
+        name_topics('left_image', 'right_image')

@@ -1,0 +1,245 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Process batches of queued images: read, infer, publish, count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+import time
+import traceback
+
+from rclpy.node import Node
+
+from ..errors import DetectorError, EngineError, ImageError
+from ..image.image import Image
+from ..pipeline import Detector, PendingBatch
+from ..values.batch_result import BatchResult
+from ..values.detections import Detections
+from .camera_publisher import CameraPublisher
+from .image_queue import QueuedImage
+from .messages import read_image
+from .statistics import SessionStatistics
+from .topics import CameraTopics
+
+__all__ = ['BatchInProgress', 'BatchProcessor']
+
+_WARNING_PERIOD_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchInProgress:
+    """
+    Batch between :meth:`BatchProcessor.begin` and :meth:`BatchProcessor.end`.
+
+    :param images: each with the queued image that holds its message.
+    :param pending: handle for :meth:`Detector.collect`; None if the detector refused the batch,
+        and each image is to be tried alone.
+    :param taken_ns: time.monotonic_ns() when the images left the queue.
+    :param read_ms: time to read the messages.
+    """
+
+    images: tuple[tuple[QueuedImage, Image], ...]
+    pending: PendingBatch | None
+    taken_ns: int
+    read_ms: float
+
+
+class BatchProcessor:
+    """
+    Turns batches of queued images into published detections.
+
+    One bad image never affects another: each has its own try, and statistics, diagnostics and
+    debug images come after the detections. Used by the inference thread only, except for the
+    attributes, which any thread may replace.
+
+    :param node: logs, and gives the time.
+    :param cameras: topics of each camera, by index.
+    :param statistics: counts the images and times the stages.
+    :param on_error: called with a sentence about each error, for the diagnostics.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        cameras: Sequence[CameraTopics],
+        statistics: SessionStatistics,
+        on_error: Callable[[str], None],
+    ) -> None:
+        self._node = node
+        self._cameras = cameras
+        self._statistics = statistics
+        self._on_error = on_error
+        self.publishers: Sequence[CameraPublisher] = ()
+        self.publish_debug_images = False
+
+    def begin(
+        self, detector: Detector, queued_images: Sequence[QueuedImage]
+    ) -> BatchInProgress | None:
+        """
+        Read the images of a batch and submit them to the detector; never raises.
+
+        :return: None if no image can be read.
+        """
+        taken_ns = time.monotonic_ns()
+        read = [(queued, self._read(queued)) for queued in queued_images]
+        images = tuple((queued, image) for queued, image in read if image is not None)
+        if not images:
+            return None
+        read_ms = (time.monotonic_ns() - taken_ns) / 1e6
+        try:
+            pending = detector.submit([image for _, image in images])
+        except Exception as error:  # noqa: BLE001 logged; the next images may be fine
+            if not _is_caused_by_one_image(error, len(images)):
+                self._note_failure([queued for queued, _ in images], error)
+                return None
+            pending = None
+        return BatchInProgress(images, pending, taken_ns, read_ms)
+
+    def wait(self, detector: Detector, batch: BatchInProgress) -> None:
+        """Wait until the device has run a batch; never raises."""
+        if batch.pending is None:
+            return
+        # The same failure is raised again, and handled, when the batch is collected.
+        with suppress(Exception):
+            detector.wait(batch.pending)
+
+    def end(self, detector: Detector, batch: BatchInProgress) -> None:
+        """Wait for a batch, publish its detections and count its images; never raises."""
+        if batch.pending is None:
+            self._process_separately(detector, batch)
+            return
+        try:
+            result = detector.collect(batch.pending)
+        except Exception as error:  # noqa: BLE001 logged; the next images may be fine
+            if _is_caused_by_one_image(error, len(batch.images)):
+                self._process_separately(detector, batch)
+            else:
+                self._note_failure([queued for queued, _ in batch.images], error)
+            return
+        self._publish_batch(batch, result)
+
+    def _process_separately(self, detector: Detector, batch: BatchInProgress) -> None:
+        """Run each image of a failed batch alone, so that only the bad ones fail."""
+        for queued, image in batch.images:
+            try:
+                result = detector.detect([image])
+            except Exception as error:  # noqa: BLE001 logged; the other images may be fine
+                self._note_failure([queued], error)
+                continue
+            single = BatchInProgress(((queued, image),), None, batch.taken_ns, batch.read_ms)
+            self._publish_batch(single, result)
+
+    def _publish_batch(self, batch: BatchInProgress, result: BatchResult) -> None:
+        """Publish the detections of every image, then the debug images."""
+        pairs = list(zip(batch.images, result.detections, strict=True))
+        for (queued, _), detections in pairs:
+            self._publish(queued, detections, batch, result)
+        if self.publish_debug_images:
+            # After all detections: drawing must not delay them.
+            for (queued, image), detections in pairs:
+                self._publish_debug_image(queued, image, detections)
+
+    def _publish(
+        self,
+        queued: QueuedImage,
+        detections: Detections,
+        batch: BatchInProgress,
+        result: BatchResult,
+    ) -> None:
+        """Publish the detections of one image and count it."""
+        started_ns = time.monotonic_ns()
+        try:
+            self.publishers[queued.camera].publish(queued.message.header, detections)
+        except Exception as error:  # noqa: BLE001 logged; the other images may be fine
+            self._note_failure([queued], error)
+            return
+        self._statistics.count(queued.camera, 'published')
+        try:
+            self._add_times(queued, batch, result, started_ns)
+            if detections.invalid:
+                self._note_invalid(queued.camera, detections.invalid)
+        except Exception:  # noqa: BLE001 logged; the detections are published already
+            self._node.get_logger().error(
+                f'statistics failed:\n{traceback.format_exc()}',
+                throttle_duration_sec=_WARNING_PERIOD_S,
+            )
+
+    def _publish_debug_image(
+        self, queued: QueuedImage, image: Image, detections: Detections
+    ) -> None:
+        """Draw and publish a debug image; a failure is logged."""
+        try:
+            publisher = self.publishers[queued.camera]
+            publisher.publish_debug_image(queued.message.header, image, detections)
+        except Exception as error:  # noqa: BLE001 logged; the detections are published already
+            self._node.get_logger().error(
+                f'no debug image: {type(error).__name__}: {error}',
+                throttle_duration_sec=_WARNING_PERIOD_S,
+            )
+
+    def _read(self, queued: QueuedImage) -> Image | None:
+        """Read the image of a message; None, counted and logged, if that fails."""
+        try:
+            return read_image(queued.message)
+        except ImageError as error:
+            topic = self._cameras[queued.camera].image
+            self._statistics.count(queued.camera, 'malformed')
+            self._on_error(f'{topic}: {error}')
+            self._node.get_logger().warning(
+                f'dropped an image of {topic}: {error}', throttle_duration_sec=_WARNING_PERIOD_S
+            )
+        except Exception as error:  # noqa: BLE001 logged; the other images may be fine
+            self._note_failure([queued], error)
+        return None
+
+    def _add_times(
+        self, queued: QueuedImage, batch: BatchInProgress, result: BatchResult, started_ns: int
+    ) -> None:
+        """Add the stage times of an image that was just published."""
+        now_ns = time.monotonic_ns()
+        stages = {
+            'wait': (batch.taken_ns - queued.received_ns) / 1e6,
+            'preprocess': result.times.preprocess_ms + batch.read_ms,
+            'infer': result.times.infer_ms,
+            'decode': result.times.decode_ms,
+            'publish': (now_ns - started_ns) / 1e6,
+            'total': (now_ns - queued.received_ns) / 1e6,
+        }
+        stamp = queued.message.header.stamp
+        stamp_ns = stamp.sec * 10**9 + stamp.nanosec
+        # A driver can write anything here: a negative stamp has no age, and 0 means "not set".
+        if stamp_ns > 0:
+            stages['age'] = (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6
+        self._statistics.add_times(stages)
+
+    def _note_invalid(self, camera: int, number: int) -> None:
+        """Count and log non-finite candidates."""
+        self._statistics.count(camera, 'invalid', number)
+        text = f'{self._cameras[camera].image}: dropped {number} non-finite candidates'
+        self._on_error(text)
+        self._node.get_logger().warning(text, throttle_duration_sec=_WARNING_PERIOD_S)
+
+    def _note_failure(self, queued_images: Sequence[QueuedImage], error: Exception) -> None:
+        """Count and log images for which nothing is published."""
+        for queued in queued_images:
+            self._statistics.count(queued.camera, 'failed')
+        text = f'{type(error).__name__}: {error}'
+        self._on_error(text)
+        # An unexpected error is a defect; its traceback says where.
+        expected = isinstance(error, DetectorError)
+        details = '' if expected else f'\n{"".join(traceback.format_exception(error))}'
+        topics = ', '.join(
+            sorted({self._cameras[queued.camera].image for queued in queued_images})
+        )
+        self._node.get_logger().error(
+            f'inference failed, nothing is published for {len(queued_images)} image(s) of '
+            f'{topics}: {text}{details}',
+            throttle_duration_sec=_WARNING_PERIOD_S,
+        )
+
+
+def _is_caused_by_one_image(error: Exception, images: int) -> bool:
+    """Tell whether a batch of several images may have failed because of one of them."""
+    return images > 1 and not isinstance(error, EngineError | MemoryError)
