@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-import random
-import shutil
 import subprocess
 import sys
 import time
@@ -16,14 +14,56 @@ import pytest
 from support.plans import Builder, content, make_key, start_node
 from trt_detector.plan import PlanStore
 
-KILLS = 20
-SIZE = 8 * 2**20
+# Steps of a build in their order; 'rename manifest' stops before the rename.
+STEPS = (
+    'build',
+    'write half of the plan',
+    'rename plan',
+    'write half of the manifest',
+    'rename manifest',
+    'end',
+)
 
+# A process that builds a plan and stops at one of the steps, for the test to kill it there.
+STOPPED = r"""
+import os, sys
+from pathlib import Path
+from support.plans import content, make_key
+from trt_detector import trusted_files
+from trt_detector.plan import BuiltPlan, PlanStore
 
-def read_ready(process: subprocess.Popen[str]) -> None:
-    """Wait until a process is about to open the store."""
-    assert process.stdout is not None
-    assert process.stdout.readline() == 'ready\n'
+folder, step = sys.argv[1:3]
+key = make_key()
+files = iter(('plan', 'manifest'))
+
+def reach(name):
+    if name == step:
+        print(name, flush=True)
+        sys.stdin.read()
+
+def build():
+    reach('build')
+    return BuiltPlan(content(key), 'fp16')
+
+def write_all(descriptor, data):
+    name = next(files)
+    os.write(descriptor, data[: len(data) // 2])
+    reach(f'write half of the {name}')
+    os.write(descriptor, data[len(data) // 2 :])
+    renames.append(name)
+
+def replace(path, target):
+    if path.name.endswith('.partial'):
+        reach(f'rename {renames.pop()}')
+    return genuine_replace(path, target)
+
+renames = []
+genuine_replace = Path.replace
+Path.replace = replace
+trusted_files._write_all = write_all
+PlanStore(Path(folder)).load_or_build(key, build, log=lambda _: None)
+reach('end')
+"""
 
 
 def lines_of(process: subprocess.Popen[str]) -> list[str]:
@@ -33,38 +73,35 @@ def lines_of(process: subprocess.Popen[str]) -> list[str]:
     return output.splitlines()
 
 
-def test_a_killed_build_never_leaves_a_plan_that_is_wrong(tmp_path: Path) -> None:
-    folder, counter = tmp_path / 'plans', tmp_path / 'builds'
+@pytest.mark.parametrize('damaged', [False, True], ids=['no plan before', 'damaged plan before'])
+@pytest.mark.parametrize('step', STEPS)
+def test_a_killed_build_never_leaves_a_wrong_plan(
+    tmp_path: Path, step: str, damaged: bool
+) -> None:
+    folder = tmp_path / 'plans'
     key = make_key()
-    expected = content(key, SIZE)
-    process = start_node(tmp_path / 'whole', counter, size=SIZE)
-    read_ready(process)
-    started = time.monotonic()
-    lines_of(process)
-    whole_s = time.monotonic() - started
-    moments = random.Random(20261120)
-    finished = 0
-    for number in range(KILLS):
-        # Every other start meets a plan that is damaged; the rest meet what a killed one left.
-        if number % 2 and (plan := next(folder.rglob('*.engine'), None)) is not None:
-            plan.write_bytes(expected[: SIZE // 2])
-        process = start_node(folder, counter, size=SIZE)
-        read_ready(process)
-        time.sleep(moments.uniform(0.0, 1.2 * whole_s))
-        process.kill()
-        process.communicate(timeout=60)
-        # A copy, so that the next start meets what was left and not what is built here.
-        copy = tmp_path / 'copy'
-        if folder.exists():
-            shutil.copytree(folder, copy)
-        builder = Builder(key, size=SIZE)
-        found = PlanStore(copy).load_or_build(key, builder, log=lambda _: None)
-        assert found.data == expected
-        assert found.from_cache == (builder.calls == 0)
-        finished += found.from_cache
-        shutil.rmtree(copy)
-    # The moments must lie on both sides of the end of a build, or nothing was tested.
-    assert 0 < finished < KILLS
+    if damaged:
+        path = PlanStore(folder).load_or_build(key, Builder(key), log=lambda _: None).path
+        assert path is not None
+        path.write_bytes(content(key)[:100])
+    paths = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2]), *sys.path]
+    process = subprocess.Popen(
+        [sys.executable, '-c', f'import sys; sys.path[:0] = {paths!r}\n{STOPPED}', folder, step],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == f'{step}\n'
+    process.kill()
+    process.communicate(timeout=60)
+    builder = Builder(key)
+    found = PlanStore(folder).load_or_build(key, builder, log=lambda _: None)
+    assert found.data == content(key)
+    # Only the rename of the manifest, the last step of a build, makes a plan valid.
+    assert found.from_cache == (step == 'end')
+    assert builder.calls == (step != 'end')
+    assert list(folder.rglob('*.partial')) == []
 
 
 def test_two_nodes_started_together_build_once(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def require_pycuda() -> Any:
 
 def require_tensorrt_on_gpu() -> str:
     """Return the name of a TensorRT library that supports the GPU of this machine."""
-    from trt_detector.trt.builder.make_plan import find_library
+    from trt_detector.trt.library import find_library
 
     require_pycuda()
     try:

@@ -32,6 +32,7 @@ from trt_detector.errors import (
     CalibrationCacheError,
     ConfigError,
     EngineError,
+    ModelError,
 )
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
@@ -120,7 +121,7 @@ def test_flags_of_a_tensorrt_that_has_them(personality: str, model: Path, cache:
             f'TRT-101401-EntropyCalibration2 rewritten to TRT-{number}'
             in details['calibration header']
         )
-        assert 'layers' in details['held at higher precision']
+        assert 'layers' in details['kept at higher precision']
 
 
 def test_auto_is_int8_with_a_cache_fp16_on_fast_devices_else_fp32(
@@ -141,7 +142,7 @@ def test_a_cache_path_without_file_is_a_warning_under_auto_each_time(model: Path
             with opened(model, calib_cache_path='/nowhere/yolo.cache') as engine:
                 assert engine.info.precision == 'fp16'
                 (warning, *_) = engine.info.warnings
-                assert "'/nowhere/yolo.cache' names no file" in warning
+                assert "'/nowhere/yolo.cache' does not exist" in warning
                 assert 'FP16, not INT8' in warning
 
 
@@ -156,7 +157,7 @@ def test_int8_without_a_cache_that_fits_fails_with_the_reason(
             open_once(model, precision='int8')
         with pytest.raises(CalibrationCacheError, match='/nowhere/x'):
             open_once(model, precision='int8', calib_cache_path='/nowhere/x')
-        with pytest.raises(CalibrationCacheError, match=r'elsewhere.*names one of.*images'):
+        with pytest.raises(CalibrationCacheError, match=r'elsewhere.*matches one of.*images'):
             open_once(model, precision='int8', calib_cache_path=str(other))
         assert world.builds == []
         world.cuda.assert_clean()
@@ -179,7 +180,7 @@ def test_the_precision_that_was_really_built_is_reported(model: Path, cache: Pat
             with opened(model, precision='int8', calib_cache_path=str(cache)) as engine:
                 assert engine.info.precision == 'fp16'
                 text = ' '.join(engine.info.warnings)
-                assert 'precision int8 was wanted; TensorRT built fp16' in text
+                assert 'precision int8 was requested, but TensorRT built fp16' in text
         (manifest,) = model.parent.glob('plans/*/*.json')
         assert json.loads(manifest.read_text())['built_precision'] == 'fp16'
 
@@ -356,20 +357,22 @@ def test_a_callback_that_fails_ends_the_build_and_is_raised(model: Path) -> None
 
 
 @pytest.mark.parametrize('suffix', ['.engine', '.plan'])
-def test_a_ready_plan_is_loaded_with_a_warning(suffix: str, model: Path, tmp_path: Path) -> None:
+def test_a_prebuilt_plan_is_loaded_with_a_warning(
+    suffix: str, model: Path, tmp_path: Path
+) -> None:
     with machine('tensorrt-10.3'):
         open_once(model, precision='fp16')
         (plan,) = model.parent.glob('plans/*/*.engine')
-        ready = tmp_path / f'ready{suffix}'
-        ready.write_bytes(plan.read_bytes())
-        ready.chmod(0o644)
-        with opened(ready, backend='auto') as engine:
+        prebuilt = tmp_path / f'prebuilt{suffix}'
+        prebuilt.write_bytes(plan.read_bytes())
+        prebuilt.chmod(0o644)
+        with opened(prebuilt, backend='auto') as engine:
             assert engine.info.precision == 'fp16'
-            assert 'no manifest vouches' in engine.info.warnings[0]
+            assert 'loaded without verification' in engine.info.warnings[0]
             engine.run(BATCH)
-        ready.write_bytes(b'no plan')
-        with pytest.raises(EngineError, match='refuses the plan of 7 bytes'):
-            open_once(ready)
+        prebuilt.write_bytes(b'no plan')
+        with pytest.raises(EngineError, match='rejects the plan of 7 bytes'):
+            open_once(prebuilt)
 
 
 def test_dla_is_used_where_there_is_one_and_refused_where_not(model: Path) -> None:
@@ -401,7 +404,7 @@ def test_plugin_libraries_are_loaded_first_or_refused(model: Path, tmp_path: Pat
         with pytest.raises(ConfigError, match=r'libtext\.so.*cannot be loaded'):
             open_once(model, plugin_libraries=[str(text)])
         world.cuda.assert_clean()
-    refused = pytest.raises(ConfigError, match='has no plugins; use backend tensorrt')
+    refused = pytest.raises(ConfigError, match='supports no plugins; set backend to tensorrt')
     with machine('tensorrt_rtx-1.7'), refused:
         open_once(model, plugin_libraries=[find_shared_library()])
 
@@ -542,3 +545,30 @@ def test_the_whole_detector_finds_the_same_with_both_runtimes(
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.boxes_xyxy, other.boxes_xyxy, atol=1e-3)
         np.testing.assert_array_equal(one.class_ids, other.class_ids)
+
+
+def test_a_model_that_changes_while_it_is_opened_is_not_built(model: Path) -> None:
+    info = read_model_info(model)
+    networks.yolo(model, classes=5)
+    config = DetectorConfig(model_path=str(model), engine_cache_dir=str(model.parent / 'plans'))
+    with machine('tensorrt-10.3') as world:
+        with pytest.raises(ModelError, match='changed on disk while it was being opened'):
+            open_engine(config, info, batch_size=2)
+        assert world.builds == []
+    assert list(model.parent.glob('plans/*/*.engine')) == []
+
+
+def test_the_calibration_cache_is_read_once(
+    model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens = []
+    genuine = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        opens.append(path)
+        return genuine(path)
+
+    monkeypatch.setattr(Path, 'read_bytes', read_bytes)
+    with machine('tensorrt-10.3'):
+        open_once(model, precision='int8', calib_cache_path=str(cache))
+    assert opens.count(cache) == 1

@@ -101,7 +101,7 @@ def test_a_shape_outside_the_profile_is_refused_with_both_shapes(
 
 
 def test_another_dtype_is_refused(dynamic: Path) -> None:
-    refused = pytest.raises(EngineError, match='dtype float64.*takes float32')
+    refused = pytest.raises(EngineError, match='dtype float64.*expects float32')
     with machine('tensorrt-10.3'), TensorRTEngine(build(dynamic, **SHAPES)) as engine, refused:
         engine.run(np.zeros((1, 3, 64, 64)))
 

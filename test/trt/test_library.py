@@ -12,8 +12,7 @@ from doubles.machine import GPU, machine
 import pytest
 from trt_detector.errors import BackendUnavailableError
 from trt_detector.gpu.device_info import read_device
-from trt_detector.trt.builder.make_plan import find_library
-from trt_detector.trt.library import load_library
+from trt_detector.trt.library import find_library, load_library
 
 
 @pytest.mark.parametrize('personality', PERSONALITIES)
@@ -93,7 +92,7 @@ def test_a_tensorrt_that_is_too_old_is_refused(
     (tmp_path / 'tensorrt.py').write_text('__version__ = "8.5.2.2"')
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, 'tensorrt', raising=False)
-    with pytest.raises(BackendUnavailableError, match=r'8\.5\.2\.2 is too old: 8\.6 or later'):
+    with pytest.raises(BackendUnavailableError, match=r'8\.5\.2\.2 is too old; 8\.6 or later'):
         load_library('tensorrt')
     monkeypatch.delitem(sys.modules, 'tensorrt', raising=False)
 
@@ -118,4 +117,4 @@ def test_auto_takes_tensorrt_before_rtx_and_lists_every_reason() -> None:
     with machine('tensorrt_rtx-1.7', gpus=[jetson]), refused as caught:
         find_library('auto', read_device())
     assert 'nvidia-jetpack' in str(caught.value)
-    assert 'Orin has 8.7: use backend tensorrt there' in str(caught.value)
+    assert 'Orin has 8.7; set backend to tensorrt' in str(caught.value)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ModelError
 from .graph import all_nodes
-from .read import ModelInfo
+from .read import ModelInfo, read_model_bytes
 
 __all__ = ['prepare_model']
 
@@ -26,9 +26,9 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
     TorchVision's detectors may take one image without a batch dimension: they get a batch of one.
 
     :param input_size: (height, width) that the network runs at; None takes the model's own.
-    :raises ModelError: if the size is not known.
+    :raises ModelError: if the size is not known, or the file changed since it was described.
     """
-    data = model.path.read_bytes()
+    data = read_model_bytes(model)
     sizes = model.target_sizes_input
     if sizes is None and not model.lacks_batch:
         return data

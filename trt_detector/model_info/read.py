@@ -18,7 +18,7 @@ from ..values.tensor_spec import TensorSpec
 from .graph import all_nodes, tail_operators
 from .metadata_files import read_metadata_files
 
-__all__ = ['TARGET_SIZES', 'ModelInfo', 'parse_names', 'read_model_info']
+__all__ = ['TARGET_SIZES', 'ModelInfo', 'parse_names', 'read_model_bytes', 'read_model_info']
 
 # What RT-DETR, D-FINE and DEIM call their second input: width and height of each image.
 TARGET_SIZES = 'orig_target_sizes'
@@ -126,6 +126,18 @@ def read_model_info(path: Path) -> ModelInfo:
         tails={value.name: tail_operators(graph, value.name) for value in graph.output},
         names_source=f'{source} of {path.name}' if source else '',
     )
+
+
+def read_model_bytes(model: ModelInfo) -> bytes:
+    """
+    Read an ONNX file again and check that it is the one that was described.
+
+    :raises ModelError: if it, or its external data, changed since.
+    """
+    data = _read_file(model.path)
+    if _sha256(data, model.external_data) != model.sha256:
+        raise ModelError(f'{model.path} changed on disk while it was being opened; open it again')
+    return data
 
 
 def _read_file(path: Path) -> bytes:

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Built engines on disk: what they were built from, and whether they may be loaded."""
+"""Built plans on disk: their keys, manifests and store."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""One build that a store has to make: what is said about it and where its plan goes."""
+"""Build the plan of one key and store it."""
 
 from __future__ import annotations
 
@@ -21,62 +21,63 @@ __all__ = ['PlanBuild']
 
 class PlanBuild:
     """
-    A build of one key.
+    Build of the plan of one key.
 
     :param root: folder of the store.
-    :param keep: most plans to keep of one network.
-    :param slot: where the plan goes.
-    :param build: makes the plan.
-    :param log: takes one sentence at a time.
+    :param keep: maximum number of plans to keep per network.
+    :param entry: entry of the store that receives the plan.
+    :param key: key of the plan.
+    :param build: function that builds the plan.
+    :param log: function that logs one sentence.
     """
 
     def __init__(
         self,
         root: Path,
         keep: int,
-        slot: PlanEntry,
+        entry: PlanEntry,
         key: PlanKey,
         build: Callable[[], BuiltPlan],
         log: Callable[[str], None],
     ) -> None:
         self._root = root
         self._keep = keep
-        self._slot = slot
+        self._entry = entry
         self._key = key
         self._build = build
         self._log = log
         self._notes: list[str] = []
 
     def build_in_memory(self, reason: str) -> StoredPlan:
-        """Build a plan that goes nowhere but to the caller."""
+        """Build a plan and return it without storing it."""
         self._note(reason)
         built, manifest = self._run()
         return self._result(built, manifest, None)
 
     def build_and_store(self, rejection: Rejection) -> StoredPlan:
-        """Build a plan and store it; call it with the slot's lock held."""
+        """Build a plan and store it; the caller holds the lock of the entry."""
         try:
             self._explain(rejection)
         except OSError as error:
             return self.build_in_memory(
-                f'{self._slot.directory} cannot be cleaned for a new plan: {error}'
+                f'{self._entry.directory} cannot be cleaned for a new plan: {error}'
             )
         built, manifest = self._run()
         try:
-            self._slot.write(built.data, manifest)
+            self._entry.write(built.data, manifest)
         except OSError as error:
             self._note(
-                f'the plan could not be stored as {self._slot.plan_path}: '
+                f'the plan could not be stored as {self._entry.plan_path}: '
                 f'{error.strerror or error}; it runs from memory, and the next start builds it '
-                'again unless engine_cache_dir has space'
+                'again unless there is space in engine_cache_dir'
             )
             return self._result(built, manifest, None)
         self._prune()
-        return self._result(built, manifest, self._slot.plan_path)
+        return self._result(built, manifest, self._entry.plan_path)
 
     def _explain(self, rejection: Rejection) -> None:
-        """Say why a build is needed, and put away what is in its place."""
-        moved = self._slot.set_aside()
+        """Log why a build is needed, and set aside the files in its place."""
+        moved = self._entry.set_aside()
         name = self._key.model_name
         if rejection.reason:
             self._note(f'rebuilding {name}: {rejection.reason}')
@@ -90,7 +91,7 @@ class PlanBuild:
             self._log(f'building {name}: no plan of it is stored in {self._root} yet')
 
     def _run(self) -> tuple[BuiltPlan, Manifest]:
-        """Build, and describe what was built."""
+        """Build the plan and its manifest."""
         started = time.monotonic()
         built = self._build()
         seconds = time.monotonic() - started
@@ -108,10 +109,10 @@ class PlanBuild:
         return built, manifest
 
     def _prune(self) -> None:
-        """Remove old plans; a failure costs only space."""
+        """Remove old plans; a failure is only logged."""
         try:
             for path in prune_plans(self._root, self._key, self._keep):
-                self._log(f'removed {path}, unused for longest')
+                self._log(f'removed the least recently used plan {path}')
         except OSError as error:
             self._log(f'old plans in {self._root} could not be removed: {error}')
 
@@ -131,9 +132,9 @@ class PlanBuild:
 
 def _nearest_differences(root: Path, key: PlanKey) -> tuple[str, ...]:
     """
-    Return how the stored plan that differs least from a key differs, () where there is none.
+    Return the differences between a key and the most similar stored plan, () if there is none.
 
-    Only plans of a model of the same name or the same content are compared.
+    Only plans of a model with the same name or the same content are compared.
     """
     related = [
         manifest
@@ -144,4 +145,4 @@ def _nearest_differences(root: Path, key: PlanKey) -> tuple[str, ...]:
     if not related:
         return ()
     newest_first = sorted(related, key=lambda manifest: manifest.created, reverse=True)
-    return min((manifest.differences(key) for manifest in newest_first), key=len)
+    return min((manifest.key.differences(key) for manifest in newest_first), key=len)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The files of one plan key: the plan, its manifest and its lock."""
+"""Files of one plan key: the plan, its manifest and its lock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..trusted_files import (
 from .key import PlanKey
 from .manifest import Manifest
 
-__all__ = ['PlanEntry', 'Rejection', 'iterate_manifests', 'slot_directories']
+__all__ = ['PlanEntry', 'Rejection', 'iterate_manifests', 'entry_directories']
 
 _DIGEST_DIGITS = 12
 
@@ -30,9 +30,9 @@ _DIGEST_DIGITS = 12
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """
-    Why a slot gives no plan.
+    Reason why an entry has no usable plan.
 
-    :param reason: one sentence, '' where there is simply no plan yet.
+    :param reason: one sentence, '' if there is no plan yet.
     """
 
     reason: str
@@ -40,11 +40,11 @@ class Rejection:
 
 class PlanEntry:
     """
-    Where the plan of one key lies: <folder>/<model>-<hash of the key>/<name of the plan>.
+    Files of one key: <folder>/<model>-<hash of the key>/<name of the plan>.
 
-    The name of a plan does not say its precision, shapes, TensorRT version or which folder the
-    model came from. The sub-folder does, so that nodes that differ in any of them keep a plan
-    each instead of overwriting one another's at every start.
+    The file name of a plan tells the model and the GPU only. The hash in the name of the
+    subfolder covers precision, shapes, TensorRT version and everything else, so that nodes with
+    different settings do not overwrite the plan of each other.
     """
 
     def __init__(self, root: Path, key: PlanKey) -> None:
@@ -56,21 +56,19 @@ class PlanEntry:
         self.lock_path = root / 'locks' / f'{stem}.lock'
 
     def read(self) -> tuple[bytes, Manifest] | Rejection:
-        """Return the plan and its manifest if each field and hash is right; changes nothing."""
+        """Read the plan and its manifest, and compare both with the key; changes nothing."""
         try:
-            manifest, altered = Manifest.read_with_seal(read_trusted(self.manifest_path))
-            faults = manifest.differences(self._key)
-            if not faults and altered:
-                faults = tuple(f'{name} of the manifest was altered' for name in altered)
-            if faults:
-                return Rejection('; '.join(faults))
+            manifest = Manifest.from_bytes(read_trusted(self.manifest_path))
+            differences = manifest.key.differences(self._key)
+            if differences:
+                return Rejection('; '.join(differences))
             data = read_trusted(self.plan_path)
         except FileNotFoundError as error:
             return self._missing(error)
         except UntrustedFileError as error:
             return Rejection(f'refused: {error}')
         except PlanError as error:
-            return Rejection(f'{self.manifest_path} is damaged: {error}')
+            return Rejection(f'{self.manifest_path} cannot be used: {error}')
         except OSError as error:
             return Rejection(f'{error.filename} cannot be read: {error.strerror}')
         fault = _content_fault(manifest, data)
@@ -78,21 +76,21 @@ class PlanEntry:
 
     def set_aside(self) -> tuple[Path, ...]:
         """
-        Put away whatever is there and clean up after killed builds; call it with the lock held.
+        Rename existing files and remove those of killed builds; the caller holds the lock.
 
-        :return: where the files went.
+        :return: new paths of the files.
         :raises OSError: if the folder cannot be written.
         """
         if not self.directory.is_dir():
             return ()
         remove_leftovers(self.directory)
-        # The manifest first: without one, no plan is loaded.
+        # The manifest first: a plan without manifest is never loaded.
         moved = (set_aside(self.manifest_path), set_aside(self.plan_path))
         return tuple(path for path in moved if path is not None)
 
     def write(self, data: bytes, manifest: Manifest) -> None:
         """
-        Store a plan; the manifest is its seal and comes last. Call it with the lock held.
+        Write a plan, then its manifest; the caller holds the lock.
 
         :raises OSError: if it cannot be stored; no part of it is left.
         """
@@ -101,34 +99,34 @@ class PlanEntry:
             write_atomic(self.plan_path, data)
             write_atomic(self.manifest_path, manifest.to_bytes())
         except OSError:
-            # Half a pair only wastes the space that is short.
+            # A plan without manifest is never loaded, and the disk may be full.
             self.plan_path.unlink(missing_ok=True)
             raise
 
     def mark_used(self) -> None:
-        """Note that the plan was loaded just now, which pruning goes by."""
-        # A plan in a folder that is read-only is never pruned: nothing to note there.
+        """Set the time of last use, which decides the order of pruning."""
+        # Plans in a read-only folder are never pruned.
         with contextlib.suppress(OSError):
             os.utime(self.manifest_path)
 
     def _missing(self, error: FileNotFoundError) -> Rejection:
-        """Tell a slot that was never filled from one that lost a file."""
+        """Distinguish an entry without plan from one that lost a file."""
         if error.filename == str(self.manifest_path) and not self.plan_path.exists():
             return Rejection('')
-        return Rejection(f'{error.filename} is missing, as after an interrupted build')
+        return Rejection(f'{error.filename} is missing; an earlier build was interrupted')
 
 
-def slot_directories(root: Path) -> list[Path]:
-    """Return the folders of all slots in a store."""
+def entry_directories(root: Path) -> list[Path]:
+    """List the folders of all entries in a store."""
     pattern = '*-' + '[0-9a-f]' * _DIGEST_DIGITS
     return [path for path in root.glob(pattern) if path.is_dir() and not path.is_symlink()]
 
 
 def iterate_manifests(root: Path) -> Iterator[tuple[Path, Manifest]]:
-    """Yield the path and content of each manifest in a store that can be trusted."""
-    for directory in slot_directories(root):
+    """Yield path and content of every valid manifest in a store."""
+    for directory in entry_directories(root):
         for path in directory.glob('*.engine.json'):
-            # A file that vanishes or is damaged is no candidate; its own key's start reports it.
+            # Unreadable manifests are reported when their own key is loaded.
             with contextlib.suppress(OSError, PlanError):
                 yield path, Manifest.from_bytes(read_trusted(path))
 
@@ -139,7 +137,7 @@ def _manifest_path(plan_path: Path) -> Path:
 
 
 def _content_fault(manifest: Manifest, data: bytes) -> str:
-    """Return what is wrong with a plan's bytes, '' for nothing."""
+    """Compare the bytes of a plan with its manifest; return the difference, '' if none."""
     if len(data) != manifest.plan_bytes:
         return f'plan_bytes was {manifest.plan_bytes}, is {len(data)}'
     digest = hashlib.sha256(data).hexdigest()

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a plan is built from, and the name of its file."""
+"""Key of a plan: all inputs of its build, and the name of its file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ['DeviceKey', 'PlanKey', 'get_engine_filename']
 
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
-# Kinds of the fields in a manifest: text, a whole number, or a list of either.
+# Types of the fields in a manifest.
 _FIELD_TYPES = {
     'model_name': 'str',
     'model_sha256': 'str',
@@ -42,9 +42,9 @@ _LABELS = {'version': 'TensorRT version', 'package_version': 'trt_detector packa
 @dataclass(frozen=True, slots=True)
 class DeviceKey:
     """
-    The GPU that a plan is built for.
+    GPU that a plan is built for.
 
-    :param name: as the driver gives it.
+    :param name: product name, as reported by the driver.
     :param compute_capability: (major, minor).
     :param sm_count: number of streaming multiprocessors.
     :param total_memory_bytes: of the device; on a Jetson that of the whole machine.
@@ -59,20 +59,20 @@ class DeviceKey:
 @dataclass(frozen=True, slots=True)
 class PlanKey:
     """
-    Everything that decides what a plan holds; a stored plan is loaded only if all of it is equal.
+    All inputs that decide the content of a plan; a stored plan is loaded only if all are equal.
 
     :param model_name: stem of the model's file name.
-    :param model_sha256: of the ONNX file and its external data, 64 hex digits.
+    :param model_sha256: hash of the ONNX file and its external data, 64 hex digits.
     :param library: 'tensorrt' or 'tensorrt_rtx'.
-    :param version: full version of that library.
+    :param version: full version of the library.
     :param device: the GPU.
-    :param precision: precision asked for: 'fp32', 'fp16' or 'int8'.
+    :param precision: requested precision: 'fp32', 'fp16' or 'int8'.
     :param min_shape: smallest input shape N, C, H, W.
-    :param opt_shape: input shape the plan is tuned for.
+    :param opt_shape: input shape that the plan is optimized for.
     :param max_shape: largest input shape.
-    :param calib_cache_sha256: of the calibration cache, '' for none.
-    :param flags: whatever else the builder was told, in its order ('dla_core=0', say).
-    :param plugin_sha256: of each plugin library, in the order of loading.
+    :param calib_cache_sha256: hash of the calibration cache, '' if there is none.
+    :param flags: further build settings in a fixed order, e.g. 'dla_core=0'.
+    :param plugin_sha256: hash of each plugin library, in the order of loading.
     :param package_version: version of trt_detector.
     :raises PlanError: if the names or hashes are malformed.
     """
@@ -111,7 +111,7 @@ class PlanKey:
 
     @property
     def filename(self) -> str:
-        """Return the name of the plan's file."""
+        """Return the file name of the plan."""
         device = self.device
         return get_engine_filename(
             self.model_name,
@@ -122,12 +122,12 @@ class PlanKey:
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 of the whole key, which tells two keys of one file name apart."""
+        """Return the SHA-256 of the key, which differs between keys of one file name."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(',', ':'))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the key as one flat JSON object; the device's fields are named 'device.name'."""
+        """Convert the key to a flat JSON object; fields of the device are named 'device.name'."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in self._flat()
@@ -136,14 +136,14 @@ class PlanKey:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> PlanKey:
         """
-        Read what :meth:`to_json` gave.
+        Create a key from the result of :meth:`to_json`.
 
-        :raises PlanError: on a missing, unknown or mistyped field, by name.
+        :raises PlanError: on a missing, unknown or mistyped field, with its name.
         """
         known = set(_FIELD_TYPES)
         if set(values) != known:
             wrong = sorted(set(values) ^ known)
-            raise PlanError(f'a plan key lacks, or does not know, the fields {wrong}')
+            raise PlanError(f'the fields {wrong} of the plan key are missing or unknown')
         read = {name: _typed(name, kind, values[name]) for name, kind in _FIELD_TYPES.items()}
         device = DeviceKey(
             name=read.pop('device.name'),
@@ -154,7 +154,7 @@ class PlanKey:
         return cls(device=device, **read)
 
     def differences(self, other: PlanKey) -> tuple[str, ...]:
-        """Return one phrase a field that differs, 'NAME was (here), is (there)'."""
+        """Describe each field that differs as 'NAME was (self), is (other)'."""
         here, there = dict(self._flat()), dict(other._flat())
         return tuple(
             f'{_LABELS.get(name, name)} was {_shown(name, value)}, is {_shown(name, there[name])}'
@@ -163,7 +163,7 @@ class PlanKey:
         )
 
     def _flat(self) -> Iterator[tuple[str, Any]]:
-        """Yield the name and value of each field, those of the device one by one."""
+        """Yield name and value of each field, the fields of the device included."""
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, DeviceKey):
@@ -182,8 +182,8 @@ def get_engine_filename(
     :param model_name: stem of the model's file name.
     :param compute_capability: (major, minor) of the device.
     :param sm_count: streaming multiprocessors of the device.
-    :param int8: whether INT8 was asked for.
-    :raises PlanError: if the model's name cannot be part of a file name.
+    :param int8: whether INT8 was requested.
+    :raises PlanError: if the model name cannot be part of a file name.
     """
     _check_model_name(model_name)
     major, minor = compute_capability
@@ -192,16 +192,16 @@ def get_engine_filename(
 
 
 def _check_model_name(name: str) -> None:
-    """Refuse a model name that would lead out of the cache folder."""
+    """Reject a model name that would leave the cache folder."""
     if not name or '/' in name or '\\' in name or '\0' in name or name in ('.', '..'):
         raise PlanError(f'model name is {name!r}; expected the stem of a file name')
 
 
 def _typed(name: str, kind: str, value: Any) -> Any:
     """
-    Return a field of a manifest as the key holds it.
+    Convert a field of a manifest to the type of the key.
 
-    :raises PlanError: if it is of another kind.
+    :raises PlanError: if the value has another type.
     """
     scalar = str if kind.startswith('str') else int
     if kind in ('str', 'int'):
@@ -215,7 +215,7 @@ def _typed(name: str, kind: str, value: Any) -> Any:
 
 
 def _shown(name: str, value: Any) -> str:
-    """Return a field's value as the log shows it: hashes shortened, lists in brackets."""
+    """Format a value for the log: hashes shortened, lists in brackets."""
     if isinstance(value, tuple):
         return '[' + ', '.join(_shown(name, item) for item in value) + ']'
     text = str(value)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A lock between processes whose wait can be cancelled."""
+"""Lock between processes; waiting for it can be cancelled."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ def hold_lock(
     path: Path, *, cancel: threading.Event | None, on_wait: Callable[[], None]
 ) -> Iterator[None]:
     """
-    Hold the lock of a file; the kernel lets go of it when the process dies.
+    Hold the lock of a file; the kernel releases it if the process dies.
 
-    :param cancel: ends the wait.
-    :param on_wait: called once if the lock is held elsewhere.
+    :param path: lock file.
+    :param cancel: event that ends the wait.
+    :param on_wait: called once if another process holds the lock.
     :raises BuildCancelledError: if cancelled.
-    :raises OSError: if the file cannot be made or locked.
+    :raises OSError: if the file cannot be created or locked.
     """
-    # Here, because a start that finds its plan locks nothing and need not wait for the import.
+    # Imported here: a start that finds its plan needs no lock.
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,10 +56,11 @@ def hold_lock(
 @contextlib.contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
     """
-    Hold the lock of a file if it is free now.
+    Hold the lock of a file if it is free.
 
-    :return: whether it is held.
-    :raises OSError: if the file cannot be made or locked.
+    :param path: lock file.
+    :return: whether the lock was acquired.
+    :raises OSError: if the file cannot be created or locked.
     """
     from filelock import FileLock, Timeout
 

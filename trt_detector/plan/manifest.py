@@ -1,12 +1,11 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The note beside a plan that says what it was built from."""
+"""Manifest of a stored plan: the inputs of its build and the properties of the result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-import hashlib
 import json
 from pathlib import Path
 import re
@@ -24,15 +23,15 @@ _SHA256 = re.compile(r'[0-9a-f]{64}')
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """
-    What a stored plan was built from and what it is.
+    Description of a stored plan: the inputs of its build and the properties of the result.
 
-    :param key: everything that decided the build.
-    :param plan_sha256: of the plan file, 64 hex digits.
+    :param key: all inputs of the build.
+    :param plan_sha256: hash of the plan file, 64 hex digits.
     :param plan_bytes: size of the plan file.
     :param built_precision: precision that was really built: 'fp32', 'fp16' or 'int8'.
-    :param created: time of the build, ISO 8601 with zone.
-    :param build_seconds: how long it took.
-    :param details: further facts of the builder.
+    :param created: time of the build, ISO 8601 with time zone.
+    :param build_seconds: duration of the build.
+    :param details: report entries of the builder, by name.
     """
 
     key: PlanKey
@@ -44,45 +43,20 @@ class Manifest:
     details: Mapping[str, str]
 
     def to_bytes(self) -> bytes:
-        """Return the manifest's file: JSON, with a checksum of each field under 'seal'."""
-        values = self._values()
-        sealed = {**values, 'seal': {name: _seal(value) for name, value in values.items()}}
-        return (json.dumps(sealed, indent=2, ensure_ascii=True) + '\n').encode()
+        """Serialize the manifest as JSON."""
+        return (json.dumps(self._values(), indent=2, ensure_ascii=True) + '\n').encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
         """
-        Read a manifest's file.
+        Parse the content of a manifest file.
 
-        :raises PlanError: if it is truncated, of another format, mistyped or altered, with the
-            names of the fields.
+        :raises PlanError: if it is truncated, of another format or mistyped, with the field.
         """
-        manifest, altered = cls.read_with_seal(data)
-        if altered:
-            raise PlanError(f'{", ".join(altered)} of the manifest was altered by another program')
-        return manifest
-
-    @classmethod
-    def read_with_seal(cls, data: bytes) -> tuple[Manifest, tuple[str, ...]]:
-        """
-        Read a manifest's file and the names of the fields that were altered since it was written.
-
-        :raises PlanError: if it is truncated, of another format or mistyped.
-        """
-        values = _read_object(data)
-        seal = values.pop('seal', None)
-        manifest = cls._from_values(values)
-        expected = {name: _seal(value) for name, value in values.items()}
-        if not isinstance(seal, dict) or set(seal) != set(expected):
-            return manifest, ('seal',)
-        return manifest, tuple(name for name in expected if seal[name] != expected[name])
-
-    def differences(self, key: PlanKey) -> tuple[str, ...]:
-        """Return one phrase a field that differs, its name first: 'X was A, is B'."""
-        return self.key.differences(key)
+        return cls._from_values(_read_object(data))
 
     def _values(self) -> dict[str, Any]:
-        """Return the manifest as one flat JSON object, without the seal."""
+        """Convert the manifest to one flat JSON object."""
         return {
             'format': _FORMAT,
             **self.key.to_json(),
@@ -96,7 +70,7 @@ class Manifest:
 
     @classmethod
     def _from_values(cls, values: Mapping[str, Any]) -> Manifest:
-        """Return the manifest of a flat JSON object, or raise PlanError naming the field."""
+        """Create a manifest from a flat JSON object, or raise PlanError with the field."""
         fields = dict(values)
         number = fields.pop('format', None)
         if type(number) is not int or number != _FORMAT:
@@ -135,24 +109,18 @@ _OWN_FIELDS = {
 }
 
 
-def _seal(value: Any) -> str:
-    """Return the checksum of one field, which names a field that was altered."""
-    text = json.dumps(value, sort_keys=True, separators=(',', ':'))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _read_object(data: bytes) -> dict[str, Any]:
     """
-    Return the JSON object of a manifest's file.
+    Parse the JSON object of a manifest file.
 
-    :raises PlanError: if it is not one, or names a field twice.
+    :raises PlanError: if it is no JSON object, or has a field twice.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         doubled = {name for name in names if names.count(name) > 1}
         if doubled:
-            raise PlanError(f'the manifest names {sorted(doubled)} more than once')
+            raise PlanError(f'the manifest has the fields {sorted(doubled)} more than once')
         return dict(pairs)
 
     try:
@@ -169,11 +137,11 @@ def _read_object(data: bytes) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class BuiltPlan:
     """
-    What a builder made.
+    Result of a build.
 
     :param data: the serialized plan.
     :param precision: precision that was really built: 'fp32', 'fp16' or 'int8'.
-    :param details: further facts for the manifest.
+    :param details: report entries for the manifest, by name.
     """
 
     data: bytes
@@ -184,13 +152,13 @@ class BuiltPlan:
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
     """
-    A plan to run.
+    Plan that is ready to run.
 
     :param data: the serialized plan.
-    :param manifest: what it is, None for a ready plan that nothing vouches for.
-    :param path: its file, None where it could not be stored.
-    :param from_cache: whether it was loaded rather than built.
-    :param notes: sentences that the user has to see; they went to the log already.
+    :param manifest: its manifest, None for a prebuilt plan.
+    :param path: its file, None if it could not be stored.
+    :param from_cache: whether it was loaded instead of built.
+    :param notes: sentences for the user; they are on the log already.
     """
 
     data: bytes

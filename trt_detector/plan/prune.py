@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Remove plans that were not used for longest."""
+"""Remove the least recently used plans."""
 
 from __future__ import annotations
 
@@ -14,25 +14,28 @@ from .lock import try_lock
 
 __all__ = ['prune_plans']
 
-# 'best.onnx' is the name of many people's models: several networks of one name may each keep
-# their plans, but a network that is trained anew every day must not fill the disk.
+# Different models often have the same file name ('best.onnx'): several networks of one name may
+# each keep their plans, but a network that is retrained every day must not fill the disk.
 _NETWORKS_PER_NAME = 4
 
 
 def prune_plans(root: Path, key: PlanKey, keep: int) -> tuple[Path, ...]:
     """
-    Remove old plans of a key's model, those unused for longest first.
+    Remove old plans of the model of a key, the least recently used first.
 
-    At most keep plans stay of one network, and four times as many of one model name. The plan of
-    the key itself and one that another process is building stay in any case.
+    At most keep plans remain per network, and four times as many per model name. The plan of the
+    key itself and a plan that another process is building are never removed.
 
-    :return: the plans removed.
+    :param root: folder of the store.
+    :param key: key whose model is pruned.
+    :param keep: maximum number of plans per network.
+    :return: paths of the removed plans.
     :raises OSError: if a folder cannot be read or written.
     """
     used = []
     for path, manifest in iterate_manifests(root):
         if manifest.key.model_name == key.model_name and manifest.key != key:
-            # One that vanished meanwhile needs no pruning.
+            # Another process may have removed it.
             with contextlib.suppress(FileNotFoundError):
                 used.append((path.stat().st_mtime_ns, manifest.key))
     used.sort(key=lambda item: item[0], reverse=True)
@@ -47,15 +50,15 @@ def prune_plans(root: Path, key: PlanKey, keep: int) -> tuple[Path, ...]:
     return tuple(removed)
 
 
-def _remove(slot: PlanEntry) -> bool:
-    """Remove a slot's files unless another process holds it; its lock file stays for others."""
-    slot.lock_path.parent.mkdir(mode=0o700, exist_ok=True)
-    with try_lock(slot.lock_path) as free:
+def _remove(entry: PlanEntry) -> bool:
+    """Remove the files of an entry unless another process holds its lock; keep the lock file."""
+    entry.lock_path.parent.mkdir(mode=0o700, exist_ok=True)
+    with try_lock(entry.lock_path) as free:
         if not free:
             return False
-        # The manifest first: without one, no plan is loaded.
-        slot.manifest_path.unlink(missing_ok=True)
-        for path in slot.directory.iterdir():
+        # The manifest first: a plan without manifest is never loaded.
+        entry.manifest_path.unlink(missing_ok=True)
+        for path in entry.directory.iterdir():
             path.unlink()
-        slot.directory.rmdir()
+        entry.directory.rmdir()
     return True

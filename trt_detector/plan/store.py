@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The folder that keeps plans: load one that is still true, or build it once."""
+"""Folder of built plans: load the plan of a key, or build and store it once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import hashlib
 import os
 from pathlib import Path
 import threading
-from typing import TYPE_CHECKING
 
 from ..errors import PlanError
 from ..trusted_files import read_trusted, try_writing, write_atomic
@@ -20,9 +19,6 @@ from .key import DeviceKey, PlanKey
 from .lock import hold_lock
 from .manifest import BuiltPlan, Manifest, StoredPlan
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 __all__ = ['PlanStore', 'default_cache_dir', 'find_cache_dir', 'read_prebuilt_plan']
 
 _MINIMUM_FREE_BYTES = 64 * 2**20
@@ -30,38 +26,38 @@ _MINIMUM_FREE_BYTES = 64 * 2**20
 
 def default_cache_dir() -> Path:
     """
-    Return trt_detector in the user's cache folder (XDG_CACHE_HOME, else ~/.cache).
+    Return the default plan folder: trt_detector in XDG_CACHE_HOME, or in ~/.cache.
 
     :raises PlanError: if the user has no home folder.
     """
-    # The XDG specification: a relative path there is to be ignored.
+    # The XDG specification ignores relative paths.
     chosen = Path(os.environ.get('XDG_CACHE_HOME', ''))
     if not chosen.is_absolute():
         try:
             chosen = Path.home() / '.cache'
         except RuntimeError as error:
             raise PlanError(
-                'this user has no home folder to keep plans in; set engine_cache_dir'
+                'this user has no home folder for built plans; set engine_cache_dir'
             ) from error
     return chosen / 'trt_detector'
 
 
 def find_cache_dir(chosen: str) -> Path:
     """
-    Return the folder for plans and what belongs to them.
+    Return the folder for plans and the files that belong to them.
 
-    :param chosen: the user's, '' for :func:`default_cache_dir`.
-    :raises PlanError: if that is needed and the user has no home folder.
+    :param chosen: engine_cache_dir, '' for :func:`default_cache_dir`.
+    :raises PlanError: if chosen is '' and the user has no home folder.
     """
     return Path(chosen).expanduser() if chosen else default_cache_dir()
 
 
 class PlanStore:
     """
-    Keeps plans in a folder; several processes and threads may use one folder.
+    Store of plans in a folder that several processes and threads may share.
 
-    :param directory: the folder; made when first needed, for its owner only.
-    :param keep: most plans to keep of one network, at least 1.
+    :param directory: the folder; created on first use, accessible by its owner only.
+    :param keep: maximum number of plans to keep per network, 1 or more.
     """
 
     def __init__(self, directory: Path, *, keep: int = 4) -> None:
@@ -79,47 +75,48 @@ class PlanStore:
         cancel: threading.Event | None = None,
     ) -> StoredPlan:
         """
-        Return the stored plan of a key, or build and store it.
+        Load the plan of a key, or build and store it.
 
-        A folder that cannot be written or a full disk costs only the storing: the plan is then
-        returned from memory, with a note.
+        If the folder cannot be written or the disk is full, the plan is built and returned with
+        a note, but not stored.
 
-        :param build: called at most once, and by one process at a time for a key.
-        :param log: takes one sentence at a time.
+        :param key: key of the plan.
+        :param build: called at most once, and by one process at a time per key.
+        :param log: function that logs one sentence.
         :param cancel: ends the wait for another process.
         :raises BuildCancelledError: if cancelled before the build.
         """
-        slot = PlanEntry(self._root, key)
-        # Without the lock first: each file is whole at any moment, and a folder that is
-        # read-only, in a container image say, still serves its plans.
-        found = slot.read()
+        entry = PlanEntry(self._root, key)
+        # First without the lock: files are replaced atomically, and plans in a read-only folder
+        # (e.g. of a container image) can be loaded.
+        found = entry.read()
         if not isinstance(found, Rejection):
-            return _loaded(slot, found)
-        session = PlanBuild(self._root, self._keep, slot, key, build, log)
+            return _loaded(entry, found)
+        session = PlanBuild(self._root, self._keep, entry, key, build, log)
         try:
             self.check_writable()
         except PlanError as error:
             return session.build_in_memory(f'{error}; the plan will be built at each start')
         with contextlib.ExitStack() as stack:
-            wait = f'another process is building {slot.plan_path}; waiting for it'
+            wait = f'another process is building {entry.plan_path}; waiting for it'
             try:
                 stack.enter_context(
-                    hold_lock(slot.lock_path, cancel=cancel, on_wait=lambda: log(wait))
+                    hold_lock(entry.lock_path, cancel=cancel, on_wait=lambda: log(wait))
                 )
             except OSError as error:
-                return session.build_in_memory(f'{slot.lock_path} cannot be locked: {error}')
-            # Another process may have built it meanwhile.
-            found = slot.read()
+                return session.build_in_memory(f'{entry.lock_path} cannot be locked: {error}')
+            # Another process may have built it in the meantime.
+            found = entry.read()
             if not isinstance(found, Rejection):
-                return _loaded(slot, found)
+                return _loaded(entry, found)
             return session.build_and_store(found)
 
     def check_writable(self, needed_bytes: int = _MINIMUM_FREE_BYTES) -> None:
         """
-        Try what storing a plan needs.
+        Check that a plan can be stored.
 
-        :param needed_bytes: free space to ask for.
-        :raises PlanError: if the folder cannot be made or written, or too little space is left.
+        :param needed_bytes: required free space in bytes.
+        :raises PlanError: if the folder cannot be created or written, or lacks free space.
         """
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -134,20 +131,19 @@ class PlanStore:
         if free < needed_bytes:
             raise PlanError(
                 f'plan folder {self._root} has {free >> 20} MiB free; expected '
-                f'{needed_bytes >> 20} MiB or more; free some, or set engine_cache_dir'
+                f'{needed_bytes >> 20} MiB or more; free some space, or set engine_cache_dir'
             )
 
     def timing_cache_path(self, library: str, version: str, device: DeviceKey) -> Path:
-        """Return the file of the builder's timing cache for a library and a device."""
+        """Return the path of the timing cache of a library and a device."""
         major, minor = device.compute_capability
         digest = hashlib.sha256(repr(device).encode()).hexdigest()[:8]
         name = f'{library}-{version}.cc_{major}.{minor}_sm_{device.sm_count}-{digest}.timing'
         return self._root / 'timing' / name
 
     def read_timing_cache(self, library: str, version: str, device: DeviceKey) -> bytes:
-        """Return the stored timing cache, b'' where there is none that may be trusted."""
-        # Nothing depends on a timing cache but the length of the build, and the next build
-        # replaces one that is refused.
+        """Read the stored timing cache, b'' if there is none that can be trusted."""
+        # A timing cache only shortens the build, and the next build replaces it.
         with contextlib.suppress(OSError, PlanError):
             return read_trusted(self.timing_cache_path(library, version, device))
         return b''
@@ -158,7 +154,7 @@ class PlanStore:
         """
         Store a timing cache atomically.
 
-        :raises PlanError: if it cannot be written; nothing depends on it.
+        :raises PlanError: if it cannot be written; the build does not depend on it.
         """
         path = self.timing_cache_path(library, version, device)
         try:
@@ -168,16 +164,16 @@ class PlanStore:
             raise PlanError(f'timing cache {path} cannot be written: {error}') from error
 
 
-def _loaded(slot: PlanEntry, found: tuple[bytes, Manifest]) -> StoredPlan:
-    """Return a plan that came from its slot."""
-    slot.mark_used()
+def _loaded(entry: PlanEntry, found: tuple[bytes, Manifest]) -> StoredPlan:
+    """Make the result for a plan that was loaded from its entry."""
+    entry.mark_used()
     data, manifest = found
-    return StoredPlan(data=data, manifest=manifest, path=slot.plan_path, from_cache=True)
+    return StoredPlan(data=data, manifest=manifest, path=entry.plan_path, from_cache=True)
 
 
 def read_prebuilt_plan(path: Path) -> StoredPlan:
     """
-    Read a .engine or .plan file as it is, with a note that nothing vouches for it.
+    Read an .engine or .plan file that the user built, with a note that it is not verified.
 
     :raises PlanError: if it cannot be read, is empty, or another user could write it.
     """
@@ -188,8 +184,8 @@ def read_prebuilt_plan(path: Path) -> StoredPlan:
     if not data:
         raise PlanError(f'plan {path} is empty; expected a serialized TensorRT engine')
     note = (
-        f'{path} is loaded as it is: no manifest vouches for the model, GPU, TensorRT version or '
-        'precision it was built for, and a plan runs code; name the ONNX file instead to have the '
-        'plan built and checked here'
+        f'{path} is loaded without verification: a prebuilt plan has no manifest that states '
+        'its model, GPU, TensorRT version and precision, and a plan contains code; set '
+        'model_path to the ONNX file to have the plan built and verified here'
     )
     return StoredPlan(data=data, manifest=None, path=path, from_cache=True, notes=(note,))

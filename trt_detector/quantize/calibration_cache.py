@@ -13,6 +13,7 @@ import re
 import struct
 
 from ..errors import CalibrationCacheError
+from ..values.version import parse_version
 
 __all__ = [
     'CalibrationCache',
@@ -108,12 +109,10 @@ def cache_version_number(version: str) -> int:
     :param version: full version, '8.6.1' (8601) or '10.14.1.48' (101401), say.
     :raises CalibrationCacheError: if it is not three or more numbers.
     """
-    match = re.match(r'(\d+)\.(\d+)\.(\d+)', version)
-    if match is None:
-        raise CalibrationCacheError(
-            f"TensorRT version is {version!r}; expected three numbers like '10.14.1'"
-        )
-    major, minor, patch = (int(part) for part in match.groups())
+    try:
+        major, minor, patch = parse_version(version)
+    except ValueError as error:
+        raise CalibrationCacheError(f'TensorRT {error}') from error
     return major * (10_000 if major >= 10 else 1_000) + minor * 100 + patch
 
 

@@ -10,25 +10,9 @@ import onnx
 
 from ..errors import ModelError
 
-__all__ = ['load_onnx', 'load_onnx_bytes', 'serialize_onnx']
+__all__ = ['load_onnx_bytes', 'serialize_onnx']
 
 _LARGEST = 2**31 - 1
-
-
-def load_onnx(path: Path) -> onnx.ModelProto:
-    """
-    Read a network with its external data, which is looked for beside it.
-
-    :raises ModelError: if it or its external data cannot be read.
-    """
-    try:
-        return onnx.load(str(path))
-    except OSError as error:
-        raise ModelError(
-            f'model {path} cannot be read: {error.strerror or error}: {error.filename or path}'
-        ) from error
-    except Exception as error:  # protobuf's DecodeError, which has moved between its versions
-        raise ModelError(f'model {path} is not a complete ONNX file: {error}') from error
 
 
 def load_onnx_bytes(data: bytes, folder: Path) -> onnx.ModelProto:
@@ -45,7 +29,7 @@ def load_onnx_bytes(data: bytes, folder: Path) -> onnx.ModelProto:
             f'the external data of the model cannot be read: {error.strerror or error}: '
             f'{error.filename or folder}'
         ) from error
-    except Exception as error:  # as above
+    except Exception as error:  # protobuf's DecodeError, which has moved between its versions
         raise ModelError(f'the model is not a complete ONNX file: {error}') from error
     return model
 

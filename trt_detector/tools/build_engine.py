@@ -179,20 +179,19 @@ def _build(arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Ev
     if arguments.compute_capability is not None:
         return _build_elsewhere(arguments, config, model, batch_size, bar, cancel)
     from ..gpu.device_info import read_device
-    from ..trt.builder.make_plan import find_library, prepare_plan
-    from ..trt.builder.precision import choose_precision
+    from ..trt.builder.build_plan import make_request
+    from ..trt.builder.make_plan import prepare_plan
+    from ..trt.library import find_library
 
     start = time.monotonic()
     device = read_device(config.device_id)
     library = find_library(config.backend, device)
     config, verdict = _accept_int8(config, bar, cancel)
-    stored = prepare_plan(
-        config, model, device, library, batch_size=batch_size, on_progress=bar, cancel=cancel
-    )
+    request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
+    stored = prepare_plan(config, device, library, request, on_progress=bar, cancel=cancel)
     if arguments.output is not None:
         arguments.output.write_bytes(stored.data)
-    choice = choose_precision(config, model, fast_fp16=device.has_fast_fp16)
-    manifest = stored.manifest
+    choice, manifest = request.choice, stored.manifest
     return {
         'plan': str(arguments.output or stored.path or ''),
         'from_cache': stored.from_cache,

@@ -187,8 +187,7 @@ def _state(device_id: int) -> Iterator[Finding]:
 def _tensorrt(name: str, device_id: int) -> Finding:
     """Look at one TensorRT library: importable, new enough, and fit for the GPU."""
     from ..gpu.device_info import read_device
-    from ..trt.builder.make_plan import find_library
-    from ..trt.library import load_library
+    from ..trt.library import find_library, load_library
 
     try:
         library = load_library(name)

@@ -74,11 +74,7 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise PlanError(f'{beside} cannot be read: {error.strerror}') from error
-    manifest, altered = Manifest.read_with_seal(data)
-    values: dict[str, Any] = json.loads(manifest.to_bytes())
-    values.pop('seal')
-    if altered:
-        values['altered'] = list(altered)
+    values: dict[str, Any] = json.loads(Manifest.from_bytes(data).to_bytes())
     return values
 
 
@@ -86,8 +82,7 @@ def _inspect(plan: bytes, backend: str, device_id: int) -> dict[str, Any]:
     """Return what TensorRT says of a plan; it has to be loaded, which needs its GPU."""
     from ..gpu.context import ContextScope, load_pycuda
     from ..gpu.device_info import read_device
-    from ..trt.builder.make_plan import find_library
-    from ..trt.library import LIBRARIES
+    from ..trt.library import find_library, LIBRARIES
     from ..trt.runtime import PlanRefusedError
 
     device = read_device(device_id)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""From parameters to a running TensorRT engine: library, device, plan, engine."""
+"""Open a TensorRT engine from the parameters: library, device, plan, engine."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..model_info import ModelInfo
 from ..plan import read_prebuilt_plan, StoredPlan
 from ..trusted_files import set_aside
 from ..values.progress import ProgressCallback
-from .builder.make_plan import find_library, prepare_plan
-from .builder.precision import choose_precision
+from .builder.build_plan import BuildRequest, make_request
+from .builder.make_plan import prepare_plan
 from .engine import TensorRTEngine
 from .inspector import LAYER_PRECISION
-from .library import LIBRARIES, TensorRTLibrary
+from .library import find_library, LIBRARIES, TensorRTLibrary
 from .runtime import PlanRefusedError
 
 __all__ = ['open_engine']
@@ -37,71 +37,72 @@ def open_engine(
     cancel: threading.Event | None = None,
 ) -> InferenceEngine:
     """
-    Return an engine for a model: its plan loaded where there is one, else built and kept.
+    Open the engine of a model: load its plan from the store, or build and store it.
 
-    The engine belongs to the thread that calls this, and so does the CUDA context until close().
+    The engine belongs to the calling thread, and so does the CUDA context until close().
 
-    :param model: the ONNX file; None if model_path names a ready plan.
-    :param batch_size: images in one run, where the model leaves it open.
-    :param on_progress: told how far a build has come, from this or another thread.
-    :param cancel: set it to give up a build.
+    :param config: the parameters.
+    :param model: the ONNX file; None if model_path names a prebuilt plan.
+    :param batch_size: images per run, if the model has a dynamic batch.
+    :param on_progress: receives the progress of a build, from this or another thread.
+    :param cancel: event that cancels a build.
     :raises BackendUnavailableError: if no TensorRT, driver or GPU can be used, with each reason.
     :raises ConfigError: if a parameter contradicts the model or the device.
     :raises CalibrationCacheError: if the calibration cache cannot be used.
-    :raises BuildError: if TensorRT cannot build it; BuildCancelledError if it was given up.
-    :raises EngineError: if TensorRT refuses the plan.
-    :raises PlanError: if a ready plan cannot be read.
+    :raises BuildError: if TensorRT cannot build the plan; BuildCancelledError if cancelled.
+    :raises EngineError: if TensorRT rejects the plan.
+    :raises PlanError: if a prebuilt plan cannot be read.
     """
     if model is None:
-        return _open_ready_plan(config, batch_size)
+        return _open_prebuilt_plan(config, batch_size)
     device = read_device(config.device_id)
     library = find_library(config.backend, device)
-    stored = prepare_plan(
-        config, model, device, library,
-        batch_size=batch_size, on_progress=on_progress, cancel=cancel,
-    )  # fmt: skip
+    request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
+
+    def prepare() -> StoredPlan:
+        return prepare_plan(
+            config, device, library, request, on_progress=on_progress, cancel=cancel
+        )
+
+    stored = prepare()
     try:
-        return _load(config, model, device, library, stored, batch_size)
+        return _load(config, device, library, request, stored, batch_size)
     except PlanRefusedError as error:
         if not stored.from_cache or stored.path is None:
             raise
-        # Its key is right, and yet this machine refuses it (a driver that changed, say).
+        # The key is equal, but this machine rejects the plan, e.g. after a driver update.
         _LOG.warning('rebuilding %s: %s', stored.path.name, error)
         set_aside(stored.path)
-    stored = prepare_plan(
-        config, model, device, library,
-        batch_size=batch_size, on_progress=on_progress, cancel=cancel,
-    )  # fmt: skip
-    return _load(config, model, device, library, stored, batch_size)
+    return _load(config, device, library, request, prepare(), batch_size)
 
 
 def _load(
     config: DetectorConfig,
-    model: ModelInfo,
     device: DeviceInfo,
     library: TensorRTLibrary,
+    request: BuildRequest,
     stored: StoredPlan,
     batch_size: int,
 ) -> TensorRTEngine:
-    """Return the engine of a stored plan."""
-    choice = choose_precision(config, model, fast_fp16=device.has_fast_fp16)
-    manifest = stored.manifest
+    """Create the engine of a stored plan."""
+    choice, manifest = request.choice, stored.manifest
     warnings = [*choice.notes, *stored.notes]
     precision, entries, digest = choice.precision, dict[str, str](), ''
     if manifest is not None:
         precision, entries = manifest.built_precision, dict(manifest.details)
-        # The key knows of plugins, whose code is not in the plan.
+        # The code of plugins is part of the key, but not of the plan.
         digest = f'{manifest.plan_sha256} {manifest.key.digest}'
     if precision != choice.precision:
         warnings.append(
-            f'precision {choice.precision} was wanted; TensorRT built {precision}, since it found '
-            'no faster way to run a layer'
+            f'precision {choice.precision} was requested, but TensorRT built {precision}, because '
+            'no layer is faster at the requested precision'
         )
     major, minor = device.compute_capability
     layer_precision = entries.pop(LAYER_PRECISION, '')
     entries['compute capability'] = f'{major}.{minor}'
     if stored.path is None:
         entries['plan'] = 'in memory only'
+    model = request.model
     return TensorRTEngine(
         stored.data,
         batch_size,
@@ -120,8 +121,8 @@ def _load(
     )
 
 
-def _open_ready_plan(config: DetectorConfig, batch_size: int) -> TensorRTEngine:
-    """Return the engine of a plan that the user brought."""
+def _open_prebuilt_plan(config: DetectorConfig, batch_size: int) -> TensorRTEngine:
+    """Create the engine of a prebuilt plan."""
     stored = read_prebuilt_plan(Path(config.model_path).expanduser())
     device = read_device(config.device_id)
     reasons = []

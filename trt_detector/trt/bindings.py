@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The inputs and outputs of a TensorRT engine, read and checked by name."""
+"""Inputs and outputs of a TensorRT engine."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _DTYPES: dict[str, type[np.generic]] = {
 @dataclass(frozen=True, slots=True)
 class Bindings:
     """
-    What goes in and out of an engine.
+    Inputs and outputs of an engine.
 
-    :param input_spec: the one image, dynamic dimensions as None.
-    :param output_specs: the outputs in the engine's order.
+    :param input_spec: the image input, dynamic dimensions as None.
+    :param output_specs: the outputs in the order of the engine.
     :param shapes: input shapes of the first optimization profile.
     """
 
@@ -47,10 +47,12 @@ class Bindings:
         cls, library: TensorRTLibrary, cuda_engine: Any, expected: Sequence[str] | None = None
     ) -> Bindings:
         """
-        Read and check an engine's tensors.
+        Read and check the tensors of an engine.
 
-        :param expected: the names that there must be; None for any.
-        :raises EngineError: if it is not an engine of one image and some outputs on the device.
+        :param library: the library of the engine.
+        :param cuda_engine: ICudaEngine.
+        :param expected: names of all tensors; None for any.
+        :raises EngineError: if it does not have one image input and outputs in device memory.
         """
         input_mode = library.enum('TensorIOMode', 'INPUT')
         names = [cuda_engine.get_tensor_name(i) for i in range(cuda_engine.num_io_tensors)]
@@ -73,20 +75,20 @@ class Bindings:
 
     @property
     def smallest_batch(self) -> int:
-        """Return the smallest batch that the engine takes; fewer images are padded to it."""
+        """Return the minimum batch of the engine; smaller batches are padded."""
         return self.shapes.minimum[0]
 
     def usable_batch(self, wanted: int) -> int:
-        """Return the largest batch to use: the engine's own where it is fixed."""
+        """Return the maximum batch to use; a fixed batch of the engine takes precedence."""
         if self.input_spec.shape[0] is not None:
             return self.input_spec.shape[0]
         return max(1, min(wanted, self.shapes.maximum[0]))
 
     def resolve_size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
         """
-        Return (height, width) to use: the wanted one, else the one the engine is tuned for.
+        Return (height, width) to use: wanted, or the optimum of the profile if None.
 
-        :raises EngineError: if the engine does not take the wanted one.
+        :raises EngineError: if the profile does not include it.
         """
         if wanted is None:
             return self.shapes.size
@@ -94,7 +96,7 @@ class Bindings:
         if not self.shapes.holds(shape):
             raise EngineError(
                 f'input size {wanted[1]}x{wanted[0]} makes the shape {list(shape)}; the plan '
-                f'takes {self.shapes}'
+                f'accepts {self.shapes}'
             )
         return wanted
 
@@ -102,8 +104,7 @@ class Bindings:
         """
         Return the shapes of the outputs for the input shape that is set.
 
-        A dimension that is still unknown, since the network counts what it finds, gets the
-        default of 300 rows (or 6 columns).
+        A data-dependent dimension gets the default of 300 rows (or 6 columns).
         """
         return tuple(
             _bounded(tuple(execution_context.get_tensor_shape(spec.name)))
@@ -112,9 +113,9 @@ class Bindings:
 
     def unbounded(self, execution_context: Any) -> dict[str, int]:
         """
-        Return the outputs with a dimension that no input shape decides, and the bytes they need.
+        Return the outputs with a data-dependent dimension and their maximum size in bytes.
 
-        Call it with the largest input shape set.
+        The maximum input shape has to be set.
         """
         names = [spec.name for spec in self.output_specs]
         return {
@@ -125,7 +126,7 @@ class Bindings:
 
 
 def _spec(library: TensorRTLibrary, cuda_engine: Any, name: str) -> TensorSpec:
-    """Return a tensor's spec, or raise EngineError for one that cannot be used here."""
+    """Return the spec of a tensor, or raise EngineError if it is not supported."""
     dtype = cuda_engine.get_tensor_dtype(name)
     if dtype.name not in _DTYPES:
         raise EngineError(
@@ -134,7 +135,7 @@ def _spec(library: TensorRTLibrary, cuda_engine: Any, name: str) -> TensorSpec:
         )
     if cuda_engine.get_tensor_location(name) != library.enum('TensorLocation', 'DEVICE'):
         raise EngineError(
-            f'tensor {name!r} of the plan lies in host memory (it is a shape); expected images '
+            f'tensor {name!r} of the plan is in host memory (a shape tensor); expected images '
             'and detections only'
         )
     shape = tuple(dim if dim >= 0 else None for dim in cuda_engine.get_tensor_shape(name))
@@ -142,7 +143,7 @@ def _spec(library: TensorRTLibrary, cuda_engine: Any, name: str) -> TensorSpec:
 
 
 def _profile(cuda_engine: Any, spec: TensorSpec) -> ProfileShapes:
-    """Return the first profile of the input; a fixed shape is its own."""
+    """Return the first profile of the input; a fixed shape is minimum, optimum and maximum."""
     if all(dim is not None for dim in spec.shape):
         fixed = tuple(dim for dim in spec.shape if dim is not None)
         return ProfileShapes(fixed, fixed, fixed)
@@ -153,7 +154,7 @@ def _profile(cuda_engine: Any, spec: TensorSpec) -> ProfileShapes:
 
 
 def _bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return an output's shape with the default where a dimension is unknown."""
+    """Replace unknown dimensions of an output by the default."""
     rows, columns = DEFAULT_OUTPUT
     last = len(shape) - 1
     return tuple(

@@ -23,7 +23,6 @@ from ..plan import get_engine_filename
 from ..values.engine_info import EngineInfo
 from ..values.tensor_spec import TensorSpec
 from .bindings import Bindings
-from .builder.make_plan import convert_source
 from .execution_context import ExecutionContext
 from .inspector import built_precision, inspect_layers, precision_summary
 from .library import load_library, TensorRTLibrary
@@ -34,26 +33,26 @@ from .runtime import load_cuda_engine
 
 __all__ = ['TensorRTEngine']
 
-# The execution context that runs whatever comes.
+# Key of the execution context that runs any number of images.
 _ANY_COUNT = 0
 
 
 class TensorRTEngine(DeviceEngine):
     """
-    A plan, deserialized, with its own buffers, execution context and stream.
+    Deserialized plan with buffers, execution context and stream.
 
-    The primary CUDA context stays current in the thread that makes the engine until close().
+    The primary CUDA context stays current in the thread of the constructor until close().
 
-    :param model_bytes: the plan. It is code: take it only from whom you trust.
-    :param batch_size: most images in one run, at most what the plan takes; a plan with a fixed
-        batch keeps its own.
-    :param backend: 'tensorrt' or 'tensorrt_rtx', of the library that built the plan.
+    :param model_bytes: the plan. A plan contains code: load it only from trusted sources.
+    :param batch_size: maximum number of images per run, limited by the plan; a fixed batch of
+        the plan takes precedence.
+    :param backend: library that built the plan, 'tensorrt' or 'tensorrt_rtx'.
     :param device_id: number of the GPU.
-    :param input_shape: (height, width) of :meth:`get_input_shape` for a plan that leaves it open;
-        None is the one that it is tuned for.
-    :param tensor_names: names that the plan's inputs and outputs must have; None for any.
-    :param precision: what was built, for :attr:`info`; '' asks TensorRT's inspector.
-    :param plugin_libraries: loaded before the plan.
+    :param input_shape: (height, width) of :meth:`get_input_shape` for a plan with dynamic size;
+        None for the optimum of its profile.
+    :param tensor_names: expected names of inputs and outputs; None for any.
+    :param precision: precision that was built, for :attr:`info`; '' to ask the engine inspector.
+    :param plugin_libraries: plugin libraries to load before the plan.
     :param dla_core: Deep Learning Accelerator core, -1 for the GPU.
     :param warnings: sentences for :attr:`info`.
     :param entries: further entries of a report, for :attr:`info`.
@@ -61,7 +60,7 @@ class TensorRTEngine(DeviceEngine):
     :param plan_path: for :attr:`info`.
     :param layer_precision: for :attr:`info`; '' asks TensorRT's inspector.
     :raises BackendUnavailableError: if a library, the driver or the device is missing.
-    :raises EngineError: if TensorRT refuses the plan, or it is no detector's.
+    :raises EngineError: if TensorRT rejects the plan, or it is not the plan of a detector.
     """
 
     def __init__(
@@ -129,7 +128,7 @@ class TensorRTEngine(DeviceEngine):
 
     @property
     def info(self) -> EngineInfo:
-        """Return what really runs."""
+        """Return the description of the running engine."""
         return self._info
 
     @property
@@ -139,12 +138,12 @@ class TensorRTEngine(DeviceEngine):
 
     @property
     def output_specs(self) -> tuple[TensorSpec, ...]:
-        """Return the outputs in the order in which run() gives them."""
+        """Return the outputs in the order of the results of run()."""
         return self._bindings.output_specs
 
     @property
     def profile(self) -> ProfileShapes:
-        """Return the input shapes that the plan takes."""
+        """Return the input shapes that the plan accepts."""
         return self._bindings.shapes
 
     def get_input_shape(self) -> tuple[int, int]:
@@ -152,28 +151,28 @@ class TensorRTEngine(DeviceEngine):
         return self._size
 
     def get_input_shape_range(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the smallest and the largest (height, width) that set_input_shape() takes."""
+        """Return the minimum and maximum (height, width) for set_input_shape()."""
         height_width = self.input_spec.height_width
         return height_width(self.profile.minimum), height_width(self.profile.maximum)
 
     def set_input_shape(self, size: tuple[int, int]) -> None:
-        """Change the input size within the profile, as :class:`..engine.InferenceEngine` says."""
+        """Change the input size, see :meth:`..engine.InferenceEngine.set_input_shape`."""
         self._check_input_size(size)
         self._size = size
 
     def get_batch_size(self) -> int:
-        """Return the largest number of images that one run() takes."""
+        """Return the maximum number of images per run()."""
         return self._batch_size
 
     def run(self, batch: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """
-        Run the network, as :class:`..engine.InferenceEngine` says.
+        Run the network, see :meth:`..engine.InferenceEngine.run`.
 
-        Any height and width within the plan's profile may be given, not only those of
-        :meth:`get_input_shape`. The arrays returned are the engine's page-locked buffers: they
-        are valid until the next run() or close().
+        Every height and width within the profile is accepted, not only those of
+        :meth:`get_input_shape`. The returned arrays are page-locked buffers of the engine, valid
+        until the next run() or close().
 
-        :raises EngineError: if the batch lies outside the profile, or TensorRT fails.
+        :raises EngineError: if the batch is outside of the profile, or TensorRT fails.
         """
         if self._closed:
             raise EngineError('run() on a closed engine')
@@ -195,7 +194,7 @@ class TensorRTEngine(DeviceEngine):
 
     @property
     def smallest_batch(self) -> int:
-        """Return how many images the plan takes at least."""
+        """Return the minimum number of images of the plan."""
         return self._bindings.smallest_batch
 
     def enqueue(
@@ -206,10 +205,10 @@ class TensorRTEngine(DeviceEngine):
         *,
         capturing: bool = False,
     ) -> list[tuple[int, ...]]:
-        """Queue the network in its stream, as :class:`.device_engine.DeviceEngine` says."""
+        """Enqueue the network, see :meth:`..gpu.device_engine.DeviceEngine.enqueue`."""
         if self._closed:
             raise EngineError('enqueue() on a closed engine')
-        context = self._context_to_record(count) if capturing else self._context
+        context = self._capture_context(count) if capturing else self._context
         shape = self.batch_shape(max(count, self._bindings.smallest_batch))
         shapes = context.bind_shape(shape)
         context.bind_addresses(input_address, outputs)
@@ -218,9 +217,9 @@ class TensorRTEngine(DeviceEngine):
 
     def close(self) -> None:
         """
-        Free everything and pop the context; calling it again does nothing.
+        Free everything and pop the CUDA context; further calls do nothing.
 
-        :raises EngineError: if this is not the thread that made the engine.
+        :raises EngineError: if called from another thread than the constructor.
         """
         if self._closed:
             return
@@ -231,16 +230,17 @@ class TensorRTEngine(DeviceEngine):
 
     @staticmethod
     def get_gpu_memory_bytes(device_id: int = 0) -> int:
-        """Return the size of a GPU's memory, 2 GiB where nobody knows it."""
+        """Return the memory size of a GPU, 2 GiB if it is unknown."""
         return device_info.get_gpu_memory_bytes(device_id)
 
     @staticmethod
     def get_engine_filename(model_name: str, device_id: int = 0, *, int8: bool = False) -> str:
         """
-        Return the name of a plan's file for a GPU of this machine.
+        Return the file name of a plan for a GPU of this machine.
 
         :param model_name: stem of the model's file name.
-        :param int8: whether INT8 was asked for.
+        :param device_id: number of the GPU.
+        :param int8: whether INT8 was requested.
         :return: '<model>.cc_<major>.<minor>_sm_<count>.engine', or '...int8.engine'.
         :raises BackendUnavailableError: if there is no such GPU.
         """
@@ -259,16 +259,19 @@ class TensorRTEngine(DeviceEngine):
         compute_capability: tuple[int, int] | None = None,
     ) -> bytes | None:
         """
-        Build a plan from an ONNX model in memory, without any cache of plans.
+        Build a plan from an ONNX model in memory, without the plan store.
 
-        :param onnx_model: the ONNX file; its weights must be inside.
+        :param onnx_model: bytes of the ONNX file, weights included.
         :param calib_cache_path: INT8 calibration cache, None for none.
         :param config: further parameters; model_path is ignored.
-        :param batch_size: images in one run of a model with a dynamic batch.
-        :param compute_capability: GPU to build for, None for the one of this machine.
-        :return: the plan, None if TensorRT could not build it: the reason is on the log.
+        :param batch_size: images per run, if the model has a dynamic batch.
+        :param compute_capability: GPU to build for, None for the GPU of this machine.
+        :return: the plan, None if TensorRT cannot build it; the reason is on the log.
         :raises DetectorError: if the parameters or the model cannot be used.
         """
+        # Imported here, so that running a plan does not depend on the build code.
+        from .builder.make_plan import convert_source
+
         values = config or DetectorConfig()
         if calib_cache_path is not None:
             values = values.with_changes(calib_cache_path=calib_cache_path)
@@ -277,11 +280,11 @@ class TensorRTEngine(DeviceEngine):
         )
 
     def _make_output(self, index: int, *, mapped: bool) -> TensorBuffer:
-        """Return a further buffer for one output."""
+        """Allocate another buffer for an output."""
         return self._outputs[index].twin(mapped=mapped)
 
     def _make_context(self, count: int) -> ExecutionContext:
-        """Return the execution context for a number of images, made when it is first needed."""
+        """Return the execution context for a number of images, created on first use."""
         if count not in self._contexts:
             self._contexts[count] = ExecutionContext(
                 self._label, self._cuda_engine, self._bindings, self._lines
@@ -289,22 +292,22 @@ class TensorRTEngine(DeviceEngine):
         return self._contexts[count]
 
     def release_captures(self) -> None:
-        """Free the execution contexts that records had of their own."""
+        """Free the execution contexts of captured CUDA graphs."""
         for count in [count for count in self._contexts if count != _ANY_COUNT]:
             self._contexts.pop(count).close()
 
-    def _context_to_record(self, count: int) -> ExecutionContext:
+    def _capture_context(self, count: int) -> ExecutionContext:
         """
-        Return an execution context that runs one number of images and no other.
+        Return an execution context for one number of images.
 
-        TensorRT keeps in a context what depends on the shape, also in memory of the device: after
-        a run of another shape a graph would find what it was not recorded with.
+        An execution context keeps shape-dependent data, also in device memory. After a run with
+        another shape, a captured graph would read data that it was not captured with.
         """
         shapes = self._bindings.shapes
         return self._make_context(_ANY_COUNT if shapes.minimum == shapes.maximum else count)
 
     def _allocate(self) -> tuple[TensorBuffer, tuple[TensorBuffer, ...]]:
-        """Take the buffers for the largest shapes and tell TensorRT their addresses."""
+        """Allocate the buffers for the maximum shapes and set their addresses."""
         largest = self._bindings.shapes.maximum
         specs = (self._bindings.input_spec, *self._bindings.output_specs)
         maxima = (largest, *self._context.bind_shape(largest))
@@ -315,13 +318,13 @@ class TensorRTEngine(DeviceEngine):
             buffer = TensorBuffer(self._cuda, spec.name, spec.dtype, shape, room)
             self._resources.callback(buffer.free)
             buffers.append(buffer)
-        # Their rows are counted only as the network runs: the rest has to read zero.
+        # The network decides their number of rows at run time: the other rows have to be zero.
         self._unbounded = frozenset(unbounded)
         self._context.bind_addresses(buffers[0].address, buffers[1:])
         return buffers[0], tuple(buffers[1:])
 
     def _execute(self, staged: npt.NDArray[Any], views: Sequence[npt.NDArray[Any]]) -> None:
-        """Copy in, run and copy out in the order of one stream, and wait for it."""
+        """Upload, run and download in one stream, and wait for it."""
         stream = self._stream
         self._input.upload(staged, stream)
         self._start(self._context, self._outputs)
@@ -336,7 +339,7 @@ class TensorRTEngine(DeviceEngine):
         *,
         wait_if_failed: bool = True,
     ) -> None:
-        """Queue the network behind what its stream has to do."""
+        """Clear outputs with data-dependent shapes and enqueue the network."""
         for buffer in outputs:
             if buffer.name in self._unbounded:
                 buffer.clear(self._stream)
@@ -349,13 +352,13 @@ class TensorRTEngine(DeviceEngine):
 
     def _check_batch(self, batch: npt.NDArray[Any]) -> None:
         """
-        Refuse a batch that the plan cannot take.
+        Reject a batch outside of the profile.
 
-        :raises EngineError: with both shapes or both dtypes named.
+        :raises EngineError: with both shapes or both dtypes.
         """
         if batch.dtype != self.input_spec.dtype:
             raise EngineError(
-                f'batch has dtype {batch.dtype}; input {self.input_spec} takes '
+                f'batch has dtype {batch.dtype}; input {self.input_spec} expects '
                 f'{self.input_spec.dtype}'
             )
         largest = (self._batch_size, *self.profile.maximum[1:])
@@ -374,7 +377,7 @@ class TensorRTEngine(DeviceEngine):
         )
 
     def _release(self) -> None:
-        """Drop TensorRT's objects and the stream, each before what it was made from."""
+        """Release contexts, engine, runtime and stream, dependent objects first."""
         for context in self._contexts.values():
             context.close()
         self._cuda_engine = None

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A TensorRT execution context and what it was told last."""
+"""TensorRT execution context with its current shapes and addresses."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ __all__ = ['ExecutionContext']
 
 class ExecutionContext:
     """
-    An execution context of a plan; it takes the memory of the activations.
+    Execution context of an engine; it owns the memory of the activations.
 
-    :param label: of the library, for messages.
-    :param lines: what TensorRT said lately.
-    :raises EngineError: if TensorRT makes none.
+    :param label: name of the library, for messages.
+    :param cuda_engine: ICudaEngine.
+    :param bindings: inputs and outputs of the engine.
+    :param lines: log lines of TensorRT.
+    :raises EngineError: if TensorRT cannot create one.
     """
 
     def __init__(self, label: str, cuda_engine: Any, bindings: Bindings, lines: LogLines) -> None:
@@ -39,15 +41,15 @@ class ExecutionContext:
 
     @property
     def raw(self) -> Any:
-        """Return TensorRT's own object."""
+        """Return the IExecutionContext."""
         return self._execution_context
 
     def bind_shape(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
         """
-        Tell TensorRT the shape of the input, where it is not that of last time.
+        Set the shape of the input, if it changed.
 
-        :return: the shapes of the outputs.
-        :raises EngineError: if it lies outside the profile.
+        :return: shapes of the outputs.
+        :raises EngineError: if it is outside of the profile.
         """
         if shape == self._shape:
             return self._output_shapes
@@ -56,21 +58,21 @@ class ExecutionContext:
         self._shape = ()
         if not self._execution_context.set_input_shape(name, shape):
             raise EngineError(
-                f'TensorRT refuses the shape {list(shape)} for {name!r}; its profile is '
+                f'TensorRT rejects the shape {list(shape)} for {name!r}; its profile is '
                 f'{self._bindings.shapes}{self._lines.explain()}'
             )
         missing = self._execution_context.infer_shapes()
         if missing:
-            raise EngineError(f'TensorRT still lacks the shapes of {missing}')
+            raise EngineError(f'the shapes of the inputs {missing} are not set')
         self._output_shapes = self._bindings.output_shapes(self._execution_context)
         self._shape = shape
         return self._output_shapes
 
     def bind_addresses(self, input_address: int, outputs: Sequence[TensorBuffer]) -> None:
         """
-        Tell TensorRT where the tensors are, where it is not where they were last time.
+        Set the addresses of all tensors, if they changed.
 
-        :raises EngineError: if it refuses one.
+        :raises EngineError: if TensorRT rejects one.
         """
         addresses = (input_address, *(buffer.address for buffer in outputs))
         if addresses == self._addresses:
@@ -79,19 +81,19 @@ class ExecutionContext:
         specs = (self._bindings.input_spec, *self._bindings.output_specs)
         for spec, address in zip(specs, addresses, strict=True):
             if not self._execution_context.set_tensor_address(spec.name, address):
-                raise EngineError(f'TensorRT refuses the buffer of {spec}{self._lines.explain()}')
+                raise EngineError(f'TensorRT rejects the buffer of {spec}{self._lines.explain()}')
         self._addresses = addresses
 
     def enqueue(self, stream: Any) -> None:
         """
-        Queue the network in a stream; returns at once.
+        Enqueue the network in a stream and return immediately.
 
-        :raises EngineError: if TensorRT refuses.
+        :raises EngineError: if TensorRT fails.
         """
         self._lines.clear()
         if not self._execution_context.execute_async_v3(stream.handle):
             raise EngineError(f'TensorRT failed to run the network{self._lines.explain()}')
 
     def close(self) -> None:
-        """Drop the context, which comes before its engine."""
+        """Release the context, which has to precede its engine."""
         self._execution_context = None

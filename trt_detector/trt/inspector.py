@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What TensorRT's own inspector says of an engine: layers and the precision of each."""
+"""Layers of an engine and their precision, from the engine inspector of TensorRT."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 # Key of :func:`precision_summary` among the details of a manifest.
 LAYER_PRECISION = 'precision of layers'
 
-# In TensorRT's descriptions of a format, best match first.
+# Names of data types in the output of the inspector, lowest precision first.
 _SIGNS = (
     ('int8', ('Int8', 'INT8')),
     ('fp16', ('FP16', 'Half')),
@@ -38,12 +38,12 @@ _SIGNS = (
 @dataclass(frozen=True, slots=True)
 class LayerInfo:
     """
-    One layer of an engine.
+    Layer of an engine.
 
-    :param name: its name, which tells the ONNX nodes that were fused into it.
-    :param kind: TensorRT's type, '' where the inspector gives names only.
-    :param precision: 'int8', 'fp16', 'bf16' or 'fp32' of its outputs; '' where it is no float or
-        the inspector does not say.
+    :param name: name, made of the ONNX nodes that were fused into the layer.
+    :param kind: type of the layer, '' if the inspector reports names only.
+    :param precision: 'int8', 'fp16', 'bf16' or 'fp32' of its outputs; '' for other types or if
+        the inspector does not report it.
     """
 
     name: str
@@ -52,7 +52,7 @@ class LayerInfo:
 
 
 def inspect_layers(library: TensorRTLibrary, cuda_engine: Any) -> tuple[LayerInfo, ...]:
-    """Return the layers of an engine; precisions are there if it was built with details."""
+    """List the layers of an engine; precisions need a plan built with detailed verbosity."""
     inspector = cuda_engine.create_engine_inspector()
     text = inspector.get_engine_information(library.enum('LayerInformationFormat', 'JSON'))
     try:
@@ -66,34 +66,34 @@ def inspect_plan(
     library: TensorRTLibrary, plan: bytes, dla_core: int = -1
 ) -> tuple[LayerInfo, ...]:
     """
-    Return the layers of a plan, which is loaded for it and dropped again.
+    List the layers of a plan, which is deserialized and released again.
 
-    :raises EngineError: if TensorRT refuses it.
+    :raises EngineError: if TensorRT rejects it.
     """
     lines = LogLines()
     logger = make_logger(library, lines)
     runtime, cuda_engine = load_cuda_engine(library, plan, logger, lines, dla_core)
     layers = inspect_layers(library, cuda_engine)
-    # The engine goes before the runtime that made it, and both before the logger.
+    # The engine has to be released before its runtime, and both before the logger.
     del cuda_engine
     del runtime
     return layers
 
 
 def precision_summary(layers: Iterable[LayerInfo]) -> str:
-    """Return how many layers have which precision: '61 int8, 9 fp16'."""
+    """Count the layers per precision, e.g. '61 int8, 9 fp16'."""
     counts = Counter(layer.precision for layer in layers if layer.precision)
     return ', '.join(f'{count} {name}' for name, count in counts.most_common())
 
 
 def built_precision(layers: Iterable[LayerInfo]) -> str:
-    """Return the lowest precision that a layer really has, '' where the inspector is silent."""
+    """Return the lowest precision of the layers, '' if the inspector reports none."""
     found = {layer.precision for layer in layers}
     return next((name for name in ('int8', 'fp16', 'fp32') if name in found), '')
 
 
 def _layer(entry: Any) -> LayerInfo:
-    """Return one entry of the inspector's JSON: an object, or a name alone."""
+    """Convert an entry of the inspector: an object, or a name only."""
     if not isinstance(entry, dict):
         return LayerInfo(str(entry), '', '')
     formats = [

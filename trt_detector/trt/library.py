@@ -1,10 +1,10 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The one place that knows which TensorRT is installed and what it can do.
+Installed TensorRT libraries and their features.
 
-There are two libraries with one API: TensorRT (8.6 to 11) and TensorRT for RTX. Members came and
-went between versions, so enumerators are looked up and abilities are read from the module.
+TensorRT (8.6 to 11) and TensorRT for RTX share one API whose members differ between versions, so
+enumerators are looked up by name and features are read from the module.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import re
 from typing import Any
 
 from ..errors import BackendUnavailableError
+from ..gpu.device_info import DeviceInfo
+from ..quantize import cache_version_number
+from ..values.version import parse_version
 
-__all__ = ['LIBRARIES', 'TensorRTLibrary', 'load_library']
+__all__ = ['LIBRARIES', 'TensorRTLibrary', 'find_library', 'load_library']
 
 # In the order in which backend 'auto' tries them.
 LIBRARIES = ('tensorrt', 'tensorrt_rtx')
@@ -34,11 +37,11 @@ _INSTALL = {
 @dataclass(frozen=True, slots=True)
 class TensorRTLibrary:
     """
-    An imported TensorRT library.
+    Imported TensorRT library.
 
     :param name: 'tensorrt' or 'tensorrt_rtx'.
     :param trt: the module.
-    :param version: its full version.
+    :param version: full version.
     """
 
     name: str
@@ -47,28 +50,23 @@ class TensorRTLibrary:
 
     @property
     def label(self) -> str:
-        """Return the library and version for people."""
+        """Return name and version for messages."""
         library = 'TensorRT' if self.name == 'tensorrt' else 'TensorRT for RTX'
         return f'{library} {self.version}'
 
     @property
     def version_numbers(self) -> tuple[int, int, int]:
         """Return (major, minor, patch)."""
-        numbers = [int(text) for text in re.findall(r'\d+', self.version)[:3]]
-        major, minor, patch = (*numbers, 0, 0, 0)[:3]
-        return (major, minor, patch)
+        return parse_version(self.version)
 
     @property
     def cache_version(self) -> int:
-        """Return the version as this library writes it in the header of a calibration cache."""
-        major, minor, patch = self.version_numbers
-        if major < 10:
-            return major * 1000 + minor * 100 + patch
-        return major * 10000 + minor * 100 + patch
+        """Return the version as written in the header of a calibration cache."""
+        return cache_version_number(self.version)
 
     @property
     def has_precision_flags(self) -> bool:
-        """Return whether precision is a builder flag; else the network's own types decide it."""
+        """Return whether builder flags set the precision, instead of the types in the network."""
         return self.find('BuilderFlag', 'FP16') is not None
 
     @property
@@ -78,7 +76,7 @@ class TensorRTLibrary:
 
     @property
     def has_progress_monitor(self) -> bool:
-        """Return whether a build reports its progress and can be cancelled."""
+        """Return whether a build reports progress and can be cancelled."""
         return hasattr(self.trt, 'IProgressMonitor')
 
     @property
@@ -88,12 +86,12 @@ class TensorRTLibrary:
 
     @property
     def has_dla(self) -> bool:
-        """Return whether the library can use a Deep Learning Accelerator where there is one."""
+        """Return whether the library can use a Deep Learning Accelerator."""
         return self.name == 'tensorrt'
 
     @property
     def has_timing_cache(self) -> bool:
-        """Return whether a timing cache speeds up the next build; RTX never times a kernel."""
+        """Return whether a timing cache speeds up the next build; RTX times no kernels."""
         return self.name == 'tensorrt'
 
     @property
@@ -102,14 +100,14 @@ class TensorRTLibrary:
         return hasattr(self.trt, 'ComputeCapability')
 
     def find(self, class_name: str, member: str) -> Any | None:
-        """Return an enumerator, None where this version has none of that name."""
+        """Return an enumerator, None if this version does not have it."""
         return getattr(getattr(self.trt, class_name, None), member, None)
 
     def enum(self, class_name: str, member: str) -> Any:
         """
         Return an enumerator.
 
-        :raises BackendUnavailableError: if this version has none of that name.
+        :raises BackendUnavailableError: if this version does not have it.
         """
         value = self.find(class_name, member)
         if value is None:
@@ -120,15 +118,15 @@ class TensorRTLibrary:
         return value
 
     def network_flags(self) -> int:
-        """Return the flags of a network that comes from ONNX."""
+        """Return the creation flags of a network that is parsed from ONNX."""
         explicit_batch = self.find('NetworkDefinitionCreationFlag', 'EXPLICIT_BATCH')
-        # 8.6 parses no ONNX without it; 10 ignores it; 11 does not know it.
+        # 8.6 requires it for ONNX, 10 ignores it, 11 does not have it.
         if explicit_batch is not None and self.version_numbers[0] < 10:
             return 1 << int(explicit_batch)
         return 0
 
     def target_capabilities(self) -> tuple[tuple[int, int], ...]:
-        """Return the compute capabilities it builds for, empty where it does not say."""
+        """Return the compute capabilities that it can build for, empty if it lists none."""
         members = getattr(getattr(self.trt, 'ComputeCapability', None), '__members__', {})
         numbers = sorted(int(name[2:]) for name in members if re.fullmatch(r'SM\d+', name))
         return tuple(divmod(number, 10) for number in numbers)
@@ -144,15 +142,53 @@ def load_library(name: str) -> TensorRTLibrary:
     try:
         trt = importlib.import_module(name)
         version = str(trt.__version__)
-    except (ImportError, OSError, AttributeError) as error:
-        # OSError: the module is there, a library that it needs (of the driver, say) is not.
-        # AttributeError: a folder of that name passes for a package.
+        parse_version(version)
+    except (ImportError, OSError, AttributeError, ValueError) as error:
+        # OSError: a shared library that the module needs (e.g. of the driver) is missing.
+        # AttributeError: a folder of that name was imported as a package.
         raise BackendUnavailableError(
             f'{name} cannot be imported ({type(error).__name__}: {error}); {_INSTALL[name]}'
         ) from error
     library = TensorRTLibrary(name, trt, version)
     if name == 'tensorrt' and library.version_numbers[:2] < _OLDEST:
         raise BackendUnavailableError(
-            f'{library.label} is too old: 8.6 or later is needed (JetPack 6.0 or later has it)'
+            f'{library.label} is too old; 8.6 or later is needed (JetPack 6.0 or later has it)'
         )
     return library
+
+
+def find_library(backend: str, device: DeviceInfo | None) -> TensorRTLibrary:
+    """
+    Import the TensorRT library of a backend.
+
+    :param backend: 'tensorrt', 'tensorrt_rtx', or 'auto' for the first that works.
+    :param device: the GPU that it has to support; None for any.
+    :raises BackendUnavailableError: with the reason why each cannot be used.
+    """
+    reasons = []
+    for name in LIBRARIES if backend == 'auto' else (backend,):
+        try:
+            library = load_library(name)
+            if device is not None:
+                _check_support(library, device)
+        except BackendUnavailableError as error:
+            reasons.append(str(error))
+        else:
+            return library
+    raise BackendUnavailableError('; '.join(reasons))
+
+
+def _check_support(library: TensorRTLibrary, device: DeviceInfo) -> None:
+    """
+    Reject a GPU that the library does not list as supported.
+
+    :raises BackendUnavailableError: with the supported compute capabilities.
+    """
+    known = library.target_capabilities()
+    if known and device.compute_capability not in known:
+        major, minor = device.compute_capability
+        listed = ', '.join(f'{a}.{b}' for a, b in known)
+        raise BackendUnavailableError(
+            f'{library.label} supports compute capabilities {listed}; {device.name} has '
+            f'{major}.{minor}; set backend to tensorrt'
+        )

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT's log: passed on to Python's, and kept to be put into the errors it explains."""
+"""Log of TensorRT: forwarded to logging, and kept for error messages."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _LOCK = threading.Lock()
 _LOGGERS: dict[Any, tuple[Any, weakref.WeakSet[LogLines]]] = {}
 
 
-def _pass_on(severity: str, text: str) -> None:
-    """Give a line to Python's logging; the least severe are not worth it."""
+def _forward(severity: str, text: str) -> None:
+    """Forward a line to logging, except verbose ones."""
     level = _LEVELS.get(severity, logging.WARNING)
     if level > logging.NOTSET:
         _LOG.log(level, '%s', text.strip())
 
 
 class LogLines:
-    """The last errors and warnings of TensorRT; any thread may add one."""
+    """Most recent errors and warnings of TensorRT; any thread may add a line."""
 
     def __init__(self) -> None:
         self._lines: deque[tuple[str, str]] = deque(maxlen=_KEPT)
@@ -46,27 +46,27 @@ class LogLines:
             self._lines.append((severity, text.strip()))
 
     def errors(self) -> tuple[str, ...]:
-        """Return the errors so far, doubled ones once."""
+        """Return the error lines without duplicates."""
         errors = (text for severity, text in tuple(self._lines) if severity.endswith('ERROR'))
         return tuple(dict.fromkeys(errors))
 
-    def explain(self, most: int = 5) -> str:
-        """Return ': ' and the last errors on one line, or '' if there was none."""
-        errors = self.errors()[-most:]
+    def explain(self, maximum: int = 5) -> str:
+        """Return ': ' and the last errors on one line, or '' if there are none."""
+        errors = self.errors()[-maximum:]
         return ': ' + ' | '.join(errors) if errors else ''
 
     def clear(self) -> None:
-        """Forget the lines of an earlier step."""
+        """Remove the lines of an earlier step."""
         self._lines.clear()
 
 
 def make_logger(library: TensorRTLibrary, lines: LogLines) -> Any:
     """
-    Return the process's ILogger of a library, which writes into lines from now on.
+    Return the ILogger of a library and add lines to its listeners.
 
-    TensorRT keeps the first logger that it is given for as long as anything of it lives, ignores
-    any other, and calls the first one even when its owner is gone. So there is one for each
-    library, it is never freed, and each line goes to all who listen.
+    TensorRT keeps the first logger that it gets as long as any of its objects lives, and ignores
+    all others. So there is one logger per library and process, it is never freed, and each line
+    goes to all listeners.
     """
     with _LOCK:
         if library.trt not in _LOGGERS:
@@ -78,16 +78,16 @@ def make_logger(library: TensorRTLibrary, lines: LogLines) -> Any:
 
 
 def _new_logger(library: TensorRTLibrary, listeners: weakref.WeakSet[LogLines]) -> Any:
-    """Return an ILogger that passes each line on."""
+    """Create an ILogger that forwards each line to the listeners."""
     base: Any = library.trt.ILogger
 
     class _Logger(base):
         def __init__(self) -> None:
-            # Without the trampoline's own constructor the first log line crashes the process.
+            # pybind11 trampoline: without this call the first log line crashes the process.
             base.__init__(self)
 
         def log(self, severity: Any, msg: str) -> None:
-            _pass_on(severity.name, msg)
+            _forward(severity.name, msg)
             for lines in tuple(listeners):
                 lines.add(severity.name, msg)
 

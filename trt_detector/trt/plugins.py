@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT's own plugins and the user's plugin libraries."""
+"""Plugins of TensorRT and plugin libraries of the user."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from .library import TensorRTLibrary
 
 __all__ = ['hash_plugins', 'load_plugins']
 
-# Libraries for the registry's own loading have one of these; others register when they are loaded.
+# Libraries for IPluginRegistry export one of these; others register their plugins on loading.
 _CREATOR_FUNCTIONS = ('getCreators', 'getPluginCreators')
 _LOADED: set[tuple[str, str]] = set()
 
 
 def load_plugins(library: TensorRTLibrary, logger: Any, libraries: Sequence[str]) -> None:
     """
-    Register TensorRT's plugins and those of the libraries, each once in this process.
+    Register the plugins of TensorRT and of plugin libraries, each once per process.
 
-    :param libraries: paths of shared libraries.
-    :raises ConfigError: if one cannot be loaded, or this library has no plugins.
+    :param library: the TensorRT library.
+    :param logger: its ILogger.
+    :param libraries: paths of plugin libraries.
+    :raises ConfigError: if one cannot be loaded, or the TensorRT library supports no plugins.
     """
     if not library.has_plugins:
         if libraries:
             raise ConfigError(
-                f'plugin_libraries is {list(libraries)}, but {library.label} has no plugins; use '
-                'backend tensorrt, or leave it empty'
+                f'plugin_libraries is {list(libraries)}, but {library.label} supports no '
+                'plugins; set backend to tensorrt, or leave plugin_libraries empty'
             )
         return
     library.trt.init_libnvinfer_plugins(logger, '')
@@ -44,7 +46,7 @@ def load_plugins(library: TensorRTLibrary, logger: Any, libraries: Sequence[str]
 
 def hash_plugins(libraries: Sequence[str]) -> tuple[str, ...]:
     """
-    Return the SHA-256 of each library.
+    Return the SHA-256 of each plugin library.
 
     :raises ConfigError: if one cannot be read.
     """
@@ -61,7 +63,7 @@ def hash_plugins(libraries: Sequence[str]) -> tuple[str, ...]:
 
 
 def _load(library: TensorRTLibrary, path: str) -> None:
-    """Load one library and register what is in it."""
+    """Load a plugin library and register its plugins."""
     try:
         plugins = ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
     except OSError as error:

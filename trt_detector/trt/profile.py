@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Shapes of the optimization profile, from the model, the parameters and the defaults."""
+"""Shapes of the optimization profile from model, parameters and defaults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..values.tensor_spec import is_channels_last, TensorSpec
 
 __all__ = ['DEFAULT_OUTPUT', 'DEFAULT_SIZE', 'ProfileShapes', 'profile_shapes']
 
-# (height, width) and (rows, columns) where neither the model nor a parameter says anything.
+# (height, width) and (rows, columns) if neither the model nor a parameter defines them.
 DEFAULT_SIZE = (1280, 1280)
 DEFAULT_OUTPUT = (300, 6)
 
@@ -22,10 +22,10 @@ Shape = tuple[int, ...]
 @dataclass(frozen=True, slots=True)
 class ProfileShapes:
     """
-    Input shapes of an optimization profile, in the order of the input's own dimensions.
+    Input shapes of an optimization profile, in the order of the dimensions of the input.
 
     :param minimum: smallest.
-    :param optimum: the one it is tuned for.
+    :param optimum: shape that the plan is optimized for.
     :param maximum: largest.
     """
 
@@ -49,7 +49,7 @@ class ProfileShapes:
         return (*self.optimum[:first], *size, *self.optimum[first + 2 :])
 
     def holds(self, shape: Sequence[int]) -> bool:
-        """Return whether a shape lies inside."""
+        """Return whether a shape is within the profile."""
         return len(shape) == len(self.minimum) and all(
             low <= dim <= high
             for low, dim, high in zip(self.minimum, shape, self.maximum, strict=True)
@@ -71,17 +71,19 @@ def profile_shapes(
     max_shape: Shape = (),
 ) -> ProfileShapes:
     """
-    Return the profile of an image input.
+    Compute the profile of an image input.
 
-    A dimension that the model fixes keeps its size. A dynamic batch goes from 1 to batch_size.
-    Dynamic height and width are those of the shapes that are given (the others follow the
-    nearest one that is), else the model's own size, else 1280x1280.
+    Fixed dimensions of the model stay. A dynamic batch ranges from 1 to batch_size. Dynamic height
+    and width are those of the given shapes (a missing shape follows the nearest given one), else
+    size, else 1280x1280.
 
     :param spec: the image input.
-    :param batch_size: images in one run.
-    :param size: (height, width) that the model's metadata asks for.
-    :param min_shape: smallest shape wanted, () for none; the others likewise.
-    :raises ConfigError: if a shape that is given contradicts the model or another one.
+    :param batch_size: images per run.
+    :param size: (height, width) from a parameter or the metadata of the model.
+    :param min_shape: minimum shape, () if not given.
+    :param opt_shape: optimum shape, () if not given.
+    :param max_shape: maximum shape, () if not given.
+    :raises ConfigError: if a given shape contradicts the model or another shape.
     """
     if len(spec.shape) != 4:
         raise ConfigError(f'the input {spec} has {len(spec.shape)} dimensions; expected an image')
@@ -98,7 +100,7 @@ def profile_shapes(
 
 
 def _check_given(spec: TensorSpec, name: str, shape: Shape) -> None:
-    """Refuse a shape that differs from the model where the model is fixed."""
+    """Reject a shape that differs from a fixed dimension of the model."""
     if not shape:
         return
     fits = len(shape) == 4 and all(
@@ -106,13 +108,13 @@ def _check_given(spec: TensorSpec, name: str, shape: Shape) -> None:
     )
     if not fits:
         raise ConfigError(
-            f'{name} is {list(shape)}, but the model takes {spec}; only the dimensions marked ? '
-            'can be chosen'
+            f'{name} is {list(shape)}, but the input of the model is {spec}; only the dimensions '
+            'marked ? can be chosen'
         )
 
 
 def _default_shape(spec: TensorSpec, batch_size: int, size: tuple[int, int] | None) -> Shape:
-    """Return the shape of a full batch where no parameter gives one."""
+    """Return the shape of a full batch if no parameter gives one."""
     height, width = size or DEFAULT_SIZE
     wanted = (batch_size, 3, height, width)
     if is_channels_last(spec.shape):
@@ -123,5 +125,5 @@ def _default_shape(spec: TensorSpec, batch_size: int, size: tuple[int, int] | No
 
 
 def _with_batch(spec: TensorSpec, shape: Shape, batch: int) -> Shape:
-    """Return a shape with another batch where the model leaves it open."""
+    """Replace the batch of a shape, if the model has a dynamic batch."""
     return shape if spec.shape[0] is not None else (batch, *shape[1:])

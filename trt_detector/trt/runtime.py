@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A plan becomes an engine, or an error that says why not."""
+"""Deserialize a plan."""
 
 from __future__ import annotations
 
@@ -14,26 +14,32 @@ __all__ = ['PlanRefusedError', 'load_cuda_engine']
 
 
 class PlanRefusedError(EngineError):
-    """TensorRT does not take a plan: it is of another version or device, or damaged."""
+    """TensorRT rejects a plan: it is of another version or device, or damaged."""
 
 
 def load_cuda_engine(
     library: TensorRTLibrary, plan: bytes, logger: Any, lines: LogLines, dla_core: int = -1
 ) -> tuple[Any, Any]:
     """
-    Return (runtime, engine) of a plan; the runtime has to outlive the engine.
+    Deserialize a plan.
 
-    :raises PlanRefusedError: with TensorRT's reason.
+    :param library: the library that built it.
+    :param plan: the serialized engine.
+    :param logger: ILogger of the library.
+    :param lines: log lines of the logger.
+    :param dla_core: DLA core that runs it, -1 for the GPU.
+    :return: (IRuntime, ICudaEngine); the runtime has to outlive the engine.
+    :raises PlanRefusedError: with the error lines of TensorRT.
     """
     lines.clear()
     runtime = library.trt.Runtime(logger)
-    # engine_host_code_allowed stays False: a plan may not bring a library to load.
+    # engine_host_code_allowed stays False: a plan may not bring a library to execute.
     if dla_core >= 0:
         runtime.DLA_core = dla_core
     cuda_engine = runtime.deserialize_cuda_engine(plan)
     if cuda_engine is None:
         raise PlanRefusedError(
-            f'{library.label} refuses the plan of {len(plan)} bytes{lines.explain()}; a plan runs '
-            'only on the TensorRT version and kind of GPU that it was built for'
+            f'{library.label} rejects the plan of {len(plan)} bytes{lines.explain()}; a plan runs '
+            'only on the TensorRT version and GPU model that it was built for'
         )
     return runtime, cuda_engine

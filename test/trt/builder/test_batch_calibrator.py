@@ -71,7 +71,7 @@ def test_an_error_in_an_input_ends_the_calibration_and_is_raised(model: Path) ->
 def test_a_tensorrt_without_calibrator_and_no_batch_are_said(model: Path) -> None:
     with machine('tensorrt-11.4'), pytest.raises(ConfigError, match='has no calibrator'):
         calibrated(model, iter([np.zeros((1, 3, 64, 64), np.float32)]))
-    with machine('tensorrt-10.3'), pytest.raises(ConfigError, match='no picture'):
+    with machine('tensorrt-10.3'), pytest.raises(ConfigError, match='no image to calibrate with'):
         calibrated(model, iter(()))
 
 

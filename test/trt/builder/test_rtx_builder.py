@@ -158,7 +158,7 @@ def test_external_data_that_is_missing_is_named(library: TensorRTLibrary, tmp_pa
     # read_model_info refuses it earlier; here the parser itself has to say it.
     with pytest.raises(BuildError, match=r'weights\.bin') as caught:
         parse_network(library, builder, model.read_bytes(), model, logger, lines)
-    assert 'copy that file beside the model' in str(caught.value)
+    assert 'copy that file to the folder of the model' in str(caught.value)
 
 
 def test_bytes_that_are_no_model_are_refused(library: TensorRTLibrary) -> None:
@@ -167,7 +167,7 @@ def test_bytes_that_are_no_model_are_refused(library: TensorRTLibrary) -> None:
     lines = LogLines()
     logger = make_logger(library, lines)
     builder = library.trt.Builder(logger)
-    with pytest.raises(BuildError, match='no ONNX model or is damaged'):
+    with pytest.raises(BuildError, match='not an ONNX model or is damaged'):
         parse_network(library, builder, b'no model', None, logger, lines)
 
 
@@ -203,7 +203,7 @@ def test_a_cache_of_another_model_is_refused(library: TensorRTLibrary, tmp_path:
     model = networks.yolo(tmp_path / 'yolo.onnx')
     cache = tmp_path / 'other.cache'
     cache.write_text('TRT-101401-EntropyCalibration2\nelsewhere: 3c010a14\n')
-    with pytest.raises(CalibrationCacheError, match='names one of the'):
+    with pytest.raises(CalibrationCacheError, match='matches one of the'):
         build(model, calib_cache_path=str(cache))
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Calibrate with TensorRT's own calibrator, which TensorRT up to 10 has: batches on the device."""
+"""Calibrate with the entropy calibrator of TensorRT up to 10, on batches in device memory."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from ...gpu.context import ContextScope, load_pycuda, make_stream
 from ...gpu.device_info import get_gpu_memory_bytes, read_device
 from ...gpu.device_lock import building
 from ...quantize import CalibrationCache, parse_calibration_cache
-from ..library import TensorRTLibrary
+from ..library import find_library, TensorRTLibrary
 from ..logger import LogLines, make_logger
-from .make_plan import find_library
 from .parser import parse_network
 from .precision import set_precision_flags
 
@@ -35,28 +34,29 @@ def calibrate_on_device(
     batches: Iterator[npt.NDArray[Any]],
 ) -> CalibrationCache:
     """
-    Return the cache that IInt8EntropyCalibrator2 makes of some batches.
+    Create a calibration cache with IInt8EntropyCalibrator2.
 
-    TensorRT calibrates as a part of a build; the engine of it is thrown away.
+    TensorRT calibrates as a part of a build; the plan is discarded.
 
-    :param model: ONNX file with one input.
-    :param model_path: the file that external data lies beside, None where there is none.
-    :param batches: inputs of the network, all of one shape; each is used before the next is asked
-        for. An error that it raises ends the calibration.
+    :param config: the parameters.
+    :param model: bytes of an ONNX file with one input.
+    :param model_path: file whose folder holds the external data, None if there is none.
+    :param batches: inputs of the network, all of one shape; each is consumed before the next is
+        requested. An error that it raises ends the calibration.
     :raises BackendUnavailableError: if no TensorRT, driver or GPU can be used.
     :raises ConfigError: if this TensorRT has no calibrator, or there is no batch.
-    :raises BuildError: with TensorRT's reasons.
+    :raises BuildError: with the error lines of TensorRT.
     """
     device = read_device(config.device_id)
     library = find_library('tensorrt', device)
     if not library.has_calibrator:
         raise ConfigError(
             f'{library.label} has no calibrator (TensorRT up to 10 has one); calibrate without '
-            '--tensorrt: the cache is the same kind'
+            '--tensorrt: the cache has the same format'
         )
     first = next(batches, None)
     if first is None:
-        raise ConfigError('no picture to calibrate with; name an input with pictures')
+        raise ConfigError('there is no image to calibrate with; choose an input with images')
     cuda = load_pycuda()
     with ExitStack() as undo:
         undo.enter_context(building(config.device_id))
@@ -78,12 +78,12 @@ def calibrate_on_device(
         if feeder.error is not None:
             raise feeder.error
         if plan is None or not feeder.written:
-            raise BuildError(f'{library.label} made no calibration cache{lines.explain()}')
+            raise BuildError(f'{library.label} wrote no calibration cache{lines.explain()}')
         return parse_calibration_cache(feeder.written)
 
 
 class _Feeder:
-    """Copies one batch after the other to the device, and keeps the cache that comes of it."""
+    """Source of batches in device memory, and receiver of the calibration cache."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class _Feeder:
         undo.callback(self._close)
 
     def next_address(self) -> list[int] | None:
-        """Return where the next batch is on the device, None at the end."""
+        """Copy the next batch to the device; return its address, None at the end."""
         try:
             batch, self._first = self._first, None
             if batch is None:
@@ -112,24 +112,24 @@ class _Feeder:
             view = self._buffer.view(batch.shape)
             np.copyto(view, batch)
             self._buffer.upload(view, self._stream)
-            # TensorRT reads it in a stream of its own.
+            # TensorRT reads it in another stream.
             self._stream.synchronize()
-        except Exception as error:  # noqa: BLE001 - raised again after the build: TensorRT's C++
-            # code calls this, and no exception may pass through it.
+        except Exception as error:  # noqa: BLE001 - raised again after the build: the caller is C++
+            # code of TensorRT, which no exception may pass through.
             self.error = error
             return None
         return [self._buffer.address]
 
     def _close(self) -> None:
-        """Free everything; the context has to be current."""
+        """Free the buffer and the stream; the context has to be current."""
         self._stream.synchronize()
         self._buffer.free()
-        # pycuda destroys a stream with its last reference, which must not outlive the context.
+        # pycuda destroys the stream with its last reference, which must not outlive the context.
         self._stream = None
 
 
 def _set_profile(builder: Any, builder_config: Any, network: Any, shape: Sequence[int]) -> None:
-    """Fix a dynamic input to the shape of the batches."""
+    """Set the profile of a dynamic input to the shape of the batches."""
     tensor = network.get_input(0)
     if network.num_inputs != 1:
         raise BuildError(f'the network has {network.num_inputs} inputs; expected one image')
@@ -142,12 +142,12 @@ def _set_profile(builder: Any, builder_config: Any, network: Any, shape: Sequenc
 
 
 def _make_calibrator(library: TensorRTLibrary, feeder: _Feeder) -> Any:
-    """Return an IInt8EntropyCalibrator2 over the batches; the caller keeps it alive."""
+    """Create an IInt8EntropyCalibrator2 for the batches; the caller keeps it alive."""
     base: Any = library.trt.IInt8EntropyCalibrator2
 
     class _BatchCalibrator(base):
         def __init__(self) -> None:
-            # A trampoline class: without its own constructor the first call crashes.
+            # pybind11 trampoline: without this call the first callback crashes.
             base.__init__(self)
 
         def get_batch_size(self) -> int:
@@ -157,11 +157,11 @@ def _make_calibrator(library: TensorRTLibrary, feeder: _Feeder) -> Any:
             return feeder.next_address()
 
         def read_calibration_cache(self) -> None:
-            # Nothing to read: TensorRT is to calibrate.
+            # There is no cache: TensorRT has to calibrate.
             return None
 
         def write_calibration_cache(self, cache: Any) -> None:
-            # The buffer is TensorRT's, and gone after this call.
+            # The buffer belongs to TensorRT and is valid during this call only.
             feeder.written = bytes(cache)
 
     return _BatchCalibrator()

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Build a plan: from a model and what is wanted to TensorRT's serialized engine."""
+"""Build a plan from an ONNX model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ['BuildOutcome', 'BuildRequest', 'BuildTarget', 'build_plan', 'make_re
 @dataclass(frozen=True, slots=True)
 class BuildTarget:
     """
-    The GPU to build for.
+    Device to build for.
 
     :param compute_capability: (major, minor); None for the GPU of this machine.
     :param dla_core: Deep Learning Accelerator core, -1 for the GPU itself.
@@ -48,16 +48,16 @@ class BuildTarget:
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
     """
-    What to build.
+    Input of a build.
 
     :param model: the ONNX file.
     :param shapes: the optimization profile.
     :param choice: the precision.
-    :param workspace_bytes: most memory that a layer may use for its work.
-    :param target: for which device.
-    :param plugin_libraries: loaded first.
-    :param timing_cache: of an earlier build, b'' for none.
-    :param input_size: (height, width) that the network runs at, where the shapes leave it open.
+    :param workspace_bytes: maximum workspace memory of a layer.
+    :param target: device to build for.
+    :param plugin_libraries: paths of plugin libraries to load.
+    :param timing_cache: timing cache of an earlier build, b'' for none.
+    :param input_size: (height, width) that the network runs at, None for the profile's optimum.
     """
 
     model: ModelInfo
@@ -73,16 +73,16 @@ class BuildRequest:
 @dataclass(frozen=True, slots=True)
 class BuildOutcome:
     """
-    What came out.
+    Result of a build.
 
     :param plan: the serialized engine.
-    :param precision: what the network was allowed: 'fp32', 'fp16' or 'int8'.
+    :param precision: lowest precision that was allowed: 'fp32', 'fp16' or 'int8'.
     :param backend: name of the library, 'tensorrt' or 'tensorrt_rtx'.
-    :param version: of the library.
-    :param notes: sentences that the user has to see.
-    :param details: facts for the manifest.
-    :param timing_cache: for the next build, b'' where there is none.
-    :param seconds: time it took.
+    :param version: version of the library.
+    :param notes: sentences for the user.
+    :param details: report entries for the manifest.
+    :param timing_cache: timing cache for the next build, b'' if there is none.
+    :param seconds: duration of the build.
     """
 
     plan: bytes
@@ -101,24 +101,27 @@ def build_plan(
     """
     Build a plan.
 
-    A cancelled build ends within a step of TensorRT's (8.6 tells no steps: it ends when it ends).
+    A cancelled build ends with the current step of TensorRT; 8.6 reports no steps and finishes.
 
-    :raises ConfigError: if the library or device cannot do what is asked for.
-    :raises CalibrationCacheError: if the cache does not fit the network, or TensorRT refuses it.
+    :param library: the library that builds.
+    :param request: what to build.
+    :param progress: receives the progress and the cancellation.
+    :raises ConfigError: if the library or device does not support the request.
+    :raises CalibrationCacheError: if the cache does not fit the network, or TensorRT rejects it.
     :raises ModelError: if the model cannot be read or converted.
-    :raises BuildError: with TensorRT's own reasons; BuildCancelledError if it was given up.
+    :raises BuildError: with the error lines of TensorRT; BuildCancelledError if cancelled.
     """
     start = time.monotonic()
     lines = LogLines()
     logger = make_logger(library, lines)
-    progress.say('loading the model')
+    progress.report('loading the model')
     load_plugins(library, logger, request.plugin_libraries)
     size = request.input_size or request.shapes.size
     prepared = prepare_network(library, request.model, request.choice, size)
     progress.check()
     builder = _make_builder(library, logger, lines)
     _check_dla(library, builder, request)
-    progress.say('parsing the model')
+    progress.report('parsing the model')
     network = parse_network(library, builder, prepared.data, prepared.path, logger, lines)
     progress.check()
     steps = _BuildSteps(library, request, builder, network, prepared)
@@ -126,7 +129,7 @@ def build_plan(
 
 
 class _BuildSteps:
-    """A builder, its network and configuration, kept alive together until the plan is there."""
+    """Builder, network and configuration of one build, kept alive until it ends."""
 
     def __init__(
         self,
@@ -158,13 +161,13 @@ class _BuildSteps:
         if self._library.has_progress_monitor:
             monitor = make_progress_monitor(self._library, progress)
             self._builder_config.progress_monitor = monitor
-        progress.say(f'building the {self._request.choice.precision.upper()} engine', 0.0)
+        progress.report(f'building the {self._request.choice.precision.upper()} engine', 0.0)
         lines.clear()
         plan = self._builder.build_serialized_network(self._network, self._builder_config)
         del monitor
         self._check_result(plan, progress, lines)
-        # TensorRT's last steps may come too fast for each to be told.
-        progress.say(f'built the {self._request.choice.precision.upper()} engine', 1.0)
+        # The last steps of TensorRT may come too fast to be reported.
+        progress.report(f'built the {self._request.choice.precision.upper()} engine', 1.0)
         return BuildOutcome(
             plan=bytes(plan),
             precision=self._request.choice.precision,
@@ -177,7 +180,7 @@ class _BuildSteps:
         )
 
     def _set_memory_and_details(self) -> None:
-        """Limit the workspace, and keep the names and precisions of layers in the plan."""
+        """Limit the workspace, and store names and precisions of layers in the plan."""
         self._builder_config.set_memory_pool_limit(
             self._library.enum('MemoryPoolType', 'WORKSPACE'), self._request.workspace_bytes
         )
@@ -186,7 +189,7 @@ class _BuildSteps:
             self._builder_config.profiling_verbosity = detailed
 
     def _set_profile(self) -> None:
-        """Give the one input its profile."""
+        """Add the optimization profile of the input."""
         if self._network.num_inputs != 1:
             names = [self._network.get_input(i).name for i in range(self._network.num_inputs)]
             raise BuildError(f'the network has the inputs {names}; expected one image')
@@ -207,18 +210,18 @@ class _BuildSteps:
             self._builder_config.set_calibration_profile(optimization_profile)
 
     def _set_target(self) -> None:
-        """Build for another GPU, or for a DLA core, where that is asked for."""
+        """Set the GPU or DLA core to build for."""
         target = self._request.target
         if target.compute_capability is not None:
             self._set_compute_capability(target.compute_capability)
         if target.dla_core >= 0:
             self._builder_config.default_device_type = self._library.enum('DeviceType', 'DLA')
             self._builder_config.DLA_core = target.dla_core
-            # What DLA cannot do runs on the GPU: no detector fits it whole.
+            # Layers that DLA does not support run on the GPU; every detector has some.
             self._builder_config.set_flag(self._library.enum('BuilderFlag', 'GPU_FALLBACK'))
 
     def _set_compute_capability(self, wanted: tuple[int, int]) -> None:
-        """Build for a GPU that need not be in this machine."""
+        """Set the compute capability of a GPU that need not be in this machine."""
         known = self._library.target_capabilities()
         if wanted not in known:
             listed = ', '.join(f'{a}.{b}' for a, b in known) or 'only the GPU of this machine'
@@ -231,7 +234,7 @@ class _BuildSteps:
         self._builder_config.set_compute_capability(member, 0)
 
     def _set_precision(self) -> None:
-        """Allow the precisions, serve the calibration cache, hold the sensitive layers."""
+        """Set precision flags, calibration cache and the precision of sensitive layers."""
         choice = self._request.choice
         set_precision_flags(self._library, self._builder_config, choice.precision)
         if choice.cache is not None:
@@ -241,19 +244,19 @@ class _BuildSteps:
             if self._service.note:
                 self._details['calibration header'] = self._service.note
         on_dla = self._request.target.dla_core >= 0
-        held = pin_layer_precision(
-            self._library, self._builder_config, self._network, self._prepared, obey=not on_dla
+        pinned = pin_layer_precision(
+            self._library, self._builder_config, self._network, self._prepared, strict=not on_dla
         )
-        if held:
-            self._details['held at higher precision'] = f'{held} layers'
+        if pinned:
+            self._details['kept at higher precision'] = f'{pinned} layers'
 
     def _set_timing_cache(self) -> Any:
-        """Give the builder what earlier builds measured; return the cache, None without."""
+        """Set the timing cache; return it, None if the library has none."""
         if not self._library.has_timing_cache:
             return None
         timing_cache = self._builder_config.create_timing_cache(self._request.timing_cache)
         if timing_cache is None and self._request.timing_cache:
-            # One of another version or device, or damaged: begin again.
+            # It is damaged, or of another version or device: start with an empty one.
             timing_cache = self._builder_config.create_timing_cache(b'')
         accepted = timing_cache is not None and self._builder_config.set_timing_cache(
             timing_cache, False
@@ -262,9 +265,10 @@ class _BuildSteps:
 
     def _check_result(self, plan: Any, progress: BuildProgress, lines: LogLines) -> None:
         """
-        Refuse what is not a whole plan.
+        Check the result of a build.
 
-        :raises BuildError: with the reason.
+        :raises CalibrationCacheError: if TensorRT did not use the calibration cache.
+        :raises BuildError: if there is no plan, with the reason.
         """
         progress.check()
         service = self._service
@@ -272,19 +276,19 @@ class _BuildSteps:
             what = 'asked for images' if service.asked_for_batch else 'did not read it'
             raise CalibrationCacheError(
                 f'{self._library.label} did not accept the calibration cache and {what}'
-                f'{lines.explain()}; make it again for this model with "ros2 run trt_detector '
+                f'{lines.explain()}; create it again for this model with "ros2 run trt_detector '
                 'calibrate"'
             )
         if plan is None:
             raise BuildError(
                 f'{self._library.label} could not build {self._request.model.path.name} '
                 f'({self._request.choice.precision}, {self._request.shapes})'
-                f'{lines.explain() or ": it gave no reason"}'
+                f'{lines.explain() or ": it reported no reason"}'
             )
 
 
 def _make_builder(library: TensorRTLibrary, logger: Any, lines: LogLines) -> Any:
-    """Return a Builder, TensorRT's reason attached where there is none."""
+    """Create a Builder, or raise BuildError with the reason."""
     try:
         return library.trt.Builder(logger)
     except (TypeError, RuntimeError) as error:
@@ -294,9 +298,9 @@ def _make_builder(library: TensorRTLibrary, logger: Any, lines: LogLines) -> Any
 
 def _check_dla(library: TensorRTLibrary, builder: Any, request: BuildRequest) -> None:
     """
-    Refuse a DLA core that is not there or cannot run the precision.
+    Reject a DLA core that does not exist or cannot run the precision.
 
-    :raises ConfigError: with what there is.
+    :raises ConfigError: with the DLA cores of this machine.
     """
     core = request.target.dla_core
     if core < 0:
@@ -324,7 +328,17 @@ def make_request(
     batch_size: int,
     compute_capability: tuple[int, int] | None = None,
 ) -> BuildRequest:
-    """Return what to build from the parameters."""
+    """
+    Derive the build request from the parameters.
+
+    :param config: the parameters.
+    :param model: the ONNX file.
+    :param fast_fp16: whether the device is faster at FP16 than at FP32.
+    :param batch_size: images per run, if the model has a dynamic batch.
+    :param compute_capability: GPU to build for, None for the GPU of this machine.
+    :raises ConfigError: if parameters contradict each other or the model.
+    :raises CalibrationCacheError: if the calibration cache cannot be read.
+    """
     shapes = profile_shapes(
         model.image_input,
         batch_size,
@@ -349,7 +363,7 @@ def make_request(
 
 def _check_size(config: DetectorConfig, shapes: ProfileShapes) -> None:
     """
-    Refuse an input_shape that the profile does not hold.
+    Reject an input_shape outside of the profile.
 
     :raises ConfigError: with both.
     """
@@ -362,7 +376,7 @@ def _check_size(config: DetectorConfig, shapes: ProfileShapes) -> None:
 
 def _check_batch(config: DetectorConfig, model: ModelInfo, shapes: ProfileShapes) -> None:
     """
-    Refuse a batch_size that the model or max_shape cannot hold.
+    Reject a batch_size that the model or max_shape does not allow.
 
     :raises ConfigError: with both numbers.
     """

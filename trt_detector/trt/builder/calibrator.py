@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A calibrator that has the answers already: it serves a calibration cache and nothing else."""
+"""Calibrator that provides an existing calibration cache to TensorRT."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ['CacheService', 'make_calibrator']
 
 class CacheService:
     """
-    A cache under the header that a TensorRT accepts, and what TensorRT did with it.
+    Calibration cache with a header that TensorRT accepts, and the record of its use.
 
-    A TensorRT that finds another version or algorithm in the header ignores the file without a
-    word and asks for images. The scales themselves have no version, so the header is rewritten.
+    TensorRT silently ignores a cache whose header has another version or algorithm, and asks for
+    images instead. Scales do not depend on the version, so the header is rewritten.
 
-    :param library: the TensorRT that will read it.
+    :param library: the library that reads it.
     :param cache: the scales.
     """
 
@@ -30,26 +30,28 @@ class CacheService:
         self.data = replace(cache, header=header).to_bytes()
         self.note = ''
         if cache.header != header:
-            self.note = f'{cache.header} rewritten to {header}: scales have no version'
+            self.note = (
+                f'{cache.header} rewritten to {header}: scales do not depend on the version'
+            )
         self.was_read = False
         self.asked_for_batch = False
 
 
 def make_calibrator(library: TensorRTLibrary, service: CacheService) -> Any:
-    """Return an IInt8EntropyCalibrator2 that serves a cache; the caller keeps it alive."""
+    """Create an IInt8EntropyCalibrator2 for a cache; the caller keeps it alive."""
     base: Any = library.trt.IInt8EntropyCalibrator2
 
     class _CacheCalibrator(base):
         def __init__(self) -> None:
-            # A trampoline class: without its own constructor the first call crashes.
+            # pybind11 trampoline: without this call the first callback crashes.
             base.__init__(self)
 
         def get_batch_size(self) -> int:
             return 1
 
-        def get_batch(self, names: Sequence[str]) -> None:  # noqa: ARG002 - TensorRT names it
-            # Reached only if TensorRT refused the cache. None ends the calibration; the build
-            # that follows would quantize with no scales at all, so it is thrown away.
+        def get_batch(self, names: Sequence[str]) -> None:  # noqa: ARG002 - name given by TensorRT
+            # Called only if TensorRT rejected the cache. None ends the calibration; the plan
+            # would be quantized without scales, so it is discarded.
             service.asked_for_batch = True
 
         def read_calibration_cache(self) -> bytes:
@@ -57,7 +59,7 @@ def make_calibrator(library: TensorRTLibrary, service: CacheService) -> Any:
             return service.data
 
         def write_calibration_cache(self, cache: Any) -> None:
-            # What TensorRT writes back is what it read.
+            # TensorRT writes back the cache that it read.
             pass
 
     return _CacheCalibrator()

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""From parameters to a plan: the library, the device, and what is stored or has to be built."""
+"""Load a plan from the store or build it."""
 
 from __future__ import annotations
 
@@ -12,61 +12,45 @@ import threading
 import time
 
 from ...config import DetectorConfig
-from ...errors import BackendUnavailableError, BuildError, ConfigError
+from ...errors import BuildError, ConfigError
 from ...gpu.context import ContextScope, load_pycuda
 from ...gpu.device_info import DeviceInfo, has_fast_fp16, read_device
 from ...gpu.device_lock import building
 from ...model_info import ModelInfo, read_model_info
 from ...plan import find_cache_dir, PlanStore, StoredPlan
 from ...values.progress import Progress, ProgressCallback
-from ..library import LIBRARIES, load_library, TensorRTLibrary
-from .build_plan import build_plan, BuildOutcome, make_request
+from ..library import find_library, TensorRTLibrary
+from .build_plan import build_plan, BuildOutcome, BuildRequest, make_request
 from .plan_job import PlanJob
 from .progress import BuildProgress
 
-__all__ = ['build_once', 'convert_source', 'find_library', 'prepare_plan']
+__all__ = ['build_once', 'convert_source', 'prepare_plan']
 
 _LOG = logging.getLogger(__name__)
 
 
-def find_library(backend: str, device: DeviceInfo | None) -> TensorRTLibrary:
-    """
-    Return the TensorRT library to use.
-
-    :param backend: 'tensorrt', 'tensorrt_rtx', or 'auto' for the first that works.
-    :param device: the GPU it has to support; None for any.
-    :raises BackendUnavailableError: with the reason why each cannot be used.
-    """
-    reasons = []
-    for name in LIBRARIES if backend == 'auto' else (backend,):
-        try:
-            library = load_library(name)
-            if device is not None:
-                _check_support(library, device)
-        except BackendUnavailableError as error:
-            reasons.append(str(error))
-        else:
-            return library
-    raise BackendUnavailableError('; '.join(reasons))
-
-
 def prepare_plan(
     config: DetectorConfig,
-    model: ModelInfo,
     device: DeviceInfo,
     library: TensorRTLibrary,
+    request: BuildRequest,
     *,
-    batch_size: int,
     on_progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
 ) -> StoredPlan:
     """
-    Return the plan of a model for this device from the store, built first where there is none.
+    Load the plan of a request from the store, or build and store it.
 
-    For the errors see :func:`.tensorrt_backend.open_engine`.
+    For the errors see :func:`..backend.open_engine`.
+
+    :param config: the parameters.
+    :param device: the GPU of this machine that the plan is for.
+    :param library: the library that builds it.
+    :param request: what to build, from :func:`.build_plan.make_request`.
+    :param on_progress: receives the progress of a build, from this or another thread.
+    :param cancel: event that cancels a build.
     """
     start = time.monotonic()
-    request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
     folder = find_cache_dir(config.engine_cache_dir)
     job = PlanJob(config, device, library, request, PlanStore(folder))
 
@@ -91,12 +75,17 @@ def build_once(
     cancel: threading.Event | None = None,
 ) -> BuildOutcome:
     """
-    Build a plan and keep it nowhere.
+    Build a plan without storing it.
 
-    For the errors see :func:`.tensorrt_backend.open_engine`.
+    For the errors see :func:`..backend.open_engine`.
 
+    :param config: the parameters.
+    :param model: the ONNX file.
+    :param batch_size: images per run, if the model has a dynamic batch.
     :param compute_capability: GPU to build for, which need not be in this machine; None for the
         GPU of this machine.
+    :param on_progress: receives the progress, from this or another thread.
+    :param cancel: event that cancels the build.
     """
     if compute_capability is None:
         device = read_device(config.device_id)
@@ -125,9 +114,11 @@ def convert_source(
     compute_capability: tuple[int, int] | None = None,
 ) -> bytes | None:
     """
-    Build a plan from the bytes of an ONNX model; None if TensorRT cannot: the log says why.
+    Build a plan from the bytes of an ONNX model.
 
-    For the other errors see :func:`.tensorrt_backend.open_engine`.
+    For the other errors see :func:`..backend.open_engine`.
+
+    :return: the plan, None if TensorRT cannot build it; the reason is on the log.
     """
     with tempfile.TemporaryDirectory(prefix='trt_detector.') as folder:
         path = Path(folder) / 'model.onnx'
@@ -145,34 +136,18 @@ def convert_source(
     return outcome.plan
 
 
-def _check_support(library: TensorRTLibrary, device: DeviceInfo) -> None:
-    """
-    Refuse a GPU that a library says it does not support.
-
-    :raises BackendUnavailableError: with the ones that it does.
-    """
-    known = library.target_capabilities()
-    if known and device.compute_capability not in known:
-        major, minor = device.compute_capability
-        listed = ', '.join(f'{a}.{b}' for a, b in known)
-        raise BackendUnavailableError(
-            f'{library.label} supports compute capabilities {listed}; {device.name} has '
-            f'{major}.{minor}: use backend tensorrt there'
-        )
-
-
 def _find_cross_builder(backend: str) -> TensorRTLibrary:
     """
-    Return a library that builds for GPUs that are not in this machine.
+    Import a library that builds for GPUs that are not in this machine.
 
-    :raises ConfigError: if the one that was asked for cannot.
+    :raises ConfigError: if the requested library cannot.
     """
     if backend == 'auto':
         return find_library('tensorrt_rtx', None)
     library = find_library(backend, None)
     if not library.has_target_setting:
         raise ConfigError(
-            f'{library.label} builds only for the GPU of this machine; leave the compute '
-            'capability out, or use backend tensorrt_rtx'
+            f'{library.label} builds only for the GPU of this machine; omit the compute '
+            'capability, or use backend tensorrt_rtx'
         )
     return library

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""An ONNX model becomes a TensorRT network; what the parser refuses is said in full."""
+"""Parse an ONNX model into a TensorRT network and report every error of the parser."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ...errors import BuildError
 from ..library import TensorRTLibrary
 from ..logger import LogLines
 
-__all__ = ['ParserComplaint', 'parse_network']
+__all__ = ['ParserErrorReport', 'parse_network']
 
 
 @dataclass(frozen=True, slots=True)
-class ParserComplaint:
+class ParserErrorReport:
     """
-    One error of the ONNX parser.
+    Error of the ONNX parser.
 
-    :param node: name of the node, '' where the error is not about one.
-    :param operator: its operator type, '' likewise.
-    :param reason: what the parser says.
-    :param remedy: what helps, '' where that is unknown.
+    :param node: name of the node, '' if the error is not about a node.
+    :param operator: operator type of the node, '' likewise.
+    :param reason: message of the parser.
+    :param remedy: how to fix it, '' if unknown.
     """
 
     node: str
@@ -32,19 +32,19 @@ class ParserComplaint:
     remedy: str
 
     def __str__(self) -> str:
-        where = f'node {self.node!r} ({self.operator})' if self.operator else 'the model'
+        subject = f'node {self.node!r} ({self.operator})' if self.operator else 'the model'
         remedy = f'; {self.remedy}' if self.remedy else ''
-        return f'{where}: {self.reason}{remedy}'
+        return f'{subject}: {self.reason}{remedy}'
 
 
-_NO_MODEL = 'the file is no ONNX model or is damaged; export or copy it again'
+_NO_MODEL = 'the file is not an ONNX model or is damaged; export or copy it again'
 _NO_WEIGHTS = (
-    'its weights are in another file (external data): copy that file beside the model, or export '
-    'the model into one file'
+    'its weights are in another file (external data): copy that file to the folder of the model, '
+    'or export the model into one file'
 )
 _NO_OPERATOR = (
-    'this TensorRT has no such operator: name the plugin library that has it in plugin_libraries, '
-    'or export without it (leave NMS out of the graph: it is done after the network here)'
+    'this TensorRT does not support the operator: add a plugin library that does to '
+    'plugin_libraries, or export without it (export without NMS: the node applies NMS itself)'
 )
 _OLD_OPSET = 'export the model with an opset of 11 to 17'
 _BROKEN = 'the graph is broken: check it with onnx.checker and export it again'
@@ -54,7 +54,7 @@ _SHAPES = (
     'shapes in the graph contradict each other: export it with a fixed input size, or simplify it '
     'with onnxsim'
 )
-# What the parser's sentence holds, and what helps then; the first that fits is taken.
+# Text in the message of the parser, and the remedy; the first match is used.
 _REMEDIES = (
     (('Failed to parse the ONNX model', 'MODEL_DESERIALIZE_FAILED'), _NO_MODEL),
     (('Failed to import initializer', 'Failed to open file'), _NO_WEIGHTS),
@@ -76,18 +76,24 @@ def parse_network(
     lines: LogLines,
 ) -> Any:
     """
-    Return the network of an ONNX model.
+    Parse an ONNX model.
 
-    :param path: the model's file, which external data lies beside; None where it needs none.
-    :raises BuildError: with every complaint of the parser: node, operator, reason and remedy.
+    :param library: the library whose parser is used.
+    :param builder: IBuilder that creates the network.
+    :param model: bytes of the ONNX file.
+    :param path: the file, whose folder holds the external data; None if there is none.
+    :param logger: ILogger for the parser.
+    :param lines: log lines of the logger.
+    :return: the INetworkDefinition.
+    :raises BuildError: with every error of the parser: node, operator, reason and remedy.
     """
     lines.clear()
     network = builder.create_network(library.network_flags())
     parser = library.trt.OnnxParser(network, logger)
     parsed = parser.parse(model, str(path)) if path else parser.parse(model)
     if not parsed:
-        complaints = _complaints(parser, model)
-        raise BuildError(_sentence(library, path, complaints, lines))
+        reports = _error_reports(parser, model)
+        raise BuildError(_sentence(library, path, reports, lines))
     if network.num_inputs == 0 or network.num_outputs == 0:
         raise BuildError(
             f'{library.label} found {network.num_inputs} inputs and {network.num_outputs} outputs '
@@ -99,51 +105,51 @@ def parse_network(
 def _sentence(
     library: TensorRTLibrary,
     path: Path | None,
-    complaints: tuple[ParserComplaint, ...],
+    reports: tuple[ParserErrorReport, ...],
     lines: LogLines,
 ) -> str:
-    """Return the whole story of a model that could not be parsed."""
+    """Compose the message for a model that could not be parsed."""
     name = path.name if path else 'the model'
     head = f'{library.label} cannot parse {name}'
-    if not complaints:
+    if not reports:
         return f'{head}{lines.explain()}'
     missing = [text for text in lines.errors() if 'Failed to open file' in text]
-    body = '\n'.join(f'  {i}. {complaint}' for i, complaint in enumerate(complaints, start=1))
+    body = '\n'.join(f'  {i}. {report}' for i, report in enumerate(reports, start=1))
     tail = f'\n  {missing[0]}' if missing else ''
-    return f'{head}; {len(complaints)} error(s):\n{body}{tail}'
+    return f'{head}; {len(reports)} error(s):\n{body}{tail}'
 
 
-def _complaints(parser: Any, model: bytes) -> tuple[ParserComplaint, ...]:
-    """Return all that the parser found, in its order."""
+def _error_reports(parser: Any, model: bytes) -> tuple[ParserErrorReport, ...]:
+    """Collect the errors of the parser in its order."""
     found = (parser.get_error(index) for index in range(parser.num_errors))
-    return tuple(_complaint(parser_error, model) for parser_error in found)
+    return tuple(_error_report(parser_error, model) for parser_error in found)
 
 
-def _complaint(parser_error: Any, model: bytes) -> ParserComplaint:
-    """Return one error with the node it is about."""
-    reason = _tidy(parser_error.desc())
+def _error_report(parser_error: Any, model: bytes) -> ParserErrorReport:
+    """Convert an error of the parser."""
+    reason = _one_line(parser_error.desc())
     if hasattr(parser_error, 'node_name'):
         node, operator = parser_error.node_name(), parser_error.node_operator()
-    else:  # 8.6 gives the node's number only
+    else:  # 8.6 reports only the index of the node
         node, operator = _node_of(model, parser_error.node())
-    facts = f'{parser_error.code()} {reason}'
-    remedy = next((text for signs, text in _REMEDIES if any(s in facts for s in signs)), '')
-    return ParserComplaint(node, operator, reason, remedy)
+    text = f'{parser_error.code()} {reason}'
+    remedy = next((fix for signs, fix in _REMEDIES if any(sign in text for sign in signs)), '')
+    return ParserErrorReport(node, operator, reason, remedy)
 
 
-def _tidy(text: str) -> str:
-    """Return a description on one line, without what a missing GPU adds to each of them."""
+def _one_line(text: str) -> str:
+    """Join a description into one line, without the CUDA errors of a machine without GPU."""
     lines = [line.strip() for line in text.splitlines() if 'catchCudaError' not in line]
     return ' '.join(line for line in lines if line)
 
 
 def _node_of(model: bytes, index: int) -> tuple[str, str]:
-    """Return (name, operator) of a node by its number, empty where there is none."""
+    """Return (name, operator) of a node by its index, empty if there is none."""
     import onnx
 
     try:
         nodes = onnx.load_model_from_string(model).graph.node
-    except Exception:  # noqa: BLE001 - protobuf's DecodeError moved; the parser's text says it
+    except Exception:  # noqa: BLE001 - protobuf's DecodeError moved; the parser reports it
         return ('', '')
     if not 0 <= index < len(nodes):
         return ('', '')

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""One plan to be had: the key that it is stored under, and how it is built."""
+"""Key and build of the plan for a device of this machine."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _LOG = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class PlanJob:
     """
-    A plan for a device of this machine.
+    Plan for a device of this machine.
 
     :param config: the parameters.
     :param device: the GPU.
-    :param library: the library that builds it.
+    :param library: the library that builds the plan.
     :param request: what to build.
-    :param store: where it is kept.
+    :param store: store of the plan and of the timing cache.
     """
 
     config: DetectorConfig
@@ -46,7 +46,7 @@ class PlanJob:
     store: PlanStore
 
     def key(self) -> PlanKey:
-        """Return everything that decides what the plan holds."""
+        """Return the key of the plan: all inputs that decide its content."""
         request = self.request
         return PlanKey(
             model_name=request.model.path.stem,
@@ -67,14 +67,14 @@ class PlanJob:
     def build(
         self, on_progress: ProgressCallback | None, cancel: threading.Event | None
     ) -> BuiltPlan:
-        """Build the plan; call it with the device's context current."""
+        """Build the plan; the context of the device has to be current."""
         timing = self.store.read_timing_cache(
             self.library.name, self.library.version, self._device_key()
         )
         request = replace(self.request, timing_cache=timing)
         with BuildProgress(on_progress, cancel) as progress, building(self.device.device_id):
             outcome = build_plan(self.library, request, progress)
-            progress.say('checking the engine', 1.0)
+            progress.report('inspecting the engine', 1.0)
             precision, summary = self._really_built(outcome)
         self._keep_timing_cache(outcome)
         details = dict(outcome.details)
@@ -83,7 +83,7 @@ class PlanJob:
         return BuiltPlan(outcome.plan, precision, details)
 
     def _device_key(self) -> DeviceKey:
-        """Return the device as plans know it."""
+        """Return the fields of the device that are part of the key."""
         return DeviceKey(
             name=self.device.name,
             compute_capability=self.device.compute_capability,
@@ -92,32 +92,32 @@ class PlanJob:
         )
 
     def _flags(self) -> tuple[str, ...]:
-        """Return what else the builder is told, and what else a plan depends on."""
+        """Return the further settings that the plan depends on."""
         major, minor = self.device.cuda_driver
-        baked: tuple[str, ...] = ()
+        constant: tuple[str, ...] = ()
         if self.request.model.target_sizes_input is not None:
-            # The size is a constant inside such a network, and else only a request to the engine.
-            baked = (f'input_size={self.request.input_size or self.request.shapes.size}',)
+            # The input size becomes a constant in such a network.
+            constant = (f'input_size={self.request.input_size or self.request.shapes.size}',)
         return (
             f'workspace_fraction={self.config.workspace_fraction:g}',
             f'dla_core={self.request.target.dla_core}',
             f'cuda_driver={major}.{minor}',
             f'machine={platform.machine()}',
-            *baked,
+            *constant,
             *(f'exclude={pattern}' for pattern in self.request.choice.exclude),
         )
 
     def _really_built(self, outcome: BuildOutcome) -> tuple[str, str]:
         """
-        Return the precision of the finished plan and how many layers have which.
+        Return the precision of the built plan and the number of layers per precision.
 
-        Precision flags allow a precision, they do not order it: there the engine's inspector has
-        the last word. A strongly typed network is built in its own types.
+        Precision flags allow a precision but do not enforce it, so the engine inspector decides.
+        A strongly typed network is built with its own types.
         """
         try:
             layers = inspect_plan(self.library, outcome.plan, self.request.target.dla_core)
         except EngineError as error:
-            _LOG.warning('the precision of the new plan cannot be checked: %s', error)
+            _LOG.warning('the precision of the new plan cannot be inspected: %s', error)
             return outcome.precision, ''
         summary = precision_summary(layers)
         if not self.library.has_precision_flags:
@@ -125,7 +125,7 @@ class PlanJob:
         return built_precision(layers) or outcome.precision, summary
 
     def _keep_timing_cache(self, outcome: BuildOutcome) -> None:
-        """Store what the builder measured; the next build of this device is shorter by it."""
+        """Store the timing cache, which shortens the next build for this device."""
         if not outcome.timing_cache:
             return
         try:
@@ -133,4 +133,4 @@ class PlanJob:
                 self.library.name, self.library.version, self._device_key(), outcome.timing_cache
             )
         except PlanError as error:
-            _LOG.warning('the timing cache is not kept: %s', error)
+            _LOG.warning('the timing cache is not stored: %s', error)

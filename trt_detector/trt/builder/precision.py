@@ -1,12 +1,11 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which precision is built, and the two ways to it: builder flags, or the network's own types."""
+"""Choose the precision of a build and apply it by builder flags or by the types in the network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-import hashlib
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
@@ -32,32 +31,35 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class PrecisionChoice:
     """
-    The precision to build.
+    Precision to build.
 
     :param precision: 'fp32', 'fp16' or 'int8'.
-    :param cache: the scales for 'int8', None where the model brings its own.
-    :param cache_sha256: of the cache file, '' without one.
-    :param notes: sentences that the user has to see.
-    :param exclude: patterns of nodes that INT8 leaves in float.
+    :param cache: scales for 'int8', None if the model has Q/DQ nodes.
+    :param notes: sentences for the user.
+    :param exclude: patterns of nodes that INT8 leaves in floating point.
     """
 
     precision: str
     cache: CalibrationCache | None = None
-    cache_sha256: str = ''
     notes: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+    @property
+    def cache_sha256(self) -> str:
+        """Return the hash of the calibration cache, '' if there is none."""
+        return '' if self.cache is None else self.cache.sha256
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedModel:
     """
-    A model as the parser gets it.
+    Model as it is passed to the parser.
 
     :param data: ONNX bytes.
-    :param path: the file that external data lies beside, None where there is none.
-    :param half_layers: layers to hold at FP16 by the builder.
-    :param float_layers: layers to hold at FP32 by the builder.
-    :param details: facts for the manifest.
+    :param path: file whose folder holds the external data, None if there is none.
+    :param half_layers: layers that the builder has to keep at FP16.
+    :param float_layers: layers that the builder has to keep at FP32.
+    :param details: report entries for the manifest.
     """
 
     data: bytes
@@ -71,11 +73,13 @@ def choose_precision(
     config: DetectorConfig, model: ModelInfo, *, fast_fp16: bool
 ) -> PrecisionChoice:
     """
-    Return the precision that the parameters, the model and the device lead to.
+    Choose the precision from the parameters, the model and the device.
 
+    :param config: the parameters.
+    :param model: the ONNX file.
     :param fast_fp16: whether the device is faster at FP16 than at FP32.
-    :raises ConfigError: if int8 is asked for without a calibration cache.
-    :raises CalibrationCacheError: if there is a cache file and it cannot be read.
+    :raises ConfigError: if int8 is requested without a calibration cache.
+    :raises CalibrationCacheError: if the cache file exists and cannot be read.
     """
     wanted = config.precision
     text = config.calib_cache_path
@@ -93,20 +97,20 @@ def choose_precision(
             wanted = 'fp16' if fast_fp16 else 'fp32'
             if path is not None:
                 note = (
-                    f'calib_cache_path {text!r} names no file, so the engine is '
-                    f'{wanted.upper()}, not INT8; make the file with "ros2 run trt_detector '
+                    f'calib_cache_path {text!r} does not exist, so the engine is '
+                    f'{wanted.upper()}, not INT8; create the file with "ros2 run trt_detector '
                     'calibrate", or leave the parameter empty'
                 )
                 notes = (note,)
     elif wanted == 'int8' and path is None:
         raise ConfigError(
             "precision is 'int8', but calib_cache_path is empty and the model has no Q/DQ nodes; "
-            'make a calibration cache with "ros2 run trt_detector calibrate" and name it there'
+            'create a calibration cache with "ros2 run trt_detector calibrate" and set it'
         )
     if wanted != 'int8' or path is None:
         return PrecisionChoice(wanted, notes=notes)
     cache = read_calibration_cache(path)
-    return PrecisionChoice('int8', cache, _sha256(path), notes, config.quantize_exclude)
+    return PrecisionChoice('int8', cache, notes, config.quantize_exclude)
 
 
 def prepare_network(
@@ -116,47 +120,34 @@ def prepare_network(
     input_size: tuple[int, int],
 ) -> PreparedModel:
     """
-    Return the model as this TensorRT has to get it for a precision, with the image as only input.
+    Prepare a model for the parser of a TensorRT version, with the image as its only input.
 
-    A TensorRT with precision flags gets the model as it is, and the names of the layers that
-    stay at a higher precision. One without takes the types in the network as they are: there
-    the network is converted, INT8 with the scales of the same cache.
+    If the version has precision flags, the network is unchanged, and the layers to keep at a
+    higher precision are listed. Otherwise the types in the network decide the precision, so the
+    network is converted, INT8 with the scales of the calibration cache.
 
+    :param library: the library that parses it.
+    :param model: the ONNX file.
+    :param choice: the precision.
     :param input_size: (height, width) that the network runs at.
-    :raises CalibrationCacheError: if no entry of the cache names a tensor of the network.
-    :raises ModelError: if the network cannot be converted.
+    :raises CalibrationCacheError: if no entry of the cache matches a tensor of the network.
+    :raises ModelError: if the network cannot be converted, or the file changed on disk.
     """
     data = prepare_model(model, input_size)
     plain = PreparedModel(data, model.path if model.external_data else None)
     if model.precision == choice.precision and choice.cache is None:
         return plain
-    proto = _load(model, data)
+    from ...quantize.model_file import load_onnx_bytes
+
+    proto = load_onnx_bytes(data, model.path.parent)
     matched = _check_cache(model, proto, choice.cache) if choice.cache is not None else {}
     if library.has_precision_flags:
         return _with_layer_precisions(plain, proto, choice, matched)
     return _converted(proto, choice, matched)
 
 
-def _load(model: ModelInfo, data: bytes) -> onnx.ModelProto:
-    """
-    Return the network in the bytes of a prepared model, its external data included.
-
-    :raises ModelError: if the external data cannot be read.
-    """
-    if model.target_sizes_input is None:
-        from ...quantize.model_file import load_onnx
-
-        return load_onnx(model.path)
-    import onnx
-
-    proto = onnx.load_model_from_string(data)
-    if model.external_data:
-        onnx.external_data_helper.load_external_data_for_model(proto, str(model.path.parent))
-    return proto
-
-
 def _quantized_notes(wanted: str, path: Path | None, model: ModelInfo) -> tuple[str, ...]:
-    """Return what to say of a model that has Q/DQ nodes already."""
+    """Make the notes for a model that has Q/DQ nodes."""
     notes = []
     if wanted not in ('auto', 'int8'):
         notes.append(
@@ -170,18 +161,13 @@ def _quantized_notes(wanted: str, path: Path | None, model: ModelInfo) -> tuple[
     return tuple(notes)
 
 
-def _sha256(path: Path) -> str:
-    """Return the hash of a calibration cache file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _check_cache(
     model: ModelInfo, proto: onnx.ModelProto, cache: CalibrationCache
 ) -> dict[str, str]:
     """
-    Return how much of a cache fits a network, for the manifest.
+    Count the entries of a cache that match the network, as a report entry.
 
-    :raises CalibrationCacheError: if nothing does.
+    :raises CalibrationCacheError: if none does.
     """
     from ...quantize.graph_index import tensor_names
 
@@ -190,10 +176,10 @@ def _check_cache(
     if not matched:
         raise CalibrationCacheError(
             f'none of the {len(cache.scales)} entries of the calibration cache '
-            f'({", ".join(list(cache.scales)[:3])}, ...) names one of the {len(names)} tensors of '
-            f'{model.path.name} ({", ".join(sorted(names)[:3])}, ...); calibrate this very file'
+            f'({", ".join(list(cache.scales)[:3])}, ...) matches one of the {len(names)} tensors '
+            f'of {model.path.name} ({", ".join(sorted(names)[:3])}, ...); calibrate this file'
         )
-    return {'calibration': f'{matched} of {len(cache.scales)} entries of the cache name a tensor'}
+    return {'calibration': f'{matched} of {len(cache.scales)} entries of the cache match a tensor'}
 
 
 def _with_layer_precisions(
@@ -202,7 +188,7 @@ def _with_layer_precisions(
     choice: PrecisionChoice,
     details: dict[str, str],
 ) -> PreparedModel:
-    """Return the model's own file and the layers that the builder holds at higher precision."""
+    """List the layers that the builder has to keep at a higher precision."""
     from ...quantize.graph import analyse_head
     from ...quantize.graph_index import match_nodes
 
@@ -218,7 +204,7 @@ def _with_layer_precisions(
 def _converted(
     proto: onnx.ModelProto, choice: PrecisionChoice, details: dict[str, str]
 ) -> PreparedModel:
-    """Return the network converted to the precision, as one ONNX file."""
+    """Convert the network to the precision, as one ONNX file."""
     from ...quantize.graph_index import match_nodes
     from ...quantize.model_file import serialize_onnx
     from ...quantize.precision_fp16 import convert_to_fp16
@@ -238,9 +224,9 @@ def _converted(
 
 def set_precision_flags(library: TensorRTLibrary, builder_config: Any, precision: str) -> None:
     """
-    Tell a TensorRT up to 10 which precisions it may use; INT8 always beside FP16.
+    Set the precision flags of TensorRT up to 10; INT8 includes FP16.
 
-    :raises BackendUnavailableError: if this version lacks the flag.
+    :raises BackendUnavailableError: if this version does not have the flag.
     """
     if precision in ('fp16', 'int8'):
         builder_config.set_flag(library.enum('BuilderFlag', 'FP16'))
@@ -254,16 +240,21 @@ def pin_layer_precision(
     network: Any,
     prepared: PreparedModel,
     *,
-    obey: bool,
+    strict: bool,
 ) -> int:
     """
-    Hold the layers of the prepared model at their precision; return how many there are.
+    Set the precision of the layers that the prepared model lists.
 
-    :param obey: fail the build rather than take another precision.
+    :param library: the library that builds.
+    :param builder_config: IBuilderConfig to set the constraint flag in.
+    :param network: INetworkDefinition of the prepared model.
+    :param prepared: the model with the names of its layers.
+    :param strict: whether the build fails if a layer cannot run at its precision.
+    :return: number of layers that were set.
     """
     half = library.enum('DataType', 'HALF')
     single = library.enum('DataType', 'FLOAT')
-    held = 0
+    pinned = 0
     for index in range(network.num_layers):
         layer = network.get_layer(index)
         name = layer.name
@@ -271,18 +262,18 @@ def pin_layer_precision(
         if name in prepared.half_layers | prepared.float_layers and _computes_floats(
             layer, (half, single)
         ):
-            # By name and through the base class: casts to a layer's own class fail in TensorRT 10.
+            # Set on the base class: casts to the class of a layer fail in TensorRT 10.
             layer.precision = wanted
-            held += 1
-    if held:
-        must = library.enum('BuilderFlag', 'OBEY_PRECISION_CONSTRAINTS')
-        may = library.enum('BuilderFlag', 'PREFER_PRECISION_CONSTRAINTS')
-        builder_config.set_flag(must if obey else may)
-    return held
+            pinned += 1
+    if pinned:
+        obey = library.enum('BuilderFlag', 'OBEY_PRECISION_CONSTRAINTS')
+        prefer = library.enum('BuilderFlag', 'PREFER_PRECISION_CONSTRAINTS')
+        builder_config.set_flag(obey if strict else prefer)
+    return pinned
 
 
 def _computes_floats(layer: Any, float_types: tuple[Any, ...]) -> bool:
-    """Return whether all outputs of a layer are floating-point tensors of the execution."""
+    """Return whether all outputs of a layer are floating-point execution tensors."""
     outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
     return bool(outputs) and all(
         tensor.dtype in float_types and not tensor.is_shape_tensor for tensor in outputs
