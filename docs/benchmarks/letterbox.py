@@ -1,16 +1,16 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure the fused preprocessing kernel beside chains of library calls that do the same.
+Compare the letterbox kernel with chains of library calls that compute the same.
 
-Every chain turns a BGR image on the GPU into a slot of a float32 RGB batch of 640x640. The images
-exceed the cache in size and are used in turn. 'gpu' is the time by CUDA events of work that was
-queued beforehand: no launch latency in it. 'call' is that of one image on an idle GPU, launches
-included. OpenCV runs on the CPU, from pageable memory to pageable memory.
+Every chain converts a BGR image on the GPU to one image of a float32 RGB batch of 640x640. The
+images exceed the cache and are used in rotation. 'gpu' is the time by CUDA events in a queue that
+is never empty, without launch latency. 'call' is the time of one image on an idle GPU, with
+launches. OpenCV runs on the CPU, from pageable memory to pageable memory.
 
     python3 docs/benchmarks/letterbox.py --json docs/benchmarks/letterbox.json
 
-It needs pycuda and torch; CuPy is optional.
+It needs pycuda and torch; CuPy is measured if it is installed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def measure_all(cuda: Any) -> dict[str, Any]:
-    """Return all figures."""
+    """Measure all image sizes."""
     results: dict[str, Any] = {
         'device': torch.cuda.get_device_name(0),
         'driver': cuda.get_driver_version(),
@@ -74,20 +74,22 @@ def measure_all(cuda: Any) -> dict[str, Any]:
 
 
 def measure_size(cuda: Any, width: int, height: int, copy_gb_s: float) -> dict[str, Any]:
-    """Return the figures of one image size."""
+    """Measure one image size."""
     images = torch.randint(0, 256, (BATCH, height, width, 3), dtype=torch.uint8, device='cuda')
     batch = torch.full((BATCH, 3, SIDE, SIDE), torch.nan, device='cuda')
-    place = Letterbox.fit((width, height), (SIDE, SIDE), SPEC)
+    letterbox = Letterbox.fit((width, height), (SIDE, SIDE), SPEC)
     kernel = LetterboxKernel(cuda, SPEC, InputLayout.of(INPUT), (SIDE, SIDE), (9, 0))
     # The default stream, which torch uses as well.
     stream = None
     jobs = [
-        LetterboxJob(images[i].data_ptr(), batch[i].data_ptr(), 0, 3 * width, 'bgr8', place, False)
+        LetterboxJob(
+            images[i].data_ptr(), batch[i].data_ptr(), 0, 3 * width, 'bgr8', letterbox, False
+        )
         for i in range(BATCH)
     ]
     chains: dict[str, Chain] = {'fused kernel': lambda i: kernel.launch([jobs[i]], stream)}
-    chains |= torch_chains(images, batch, place)
-    chains |= cupy_chain(images, batch, place)
+    chains |= torch_chains(images, batch, letterbox)
+    chains |= cupy_chain(images, batch, letterbox)
     expected = on_cpu(images[0].cpu().numpy())
     result: dict[str, Any] = {'chains': {}}
     for name, chain in chains.items():
@@ -102,7 +104,7 @@ def measure_size(cuda: Any, width: int, height: int, copy_gb_s: float) -> dict[s
             'largest_difference': float(levels.max()),
         }
     result['batch_of_32_gpu_us'] = queued_us(lambda _: kernel.launch(jobs, stream), repeats=20)
-    result['bytes_an_image'] = bytes_that_move(width, height, place)
+    result['bytes_an_image'] = bytes_that_move(width, height, letterbox)
     for key, microseconds, count in (
         ('one', result['chains']['fused kernel']['gpu_us']['median'], 1),
         ('batch_of_32', result['batch_of_32_gpu_us']['median'], BATCH),
@@ -119,15 +121,15 @@ def measure_size(cuda: Any, width: int, height: int, copy_gb_s: float) -> dict[s
 
 
 def of_one_pixel(job: LetterboxJob) -> LetterboxJob:
-    """Return a job that reads a single pixel: what remains is the launch and the writes."""
-    place = Letterbox((1, 1), (SIDE, SIDE), (1, 1), 0, 0)
-    return LetterboxJob(job.source, job.target, 0, 3, 'bgr8', place, False)
+    """Return a job that reads a single pixel, to measure the launch and the writes."""
+    letterbox = Letterbox((1, 1), (SIDE, SIDE), (1, 1), 0, 0)
+    return LetterboxJob(job.source, job.target, 0, 3, 'bgr8', letterbox, False)
 
 
-def torch_chains(images: Any, batch: Any, place: Letterbox) -> dict[str, Chain]:
-    """Return what one writes with torch: every step a call, and the order that is fastest."""
-    width, height = place.resized_size
-    left, top = place.left, place.top
+def torch_chains(images: Any, batch: Any, letterbox: Letterbox) -> dict[str, Chain]:
+    """Return chains of torch: one call per step, and the fastest order of steps."""
+    width, height = letterbox.resized_size
+    left, top = letterbox.left, letterbox.top
     pads = (left, SIDE - width - left, top, SIDE - height - top)
     resize = torch.nn.functional.interpolate
 
@@ -162,19 +164,21 @@ def torch_chains(images: Any, batch: Any, place: Letterbox) -> dict[str, Chain]:
     return chains
 
 
-def cupy_chain(images: Any, batch: Any, place: Letterbox) -> dict[str, Chain]:
+def cupy_chain(images: Any, batch: Any, letterbox: Letterbox) -> dict[str, Chain]:
     """Return the same in CuPy, whose resize is four gathers and three blends."""
     try:
         import cupy
     except ImportError:
         return {}
     source, target = cupy.asarray(images), cupy.asarray(batch)
-    width, height = place.resized_size
+    width, height = letterbox.resized_size
     x = (cupy.arange(width) + 0.5) * images.shape[2] / width - 0.5
     y = (cupy.arange(height) + 0.5) * images.shape[1] / height - 0.5
     x0, y0 = cupy.floor(x).astype(int), cupy.floor(y).astype(int)
     fx = (x - x0).astype(cupy.float32)[None, :, None]
     fy = (y - y0).astype(cupy.float32)[:, None, None]
+    top, left = letterbox.top, letterbox.left
+    inside = (slice(None), slice(top, top + height), slice(left, left + width))
     x1 = cupy.clip(x0 + 1, 0, images.shape[2] - 1)
     y1 = cupy.clip(y0 + 1, 0, images.shape[1] - 1)
 
@@ -185,7 +189,7 @@ def cupy_chain(images: Any, batch: Any, place: Letterbox) -> dict[str, Chain]:
         small = upper * (1 - fy) + lower * fy
         scaled = small[..., ::-1].transpose(2, 0, 1) / cupy.float32(255)
         target[i].fill(114 / 255)
-        target[i, :, place.top : place.top + height, place.left : place.left + width] = scaled
+        target[i][inside] = scaled
 
     return {'cupy': chain}
 
@@ -223,7 +227,7 @@ def call_us(chain: Chain, rounds: int = 200) -> dict[str, float]:
 
 
 def cpu_times(pixels: np.ndarray) -> dict[str, Any]:
-    """Return the time of the CPU preprocessing with one thread and with all."""
+    """Measure the CPU preprocessing with one thread and with all threads."""
     times = {}
     for threads in (1, cv2.getNumberOfCPUs()):
         cv2.setNumThreads(threads)
@@ -242,20 +246,20 @@ def cpu_times(pixels: np.ndarray) -> dict[str, Any]:
 
 
 def on_cpu(pixels: np.ndarray) -> np.ndarray:
-    """Return the reference."""
+    """Preprocess on the CPU, as the reference."""
     out = np.empty((3, SIDE, SIDE), np.float32)
     CpuPreprocessor(SPEC, INPUT, (SIDE, SIDE))(Image.from_array(pixels), out)
     return out
 
 
-def bytes_that_move(width: int, height: int, place: Letterbox) -> int:
-    """Return the rows that a bilinear resize reads, once each, and the slot that it writes."""
-    rows = len(set(rows_read(height, place.resized_size[1]).tolist()))
+def bytes_that_move(width: int, height: int, letterbox: Letterbox) -> int:
+    """Count the bytes of the rows that a bilinear resize reads and of the image that it writes."""
+    rows = len(set(rows_read(height, letterbox.resized_size[1]).tolist()))
     return rows * width * 3 + SIDE * SIDE * 3 * 4
 
 
 def copy_bandwidth() -> float:
-    """Return GB/s of a large copy on the device, bytes read plus bytes written."""
+    """Measure the GB/s of a large device copy, bytes read plus bytes written."""
     a = torch.empty(2 << 30, dtype=torch.uint8, device='cuda')
     b = torch.empty_like(a)
     best = queued_us(lambda _: b.copy_(a), repeats=5, rounds=5)['median']
@@ -270,7 +274,7 @@ def spread(times: list[float]) -> dict[str, float]:
 
 
 def print_table(results: dict[str, Any]) -> None:
-    """Print the table."""
+    """Print the main figures."""
     print(f'{results["device"]}: copy {results["copy_gb_s"]:.0f} GB/s')
     for size, result in results['sizes'].items():
         fused = result['chains']['fused kernel']

@@ -1,20 +1,20 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure the pipeline from raw images to detections beside the bare engine and a plain program.
+Compare the pipeline from raw images to detections with the engine alone and with a baseline.
 
-- engine: the network alone on input in device memory, two runs queued, nothing copied.
-- engine, call by call: the same without CUDA graphs.
-- engine and copies: one batch of input copied in, all outputs copied back, in one stream.
-- pipeline: Detector.submit() and collect() with as many batches under way as it has slots, fed
-  from page-locked images; pageable: from ordinary memory.
+- engine: the network alone on input in device memory, two runs queued, without copies.
+- engine, no graph: the same without CUDA graphs.
+- engine and copies: upload of a batch, network, download of all outputs, in one stream.
+- pipeline: Detector.submit() and collect() with all batch slots in flight, from page-locked
+  images; pageable: from pageable memory.
 - one by one: Detector.detect() of page-locked images.
-- plain: a program as one writes it first: cv2.resize, float conversion, transpose, session.run().
+- baseline: cv2.resize, float conversion, transpose, session.run(), without decoding.
 
     python3 docs/benchmarks/pipeline.py --json docs/benchmarks/pipeline.json
 
 It needs a GPU, pycuda and an ONNX Runtime for CUDA. The larger network has the size of YOLOv8n: 8
-GFLOP at 640x640, 84 values for each of 8400 anchors; its weights are random.
+GFLOP at 640x640, 84 values for each of 8400 predictions; its weights are random.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ BATCHES = [1, 4, 8]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--json', type=Path, help='file for the raw figures')
-    parser.add_argument('--seconds', type=float, default=1.5, help='length of a measurement')
+    parser.add_argument('--json', type=Path, help='output file for the raw figures')
+    parser.add_argument('--seconds', type=float, default=1.5, help='duration of each measurement')
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -64,40 +64,38 @@ def main() -> None:
 
 
 def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str, Any]]:
-    """Return the rows of one network and batch size."""
+    """Measure one network and batch size."""
     config = DetectorConfig(
         model_path=str(path), backend='onnxruntime', onnxruntime_provider='cuda',
         batch_size=batch, score_threshold=0.25,
         input_shape='auto' if path == DEMO else '640x640',
     )  # fmt: skip
     rows = []
-    facts = {'model': name, 'batch': batch}
+    common = {'model': name, 'batch': batch}
     with create_detector(config.with_changes(cuda_graph=False)) as detector:
-        rows.append(
-            facts | {'way': 'engine, call by call'} | engine_alone(detector, batch, seconds)
-        )
+        rows.append(common | {'mode': 'engine, no graph'} | engine_alone(detector, batch, seconds))
     with create_detector(config) as detector:
-        facts |= {'device': detector.info.device}
-        facts |= {'cuda_graph': str(detector.info.cuda_graph)}
-        rows.append(facts | {'way': 'engine'} | engine_alone(detector, batch, seconds))
+        common |= {'device': detector.info.device}
+        common |= {'cuda_graph': str(detector.info.cuda_graph)}
+        rows.append(common | {'mode': 'engine'} | engine_alone(detector, batch, seconds))
         rows.append(
-            facts
-            | {'way': 'engine and copies'}
+            common
+            | {'mode': 'engine and copies'}
             | engine_alone(detector, batch, seconds, copies=True)
         )
         for width, height in FRAME_SIZES:
             images = page_locked_images(detector, width, height, batch)
             pageable = [Image.from_array(np.array(image.to_bgr())) for image in images]
-            facts['frames'] = f'{width}x{height}'
-            rows.append(facts | {'way': 'pipeline'} | pipeline(detector, images, seconds))
-            rows.append(facts | {'way': 'pageable'} | pipeline(detector, pageable, seconds))
+            common['frames'] = f'{width}x{height}'
+            rows.append(common | {'mode': 'pipeline'} | pipeline(detector, images, seconds))
+            rows.append(common | {'mode': 'pageable'} | pipeline(detector, pageable, seconds))
             rows.append(
-                facts
-                | {'way': 'one by one'}
+                common
+                | {'mode': 'one by one'}
                 | loop(lambda images=images: detector.detect(images), batch, seconds)
             )
-            # Once more at the end: the clocks may have changed meanwhile.
-            rows.append(facts | {'way': 'engine'} | engine_alone(detector, batch, seconds))
+            # Again at the end, since the clocks may have changed.
+            rows.append(common | {'mode': 'engine'} | engine_alone(detector, batch, seconds))
             for image in images:
                 image.data.base.free()
     session = onnxruntime.InferenceSession(
@@ -105,18 +103,18 @@ def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str,
     )
     size = tuple(session.get_inputs()[0].shape[2:])
     for width, height in FRAME_SIZES:
-        facts['frames'] = f'{width}x{height}'
+        common['frames'] = f'{width}x{height}'
         pictures = np.random.default_rng(1).integers(0, 256, (batch, height, width, 3), np.uint8)
         rows.append(
-            facts
-            | {'way': 'plain (no decoding)'}
-            | loop(lambda p=pictures: plain(session, p, size), batch, seconds)
+            common
+            | {'mode': 'baseline'}
+            | loop(lambda p=pictures: baseline(session, p, size), batch, seconds)
         )
     return rows
 
 
-def plain(session: Any, pictures: np.ndarray, size: tuple[int, int]) -> Any:
-    """Run the plain program."""
+def baseline(session: Any, pictures: np.ndarray, size: tuple[int, int]) -> Any:
+    """Run the baseline."""
     prepared = []
     for picture in pictures:
         small = cv2.resize(picture, size[::-1])
@@ -126,7 +124,7 @@ def plain(session: Any, pictures: np.ndarray, size: tuple[int, int]) -> Any:
 
 
 def page_locked_images(detector: Detector, width: int, height: int, count: int) -> list[Image]:
-    """Return noise in page-locked memory."""
+    """Create images of noise in page-locked memory."""
     cuda = detector._engine.cuda  # type: ignore[attr-defined]
     images = []
     for seed in range(count):
@@ -139,7 +137,7 @@ def page_locked_images(detector: Detector, width: int, height: int, count: int) 
 def engine_alone(
     detector: Detector, batch: int, seconds: float, *, copies: bool = False
 ) -> dict[str, Any]:
-    """Run the engine of a detector alone, with its slots' own memory, two runs under way."""
+    """Run the engine of a detector alone on the memory of its slots, two runs in flight."""
     engine: Any = detector._engine
     slots: list[Any] = list(detector._slots)[:2]
     cuda = engine.cuda
@@ -162,13 +160,13 @@ def engine_alone(
 
     for i in range(len(slots)):
         start(i)
-    turn = 0
+    current = 0
 
     def one() -> None:
-        nonlocal turn
-        events[turn].synchronize()
-        start(turn)
-        turn = (turn + 1) % len(slots)
+        nonlocal current
+        events[current].synchronize()
+        start(current)
+        current = (current + 1) % len(slots)
 
     figures = loop(one, batch, seconds)
     engine.stream.synchronize()
@@ -177,12 +175,12 @@ def engine_alone(
 
 
 def pipeline(detector: Detector, images: list[Image], seconds: float) -> dict[str, Any]:
-    """Keep all slots busy."""
+    """Keep all batch slots busy."""
     waiting = [detector.submit(images) for _ in range(detector.depth - 1)]
     stages: list[Any] = []
 
     def one() -> None:
-        # As the node's thread does it.
+        # In the order of the node's inference thread.
         detector.wait(waiting[0])
         waiting.append(detector.submit(images))
         stages.append(detector.collect(waiting.pop(0)).times)
@@ -196,24 +194,24 @@ def pipeline(detector: Detector, images: list[Image], seconds: float) -> dict[st
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print the share of the engine's rate that each mode reaches."""
+    """Print the rate of each mode, also relative to the engine alone."""
     for row in rows:
         engines = [
             other['fps']
             for other in rows
-            if other['way'] == 'engine'
+            if other['mode'] == 'engine'
             and (other['model'], other['batch']) == (row['model'], row['batch'])
         ]
         share = row['fps'] / max(engines)
         print(
-            f'{row["model"]:10} batch {row["batch"]} {row.get("frames", ""):>9} {row["way"]:20} '
+            f'{row["model"]:10} batch {row["batch"]} {row.get("frames", ""):>9} {row["mode"]:20} '
             f'{row["fps"]:7.0f} fps {share:6.1%} p50 {row["p50_ms"]:.2f} p99 {row["p99_ms"]:.2f} '
-            f'cpu {row["thread_cpu_ms_a_frame"]:.3f} ms a frame'
+            f'cpu {row["thread_cpu_ms_a_frame"]:.3f} ms per frame'
         )
 
 
 def loop(work: Callable[[], Any], batch: int, seconds: float) -> dict[str, Any]:
-    """Return the rate, the percentiles of a call, and the thread's CPU time for a frame."""
+    """Measure the rate, the percentiles of a call, and the thread's CPU time per frame."""
     for _ in range(10):
         work()
     times = []
@@ -233,7 +231,7 @@ def loop(work: Callable[[], Any], batch: int, seconds: float) -> dict[str, Any]:
 
 
 def make_network(path: Path) -> Path:
-    """Write a network of about the size of YOLOv8n with random weights."""
+    """Write a network of the size of YOLOv8n with random weights."""
     random = np.random.default_rng(0)
     nodes: list[Any] = []
     weights: list[Any] = []

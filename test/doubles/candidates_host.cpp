@@ -1,7 +1,7 @@
 // Copyright 2026 The trt_detector Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernels as functions of the host: a C++ compiler gets the same source as nvcc does.
+// The kernels as host functions, compiled from the source that nvcc compiles.
 
 #include <cstring>
 
@@ -23,7 +23,7 @@ static int atomicAdd(int * address, int value) {
 
 #include KERNEL_SOURCE
 
-// Blocks run last to first: nothing may rely on the order.
+// Blocks run last to first: no kernel may depend on their order.
 template <class Kernel>
 static void run(Kernel kernel, const Plane & plane, const unsigned * grid, const unsigned * block) {
   gridDim = {grid[0], grid[1], grid[2]};

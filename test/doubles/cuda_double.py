@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A double of pycuda.driver: device memory is host memory, and misuse is an error."""
+"""Double of pycuda.driver: device memory is host memory, and misuse is an error."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class Error(Exception):
 
 
 class LogicError(Error):
-    """What pycuda raises for a misused context or pointer."""
+    """Error that pycuda raises for a misused context or pointer."""
 
 
 class MemoryError_(Error):  # noqa: N801, N818 - stands for pycuda.driver.MemoryError
-    """What pycuda raises when memory runs out."""
+    """Error that pycuda raises if memory runs out."""
 
 
 class CudaDouble:
     """
-    The state of a machine with some GPUs.
+    State of a machine with some GPUs.
 
-    Copies and kernels wait in their stream until it is synchronized, as they may on a GPU: whoever
-    reads a result too early reads what was there before.
+    Copies and kernels stay in their stream until it is synchronized, as they may on a GPU: reading
+    a result too early gives the previous contents.
 
     :param devices: number of GPUs.
-    :param limit_bytes: device memory in all.
+    :param limit_bytes: total device memory.
     """
 
     def __init__(self, *, devices: int = 1, limit_bytes: int = 1 << 34) -> None:
@@ -65,16 +65,16 @@ class CudaDouble:
         self.retained = 0
         self._handles = itertools.count(0x5000)
 
-    # What the tests ask.
+    # For the tests.
 
     def live(self) -> dict[str, int]:
-        """Return what is not freed: all zeros after a clean close."""
+        """Count the resources that are not freed: all zeros after a clean close."""
         return {
             'device allocations': len(self.device_blocks),
             'host allocations': len(self.host_blocks),
             'streams': len(self.streams),
             'graphs': len(self.graphs) + len(self.executables),
-            'memory that the runtime keeps until it waits for a run': self.kept_by_runtime,
+            'memory that the runtime keeps until a synchronous run': self.kept_by_runtime,
             'pushed contexts': sum(len(stack) for stack in self.stacks.values()),
         }
 
@@ -84,14 +84,14 @@ class CudaDouble:
         assert self.faults == []
         assert self.taken_bytes == 0
 
-    # What the doubles of pycuda and TensorRT ask.
+    # For the doubles of pycuda and TensorRT.
 
     def stack(self) -> list[Any]:
         """Return this thread's stack of contexts."""
         return self.stacks.setdefault(threading.get_ident(), [])
 
     def require_context(self, what: str) -> None:
-        """Refuse what needs a current context in this thread."""
+        """Raise an error if no context is current in this thread."""
         if not self.stack():
             raise LogicError(
                 f'{what} failed: invalid device context - no currently active context?'
@@ -105,7 +105,7 @@ class CudaDouble:
         self.allocations += 1
 
     def device_block(self, address: int) -> np.ndarray:
-        """Return the live memory of or for the device that begins at an address."""
+        """Return the live device or mapped memory that begins at an address."""
         block = self.device_blocks.get(address, self.mapped_blocks.get(address))
         if block is None:
             raise LogicError(f'an illegal memory access was encountered at {address:#x}')
@@ -126,13 +126,13 @@ class CudaDouble:
         block[: len(data)] = np.frombuffer(data, np.uint8)
 
     def enqueue(self, handle: int, work: Any) -> None:
-        """Put a kernel into the stream of a handle."""
+        """Queue a kernel in the stream of a handle."""
         if handle not in self.streams:
             raise LogicError(f'invalid stream handle {handle:#x}')
         self.streams[handle].queue.append(work)
 
     def drain(self, handle: int) -> None:
-        """Wait for the stream of a handle, as a runtime does by itself."""
+        """Synchronize the stream of a handle, as a runtime does internally."""
         record = self.streams[handle]
         if record.capture_from is not None:
             record.capture_broken = True
@@ -148,7 +148,7 @@ class CudaDouble:
         )
 
     def module(self) -> ModuleType:
-        """Return a module to stand for pycuda.driver."""
+        """Create a module that replaces pycuda.driver."""
         module: Any = ModuleType('pycuda.driver')
         world = self
         module.Error, module.LogicError, module.MemoryError = Error, LogicError, MemoryError_
@@ -269,7 +269,7 @@ def copy_out(world: CudaDouble, dest: np.ndarray, address: int, stream: Stream |
 
 
 def _check_array(world: CudaDouble, array: np.ndarray) -> None:
-    """Refuse what pycuda or an asynchronous copy cannot take."""
+    """Check an array as pycuda and an asynchronous copy do."""
     if not array.flags.c_contiguous:
         raise ValueError('ndarray is not contiguous')
     if not world.is_pinned(array):
@@ -277,7 +277,7 @@ def _check_array(world: CudaDouble, array: np.ndarray) -> None:
 
 
 def _queue(world: CudaDouble, stream: Stream | None) -> list[Any]:
-    """Return the queue of a stream; the default stream would add synchronization."""
+    """Return the queue of a stream; the default stream is an error, as it synchronizes."""
     if stream is None:
         raise LogicError('a copy in the default stream synchronizes with every other one')
     return stream.queue
@@ -320,16 +320,16 @@ class Stream:
         self._world = world
         self.queue: list[Any] = []
         self.handle = next(world._handles)
-        # The world must not keep it alive: what runs is looked up by handle while it lives.
+        # The world must not keep it alive: streams are looked up by handle.
         world.streams[self.handle] = _StreamRecord(self.queue, flags)
 
     def synchronize(self) -> None:
-        """Run what waits, in order."""
+        """Run the queued work in order."""
         self._world.require_context('cuStreamSynchronize')
         self._world.drain(self.handle)
 
     def wait_for_event(self, event: Event) -> None:
-        """Let what comes later wait for an event."""
+        """Let later work wait for an event."""
         self._world.require_context('cuStreamWaitEvent')
         self.queue.append(event.waiter())
 
@@ -341,7 +341,7 @@ class Stream:
 
 
 def _run(queue: list[Any], enough: Any) -> None:
-    """Run a queue in order until enough() says so; after a fault the rest is thrown away."""
+    """Run a queue in order until enough(); after an error the rest is discarded."""
     try:
         while queue and not enough():
             queue.pop(0)()
@@ -351,7 +351,7 @@ def _run(queue: list[Any], enough: Any) -> None:
 
 
 class Event:
-    """A mark in a stream: it is passed when all that was queued before it ran."""
+    """Event in a stream, reached when all work before it has run."""
 
     def __init__(self, world: CudaDouble) -> None:
         world.require_context('cuEventCreate')
@@ -361,7 +361,7 @@ class Event:
         self._queue: list[Any] = []
 
     def record(self, stream: Stream) -> Event:
-        """Put the mark at the end of a stream."""
+        """Record the event at the end of a stream."""
         self._world.require_context('cuEventRecord')
         passed = self._passed = [False]
         when_s = self._when_s = []
@@ -375,17 +375,17 @@ class Event:
         return self
 
     def waiter(self) -> Any:
-        """Return work that ends once the mark, where it is now, is passed."""
+        """Return work that runs the stream up to the current position of the event."""
         passed, queue = self._passed, self._queue
         return lambda: _run(queue, lambda: passed[0])
 
     def synchronize(self) -> None:
-        """Run the stream of the mark up to it, and nothing else."""
+        """Run the stream up to the event only."""
         self._world.require_context('cuEventSynchronize')
         self.waiter()()
 
     def time_till(self, event: Event) -> float:
-        """Return the milliseconds between two marks that were passed."""
+        """Return the milliseconds between two events that were reached."""
         self._world.require_context('cuEventElapsedTime')
         if not self._when_s or not event._when_s:
             raise LogicError('cuEventElapsedTime failed: device not ready')
@@ -393,7 +393,7 @@ class Event:
 
 
 class Module:
-    """A module: its kernels are compiled for the host from the sources of this package."""
+    """Module whose kernels are compiled for the host from the sources of this package."""
 
     def __init__(self, world: CudaDouble, ptx: bytes) -> None:
         world.require_context('cuModuleLoadData')
@@ -454,7 +454,7 @@ class Letterbox(Function):
 
 
 class _StreamRecord:
-    """What the world knows of a living stream."""
+    """State of a stream that exists."""
 
     def __init__(self, queue: list[Any], flags: int) -> None:
         self.queue = queue
@@ -480,13 +480,13 @@ class DeviceAllocation:
         return self._address
 
     def free(self) -> None:
-        """Give the memory back; what still uses it finds poison."""
+        """Free the memory; later uses read poison."""
         self._world.require_context('cuMemFree')
         if self._address is None:
             raise LogicError('device memory was freed twice')
         block = self._world.device_blocks.pop(self._address)
         block[:] = _POISON
-        # Its address is not used again, so that a stale pointer is always found.
+        # Its address is not reused, so that a stale pointer is always detected.
         self._world.graveyard.append(block)
         self._world.taken_bytes -= self._nbytes
         self._address = None
@@ -515,13 +515,13 @@ class HostAllocation:
         }
 
     def get_device_pointer(self) -> int:
-        """Return the address by which a kernel finds it."""
+        """Return the address for kernels."""
         if not self._mapped:
             raise LogicError('cuMemHostGetDevicePointer failed: the memory is not mapped')
         return int(self._address)
 
     def free(self) -> None:
-        """Give the memory back; views of it read poison."""
+        """Free the memory; its views read poison."""
         self._world.require_context('cuMemFreeHost')
         if self._block is None:
             raise LogicError('page-locked memory was freed twice')
@@ -533,7 +533,7 @@ class HostAllocation:
 
 
 class DriverDouble:
-    """A double of libcuda.so.1 as device_info calls it through ctypes."""
+    """Double of libcuda.so.1 as device_info calls it with ctypes."""
 
     def __init__(self, devices: list[dict[str, Any]], cuda_version: int = 13000) -> None:
         self._devices = devices

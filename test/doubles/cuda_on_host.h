@@ -1,7 +1,7 @@
 // Copyright 2026 The trt_detector Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a CUDA source needs to be a function of the host.
+// Definitions that let a C++ compiler compile a CUDA source for the host.
 
 #define __device__
 #define __global__

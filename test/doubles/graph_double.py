@@ -1,12 +1,12 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A double of the driver's calls for CUDA graphs, on the streams of the CUDA double."""
+"""Double of the driver's functions for CUDA graphs, on the streams of the CUDA double."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from trt_detector.gpu import device_lock as turns
+from trt_detector.gpu import device_lock as locks
 
 from doubles.cuda_double import CudaDouble
 
@@ -19,25 +19,27 @@ _WORDS = {
 
 class GraphDriverDouble:
     """
-    libcuda.so.1 as gpu/graph.py calls it.
+    Double of libcuda.so.1 as gpu/cuda_graph.py calls it.
 
-    :param world: whose streams are recorded. Its graph_node says what each recorded piece of work
-        is: 'kernel', 'host', or a copy 'host to device' or 'device to device'. graph_runs is how
-        much of a record a launch repeats, fail_launch the status of one that fails.
+    :param world: state with the captured streams. Its graph_node is the kind of every captured
+        node: 'kernel', 'host', or a copy 'host to device' or 'device to device'. graph_runs is the
+        number of nodes that a launch runs (None for all), fail_launch the status of a launch.
     """
 
     def __init__(self, world: CudaDouble) -> None:
         self._world = world
 
     def cuStreamBeginCapture_v2(self, handle: Any, mode: int) -> int:  # noqa: N802
-        assert mode == 2, 'the runtime could take no memory'
+        assert mode == 2, 'the runtime could not allocate memory'
         self._world.require_context('cuStreamBeginCapture')
         record = self._world.streams[handle.value]
-        assert record.flags == 1, 'copies of other threads in the default stream would break it'
-        turn = turns._TURNS.get(self._world.stack()[-1].number)
+        assert record.flags == 1, (
+            'copies of other threads in the default stream would invalidate it'
+        )
+        lock = locks._DEVICE_LOCKS.get(self._world.stack()[-1].number)
         # A test may put another kind of lock there.
-        owned = getattr(turn, '_is_owned', lambda: turn is not None)
-        assert owned(), 'another thread could open an engine meanwhile, and break it'
+        owned = getattr(lock, '_is_owned', lambda: lock is not None)
+        assert owned(), 'another thread could open an engine meanwhile and invalidate it'
         assert record.capture_from is None
         record.capture_from, record.capture_broken = len(record.queue), False
         return 0
@@ -66,8 +68,8 @@ class GraphDriverDouble:
 
     def cuGraphMemcpyNodeGetParams(self, node: Any, copy: Any) -> int:  # noqa: N802
         source, _, target = self._world.graph_node.partition(' to ')
-        for side, place in ((copy._obj.source, source), (copy._obj.target, target)):
-            side.memory_type, side.device = 4, {'host': 1, 'device': 2}[place]
+        for side, kind in ((copy._obj.source, source), (copy._obj.target, target)):
+            side.memory_type, side.device = 4, {'host': 1, 'device': 2}[kind]
         return 0
 
     def cuPointerGetAttribute(self, value: Any, attribute: int, pointer: Any) -> int:  # noqa: N802
@@ -103,7 +105,7 @@ class GraphDriverDouble:
         return 0
 
     def _keep(self, shelf: str, work: list[Any]) -> int:
-        """Put work on a shelf of the world and return where."""
+        """Store captured work under a new handle of the world."""
         shelves: dict[int, list[Any]] = getattr(self._world, shelf)
         number = next(self._world._handles)
         shelves[number] = work

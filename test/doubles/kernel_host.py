@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The CUDA kernels, compiled for the host from the same sources."""
+"""CUDA kernels compiled for the host from the same sources."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Candidates = Callable[[bytes, tuple[int, ...], tuple[int, ...]], None]
 
 @functools.cache
 def host_kernel() -> Letterbox:
-    """Return the preprocessing as a function of the packed jobs, the packed spec and the grid."""
+    """Compile the letterbox kernel to a function of packed jobs, packed spec and grid."""
     loaded = _compile(LETTERBOX)
 
     def run(jobs: bytes, spec: bytes, grid: tuple[int, ...]) -> None:
@@ -35,7 +35,7 @@ def host_kernel() -> Letterbox:
 
 @functools.cache
 def host_candidates(name: str) -> Candidates:
-    """Return one of the kernels of candidates.cu as a function of the plane, grid and block."""
+    """Compile a kernel of candidates.cu to a function of plane, grid and block."""
     function = getattr(_compile(CANDIDATES), f'{name}_on_host')
 
     def run(plane: bytes, grid: tuple[int, ...], block: tuple[int, ...]) -> None:
@@ -45,13 +45,13 @@ def host_candidates(name: str) -> Candidates:
 
 
 def _triple(values: tuple[int, ...]) -> Any:
-    """Return a grid or a block for C."""
+    """Convert a grid or a block for C."""
     return (ctypes.c_uint * 3)(*values)
 
 
 @functools.cache
 def _compile(kernel: KernelSource) -> ctypes.CDLL:
-    """Return the library of one source."""
+    """Compile and load one source."""
     compiler = shutil.which('g++') or shutil.which('clang++')
     if compiler is None:
         pytest.skip('no C++ compiler to run the kernels on the host: apt install g++')

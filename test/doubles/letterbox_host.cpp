@@ -1,7 +1,7 @@
 // Copyright 2026 The trt_detector Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernel as a function of the host: a C++ compiler gets the same source as nvcc does.
+// The kernel as a host function, compiled from the source that nvcc compiles.
 
 #include <cmath>
 #include <cstring>

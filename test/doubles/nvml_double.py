@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A double of pynvml with the functions that the package uses."""
+"""Double of pynvml with the functions that the package uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ['DISCRETE', 'make_nvml']
 
-# What NVML answers for a discrete GPU at work.
+# Values of a discrete GPU under load.
 DISCRETE: dict[str, Any] = {
     'nvmlDeviceGetName': 'NVIDIA Double',
     'nvmlDeviceGetCudaComputeCapability': (9, 0),
@@ -34,7 +34,7 @@ def make_nvml(
     lacks: frozenset[str] = frozenset(),
 ) -> Any:
     """
-    Return the module.
+    Create the module.
 
     :param answers: value by function; a function that is not in it is not supported by the GPU,
         a value that is an exception is raised, a dict is asked with the second argument.

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A double of ONNX Runtime's CUDA provider: its CPU provider on the memory of the CUDA double."""
+"""Double of ONNX Runtime's CUDA provider: its CPU provider on memory of the CUDA double."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CPU = 'CPUExecutionProvider'
 
 
 class _Binding:
-    """Which tensor is where."""
+    """Addresses of the tensors."""
 
     def __init__(self) -> None:
         self.inputs: dict[str, tuple[Any, list[int], int]] = {}
@@ -29,21 +29,21 @@ class _Binding:
     def bind_input(
         self, name: str, device: str, number: int, dtype: Any, shape: list[int], address: int
     ) -> None:
-        """Take an input from device memory."""
+        """Bind an input to device memory."""
         assert (device, number) == ('cuda', 0)
         self.inputs[name] = (dtype, shape, address)
 
     def bind_output(
         self, name: str, device: str, number: int, dtype: Any, shape: list[int], address: int
     ) -> None:
-        """Write an output to device memory."""
+        """Bind an output to device memory."""
         assert (device, number) == ('cuda', 0)
         self.outputs[name] = (dtype, shape, address)
 
 
 class CudaSessionDouble:
     """
-    A session whose work waits in the stream that it was given.
+    Session whose work is queued in the stream of its options.
 
     :param loads: whether the CUDA provider finds its libraries.
     """
@@ -61,7 +61,7 @@ class CudaSessionDouble:
         return getattr(self._session, name)
 
     def get_providers(self) -> list[str]:
-        """Return what is used."""
+        """Return the active providers."""
         return self._providers
 
     def io_binding(self) -> _Binding:
@@ -69,7 +69,7 @@ class CudaSessionDouble:
         return _Binding()
 
     def run_with_iobinding(self, binding: _Binding, options: Any) -> None:
-        """Queue a run; without options that say otherwise, wait for it."""
+        """Queue a run, and wait for it unless the options disable that."""
         self._world.require_context('cudaLaunchKernel')
         (_, shape, _) = next(iter(binding.inputs.values()))
         self._note_shape(tuple(shape))
@@ -87,7 +87,7 @@ class CudaSessionDouble:
         return list(self._session.run(names, feeds))
 
     def _note_shape(self, shape: tuple[int, ...]) -> None:
-        """Note a fault where another shape unloads what a graph refers to."""
+        """Note a fault if another shape unloads kernels that a graph refers to."""
         if self._sizes and shape not in self._sizes and self._world.executables:
             self._world.faults.append('kernels of a CUDA graph were unloaded')
         self._sizes = {shape}
@@ -110,7 +110,7 @@ _REAL = onnxruntime.InferenceSession
 
 @contextlib.contextmanager
 def cuda_provider(world: CudaDouble, *, loads: bool = True) -> Iterator[None]:
-    """Make ONNX Runtime believe that it was built for CUDA."""
+    """Replace ONNX Runtime by a build with the CUDA provider."""
 
     def session(
         model: bytes,

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The network as a CUDA graph: what is recorded, what is refused, and that both give the same."""
+"""CUDA graphs: capture, refused captures, and equal results with and without graphs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from support.images import make_image
 from support.requirements import require_pycuda
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
-from trt_detector.gpu import device_lock as turns
+from trt_detector.gpu import device_lock as locks
 from trt_detector.gpu.context import ContextScope
-from trt_detector.gpu.device_lock import building, device_lock, is_build_in_progress
+from trt_detector.gpu.device_lock import build_in_progress, device_lock, is_build_in_progress
 from trt_detector.gpu.device_slot import DeviceSlot
 from trt_detector.trt.builder import plan_job
 from trt_detector.trt.execution_context import ExecutionContext
@@ -43,24 +43,24 @@ from trt_detector.values.engine_info import CudaGraphUse
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """Return a model to which every pixel counts."""
+    """Path of a model whose output depends on every pixel."""
     return means_model(tmp_path)
 
 
 @pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3', 'onnxruntime'])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Return a kind of machine."""
+    """Name of a machine with a GPU."""
     return str(request.param)
 
 
-def test_one_launch_starts_the_network(kind: str, model: Path, tmp_path: Path) -> None:
+def test_graphs_give_the_detections_of_the_cpu(kind: str, model: Path, tmp_path: Path) -> None:
     images = pictures()
     expected = on_cpu(model, tmp_path, images)
     with device(kind) as (cuda, backend):
         values = config(model, tmp_path, backend=backend, batch_size=5)
         with create_detector(values) as detector:
             assert detector.info.cuda_graph == CudaGraphUse(used=True)
-            # For one image and for five in each slot.
+            # For one image and for five per slot.
             assert len(cuda.executables) == 2 * detector.depth
             before = cuda.graph_launches
             found = [
@@ -78,12 +78,12 @@ def test_one_launch_starts_the_network(kind: str, model: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ('fault', 'value', 'reason'),
     [
-        ('graph_node', 'host', 'calls functions of the host'),
+        ('graph_node', 'host', 'calls host functions'),
         ('graph_node', 'host to device', 'copies from or to host memory'),
-        ('graph_runs', 0, 'differ from those of single calls'),
+        ('graph_runs', 0, 'differ from those without a graph'),
     ],
 )
-def test_a_graph_that_cannot_repeat_the_network_is_not_used(
+def test_graph_with_other_outputs_or_host_nodes_is_not_used(
     fault: str, value: Any, reason: str, kind: str, model: Path, tmp_path: Path
 ) -> None:
     images = pictures()
@@ -102,7 +102,7 @@ def test_a_graph_that_cannot_repeat_the_network_is_not_used(
 
 
 @pytest.mark.parametrize('call', ['cuStreamBeginCapture_v2', 'cuGraphInstantiateWithFlags'])
-def test_an_old_driver_records_nothing(
+def test_driver_without_stream_capture_runs_without_graphs(
     call: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = make_image('bgr8', 90, 70)
@@ -117,7 +117,7 @@ def test_an_old_driver_records_nothing(
         cuda.assert_clean()
 
 
-def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: Path) -> None:
+def test_failed_allocation_during_capture_runs_without_graphs(model: Path, tmp_path: Path) -> None:
     image = make_image('bgr8', 90, 70)
     (expected,) = on_cpu(model, tmp_path, [image])
     values = config(model, tmp_path, backend='tensorrt')
@@ -141,42 +141,42 @@ def test_without_memory_for_a_record_nothing_is_recorded(model: Path, tmp_path: 
         world.cuda.assert_clean()
 
 
-def test_while_another_engine_is_built_nothing_is_recorded(
+def test_build_in_progress_prevents_capture(
     kind: str, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with device(kind) as (_, backend):
         values = config(model, tmp_path, backend=backend)
-        with building(0), create_detector(values) as detector:
+        with build_in_progress(0), create_detector(values) as detector:
             assert 'another engine was being built' in str(detector.info.cuda_graph)
         said = [entry for entry in caplog.records if 'another engine was' in entry.message]
         assert [entry.levelname for entry in said] == ['WARNING']
-        with building(1), create_detector(values) as detector:
+        with build_in_progress(1), create_detector(values) as detector:
             assert detector.info.cuda_graph == CudaGraphUse(used=True)
 
 
-def test_a_record_waits_for_who_opens_an_engine(kind: str, model: Path, tmp_path: Path) -> None:
+def test_capture_waits_for_the_device_lock(kind: str, model: Path, tmp_path: Path) -> None:
     opened, waiting = threading.Event(), threading.Event()
 
     class Probe:
-        """A turn that tells who waits for it."""
+        """Device lock that signals a waiting thread."""
 
         def __init__(self) -> None:
-            self._turn = threading.RLock()
+            self._lock = threading.RLock()
 
         def __enter__(self) -> None:
-            if not self._turn.acquire(blocking=False):
+            if not self._lock.acquire(blocking=False):
                 waiting.set()
-                self._turn.acquire()
+                self._lock.acquire()
 
         def __exit__(self, *_: object) -> None:
-            self._turn.release()
+            self._lock.release()
 
     def open_detector(backend: str) -> None:
         with create_detector(config(model, tmp_path, backend=backend)):
             opened.set()
         gc.collect()
 
-    with device(kind) as (cuda, backend), mock.patch.dict(turns._TURNS, {0: Probe()}):
+    with device(kind) as (cuda, backend), mock.patch.dict(locks._DEVICE_LOCKS, {0: Probe()}):
         thread = threading.Thread(target=open_detector, args=(backend,))
         with device_lock(0):
             thread.start()
@@ -188,18 +188,18 @@ def test_a_record_waits_for_who_opens_an_engine(kind: str, model: Path, tmp_path
     assert opened.is_set()
 
 
-def test_warm_up_and_the_end_of_slots_are_in_the_turn(
+def test_warm_up_and_closing_slots_hold_the_device_lock(
     kind: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def has_turn() -> bool:
-        return turns._TURNS[0]._is_owned()  # type: ignore[attr-defined]
+    def is_locked() -> bool:
+        return locks._DEVICE_LOCKS[0]._is_owned()  # type: ignore[attr-defined]
 
     seen: list[tuple[str, bool]] = []
     for owner, name in ((DeviceSlot, 'close'), (DeviceSlot, 'start')):
         work = getattr(owner, name)
 
         def note(self: DeviceSlot, *arguments: Any, name: str = name, work: Any = work) -> Any:
-            seen.append((name, has_turn()))
+            seen.append((name, is_locked()))
             return work(self, *arguments)
 
         monkeypatch.setattr(owner, name, note)
@@ -212,11 +212,11 @@ def test_warm_up_and_the_end_of_slots_are_in_the_turn(
         gc.collect()
     assert warm
     assert all(held for _, held in seen[:warm])
-    assert live == [('start', False)], 'a live image waits for nobody'
+    assert live == [('start', False)], 'a live image does not take the lock'
     assert seen[warm + 1 :] == [('close', True)] * depth
 
 
-def test_a_build_is_announced(
+def test_build_is_marked_as_in_progress(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
@@ -235,11 +235,11 @@ def test_a_build_is_announced(
     assert seen == [True]
 
 
-def test_a_build_does_not_begin_while_a_record_is_made() -> None:
+def test_build_does_not_begin_while_the_device_is_locked() -> None:
     begun = threading.Event()
 
     def build() -> None:
-        with building(0):
+        with build_in_progress(0):
             begun.set()
 
     thread = threading.Thread(target=build)
@@ -253,7 +253,7 @@ def test_a_build_does_not_begin_while_a_record_is_made() -> None:
     assert not is_build_in_progress(0)
 
 
-def test_warm_up_launches_what_live_images_launch(kind: str, model: Path, tmp_path: Path) -> None:
+def test_warm_up_launches_the_graphs(kind: str, model: Path, tmp_path: Path) -> None:
     with device(kind) as (cuda, backend):
         launches = []
         for iterations in (0, 4):
@@ -261,20 +261,18 @@ def test_warm_up_launches_what_live_images_launch(kind: str, model: Path, tmp_pa
             before = cuda.graph_launches
             with create_detector(values):
                 launches.append(cuda.graph_launches - before)
-        # One image, two once, and a full batch, beside what compares records with calls.
+        # One image, two once, and a full batch, besides the comparisons after the captures.
         assert launches[1] - launches[0] == 4 + 1 + 4
 
 
-def test_a_copy_within_the_device_can_be_recorded(model: Path, tmp_path: Path) -> None:
+def test_device_to_device_copies_are_captured(model: Path, tmp_path: Path) -> None:
     with device('onnxruntime') as (cuda, backend):
         cuda.graph_node = 'device to device'
         with create_detector(config(model, tmp_path, backend=backend)) as detector:
             assert detector.info.cuda_graph == CudaGraphUse(used=True)
 
 
-def test_without_graphs_every_batch_is_queued_call_by_call(
-    kind: str, model: Path, tmp_path: Path
-) -> None:
+def test_cuda_graph_off_launches_no_graph(kind: str, model: Path, tmp_path: Path) -> None:
     images = pictures()
     expected = on_cpu(model, tmp_path, images)
     with device(kind) as (cuda, backend):
@@ -288,9 +286,7 @@ def test_without_graphs_every_batch_is_queued_call_by_call(
 
 
 @pytest.mark.gpu
-def test_detectors_opened_side_by_side_on_a_gpu_record_undisturbed(
-    model: Path, tmp_path: Path
-) -> None:
+def test_detectors_opened_in_parallel_on_a_gpu_all_capture(model: Path, tmp_path: Path) -> None:
     require_cuda_provider()
     cuda = require_pycuda()
     images = pictures()[:3]
@@ -298,7 +294,7 @@ def test_detectors_opened_side_by_side_on_a_gpu_record_undisturbed(
     ended = threading.Event()
     faults: list[BaseException] = []
 
-    def copy_without_a_stream() -> None:
+    def copy_in_the_default_stream() -> None:
         with contextlib.closing(ContextScope(cuda, 0)):
             data = np.zeros(1 << 16, np.uint8)
             memory = cuda.mem_alloc(data.nbytes)
@@ -306,7 +302,7 @@ def test_detectors_opened_side_by_side_on_a_gpu_record_undisturbed(
                 cuda.memcpy_htod(memory, data)
             memory.free()
 
-    def open_again_and_again() -> None:
+    def open_repeatedly() -> None:
         for _ in range(6):
             with create_detector(config(model, tmp_path, backend='onnxruntime')) as detector:
                 assert detector.info.cuda_graph == CudaGraphUse(used=True)
@@ -319,8 +315,8 @@ def test_detectors_opened_side_by_side_on_a_gpu_record_undisturbed(
         except BaseException as error:
             faults.append(error)
 
-    openers = [threading.Thread(target=run, args=(open_again_and_again,)) for _ in range(3)]
-    copier = threading.Thread(target=run, args=(copy_without_a_stream,))
+    openers = [threading.Thread(target=run, args=(open_repeatedly,)) for _ in range(3)]
+    copier = threading.Thread(target=run, args=(copy_in_the_default_stream,))
     for thread in (copier, *openers):
         thread.start()
     for thread in openers:

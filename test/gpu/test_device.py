@@ -1,10 +1,10 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-On a machine with a GPU: pytest -m gpu.
+Tests for a machine with a GPU: pytest -m gpu.
 
-Contexts, page-locked memory, streams and TensorRTEngine run on the real device, TensorRT played by
-its double; where TensorRT is installed and supports the GPU, TensorRT itself runs too.
+Contexts, page-locked memory, streams and TensorRTEngine run on the real device, with a
+double of TensorRT. If TensorRT is installed and supports the GPU, it runs as well.
 TRT_DETECTOR_REQUIRE_GPU=1 turns a test that would be skipped into a failure.
 """
 
@@ -49,13 +49,13 @@ def model(tmp_path: Path) -> Path:
 
 
 def reference(path: Path, batch: np.ndarray) -> np.ndarray:
-    """Return what ONNX Runtime makes of a batch on the CPU."""
+    """Run ONNX Runtime on the CPU."""
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     return session.run(None, {'images': batch})[0]
 
 
 def pictures(*shape: int) -> np.ndarray:
-    """Return random input."""
+    """Return a random batch."""
     return np.random.default_rng(1).random(shape, np.float32)
 
 
@@ -68,7 +68,7 @@ def free_bytes(cuda: Any) -> int:
         scope.close()
 
 
-def test_the_driver_and_pycuda_describe_the_same_device(cuda: Any) -> None:
+def test_device_info_equals_that_of_the_bindings(cuda: Any) -> None:
     device, info = cuda.Device(0), read_device(0)
     assert info.name == device.name()
     assert info.compute_capability == device.compute_capability()
@@ -77,7 +77,7 @@ def test_the_driver_and_pycuda_describe_the_same_device(cuda: Any) -> None:
     assert get_gpu_memory_bytes(0) >= 0.9 * device.total_memory()
 
 
-def test_a_context_is_pushed_and_popped_in_each_thread(cuda: Any) -> None:
+def test_context_is_pushed_and_popped_in_each_thread(cuda: Any) -> None:
     errors: list[BaseException] = []
 
     def work() -> None:
@@ -100,7 +100,7 @@ def test_a_context_is_pushed_and_popped_in_each_thread(cuda: Any) -> None:
     assert errors == []
 
 
-def test_a_buffer_goes_to_the_device_and_back(cuda: Any) -> None:
+def test_buffer_is_copied_to_the_device_and_back(cuda: Any) -> None:
     scope = ContextScope(cuda, 0)
     try:
         stream = cuda.Stream()
@@ -126,7 +126,7 @@ def test_a_buffer_goes_to_the_device_and_back(cuda: Any) -> None:
         scope.close()
 
 
-def test_memory_that_is_not_there_is_refused_and_nothing_is_kept(cuda: Any) -> None:
+def test_failed_allocation_frees_all_memory(cuda: Any) -> None:
     before = free_bytes(cuda)
     scope = ContextScope(cuda, 0)
     try:
@@ -138,7 +138,7 @@ def test_memory_that_is_not_there_is_refused_and_nothing_is_kept(cuda: Any) -> N
 
 
 @pytest.mark.parametrize('personality', ['tensorrt-8.6', 'tensorrt-10.16', 'tensorrt-11.4'])
-def test_the_engine_computes_on_device_memory(personality: str, cuda: Any, model: Path) -> None:
+def test_engine_computes_on_device_memory(personality: str, cuda: Any, model: Path) -> None:
     config = DetectorConfig(precision='fp32', backend='tensorrt', **SHAPES)
     with machine_with_real_cuda(personality, cuda):
         plan = build_once(config, read_model_info(model), batch_size=4).plan
@@ -149,7 +149,7 @@ def test_the_engine_computes_on_device_memory(personality: str, cuda: Any, model
     assert cuda.Context.get_current() is None
 
 
-def test_a_hundred_engines_leave_no_memory_taken(cuda: Any, model: Path) -> None:
+def test_a_hundred_engines_leak_no_memory(cuda: Any, model: Path) -> None:
     config = DetectorConfig(precision='fp32', backend='tensorrt', **SHAPES)
     with machine_with_real_cuda('tensorrt-10.3', cuda):
         plan = build_once(config, read_model_info(model), batch_size=4).plan
@@ -165,7 +165,7 @@ def test_a_hundred_engines_leave_no_memory_taken(cuda: Any, model: Path) -> None
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8'])
-def test_tensorrt_itself(precision: str, model: Path, tmp_path: Path) -> None:
+def test_real_tensorrt(precision: str, model: Path, tmp_path: Path) -> None:
     backend = require_tensorrt_on_gpu()
     cache = networks.write_cache(tmp_path / 'yolo.cache', model)
     config = DetectorConfig(

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the GPU is, with and without NVML, on PCs and on Jetsons."""
+"""Properties of the GPU, with and without NVML, on PCs and on Jetsons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JETSON = {'name': 'Orin', 'cc': (8, 7), 'sm_count': 16, 'memory': 62 << 30, 'int
 
 
 def nvml(total: int | None, asked: list[Any]) -> ModuleType:
-    """Return a double of pynvml; total None raises as on machines with shared memory."""
+    """Create a double of pynvml; total None raises as for a GPU that shares the memory."""
     module: Any = ModuleType('pynvml')
     module.NVMLError = type('NVMLError', (Exception,), {})
     module.nvmlInit = module.nvmlShutdown = lambda: None
@@ -49,12 +49,12 @@ def test_device_is_read_from_the_driver() -> None:
 
 
 @pytest.mark.parametrize('number', [-1, 1])
-def test_a_device_that_is_not_there_is_refused(number: int) -> None:
+def test_missing_device_is_an_error(number: int) -> None:
     with machine(None), pytest.raises(BackendUnavailableError, match=r'device_id is .* 1 GPU'):
         device_info.read_device(number)
 
 
-def test_no_driver_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_driver_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise OSError(f'{name}: cannot open shared object file')
 
@@ -66,7 +66,7 @@ def test_no_driver_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(('status', 'said'), [(100, 'CUDA_VISIBLE_DEVICES'), (12345, 'CUresult')])
-def test_an_error_of_the_driver_is_explained(
+def test_driver_error_is_explained(
     status: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing:
@@ -89,7 +89,7 @@ def test_fast_fp16(capability: tuple[int, int], fast: bool) -> None:
     assert device_info.has_fast_fp16(capability) is fast
 
 
-def test_memory_is_nvmls_and_the_gpu_is_found_by_its_bus() -> None:
+def test_memory_is_read_from_nvml_by_pci_bus_id() -> None:
     asked: list[Any] = []
     with machine(None):
         sys.modules['pynvml'] = nvml(23 << 30, asked)
@@ -97,7 +97,7 @@ def test_memory_is_nvmls_and_the_gpu_is_found_by_its_bus() -> None:
     assert asked == [b'0000:01:00.0']
 
 
-def test_memory_is_the_drivers_where_nvml_does_not_know() -> None:
+def test_memory_is_read_from_the_driver_if_nvml_has_none() -> None:
     with machine(None, gpus=[JETSON]):
         sys.modules['pynvml'] = nvml(None, [])
         assert TensorRTEngine.get_gpu_memory_bytes() == 62 << 30
@@ -105,7 +105,7 @@ def test_memory_is_the_drivers_where_nvml_does_not_know() -> None:
         assert TensorRTEngine.get_gpu_memory_bytes() == 62 << 30
 
 
-def test_memory_of_a_jetson_without_driver_is_the_machines(
+def test_memory_of_a_jetson_without_driver_is_the_system_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(device_info, 'is_jetson', lambda: True)
@@ -115,13 +115,13 @@ def test_memory_of_a_jetson_without_driver_is_the_machines(
     assert known != device_info.LAST_RESORT_BYTES
 
 
-def test_memory_is_2_gib_where_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_2_gib_if_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_info, 'is_jetson', lambda: False)
     with machine(None, gpus=[]):
         assert TensorRTEngine.get_gpu_memory_bytes() == 2 << 30
 
 
-def test_engine_filename_tells_the_gpu() -> None:
+def test_engine_filename_contains_the_gpu() -> None:
     with machine(None):
         assert TensorRTEngine.get_engine_filename('yolo') == 'yolo.cc_8.6_sm_82.engine'
         name = TensorRTEngine.get_engine_filename('yolo', int8=True)

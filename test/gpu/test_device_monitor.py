@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""How the GPU is: by NVML where it answers, by the kernel's files where it does not."""
+"""State of the GPU, from NVML and from the files of the Linux kernel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from doubles.machine import GPU, machine
 from doubles.nvml_double import DISCRETE, make_nvml
 import pytest
 from trt_detector.factory import watch_device
-from trt_detector.gpu import device_monitor as device_watch
+from trt_detector.gpu import device_monitor
 from trt_detector.gpu.device_info import get_gpu_memory_bytes, get_used_gpu_memory_bytes
 from trt_detector.gpu.device_monitor import DeviceMonitor, read_device_state
 from trt_detector.values.device_state import DeviceState
@@ -37,7 +37,7 @@ ORIN_FILES = {
 
 
 def write_files(root: Path, files: dict[str, str]) -> Path:
-    """Write a tree of the kernel's files and return its root."""
+    """Write a tree of sysfs and procfs files and return its root."""
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def read(nvml: Any, root: Path, gpu: dict[str, Any] | None = None) -> DeviceStat
         return read_device_state(root=root)
 
 
-def test_all_of_a_discrete_gpu(tmp_path: Path) -> None:
+def test_all_values_of_a_discrete_gpu(tmp_path: Path) -> None:
     state = read(make_nvml(), write_files(tmp_path, ORIN_FILES))
     assert state.as_json() == {
         'name': 'NVIDIA Double', 'compute_capability': (9, 0), 'memory_used_bytes': 3 << 30,
@@ -84,7 +84,7 @@ def test_all_of_a_discrete_gpu(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize('missing', [False, True])
-def test_what_is_not_supported_is_left_out_and_nothing_else(
+def test_only_unsupported_values_are_missing(
     function: str, fields: set[str], missing: bool, tmp_path: Path
 ) -> None:
     answers = {name: value for name, value in DISCRETE.items() if name != function}
@@ -95,7 +95,7 @@ def test_what_is_not_supported_is_left_out_and_nothing_else(
     assert known['clock_limits'] == ('power limit',)
 
 
-def test_neither_temperature_nor_reasons_of_any_release(tmp_path: Path) -> None:
+def test_temperature_and_clock_reasons_may_both_be_missing(tmp_path: Path) -> None:
     kinds = ('Temperature', 'Clocks')
     answers = {k: v for k, v in DISCRETE.items() if not any(kind in k for kind in kinds)}
     state = read(make_nvml(answers), tmp_path)
@@ -109,12 +109,12 @@ def test_neither_temperature_nor_reasons_of_any_release(tmp_path: Path) -> None:
         (0x1, ('idle',), ()),
         (0x20, ('too hot (slowed down by the driver)',), True),
         (0x48, ('too hot (slowed down by the hardware)',), True),
-        (0x88, ('power brake (the power supply asks for less)',), True),
+        (0x88, ('power brake (asserted by the power supply)',), True),
         (0x8, ('slowed down by the hardware (too hot, or a power brake)',), True),
         (0x204, ('power limit', 'reason 0x200'), ()),
     ],
 )
-def test_reasons_for_low_clocks_in_words(
+def test_clock_event_reasons_are_named(
     bits: int, reasons: tuple[str, ...], harmful: Any, tmp_path: Path
 ) -> None:
     answers = {**DISCRETE, 'nvmlDeviceGetCurrentClocksEventReasons': bits}
@@ -123,7 +123,7 @@ def test_reasons_for_low_clocks_in_words(
     assert state.slowdowns == (reasons if harmful is True else harmful)
 
 
-def test_a_jetson_without_nvml_is_read_from_the_kernel(tmp_path: Path) -> None:
+def test_jetson_without_nvml_is_read_from_the_kernel(tmp_path: Path) -> None:
     state = read(None, write_files(tmp_path, ORIN_FILES), ORIN)
     assert state.as_json() == {
         'name': 'Orin', 'compute_capability': (8, 7), 'memory_used_bytes': 15_000_000 * 1024,
@@ -133,7 +133,7 @@ def test_a_jetson_without_nvml_is_read_from_the_kernel(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_jetson_with_a_part_of_nvml(tmp_path: Path) -> None:
+def test_jetson_with_part_of_nvml(tmp_path: Path) -> None:
     """As Thor: neither memory nor clocks, no NvMapMemUsed, a devfreq folder for each unit."""
     part = {name: DISCRETE[name] for name in ('nvmlDeviceGetName', 'nvmlDeviceGetTemperature')}
     part['nvmlDeviceGetUtilizationRates'] = DISCRETE['nvmlDeviceGetUtilizationRates']
@@ -152,23 +152,23 @@ def test_a_jetson_with_a_part_of_nvml(tmp_path: Path) -> None:
     assert state.gpu_memory_used_bytes is None
 
 
-def test_files_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
+def test_unreadable_files_are_skipped(tmp_path: Path) -> None:
     root = write_files(
         tmp_path, {**ORIN_FILES, 'sys/class/devfreq/17000000.gpu/device/load': 'gone'}
     )
     temperature = root / 'sys/class/thermal/thermal_zone1/temp'
     temperature.unlink()
-    temperature.mkdir()  # as unreadable as that of a GPU that sleeps
+    temperature.mkdir()  # not readable, as for a suspended GPU
     state = read(None, root, ORIN)
     assert (state.temperature_c, state.gpu_percent, state.clock_mhz) == (None, None, 918.0)
 
 
-def test_of_several_gpus_only_the_one_on_the_bus_is_read(tmp_path: Path) -> None:
+def test_gpu_is_identified_by_its_pci_bus_id(tmp_path: Path) -> None:
     assert read(make_nvml(bus='0000:02:00.0', gpus=2), tmp_path).temperature_c is None
     assert read(make_nvml(bus='0000:02:00.0', gpus=1), tmp_path).temperature_c == 61.0
 
 
-def test_nvml_is_started_once_a_process_and_shut_down_at_its_end(tmp_path: Path) -> None:
+def test_nvml_is_initialized_once_per_process_and_shut_down_at_exit(tmp_path: Path) -> None:
     nvml = make_nvml()
     with machine(None):
         sys.modules['pynvml'] = nvml
@@ -194,7 +194,7 @@ def test_nvml_is_started_once_a_process_and_shut_down_at_its_end(tmp_path: Path)
     assert (done.stdout, done.stderr) == ('1 1\n', '')
 
 
-def test_a_watch_reads_again_in_its_own_thread_and_ends(tmp_path: Path) -> None:
+def test_monitor_reads_periodically_until_closed(tmp_path: Path) -> None:
     answers = dict(DISCRETE)
     with machine(None):
         sys.modules['pynvml'] = make_nvml(answers)
@@ -206,25 +206,25 @@ def test_a_watch_reads_again_in_its_own_thread_and_ends(tmp_path: Path) -> None:
         finally:
             watch.close()
             watch.close()
-    assert 'device watch' not in {thread.name for thread in threading.enumerate()}
+    assert 'device monitor' not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_watch_whose_reading_breaks_says_so_and_keeps_the_last(
+def test_failed_reading_is_logged_and_the_last_state_is_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: Any) -> DeviceState:
         raise RuntimeError('unforeseen')
 
-    monkeypatch.setattr(device_watch._Sensors, 'read', fail)
+    monkeypatch.setattr(device_monitor._Sensors, 'read', fail)
     with machine(None):
         watch = DeviceMonitor(0, root=tmp_path)
         wait_for(lambda: 'unforeseen' in caplog.text)
         watch.close()
     assert watch.latest() == DeviceState()
-    assert 'GPU 0 is not read any more' in caplog.text
+    assert 'the monitor of GPU 0 stopped' in caplog.text
 
 
-def test_only_engines_on_a_gpu_are_watched() -> None:
+def test_only_engines_on_a_gpu_are_monitored() -> None:
     assert watch_device(EngineInfo('onnxruntime', 'fp32', 'CPU', '1')) is None
     with machine(None):
         watch = watch_device(EngineInfo('tensorrt', 'fp16', 'Double 0', '10', device_id=0))

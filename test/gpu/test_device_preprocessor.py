@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images through the device: the same answers as on the CPU, several batches under way."""
+"""Detection on the device: the same results as on the CPU, several batches in flight."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ from trt_detector.values.engine_info import CudaGraphUse
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """Return a model to which every pixel counts."""
+    """Path of a model whose output depends on every pixel."""
     return means_model(tmp_path)
 
 
 @pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3', 'onnxruntime'])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Return a kind of machine."""
+    """Name of a machine with a GPU."""
     return str(request.param)
 
 
-def test_it_finds_what_the_cpu_finds(kind: str, model: Path, tmp_path: Path) -> None:
+def test_detections_equal_those_of_the_cpu(kind: str, model: Path, tmp_path: Path) -> None:
     images = pictures()
     expected = on_cpu(model, tmp_path, images)
     with device(kind) as (cuda, backend):
@@ -71,7 +71,7 @@ def test_it_finds_what_the_cpu_finds(kind: str, model: Path, tmp_path: Path) -> 
         assert_same(batched, wanted)
 
 
-def test_batches_under_way_do_not_disturb_each_other(
+def test_batches_in_flight_do_not_disturb_each_other(
     kind: str, model: Path, tmp_path: Path
 ) -> None:
     images = pictures()
@@ -93,7 +93,7 @@ def test_batches_under_way_do_not_disturb_each_other(
         assert_same(one, other)
 
 
-def test_collecting_waits_for_nothing_else(model: Path, tmp_path: Path) -> None:
+def test_collect_waits_for_its_batch_only(model: Path, tmp_path: Path) -> None:
     with (
         device('onnxruntime') as (cuda, backend),
         create_detector(config(model, tmp_path, backend=backend)) as detector,
@@ -104,12 +104,12 @@ def test_collecting_waits_for_nothing_else(model: Path, tmp_path: Path) -> None:
         assert queued > 0, 'submit() waited'
         detector.collect(first)
         left = sum(len(record.queue) for record in cuda.streams.values())
-        assert 0 < left < queued, 'the second batch ran before it was asked for'
+        assert 0 < left < queued, 'the second batch ran before it was collected'
         detector.collect(second)
         assert not any(record.queue for record in cuda.streams.values())
 
 
-def test_the_image_is_not_needed_after_submit(kind: str, model: Path, tmp_path: Path) -> None:
+def test_image_is_not_used_after_submit(kind: str, model: Path, tmp_path: Path) -> None:
     images = [make_image('bgr8', 60, 50), make_image('bgr8', 300, 400)]
     expected = on_cpu(model, tmp_path, images)
     with (
@@ -131,7 +131,7 @@ def test_the_image_is_not_needed_after_submit(kind: str, model: Path, tmp_path: 
         ('mono8', (90, 70), 3), ('nv12', (640, 480), 0), ('yuv422', (1280, 720), 0),
     ],
 )  # fmt: skip
-def test_a_page_locked_image_is_copied_by_the_device(
+def test_page_locked_image_is_copied_by_the_device(
     kind: str, encoding: str, size: tuple[int, int], padding: int, model: Path, tmp_path: Path
 ) -> None:
     image = make_image(encoding, *size, padding, seed=3)
@@ -143,7 +143,7 @@ def test_a_page_locked_image_is_copied_by_the_device(
             data[:] = 0
             locked = replace(image, data=data, page_locked=True)
             pending = detector.submit([locked])
-            # It is read as late as the copy runs, and from nowhere else.
+            # The copy reads it only when it runs.
             data[:] = image.data
             found = detector.collect(pending).detections[0]
             again = detector.detect([image]).detections[0]
@@ -156,7 +156,7 @@ def test_a_page_locked_image_is_copied_by_the_device(
     np.testing.assert_array_equal(found.scores, again.scores)
 
 
-def test_memory_grows_once(kind: str, model: Path, tmp_path: Path) -> None:
+def test_buffers_grow_once(kind: str, model: Path, tmp_path: Path) -> None:
     images = [make_image('bgr8', 300, 200), make_image('bgr8', 30, 20)]
     with (
         device(kind) as (cuda, backend),
@@ -173,13 +173,13 @@ def test_memory_grows_once(kind: str, model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('integrated', 'setting', 'mapped', 'reason'),
     [
-        (1, 'auto', True, 'mapped_memory is auto and Double 0 shares the memory of the machine'),
-        (0, 'auto', False, 'mapped_memory is auto and Double 0 has memory of its own'),
+        (1, 'auto', True, 'mapped_memory is auto and Double 0 shares the system memory'),
+        (0, 'auto', False, 'mapped_memory is auto and Double 0 has its own memory'),
         (1, 'off', False, 'mapped_memory is off'),
         (0, 'on', True, 'mapped_memory is on'),
     ],
 )
-def test_mapped_memory_is_used_where_the_parameter_or_the_device_says_so(
+def test_mapped_memory_follows_parameter_and_device(
     kind: str, integrated: int, setting: str, mapped: bool, reason: str,
     model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -192,7 +192,7 @@ def test_mapped_memory_is_used_where_the_parameter_or_the_device_says_so(
             detector.detect(images[:1])
             allocations, copies = cuda.allocations, cuda.copies
             found = [detector.detect([image]).detections[0] for image in images]
-            # A larger image takes page-locked memory, and device memory beside it.
+            # A larger image needs more page-locked memory, and device memory unless it is mapped.
             assert (cuda.allocations == allocations) is mapped
             assert cuda.copies - copies == (0 if mapped else 2 * len(images))
         gc.collect()
@@ -203,7 +203,7 @@ def test_mapped_memory_is_used_where_the_parameter_or_the_device_says_so(
 
 
 @pytest.mark.parametrize('cuda_graph', [True, False])
-def test_a_failed_batch_leaves_the_slot_usable(
+def test_slot_is_usable_after_a_failed_batch(
     cuda_graph: bool, model: Path, tmp_path: Path
 ) -> None:
     image = make_image('bgr8', 90, 70)
@@ -222,19 +222,19 @@ def test_a_failed_batch_leaves_the_slot_usable(
         world.cuda.assert_clean()
 
 
-def test_a_full_device_frees_what_it_took(kind: str, model: Path, tmp_path: Path) -> None:
+def test_out_of_memory_frees_all_allocations(kind: str, model: Path, tmp_path: Path) -> None:
     with device(kind) as (cuda, backend):
         with create_detector(config(model, tmp_path, backend=backend)) as detector:
             detector.detect([make_image('bgr8', 90, 70)])
         gc.collect()
         cuda.limit_bytes = 200_000
-        with pytest.raises(EngineError, match='no device memory'):
+        with pytest.raises(EngineError, match='of device memory for'):
             create_detector(config(model, tmp_path, backend=backend))
         gc.collect()
         cuda.assert_clean()
 
 
-def test_the_cpu_prepares_where_the_kernel_cannot_be_loaded(
+def test_cpu_preprocesses_if_the_kernel_does_not_load(
     model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(KernelSource, 'compile', lambda *_: b'.entry letterbox also refused')
@@ -248,10 +248,10 @@ def test_the_cpu_prepares_where_the_kernel_cannot_be_loaded(
         gc.collect()
         world.cuda.assert_clean()
     reason = 'the driver refuses the shipped PTX of letterbox.cu'
-    assert f'images are prepared by the CPU: {reason}' in caplog.text
+    assert f'images are preprocessed on the CPU: {reason}' in caplog.text
 
 
-def test_onnxruntime_without_its_cuda_libraries_is_refused(model: Path, tmp_path: Path) -> None:
+def test_onnxruntime_without_cuda_libraries_is_unavailable(model: Path, tmp_path: Path) -> None:
     with machine(None) as world, cuda_provider(world.cuda, loads=False):
         with pytest.raises(BackendUnavailableError, match='could not load its CUDA provider'):
             create_detector(config(model, tmp_path, backend='onnxruntime'))
@@ -259,7 +259,7 @@ def test_onnxruntime_without_its_cuda_libraries_is_refused(model: Path, tmp_path
         world.cuda.assert_clean()
 
 
-def test_a_network_that_counts_is_fed_by_the_cpu(tmp_path: Path) -> None:
+def test_network_with_data_dependent_rows_is_preprocessed_on_the_cpu(tmp_path: Path) -> None:
     path = lamp_detector(tmp_path / 'lamp.onnx')
     with machine(None) as world, cuda_provider(world.cuda):
         with create_detector(config(path, tmp_path, backend='onnxruntime')) as detector:
@@ -296,20 +296,20 @@ def test_two_detectors_in_two_threads(kind: str, model: Path, tmp_path: Path) ->
             assert_same(one, other)
 
 
-def test_threads_that_copy_images_end_with_the_detector(model: Path, tmp_path: Path) -> None:
+def test_copy_threads_end_with_the_detector(model: Path, tmp_path: Path) -> None:
     images = pictures()[:3]
     before = set(threading.enumerate())
     with device('onnxruntime') as (_, backend):
         values = config(model, tmp_path, backend=backend, warmup_iterations=0)
         with create_detector(values) as detector:
             detector.detect(images[:1])
-            assert set(threading.enumerate()) == before, 'one image needs no thread'
+            assert set(threading.enumerate()) == before, 'one image is copied without a thread'
             detector.detect(images)
             assert len(threading.enumerate()) > len(before)
         assert set(threading.enumerate()) == before
 
 
-def test_a_failed_warm_up_frees_everything(kind: str, model: Path, tmp_path: Path) -> None:
+def test_failed_warm_up_frees_all_memory(kind: str, model: Path, tmp_path: Path) -> None:
     with device(kind) as (cuda, backend):
         with (
             mock.patch.object(Detector, 'warm_up', side_effect=EngineError('a fault')),
@@ -321,7 +321,7 @@ def test_a_failed_warm_up_frees_everything(kind: str, model: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(('provider', 'there'), [('auto', True), ('auto', False), ('cpu', True)])
-def test_cuda_is_taken_where_it_is_found(
+def test_cuda_provider_is_chosen_if_available(
     provider: str, there: bool, model: Path, tmp_path: Path
 ) -> None:
     with machine(None) as world, cuda_provider(world.cuda, loads=there):
@@ -336,7 +336,7 @@ def test_cuda_is_taken_where_it_is_found(
 
 
 @pytest.mark.parametrize(('source', 'resized'), [(480, 360), (2160, 360), (7, 3), (4, 9), (1, 1)])
-def test_rows_read_are_those_around_the_centers(source: int, resized: int) -> None:
+def test_rows_read_are_the_neighbors_of_the_centers(source: int, resized: int) -> None:
     rows = rows_read(source, resized).reshape(resized, 2)
     centers = (np.arange(resized) + 0.5) * source / resized - 0.5
     low = np.clip(np.floor(centers + 1e-9), 0, source - 1)
@@ -361,7 +361,7 @@ def test_onnxruntime_on_a_gpu(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.gpu
-def test_onnxruntime_is_opened_and_closed_again_on_a_gpu(model: Path, tmp_path: Path) -> None:
+def test_onnxruntime_is_reopened_on_a_gpu(model: Path, tmp_path: Path) -> None:
     require_cuda_provider()
     images = pictures()[:3]
     expected = on_cpu(model, tmp_path, images)
@@ -394,7 +394,7 @@ def test_two_gpus_in_one_process(model: Path, tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    # And both in one thread, closed in reverse order.
+    # Both in one thread, closed in reverse order.
     with (
         create_detector(config(model, tmp_path, backend='onnxruntime', device_id=1)),
         create_detector(config(model, tmp_path, backend='onnxruntime', device_id=0)) as inner,
@@ -407,7 +407,7 @@ def test_two_gpus_in_one_process(model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize('size', [(640, 480), (200, 150), (320, 331), (90, 70), (1920, 1080)])
-def test_a_gpu_fetches_a_page_locked_image(
+def test_gpu_copies_a_page_locked_image(
     size: tuple[int, int], model: Path, tmp_path: Path
 ) -> None:
     cuda = require_pycuda()

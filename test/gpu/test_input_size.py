@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A network that leaves height and width open, on doubles: the first image chooses the size."""
+"""Networks of dynamic height and width, on doubles: the first image chooses the input size."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ def _detector(model: Path, backend: str, **values: Any) -> Detector:
 
 
 @pytest.mark.parametrize('personality', ['tensorrt-8.6', 'tensorrt-10.16', 'tensorrt-11.4'])
-def test_the_first_image_chooses_and_boxes_are_those_of_onnx_runtime(
-    personality: str, model: Path
-) -> None:
+def test_first_image_chooses_the_input_size(personality: str, model: Path) -> None:
     with _detector(model, 'onnxruntime') as reference:
         expected = reference.detect([PICTURE]).detections[0]
         size = reference.input_size
@@ -66,7 +64,7 @@ def test_the_first_image_chooses_and_boxes_are_those_of_onnx_runtime(
         world.cuda.assert_clean()
 
 
-def test_a_size_outside_the_profile_is_refused_with_both(model: Path) -> None:
+def test_size_outside_the_profile_is_an_error_with_the_range(model: Path) -> None:
     with machine('tensorrt-10.3'), _detector(model, 'tensorrt') as detector:
         engine: InferenceEngine = detector._engine
         assert engine.get_input_shape_range() == ((64, 64), (256, 256))
@@ -76,7 +74,7 @@ def test_a_size_outside_the_profile_is_refused_with_both(model: Path) -> None:
             engine.set_input_shape((64, 320))
 
 
-def test_a_first_image_that_cannot_be_served_says_why_each_time(model: Path) -> None:
+def test_failed_first_image_reports_the_reason_each_time(model: Path) -> None:
     with machine('tensorrt-10.16') as world:
         with _detector(model, 'tensorrt') as detector:
             with (

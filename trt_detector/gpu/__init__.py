@@ -1,7 +1,8 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-TensorRT: the only place that imports tensorrt, tensorrt_rtx, pycuda and pynvml.
+CUDA: contexts, memory, streams, graphs, kernels, and the state of the GPU.
 
-All of them are imported inside functions: importing this package needs none.
+It is the only package that imports pycuda and pynvml. Both are imported inside functions, so that
+importing this package needs neither.
 """

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Memory of one tensor: page-locked on the host, and on the device."""
+"""Page-locked host memory and device memory of one tensor."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ['TensorBuffer']
 
 class TensorBuffer:
     """
-    Room for the largest shape of one tensor, at an address that never changes.
+    Host and device buffer for the largest shape of one tensor, at a fixed address.
 
-    The context it was made in has to be current for every call.
+    The context in which it was allocated must be current for every call.
 
     :param cuda: pycuda.driver.
-    :param name: of the tensor, for messages.
+    :param name: name of the tensor, for messages.
     :param dtype: element type.
     :param max_shape: largest shape.
-    :param min_bytes: room to have beyond that, for an output whose size TensorRT bounds itself.
-    :param mapped: the device reads and writes the page-locked memory itself; there is no other,
-        and uploads and downloads do nothing.
-    :raises EngineError: if the memory is not to be had.
+    :param min_bytes: minimum size in bytes, for an output whose size the runtime bounds.
+    :param mapped: allocate mapped page-locked memory only, which the device reads and writes
+        directly; uploads and downloads do nothing.
+    :raises EngineError: if the memory cannot be allocated.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class TensorBuffer:
             self._bytes: Any = cuda.pagelocked_empty((self.nbytes,), np.uint8, mem_flags=flags)
         except cuda.Error as error:
             raise self._no_memory('page-locked host', error) from error
-        # The array does not own the memory, its base does: it is freed by that.
+        # The base of the array owns the memory and frees it.
         self._host: Any = self._bytes.base
         self._device: Any = None
         self.mapped = mapped
@@ -72,19 +72,19 @@ class TensorBuffer:
 
     @property
     def host_address(self) -> int:
-        """Return the address by which the device reaches the host side."""
+        """Return the address by which the device accesses the host buffer."""
         return int(self._host.get_device_pointer())
 
     def holds(self, count: int) -> bool:
-        """Return whether there is room for a number of bytes."""
+        """Return whether the buffer has at least count bytes."""
         return count <= self.nbytes
 
     def twin(self, *, mapped: bool = False) -> TensorBuffer:
         """
-        Return another buffer for the same tensor; the caller frees it.
+        Allocate another buffer for the same tensor; the caller frees it.
 
-        :param mapped: as of the class.
-        :raises EngineError: if the memory is not to be had.
+        :param mapped: see the class.
+        :raises EngineError: if the memory cannot be allocated.
         """
         return TensorBuffer(
             self._cuda, self.name, self.dtype, self.max_shape, self.nbytes, mapped=mapped
@@ -92,42 +92,42 @@ class TensorBuffer:
 
     def view(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         """
-        Return the first elements of the host side as an array, without a copy.
+        Return the first elements of the host buffer as an array, without a copy.
 
         :raises EngineError: if the shape is larger than the buffer.
         """
         count = math.prod(shape) * self.dtype.itemsize
         if count > self.nbytes:
             raise EngineError(
-                f'tensor {self.name!r} of shape {list(shape)} does not fit its buffer of '
-                f'{list(self.max_shape)}'
+                f'tensor {self.name!r} of shape {list(shape)} ({count} bytes) does not fit its '
+                f'buffer of shape {list(self.max_shape)} ({self.nbytes} bytes)'
             )
         array: npt.NDArray[Any] = self._bytes[:count].view(self.dtype).reshape(shape)
         return array
 
     def upload(self, view: npt.NDArray[Any], stream: Any) -> None:
-        """Copy a view to the device in the order of a stream."""
+        """Queue a copy of a view to the device in a stream."""
         if not self.mapped:
             self._cuda.memcpy_htod_async(self._device, view, stream)
 
     def download(self, view: npt.NDArray[Any], stream: Any) -> None:
-        """Copy from the device into a view in the order of a stream."""
+        """Queue a copy from the device into a view in a stream."""
         if not self.mapped:
             self._cuda.memcpy_dtoh_async(view, self._device, stream)
 
     def clear(self, stream: Any, count: int | None = None, *, value: int = 0) -> None:
         """
-        Write zeros to the device in the order of a stream.
+        Queue a fill of the device buffer in a stream.
 
-        :param count: how many bytes, None for all.
-        :param value: another byte to write.
+        :param count: number of bytes, None for all.
+        :param value: byte to write.
         """
         self._cuda.memset_d8_async(
             self.address, value, self.nbytes if count is None else count, stream
         )
 
     def free(self) -> None:
-        """Free both sides; calling it again does nothing. Views of it become invalid."""
+        """Free host and device memory, which invalidates all views; a second call does nothing."""
         device, self._device = self._device, None
         try:
             if device is not None:
@@ -136,15 +136,15 @@ class TensorBuffer:
             self._free_host()
 
     def _free_host(self) -> None:
-        """Free the host side."""
+        """Free the host memory."""
         host, self._host, self._bytes = self._host, None, None
         if host is not None:
             host.free()
 
     def _no_memory(self, side: str, error: Exception) -> EngineError:
-        """Return the error for memory that is not to be had."""
+        """Return the error for a failed allocation."""
         return EngineError(
-            f'no {side} memory for tensor {self.name!r} of shape {list(self.max_shape)} '
-            f'({self.nbytes / 2**20:.1f} MiB): {error}; lower max_shape or batch_size, or free '
-            'memory'
+            f'cannot allocate {self.nbytes / 2**20:.1f} MiB of {side} memory for tensor '
+            f'{self.name!r} of shape {list(self.max_shape)}: {error}; lower max_shape or '
+            'batch_size, or close other programs'
         )

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""pycuda, imported on first use, and the CUDA context of a thread."""
+"""Import of pycuda on first use, and the CUDA context of a thread."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..errors import BackendUnavailableError, EngineError
 
 __all__ = ['ContextScope', 'load_pycuda', 'make_stream']
 
-# Each call of pycuda's retain_primary_context() makes a new object, which pycuda takes for another
-# context. So it is retained once a device and process, and never released: the driver does that
-# at exit, where nothing of ours can still use it.
+# Each call of pycuda's retain_primary_context() creates a new object, which pycuda treats as a
+# different context. So it is retained once per device and process, and never released: the driver
+# does that at exit, when nothing of ours can still use it.
 _PRIMARY: dict[int, Any] = {}
 _LOCK = threading.Lock()
 # CU_STREAM_NON_BLOCKING of cuda.h.
@@ -22,7 +22,7 @@ _NON_BLOCKING = 1
 
 def load_pycuda() -> Any:
     """
-    Return pycuda.driver, initialized.
+    Import and initialize pycuda.driver.
 
     :raises BackendUnavailableError: if it cannot be imported or finds no driver.
     """
@@ -42,23 +42,23 @@ def load_pycuda() -> Any:
 
 def make_stream(cuda: Any) -> Any:
     """
-    Return a stream that does not wait for the default stream, nor that for it.
+    Create a non-blocking stream, which does not synchronize with the default stream.
 
-    Else a copy that any other thread makes without a stream would wait for this one, and break
-    the record of a CUDA graph (CUDA Driver API, "Stream synchronization behavior").
+    Otherwise a copy of another thread in the default stream would wait for this one, and
+    invalidate a stream capture (CUDA Driver API, "Stream synchronization behavior").
 
-    :param cuda: pycuda.driver; the context of the stream is current.
+    :param cuda: pycuda.driver; the stream belongs to the current context.
     """
     return cuda.Stream(_NON_BLOCKING)
 
 
 class ContextScope:
     """
-    The primary context of a device, current in this thread until close().
+    Primary context of a device, current in this thread until close().
 
-    It is the context that TensorRT uses. pycuda keeps a stack of contexts for each thread, and a
-    thread that ends with a stack that is not empty aborts the process: whoever makes a scope
-    closes it in the same thread. Scopes of several devices in one thread close in reverse order.
+    It is the context that the CUDA runtime and its libraries use. pycuda keeps a stack of contexts
+    per thread and aborts the process if a thread ends with contexts on its stack: close a scope in
+    the thread that created it. Close the scopes of several devices in one thread in reverse order.
 
     :param cuda: pycuda.driver.
     :param device_id: number of the device.
@@ -76,21 +76,21 @@ class ContextScope:
             _PRIMARY[device_id].push()
         except cuda.Error as error:
             raise BackendUnavailableError(
-                f'no CUDA context on device {device_id}: {error}; is its memory full, or the '
-                'device in exclusive mode?'
+                f'no CUDA context on device {device_id}: {error}; check with nvidia-smi that the '
+                'GPU has free memory and is not in exclusive compute mode'
             ) from error
         self._open = True
 
     def check_thread(self) -> None:
         """
-        Refuse the wrong thread.
+        Check that this is the thread that created the scope.
 
-        :raises EngineError: if this is not the thread that made the scope.
+        :raises EngineError: if it is not.
         """
         if threading.get_ident() != self._thread:
             raise EngineError(
                 f'an engine of thread {self._thread} was used in thread {threading.get_ident()}; '
-                'make, use and close it in one thread'
+                'create, use and close it in one thread'
             )
 
     def close(self) -> None:

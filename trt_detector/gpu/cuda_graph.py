@@ -1,9 +1,9 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The work of a stream as a CUDA graph: recorded once, then queued with one call of the driver.
+Stream capture: work captured as a CUDA graph once, then launched with one driver call.
 
-pycuda cannot record, so the driver is called by ctypes, in the context that pycuda made current
+pycuda has no stream capture, so the driver is called with ctypes, in the context that is current
 (CUDA Driver API, "Graph Management" and "Stream Management").
 """
 
@@ -18,7 +18,8 @@ from . import driver as libcuda
 
 __all__ = ['CaptureError', 'CudaGraph', 'capture_graph']
 
-# A runtime may still take memory while it is recorded; other threads go on undisturbed.
+# CU_STREAM_CAPTURE_MODE_RELAXED: the captured runtime may allocate memory, and other threads may
+# make any call.
 _RELAXED = 2
 _NODE_MEMCPY, _NODE_HOST = 1, 3
 _MEMORY_HOST, _MEMORY_DEVICE, _MEMORY_UNIFIED = 1, 2, 4
@@ -26,11 +27,11 @@ _ATTRIBUTE_MEMORY_TYPE = 2
 
 
 class CaptureError(EngineError):
-    """Work that cannot be recorded, or not be repeated from the record."""
+    """Work that cannot be captured as a CUDA graph."""
 
 
 class _CopySide(ctypes.Structure):
-    """One half of CUDA_MEMCPY3D."""
+    """Source or destination fields of CUDA_MEMCPY3D."""
 
     _fields_ = (
         ('x_bytes', ctypes.c_size_t), ('y', ctypes.c_size_t), ('z', ctypes.c_size_t),
@@ -41,7 +42,7 @@ class _CopySide(ctypes.Structure):
 
 
 class _Copy(ctypes.Structure):
-    """CUDA_MEMCPY3D."""
+    """Structure CUDA_MEMCPY3D."""
 
     _fields_ = (
         ('source', _CopySide), ('target', _CopySide), ('width_bytes', ctypes.c_size_t),
@@ -51,9 +52,9 @@ class _Copy(ctypes.Structure):
 
 class CudaGraph:
     """
-    Recorded work, ready to launch.
+    Captured work, ready to launch.
 
-    The context in which it was recorded has to be current for every call.
+    The context in which it was captured must be current for every call.
 
     :param driver: libcuda.
     :param executable: the CUgraphExec.
@@ -65,18 +66,18 @@ class CudaGraph:
 
     def launch(self, stream: Any) -> None:
         """
-        Queue the work in the order of a stream; returns at once.
+        Queue the work in a stream; returns at once.
 
-        :raises EngineError: if the driver refuses, or the graph is closed.
+        :raises EngineError: if the driver reports an error, or the graph is closed.
         """
         if self._executable is None:
-            raise EngineError('a CUDA graph was launched after close()')
+            raise EngineError('launch() on a closed CUDA graph')
         status = self._driver.cuGraphLaunch(self._executable, ctypes.c_void_p(stream.handle))
         if status:
             raise EngineError(f'cuGraphLaunch failed: {_explain(self._driver, status)}')
 
     def close(self) -> None:
-        """Free it, once nothing of it runs any more; calling it again does nothing."""
+        """Free the graph, which must not be running; calling it again does nothing."""
         executable, self._executable = self._executable, None
         if executable is not None:
             self._driver.cuGraphExecDestroy(executable)
@@ -84,13 +85,13 @@ class CudaGraph:
 
 def capture_graph(stream: Any, work: Callable[[], object]) -> CudaGraph:
     """
-    Record what work() queues in a stream; nothing of it runs.
+    Capture the work that a function queues in a stream; nothing of it runs.
 
-    Only work on device memory is taken: a copy from host memory reads that memory again with
-    each launch, whatever it holds by then, and a host function would be called again.
+    Only work on device memory is accepted: a copy from host memory would read that memory again
+    at each launch, and a host function would be called again.
 
-    :param stream: from :func:`.cuda.make_stream`.
-    :param work: must not wait for the device.
+    :param stream: from :func:`.context.make_stream`.
+    :param work: function that queues the work; it must not wait for the device.
     :raises CaptureError: with the reason; the stream can be used again.
     """
     driver = libcuda.load()
@@ -117,7 +118,7 @@ def capture_graph(stream: Any, work: Callable[[], object]) -> CudaGraph:
 
 def _refuse_host_memory(driver: Any, graph: ctypes.c_void_p) -> None:
     """
-    Refuse a graph that depends on the host.
+    Check that a graph does not depend on the host.
 
     :raises CaptureError: if it does.
     """
@@ -129,7 +130,7 @@ def _refuse_host_memory(driver: Any, graph: ctypes.c_void_p) -> None:
         node, kind = ctypes.c_void_p(address), ctypes.c_int()
         _check(driver, 'cuGraphNodeGetType', node, ctypes.byref(kind))
         if kind.value == _NODE_HOST:
-            raise CaptureError('the network calls functions of the host')
+            raise CaptureError('the network calls host functions')
         if kind.value == _NODE_MEMCPY:
             copy = _Copy()
             _check(driver, 'cuGraphMemcpyNodeGetParams', node, ctypes.byref(copy))
@@ -138,7 +139,7 @@ def _refuse_host_memory(driver: Any, graph: ctypes.c_void_p) -> None:
 
 
 def _on_device(driver: Any, side: _CopySide) -> bool:
-    """Return whether one end of a copy lies in device memory."""
+    """Return whether the source or destination of a copy is device memory."""
     if side.memory_type != _MEMORY_UNIFIED:
         return bool(side.memory_type != _MEMORY_HOST)
     kind = ctypes.c_uint()
@@ -149,7 +150,7 @@ def _on_device(driver: Any, side: _CopySide) -> bool:
 
 
 def _destroy(driver: Any, graph: ctypes.c_void_p) -> None:
-    """Free what was recorded."""
+    """Free a captured graph."""
     if graph.value:
         driver.cuGraphDestroy(graph)
 
@@ -170,7 +171,7 @@ def _check(driver: Any, function: str, *arguments: Any) -> None:
 
 
 def _explain(driver: Any, status: int) -> str:
-    """Return the driver's words for an error."""
+    """Return the driver's description of an error."""
     text = ctypes.c_char_p()
     driver.cuGetErrorString(status, ctypes.byref(text))
     words = (text.value or b'unknown error').decode()

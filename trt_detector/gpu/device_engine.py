@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an engine on a CUDA device offers beside run(): work on device memory, in its stream."""
+"""Interface of engines that run on device memory, in a CUDA stream."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ['DeviceEngine']
 
 class DeviceEngine(InferenceEngine):
     """
-    An engine whose batch may come from device memory and stay there.
+    Engine whose inputs and outputs may stay in device memory.
 
     Its constructor sets the attributes below.
     """
@@ -52,20 +52,20 @@ class DeviceEngine(InferenceEngine):
     @property
     @abstractmethod
     def smallest_batch(self) -> int:
-        """Return how many images the network takes at least; fewer run as that many."""
+        """Return the minimum number of images per run; smaller batches are padded to it."""
 
     def padded_batch_size(self) -> int:
-        """Return how many images the input memory of :meth:`enqueue` has to hold."""
+        """Return the number of images that the input buffer of :meth:`enqueue` must hold."""
         return max(self.get_batch_size(), self.smallest_batch)
 
     def make_outputs(self, *, mapped: bool = False) -> list[TensorBuffer]:
         """
-        Return a further set of output buffers for a full batch, in the order of output_specs.
+        Allocate another set of output buffers for a full batch, in the order of output_specs.
 
         The caller frees them.
 
         :param mapped: see :class:`.buffers.TensorBuffer`.
-        :raises EngineError: if the memory is not to be had.
+        :raises EngineError: if the memory cannot be allocated.
         """
         self.check_thread()
         made: list[TensorBuffer] = []
@@ -78,7 +78,7 @@ class DeviceEngine(InferenceEngine):
 
     @abstractmethod
     def _make_output(self, index: int, *, mapped: bool) -> TensorBuffer:
-        """Return a further buffer for one output, as :meth:`make_outputs` says."""
+        """Allocate another buffer for one output; see :meth:`make_outputs`."""
 
     @abstractmethod
     def enqueue(
@@ -90,31 +90,31 @@ class DeviceEngine(InferenceEngine):
         capturing: bool = False,
     ) -> list[tuple[int, ...]]:
         """
-        Queue the network in :attr:`stream`; returns at once where the runtime can.
+        Queue the network in :attr:`stream`; returns at once if the runtime can.
 
-        :param count: images of :meth:`get_input_shape`'s size.
-        :param input_address: device memory for :meth:`padded_batch_size` images; it may hold any
-            number behind the images.
+        :param count: number of images of :meth:`get_input_shape`'s size.
+        :param input_address: device memory for :meth:`padded_batch_size` images; the contents
+            after the images do not matter.
         :param outputs: from :meth:`make_outputs`; written on the device only.
-        :param capturing: the stream is being recorded, or about to be: nothing may wait for it,
-            and later runs of another number of images must leave alone what this one uses.
+        :param capturing: the stream is being captured, or about to be: nothing may wait for it,
+            and later runs of another batch size must not change the resources of this one.
             Only for :attr:`smallest_batch` and :meth:`padded_batch_size` images.
-        :return: the shapes of the outputs. The first dimension can be larger than count where the
-            network takes no batch as small.
-        :raises EngineError: if the runtime refuses.
+        :return: shapes of the outputs. The first dimension is larger than count if the network
+            does not accept a batch that small.
+        :raises EngineError: if the runtime reports an error.
         """
 
     def device_lock(self) -> AbstractContextManager[None]:
-        """Return the turn of its device, as :mod:`.turns` says."""
+        """Return the lock of its device; see :mod:`.device_lock`."""
         return device_lock(self._device_id)
 
     def release_captures(self) -> None:
-        """Free what enqueue() made for records; none of them is launched any more."""
+        """Free the resources of captured runs, whose graphs are not launched any more."""
 
     def check_thread(self) -> None:
         """
-        Refuse the wrong thread.
+        Check that this is the thread that created the engine.
 
-        :raises EngineError: if this is not the thread that made the engine.
+        :raises EngineError: if it is not.
         """
         self._scope.check_thread()

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the GPU is, asked of the driver itself: no other library is needed for it."""
+"""Properties of a GPU, read from the driver without any other library."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
     'read_device',
 ]
 
-# Where nothing tells the size of the GPU memory: a build stays modest instead of failing.
+# Assumed size of the GPU memory if it cannot be read, so that a build can continue.
 LAST_RESORT_BYTES = 2 << 30
 
 # CUdevice_attribute of cuda.h.
@@ -36,16 +36,16 @@ _CC_MINOR = 76
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
     """
-    A GPU as its driver describes it.
+    Properties of a GPU as reported by the driver.
 
-    :param device_id: its number, as CUDA counts them.
+    :param device_id: CUDA device number.
     :param name: product name.
     :param compute_capability: (major, minor).
-    :param sm_count: streaming multiprocessors.
-    :param total_memory_bytes: of the GPU; of the whole machine where they share it.
-    :param integrated: whether it shares the machine's memory (Jetson).
-    :param cuda_driver: highest CUDA version of the driver, (13, 0) say.
-    :param pci_bus_id: '0000:01:00.0' say, '' where it has none.
+    :param sm_count: number of streaming multiprocessors.
+    :param total_memory_bytes: size of the GPU memory; of the system memory if it is shared.
+    :param integrated: whether the GPU shares the system memory (Jetson).
+    :param cuda_driver: highest CUDA version that the driver supports, e.g. (13, 0).
+    :param pci_bus_id: e.g. '0000:01:00.0'; '' if the GPU has none.
     """
 
     device_id: int
@@ -59,28 +59,29 @@ class DeviceInfo:
 
     @property
     def has_fast_fp16(self) -> bool:
-        """Return whether it is faster at FP16 than at FP32 (GTX 10 and the oldest are not)."""
+        """Return whether FP16 is faster than FP32 (not on GTX 10 and the oldest GPUs)."""
         return has_fast_fp16(self.compute_capability)
 
 
 def has_fast_fp16(compute_capability: tuple[int, int]) -> bool:
-    """Return whether GPUs of a compute capability are faster at FP16 than at FP32."""
+    """Return whether FP16 is faster than FP32 on GPUs of a compute capability."""
     return compute_capability >= (5, 3) and compute_capability != (6, 1)
 
 
 def read_device(device_id: int = 0) -> DeviceInfo:
     """
-    Ask the driver for a GPU.
+    Read the properties of a GPU from the driver.
 
-    :param device_id: its number, as CUDA counts them.
-    :raises BackendUnavailableError: if there is no driver, no GPU, or none of that number.
+    :param device_id: CUDA device number.
+    :raises BackendUnavailableError: if there is no driver, no GPU, or no GPU of that number.
     """
     driver = libcuda.load()
     count = ctypes.c_int()
     libcuda.call(driver, 'cuDeviceGetCount', ctypes.byref(count))
     if not 0 <= device_id < count.value:
         raise BackendUnavailableError(
-            f'device_id is {device_id}, but the driver shows {count.value} GPU(s), numbered from 0'
+            f'device_id is {device_id}, but the driver reports {count.value} GPU(s), numbered '
+            'from 0; set device_id to one of them'
         )
     device = ctypes.c_int()
     libcuda.call(driver, 'cuDeviceGet', ctypes.byref(device), device_id)
@@ -109,10 +110,10 @@ def get_gpu_memory_bytes(device_id: int = 0) -> int:
     """
     Return the size of a GPU's memory.
 
-    NVML is asked first. It does not know on machines whose GPU shares the memory (Jetson, GB10):
-    there the CUDA driver is asked, then /proc/meminfo. 2 GiB where nobody knows.
+    It comes from NVML. NVML does not report it if the GPU shares the system memory (Jetson,
+    GB10): then it comes from the CUDA driver, or /proc/meminfo. 2 GiB if none of them reports it.
 
-    :param device_id: number of the GPU, as CUDA counts them.
+    :param device_id: CUDA device number.
     """
     try:
         device: DeviceInfo | None = read_device(device_id)
@@ -131,9 +132,9 @@ def get_gpu_memory_bytes(device_id: int = 0) -> int:
 
 def get_used_gpu_memory_bytes(device_id: int = 0) -> int | None:
     """
-    Return how much of a GPU's memory all programs together use, None where NVML does not say.
+    Return the GPU memory used by all programs together, None if NVML does not report it.
 
-    :param device_id: number of the GPU, as CUDA counts them.
+    :param device_id: CUDA device number.
     """
     try:
         bus = read_device(device_id).pci_bus_id
@@ -145,7 +146,7 @@ def get_used_gpu_memory_bytes(device_id: int = 0) -> int | None:
 
 
 def is_jetson() -> bool:
-    """Return whether this is a Jetson, whose GPU shares the machine's memory."""
+    """Return whether this is a Jetson, whose GPU shares the system memory."""
     if Path('/etc/nv_tegra_release').exists():
         return True
     try:
@@ -163,7 +164,7 @@ def _attribute(driver: Any, device: Any, number: int) -> int:
 
 
 def _pci_bus_id(driver: Any, device: Any) -> str:
-    """Return where the device sits, '' where it sits on no bus."""
+    """Return the PCI bus ID of a device, '' if it has none."""
     text = ctypes.create_string_buffer(32)
     try:
         libcuda.call(driver, 'cuDeviceGetPCIBusId', text, 32, device)
@@ -173,7 +174,7 @@ def _pci_bus_id(driver: Any, device: Any) -> str:
 
 
 def _machine_memory() -> int:
-    """Return the size of the machine's memory, 0 where the kernel does not say."""
+    """Return the size of the system memory, 0 if it cannot be read."""
     try:
         lines = Path('/proc/meminfo').read_text(encoding='ascii').splitlines()
     except OSError:

@@ -1,13 +1,13 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What must not happen on one device at the same time, in several threads of a process.
+Lock for work on one device that threads of a process must not do at the same time.
 
-A runtime that is opened or closed, and a network's first run, make calls that CUDA refuses while
-another stream of the context is recorded, and the record breaks, too (seen with ONNX Runtime and
-cuDNN: both sides fail). Copies, allocations and runs of what is warm disturb no record. So the
-first round of a warm-up has the turn; where it is turned off, live images run first, and wait for
-nobody.
+Opening or closing a runtime, and the first run of a network, make calls that CUDA refuses while
+another stream of the context is being captured, and they invalidate that capture (seen with ONNX
+Runtime and cuDNN: both sides fail). Copies, allocations and later runs do not disturb a capture.
+So the first round of a warm-up holds the lock. If the warm-up is off, live images run first, and
+they do not take the lock.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from collections.abc import Iterator
 import contextlib
 import threading
 
-__all__ = ['building', 'is_build_in_progress', 'device_lock']
+__all__ = ['build_in_progress', 'device_lock', 'is_build_in_progress']
 
 _LOCK = threading.Lock()
-_TURNS: dict[int, threading.RLock] = {}
+_DEVICE_LOCKS: dict[int, threading.RLock] = {}
 _BUILDS: Counter[int] = Counter()
 
 
 @contextlib.contextmanager
 def device_lock(device_id: int) -> Iterator[None]:
     """
-    Wait until no other thread has the turn of a device, and keep it meanwhile.
+    Hold the lock of a device, which is reentrant.
 
-    For what takes moments: opening, recording, closing. A thread may take its turn again.
+    It is meant for short operations: opening, capturing, closing.
 
     :param device_id: number of the device.
     """
     with _LOCK:
-        turn = _TURNS.setdefault(device_id, threading.RLock())
-    with turn:
+        lock = _DEVICE_LOCKS.setdefault(device_id, threading.RLock())
+    with lock:
         yield
 
 
 @contextlib.contextmanager
-def building(device_id: int) -> Iterator[None]:
+def build_in_progress(device_id: int) -> Iterator[None]:
     """
-    Say that an engine is being built for a device, which takes minutes and so no turn.
+    Mark a build of an engine for a device, which takes minutes and does not hold the lock.
 
     :param device_id: number of the device.
     """
-    # Not while a record is made.
+    # A build must not begin during a capture.
     with device_lock(device_id), _LOCK:
         _BUILDS[device_id] += 1
     try:
@@ -57,6 +57,10 @@ def building(device_id: int) -> Iterator[None]:
 
 
 def is_build_in_progress(device_id: int) -> bool:
-    """Return whether an engine is being built for a device; ask it in a turn, then it stays so."""
+    """
+    Return whether an engine is being built for a device.
+
+    No build begins as long as the caller holds the device's lock.
+    """
     with _LOCK:
         return _BUILDS[device_id] > 0

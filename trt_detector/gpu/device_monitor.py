@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""How the GPU is: read once, or again and again beside the work."""
+"""State of a GPU (temperature, load, memory), read once or periodically."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _PERIOD_S = 1.0
 
 class _Sensors:
     """
-    All sources of one GPU, found once.
+    All sources of the state of one GPU, opened once.
 
-    :param device_id: its number, as CUDA counts them.
+    :param device_id: CUDA device number.
     :param root: folder that holds sys and proc.
     """
 
@@ -40,14 +40,14 @@ class _Sensors:
         self._files = SharedMemoryGpu(root) if shared else None
 
     def read(self) -> DeviceState:
-        """Return how the GPU is now: what NVML says comes before the kernel and the driver."""
+        """Return the state now, from NVML before the kernel before the driver."""
         values: dict[str, Any] = {}
-        for source in (self._ask_driver, self._ask_kernel, self._ask_nvml):
+        for source in (self._read_driver, self._read_kernel, self._read_nvml):
             values |= {name: value for name, value in source().items() if value is not None}
         return DeviceState(read_s=time.monotonic(), **values)
 
-    def _ask_driver(self) -> dict[str, Any]:
-        """Return what never changes."""
+    def _read_driver(self) -> dict[str, Any]:
+        """Return the constant properties from the driver."""
         device = self._device
         if device is None:
             return {}
@@ -58,8 +58,8 @@ class _Sensors:
             'shared_memory': device.integrated,
         }
 
-    def _ask_kernel(self) -> dict[str, Any]:
-        """Return what the files of a GPU tell that shares the machine's memory."""
+    def _read_kernel(self) -> dict[str, Any]:
+        """Return the sensors of sysfs and procfs, for a GPU that shares the system memory."""
         files = self._files
         if files is None:
             return {}
@@ -76,8 +76,8 @@ class _Sensors:
             'max_clock_mhz': highest,
         }
 
-    def _ask_nvml(self) -> dict[str, Any]:
-        """Return what NVML supports."""
+    def _read_nvml(self) -> dict[str, Any]:
+        """Return the values that NVML supports."""
         nvml = self._nvml
         if nvml is None:
             return {}
@@ -106,9 +106,9 @@ class _Sensors:
 
 def read_device_state(device_id: int = 0, *, root: Path = Path('/')) -> DeviceState:
     """
-    Return how a GPU is now; takes some milliseconds.
+    Read the state of a GPU; takes some milliseconds.
 
-    :param device_id: its number, as CUDA counts them.
+    :param device_id: CUDA device number.
     :param root: folder that holds sys and proc.
     """
     return _Sensors(device_id, root).read()
@@ -116,9 +116,9 @@ def read_device_state(device_id: int = 0, *, root: Path = Path('/')) -> DeviceSt
 
 class DeviceMonitor:
     """
-    Reads a GPU once a second in a thread of its own: a driver can take its time to answer.
+    Thread that reads the state of a GPU once per second, since a driver can be slow to answer.
 
-    :param device_id: its number, as CUDA counts them.
+    :param device_id: CUDA device number.
     :param root: folder that holds sys and proc.
     :param period_s: seconds between two readings.
     """
@@ -131,12 +131,12 @@ class DeviceMonitor:
         self._period_s = period_s
         self._state = DeviceState()
         self._ended = threading.Event()
-        # A daemon: a driver call that never returns must not keep the process from ending.
-        self._thread = threading.Thread(target=self._run, name='device watch', daemon=True)
+        # A daemon thread: a driver call that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name='device monitor', daemon=True)
         self._thread.start()
 
     def latest(self) -> DeviceState:
-        """Return what was read last, at once; any thread may ask."""
+        """Return the last state at once; callable from any thread."""
         return self._state
 
     def close(self) -> None:
@@ -145,12 +145,12 @@ class DeviceMonitor:
         self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
-        """Be the thread."""
+        """Thread main loop."""
         try:
             sensors = _Sensors(self._device_id, self._root)
             while True:
                 self._state = sensors.read()
                 if self._ended.wait(self._period_s):
                     return
-        except Exception:  # noqa: BLE001 logged; the detector works on without
-            _LOG.exception('the state of GPU %d is not read any more', self._device_id)
+        except Exception:  # noqa: BLE001 logged; the detector works without it
+            _LOG.exception('the monitor of GPU %d stopped', self._device_id)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The library of the NVIDIA driver, for what pycuda does not offer."""
+"""The NVIDIA driver library (libcuda), loaded with ctypes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ['call', 'load']
 _MEANINGS = {
     3: 'the driver is not initialized',
     35: 'the driver is older than the CUDA library',
-    100: 'no GPU is visible (none there, no /dev/nvidia* in the container, or hidden by '
-    'CUDA_VISIBLE_DEVICES)',
+    100: 'no GPU is visible (there is none, the container has no /dev/nvidia*, or '
+    'CUDA_VISIBLE_DEVICES hides it)',
     101: 'there is no GPU of that number',
     803: 'the driver and its libraries have different versions; restart the machine',
     804: 'the container has libraries of another driver; start it with --runtime nvidia',
-    999: 'the driver has failed; look into dmesg',
+    999: 'the driver failed; check dmesg',
 }
 
 
 @functools.cache
 def load() -> Any:
     """
-    Return the library, initialized; a failure is tried again at the next call.
+    Load and initialize the library; the next call retries after a failure.
 
-    :raises BackendUnavailableError: if there is no driver, or it cannot start.
+    :raises BackendUnavailableError: if there is no driver, or it cannot be initialized.
     """
     try:
         driver = ctypes.CDLL('libcuda.so.1')
@@ -44,9 +44,9 @@ def load() -> Any:
 
 def call(driver: Any, function: str, *arguments: Any) -> None:
     """
-    Call the driver.
+    Call a driver function.
 
-    :raises BackendUnavailableError: with the meaning of the error, where it is a known one.
+    :raises BackendUnavailableError: with the meaning of the error if it is a known one.
     """
     try:
         status = getattr(driver, function)(*arguments)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The way of one image's raw bytes to the device."""
+"""Upload of the raw bytes of one image to the device."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from ..preprocess import Letterbox
 from .buffers import TensorBuffer
 from .kernels.letterbox import KERNEL_ENCODINGS
 
-__all__ = ['HostWork', 'ImageUpload', 'StagedImage', 'rows_read']
+__all__ = ['HostWork', 'ImageUpload', 'UploadedImage', 'rows_read']
 
 HostWork = Callable[[], object]
 
 _PLANES_420 = frozenset({'nv12', 'nv21'})
-_MOST_PAIRS = 16
+_MAX_PAIRS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class StagedImage:
+class UploadedImage:
     """
-    An image on the device.
+    Image in device memory.
 
-    :param address: of its first row.
-    :param step: bytes from a row to the next.
+    :param address: address of the first row.
+    :param step: bytes from one row to the next.
     :param chroma_offset: bytes from the first row to the chroma rows of nv12 and nv21.
-    :param gathered: it holds only the two rows that each row of the picture reads.
+    :param gathered: only the two source rows that each resized row reads are there.
     """
 
     address: int
@@ -47,7 +47,7 @@ class StagedImage:
 
 @dataclass(frozen=True, slots=True)
 class _Strided:
-    """A copy of rows with gaps between them, all in bytes."""
+    """Pitched copy of rows; all values but the number of rows are in bytes."""
 
     source: int
     source_pitch: int
@@ -57,7 +57,7 @@ class _Strided:
     rows: int
 
     def enqueue(self, cuda: Any, data: npt.NDArray[np.uint8], address: int, stream: Any) -> None:
-        """Queue the copy of page-locked data to the device."""
+        """Queue the copy from page-locked memory to the device."""
         copy = cuda.Memcpy2D()
         copy.set_src_host(data)
         copy.set_dst_device(address)
@@ -68,7 +68,7 @@ class _Strided:
 
 
 def rows_read(source_height: int, resized_height: int) -> npt.NDArray[np.intp]:
-    """Return the two rows of the source that each row of the picture reads, as the kernel does."""
+    """Return the two source rows that the kernel reads for each resized row."""
     index = np.arange(resized_height)
     first = ((2 * index + 1) * source_height - resized_height) // (2 * resized_height)
     pairs = np.stack((first, first + 1), axis=1).reshape(-1)
@@ -77,7 +77,7 @@ def rows_read(source_height: int, resized_height: int) -> npt.NDArray[np.intp]:
 
 @functools.lru_cache(maxsize=64)
 def _find_rows(height: int, resized: int, planar: bool) -> npt.NDArray[np.intp]:
-    """Return the rows to copy: of the luma plane, then those of the chroma plane; only to read."""
+    """Return the read-only indexes of the rows to copy: luma rows, then chroma rows."""
     rows = rows_read(height, resized)
     return np.concatenate((rows, height + rows // 2)) if planar else rows
 
@@ -87,16 +87,16 @@ def _plan_copies(
     width: int, height: int, step: int, encoding: str, resized: int
 ) -> tuple[int, int, bool, tuple[_Strided, ...]]:
     """
-    Return how the device fetches a page-locked image: rows, bytes a row, gathered, the copies.
+    Plan the copies of a page-locked image: rows, bytes per row, whether gathered, copies.
 
-    The rows that a resize reads lie in a pattern that repeats: 2160 rows become 288 by 15 of the
-    source for 2. Each pair of rows in it is one strided copy; a pattern of many pairs, which few
-    sizes give, is not worth it.
+    The rows that a resize reads repeat in a pattern: 2160 rows are resized to 288 with 15 source
+    rows for every 2. Each pair of rows of the pattern is one pitched copy. A pattern of many
+    pairs, which few sizes have, is not worth it.
     """
     repeats = math.gcd(height, resized)
     pairs = resized // repeats
     planar = encoding in _PLANES_420
-    if planar or 2 * resized >= height or pairs > _MOST_PAIRS:
+    if planar or 2 * resized >= height or pairs > _MAX_PAIRS:
         row_bytes = width * KERNEL_ENCODINGS[encoding][1]
         rows = height * 3 // 2 if planar else height
         return rows, row_bytes, False, (_Strided(0, step, 0, row_bytes, row_bytes, rows),)
@@ -111,14 +111,14 @@ def _plan_copies(
 
 class ImageUpload:
     """
-    Page-locked and device memory for one image; it grows to the largest that ever came.
+    Page-locked and device memory for one image, grown to the largest image so far.
 
-    A bilinear resize reads two rows of the source for each of its own. Where the picture becomes
-    less than half as high, only those are copied: 720 of 2160 rows for 4K in a 640x640 network.
+    A bilinear resize reads two source rows for each resized row. If it more than halves the
+    height, only those rows are copied: 720 of 2160 rows of a 4K image for a 640x640 network.
 
     :param cuda: pycuda.driver.
-    :param mapped: let the device read the page-locked memory itself, with no second copy: for
-        GPUs that share the machine's memory.
+    :param mapped: let the device read the page-locked memory directly, without another copy, for
+        GPUs that share the system memory.
     """
 
     def __init__(self, cuda: Any, *, mapped: bool) -> None:
@@ -127,69 +127,74 @@ class ImageUpload:
         self._buffer: TensorBuffer | None = None
         self._send: Callable[[Any], None] | None = None
 
-    def begin(self, image: Image, place: Letterbox) -> tuple[StagedImage, HostWork | None]:
+    def begin(self, image: Image, letterbox: Letterbox) -> tuple[UploadedImage, HostWork | None]:
         """
-        Make room for an image and see what has to be copied.
+        Allocate memory for an image and plan its copy.
 
-        What was sent before must not be in use any more.
+        The previous image must not be in use any more.
 
         :param image: in one of KERNEL_ENCODINGS.
-        :return: where it will lie, and the host's part of the copy, to be done before send(), in
-            any thread; None for a page-locked image, which the device fetches itself.
-        :raises EngineError: if there is no memory for it.
+        :param letterbox: position of the image in the input.
+        :return: the image on the device, and the host's part of the copy, to be called before
+            send() in any thread; None for a page-locked image, which the device copies directly.
+        :raises EngineError: if the memory cannot be allocated.
         """
         if image.page_locked and not self._mapped:
-            return self._begin_directly(image, place), None
+            return self._begin_directly(image, letterbox), None
         planar = image.encoding in _PLANES_420
         stored_rows = image.height * 3 // 2 if planar else image.height
         rows = image.data[: image.step * stored_rows].reshape(stored_rows, image.step)
-        height = place.resized_size[1]
+        height = letterbox.resized_size[1]
         work: HostWork
         gathered = 2 * height < image.height
         if gathered:
             wanted = _find_rows(image.height, height, planar)
             step, chroma_row = image.step, 2 * height
-            view = self._room(len(wanted), step)
-            # With mode='raise', take() would go through a buffer of its own.
+            view = self._allocate(len(wanted), step)
+            # With mode='raise', take() would use a temporary buffer.
             work = partial(np.take, rows, wanted, axis=0, out=view, mode='clip')
         else:
             step = image.width * KERNEL_ENCODINGS[image.encoding][1]
             chroma_row = image.height
-            view = self._room(stored_rows, step)
+            view = self._allocate(stored_rows, step)
             work = partial(np.copyto, view, rows[:, :step])
-        buffer = self._open_buffer()
+        buffer = self._get_buffer()
         self._send = partial(buffer.upload, view)
-        return StagedImage(buffer.address, step, chroma_row * step, gathered), work
+        return UploadedImage(buffer.address, step, chroma_row * step, gathered), work
 
     def send(self, stream: Any) -> None:
         """
-        Copy the image to the device in the order of a stream.
+        Queue the copy of the image to the device in a stream.
 
-        It is not needed any more once this returns, unless it is page-locked.
+        The image is not used after that unless it is page-locked.
         """
         if self._send is not None:
             self._send(stream)
 
-    def _begin_directly(self, image: Image, place: Letterbox) -> StagedImage:
-        """Let the device fetch a page-locked image: the host copies nothing."""
+    def _begin_directly(self, image: Image, letterbox: Letterbox) -> UploadedImage:
+        """Plan the direct copy of a page-locked image to the device."""
         rows, step, gathered, copies = _plan_copies(
-            image.width, image.height, image.step, image.encoding, place.resized_size[1]
+            image.width, image.height, image.step, image.encoding, letterbox.resized_size[1]
         )
-        self._room(rows, step)
-        address = self._open_buffer().address
+        self._allocate(rows, step)
+        address = self._get_buffer().address
 
         def send(stream: Any) -> None:
             for copy in copies:
                 copy.enqueue(self._cuda, image.data, address, stream)
 
-        # It keeps the image, which must not vanish before the device has it.
+        # The closure keeps the image alive until the device has copied it.
         self._send = send
-        return StagedImage(address, step, image.height * step, gathered)
+        return UploadedImage(address, step, image.height * step, gathered)
 
-    def _open_buffer(self) -> TensorBuffer:
-        """Return the memory."""
+    def _get_buffer(self) -> TensorBuffer:
+        """
+        Return the buffer.
+
+        :raises EngineError: if there is none.
+        """
         if self._buffer is None:
-            raise EngineError('an image stage has no memory')
+            raise EngineError('an image upload was used before begin() or after free()')
         return self._buffer
 
     def free(self) -> None:
@@ -198,8 +203,8 @@ class ImageUpload:
         if buffer is not None:
             buffer.free()
 
-    def _room(self, rows: int, step: int) -> npt.NDArray[np.uint8]:
-        """Return page-locked memory for rows of bytes."""
+    def _allocate(self, rows: int, step: int) -> npt.NDArray[np.uint8]:
+        """Return page-locked memory for rows of step bytes, [rows, step]."""
         size = rows * step
         if self._buffer is None or not self._buffer.holds(size):
             self.free()

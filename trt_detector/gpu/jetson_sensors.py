@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel tells of a GPU that shares the machine's memory, a Jetson's above all."""
+"""Sensors of a GPU that shares the system memory (Jetson), read from the Linux kernel."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 __all__ = ['SharedMemoryGpu']
 
-# Parts of the names of the GPU's folders: 57000000.gpu, 17000000.ga10b, gpu-gpc-0 and so on.
+# Parts of the names of the GPU's folders, e.g. 57000000.gpu, 17000000.ga10b, gpu-gpc-0.
 _GPU_NAMES = ('gpu', 'ga10b', 'gv11b', 'gp10b', 'gm20b')
 
 
 class SharedMemoryGpu:
     """
-    Reads the files of sysfs and procfs; each method returns None for what they do not tell.
+    Sensors in sysfs and procfs; each method returns None for values that are not available.
 
     :param root: folder that holds sys and proc.
     """
@@ -34,13 +34,13 @@ class SharedMemoryGpu:
         )
 
     def get_temperature_c(self) -> float | None:
-        """Return the temperature; the kernel refuses while the GPU sleeps."""
+        """Return the temperature; it cannot be read while the GPU is suspended."""
         values = [_number(zone / 'temp') for zone in self._thermal_zones]
         known = [value for value in values if value is not None]
         return max(known) / 1e3 if known else None
 
     def get_load_percent(self) -> float | None:
-        """Return the share of time in which something ran."""
+        """Return the utilization of the GPU."""
         for folder in self._devfreq:
             for file in (folder / 'device' / 'load', folder / 'load'):
                 tenths = _number(file)
@@ -49,7 +49,7 @@ class SharedMemoryGpu:
         return None
 
     def get_clocks_mhz(self) -> tuple[float | None, float | None]:
-        """Return the clock and its highest."""
+        """Return the clock and the maximum clock."""
         if not self._devfreq:
             return None, None
         clock = _number(self._devfreq[0] / 'cur_freq')
@@ -57,7 +57,7 @@ class SharedMemoryGpu:
         return None if clock is None else clock / 1e6, None if highest is None else highest / 1e6
 
     def get_memory_bytes(self) -> tuple[int | None, int | None, int | None]:
-        """Return how much is used and there in the whole machine, and used by the GPU."""
+        """Return the used and total system memory, and the memory that the GPU uses."""
         sizes = {}
         for line in (_read(self._meminfo) or '').splitlines():
             name, _, rest = line.partition(':')
@@ -70,7 +70,7 @@ class SharedMemoryGpu:
 
 
 def _read(file: Path) -> str | None:
-    """Return what a file holds, None where it is not there or cannot be read now."""
+    """Return the contents of a file, None if it does not exist or cannot be read now."""
     try:
         return file.read_text(encoding='ascii', errors='replace').strip()
     except OSError:
@@ -78,7 +78,7 @@ def _read(file: Path) -> str | None:
 
 
 def _number(file: Path) -> float | None:
-    """Return the number that a file holds, None where it holds none."""
+    """Return the number in a file, None if there is none."""
     try:
         return float(_read(file) or '')
     except ValueError:

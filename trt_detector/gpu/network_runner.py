@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The network of one slot: queued call by call, or as a CUDA graph where that gives the same."""
+"""Network of one batch slot, queued by the runtime or launched as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from .cuda_graph import capture_graph, CudaGraph
 from .device_engine import DeviceEngine
 from .device_lock import is_build_in_progress
 
-__all__ = ['BEING_BUILT', 'NetworkRunner', 'capture_graphs']
+__all__ = ['BUILD_IN_PROGRESS', 'NetworkRunner', 'capture_graphs']
 
-# The reason that passes.
-BEING_BUILT = 'another engine was being built for this GPU; configure again'
+# The only temporary reason.
+BUILD_IN_PROGRESS = 'another engine was being built for this GPU; configure again'
 
 _Outputs = list[npt.NDArray[Any]]
-# A graph repeats the very kernels, but some of them add in no fixed order.
+# A graph launches the same kernels, but some of them add in no fixed order.
 _RELATIVE, _ABSOLUTE = 1e-2, 1e-4
 
 
 class NetworkRunner:
     """
-    Runs an engine on the memory of one slot. The engine's context has to be current.
+    Runner of an engine on the memory of one batch slot. The engine's context must be current.
 
+    :param engine: engine that runs the network.
     :param input_address: device memory for the engine's padded_batch_size() images.
     :param outputs: from the engine's make_outputs(); the caller frees them.
     """
@@ -45,10 +46,11 @@ class NetworkRunner:
 
     def enqueue(self, count: int) -> list[tuple[int, ...]]:
         """
-        Queue the network in the engine's stream and return at once.
+        Queue the network in the engine's stream; returns at once.
 
-        :return: the shapes of the outputs, which may be those of a larger batch.
-        :raises EngineError: if the runtime or the driver refuses.
+        :param count: number of images.
+        :return: shapes of the outputs, which may be those of a larger batch.
+        :raises EngineError: if the runtime or the driver reports an error.
         """
         for size, (graph, shapes) in self._graphs.items():
             if size >= count:
@@ -58,10 +60,10 @@ class NetworkRunner:
 
     def capture(self, counts: Sequence[int]) -> None:
         """
-        Record the network for some numbers of images; others take the next larger record.
+        Capture the network for some batch sizes; other sizes use the next larger graph.
 
-        :param counts: ascending.
-        :raises EngineError: if it cannot be recorded, or there is no memory for it.
+        :param counts: batch sizes, ascending.
+        :raises EngineError: if the network cannot be captured, or memory runs out.
         """
         self.drop_graphs()
         for count in counts:
@@ -72,35 +74,36 @@ class NetworkRunner:
                     count, self._address, self._outputs, capturing=True
                 )
 
-            # Once for nothing: what a runtime sets up for a size it cannot while it is recorded.
+            # A run without capture first: a runtime cannot set up a new batch size during capture.
             work()
             self._engine.stream.synchronize()
             self._graphs[count] = (capture_graph(self._engine.stream, work), shapes)
 
     def run_again(self, count: int) -> None:
         """
-        Run call by call and wait, so that the runtime does what it put off while it was recorded.
+        Run without a graph and wait, so that the runtime frees what it kept during the captures.
 
+        :param count: number of images.
         :raises EngineError: if the network cannot be run.
         """
         try:
             self._engine.enqueue(count, self._address, self._outputs)
         except EngineError:
-            # Of a record that failed, CUDA tells the next call once more.
+            # CUDA reports the error of a failed capture once more at the next call.
             self._engine.enqueue(count, self._address, self._outputs)
         self._engine.stream.synchronize()
 
     def drop_graphs(self) -> None:
-        """Free the records, once nothing of them runs any more."""
+        """Free the graphs, which must not be running."""
         graphs, self._graphs = self._graphs, {}
         for graph, _ in graphs.values():
             graph.close()
 
     def load(self, batch: npt.NDArray[Any]) -> None:
         """
-        Fill the input, and the outputs with NaN, in the order of the engine's stream.
+        Queue copies that fill the input with a batch and the outputs with NaN.
 
-        :param batch: page-locked, for all images that there is room for.
+        :param batch: page-locked, of padded_batch_size() images.
         """
         stream = self._engine.stream
         self._engine.cuda.memcpy_htod_async(self._address, batch, stream)
@@ -119,31 +122,33 @@ class NetworkRunner:
 
 def capture_graphs(engine: DeviceEngine, runners: Sequence[NetworkRunner]) -> str:
     """
-    Let the networks of an engine's slots run as CUDA graphs, if these give what calls give.
+    Capture the networks of an engine's slots as CUDA graphs, if these give the same outputs.
 
-    Call it in the device's turn, as :func:`.turns.device_lock` says.
+    The caller holds the device's lock (:func:`.device_lock.device_lock`).
 
-    Each record is compared with a run of the same noise once all are made: a runtime may use
-    again what an earlier record relies on.
+    After all captures, the outputs of each graph are compared with those of a run without a graph
+    on the same noise, since a runtime may reuse memory that an earlier capture depends on.
 
-    :return: '' where they do now, else the reason why they do not.
-    :raises EngineError: if the network cannot even be run.
+    :param engine: engine that runs the network.
+    :param runners: runners of its slots.
+    :return: '' if the graphs are used, else the reason why they are not.
+    :raises EngineError: if the network cannot be run at all.
     """
     if is_build_in_progress(engine.device_id):
-        return BEING_BUILT
+        return BUILD_IN_PROGRESS
     counts = _counts(engine)
     shape = engine.batch_shape(engine.padded_batch_size())
     spec = engine.input_spec
     try:
         noise = engine.cuda.pagelocked_empty((math.prod(shape),), spec.dtype)
     except engine.cuda.Error as error:
-        return f'no page-locked memory to try it: {error}'
+        return f'no page-locked memory for the comparison: {error}'
     try:
         random = np.random.default_rng(0).random(noise.size, np.float32)
         noise[:] = random if spec.dtype.kind == 'f' else random * 255
         reason = _capture(engine.cuda.Error, runners, counts, noise)
     except engine.cuda.Error as error:
-        raise EngineError(f'CUDA failed while the network was tried: {error}') from error
+        raise EngineError(f'CUDA failed in the first runs of the network: {error}') from error
     finally:
         noise.base.free()
     if reason:
@@ -159,7 +164,7 @@ def _capture(
     counts: Sequence[int],
     noise: npt.NDArray[Any],
 ) -> str:
-    """Return '' or the reason, as :func:`capture_graphs` says."""
+    """Capture and compare; return '' or the reason, see :func:`capture_graphs`."""
     expected: dict[int, _Outputs] = {}
     for runner in runners:
         for count in counts:
@@ -170,28 +175,28 @@ def _capture(
         for runner in runners:
             runner.capture(counts)
     except (EngineError, cuda_error) as error:
-        # Also for want of memory: a record takes some of its own.
+        # Also if memory runs out: a graph needs memory of its own.
         reason = str(error)
     runners[0].run_again(counts[0])
     for runner in runners if not reason else ():
         for count in counts:
             runner.load(noise)
             if not _agree(runner.read(runner.enqueue(count)), expected[count]):
-                reason = f'its outputs for {count} images differ from those of single calls'
+                reason = f'its outputs for {count} images differ from those without a graph'
     return reason
 
 
 def _counts(engine: DeviceEngine) -> list[int]:
     """
-    Return the numbers of images to record: one, or as few as there may be, and a full batch.
+    Return the batch sizes to capture: the smallest and the full batch.
 
-    Each takes memory of its own, so the numbers between run as a full batch.
+    Each graph needs memory of its own, so that the sizes in between run as a full batch.
     """
     return sorted({engine.smallest_batch, engine.padded_batch_size()})
 
 
 def _agree(found: _Outputs, expected: _Outputs) -> bool:
-    """Return whether outputs are the same but for the order of sums."""
+    """Return whether outputs are equal except for the order of additions."""
     for one, other in zip(found, expected, strict=True):
         if one.shape != other.shape or not np.allclose(
             one.astype(np.float64), other, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""NVML: started once a process, and asked for one thing at a time."""
+"""NVML, initialized once per process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ['Nvml', 'open_nvml']
 _STARTED: list[Any] = []
 _LOCK = threading.Lock()
 
-# Bits of the clocks' event reasons; a newer driver may have more.
+# Bits of the clock event reasons; a newer driver may have more.
 _IDLE = 0x1
 _HW_SLOWDOWN = 0x8
 _HARMFUL = {
     0x20: 'too hot (slowed down by the driver)',
     0x40: 'too hot (slowed down by the hardware)',
-    0x80: 'power brake (the power supply asks for less)',
+    0x80: 'power brake (asserted by the power supply)',
 }
 _REASONS = {
     _IDLE: 'idle',
@@ -35,13 +35,13 @@ _REASONS = {
 
 class Nvml:
     """
-    One GPU as NVML sees it; any thread may ask.
+    One GPU in NVML; callable from any thread.
 
-    NVML knows not everything of every GPU, a Jetson's above all: each method returns None for
-    what the GPU, the driver or the installed nvidia-ml-py does not support.
+    NVML does not support every value on every GPU, least of all on a Jetson: each method returns
+    None for values that the GPU, the driver or the installed nvidia-ml-py does not support.
 
-    :param module: pynvml, started.
-    :param handle: of the GPU.
+    :param module: pynvml, initialized.
+    :param handle: handle of the GPU.
     """
 
     def __init__(self, module: Any, handle: Any) -> None:
@@ -59,13 +59,13 @@ class Nvml:
         return None if capability is None else (int(capability[0]), int(capability[1]))
 
     def get_memory_bytes(self) -> tuple[int, int] | None:
-        """Return (used, total); None where GPU and CPU share the memory."""
+        """Return (used, total); None if GPU and CPU share the memory."""
         memory = self._ask('nvmlDeviceGetMemoryInfo')
         return None if memory is None else (int(memory.used), int(memory.total))
 
     def get_temperature_c(self) -> float | None:
         """Return the temperature of the chip."""
-        # The first is of NVML 13; the second, deprecated there, is all that older ones have.
+        # The first is new in NVML 13; the second, deprecated there, is for older versions.
         for function in ('nvmlDeviceGetTemperatureV', 'nvmlDeviceGetTemperature'):
             value = self._ask(function, 'NVML_TEMPERATURE_GPU')
             if value is not None:
@@ -73,12 +73,12 @@ class Nvml:
         return None
 
     def get_load_percent(self) -> tuple[float, float] | None:
-        """Return the shares of time in which (something ran, memory was used)."""
+        """Return the utilization of (GPU, memory controller)."""
         rates = self._ask('nvmlDeviceGetUtilizationRates')
         return None if rates is None else (float(rates.gpu), float(rates.memory))
 
     def get_clocks_mhz(self) -> tuple[float | None, float | None, float | None]:
-        """Return the clock of the multiprocessors, its highest, and that of the memory."""
+        """Return the SM clock, the maximum SM clock and the memory clock."""
         asked = (
             self._ask('nvmlDeviceGetClockInfo', 'NVML_CLOCK_SM'),
             self._ask('nvmlDeviceGetMaxClockInfo', 'NVML_CLOCK_SM'),
@@ -88,13 +88,13 @@ class Nvml:
         return clock, highest, memory
 
     def get_power_w(self) -> tuple[float | None, float | None]:
-        """Return what it takes, and what it may take."""
+        """Return the power draw and the power limit."""
         power = self._ask('nvmlDeviceGetPowerUsage')
         limit = self._ask('nvmlDeviceGetEnforcedPowerLimit')
         return None if power is None else power / 1e3, None if limit is None else limit / 1e3
 
     def get_clock_limits(self) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-        """Return why the clocks are not higher, and those of the reasons that do harm."""
+        """Return all reasons that limit the clocks, and those that indicate a slowdown."""
         bits = None
         for function in (
             'nvmlDeviceGetCurrentClocksEventReasons',
@@ -106,7 +106,7 @@ class Nvml:
         if bits is None:
             return None
         if bits & sum(_HARMFUL):
-            bits &= ~_HW_SLOWDOWN  # what stands beside it says which
+            bits &= ~_HW_SLOWDOWN  # the other bit names the cause
         single = [1 << n for n in range(int(bits).bit_length()) if bits >> n & 1]
         reasons = tuple(_REASONS.get(bit, f'reason {bit:#x}') for bit in single)
         harmful = tuple(_REASONS[bit] for bit in single if bit in _HARMFUL or bit == _HW_SLOWDOWN)
@@ -114,9 +114,10 @@ class Nvml:
 
     def _ask(self, function: str, constant: str | None = None) -> Any:
         """
-        Return what a function of NVML gives for the GPU, None where it is not supported.
+        Call a function of NVML for the GPU; None if it is not supported.
 
-        :param constant: name of its second argument.
+        :param function: name of the function.
+        :param constant: name of the constant to pass as second argument.
         """
         try:
             call: Callable[..., Any] = getattr(self._module, function)
@@ -128,11 +129,11 @@ class Nvml:
 
 def open_nvml(device_id: int, pci_bus_id: str) -> Nvml | None:
     """
-    Return NVML's view of a GPU, None where NVML is absent or does not know the GPU.
+    Open a GPU in NVML; None if NVML is not installed or does not know the GPU.
 
-    :param device_id: its number.
-    :param pci_bus_id: where it sits, '' where that is not known. CUDA_VISIBLE_DEVICES changes
-        CUDA's numbers and not NVML's: the bus tells them apart.
+    :param device_id: CUDA device number.
+    :param pci_bus_id: PCI bus ID, '' if unknown. CUDA_VISIBLE_DEVICES changes CUDA's numbers but
+        not NVML's, so that only the bus ID identifies the GPU.
     """
     try:
         import pynvml
@@ -146,20 +147,24 @@ def open_nvml(device_id: int, pci_bus_id: str) -> Nvml | None:
 
 
 def _find_handle(module: Any, device_id: int, pci_bus_id: str) -> Any:
-    """Return NVML's handle of a GPU; raise its error where it has none."""
+    """
+    Return NVML's handle of a GPU.
+
+    :raises NVMLError: if NVML does not know the GPU.
+    """
     if not pci_bus_id:
         return module.nvmlDeviceGetHandleByIndex(device_id)
     try:
         return module.nvmlDeviceGetHandleByPciBusId(pci_bus_id.encode())
     except module.NVMLError:
-        # A GPU that sits on no bus may be given a number of one all the same.
+        # A GPU without a PCI bus may report a bus ID to CUDA all the same.
         if module.nvmlDeviceGetCount() != 1:
             raise
         return module.nvmlDeviceGetHandleByIndex(0)
 
 
 def _start(module: Any) -> None:
-    """Start NVML for the life of the process; a failure is tried again at the next call."""
+    """Initialize NVML until the process ends; the next call retries after a failure."""
     with _LOCK:
         if module in _STARTED:
             return
@@ -169,7 +174,7 @@ def _start(module: Any) -> None:
 
 
 def _stop(module: Any) -> None:
-    """Shut NVML down; at the end of the process nobody minds if it cannot."""
+    """Shut NVML down; an error at the end of the process does not matter."""
     try:
         module.nvmlShutdown()
     except module.NVMLError:

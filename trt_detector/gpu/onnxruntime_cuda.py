@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime on a CUDA device, in a stream and on memory of this package."""
+"""ONNX Runtime's CUDA provider, in a stream and on buffers of this package."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ __all__ = ['CudaOnnxRuntimeEngine']
 _LOG = logging.getLogger(__name__)
 
 _PROVIDER = 'CUDAExecutionProvider'
-# It would undo what slice_unequal_splits() does.
+# It would undo slice_unequal_splits().
 _OPTIMIZERS_LEFT_OUT = ('GatherSliceToSplitFusion',)
 
 
 class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
     """
-    An ONNX model on a CUDA device.
+    ONNX model on a CUDA device.
 
-    The primary CUDA context stays current in the thread that makes the engine until close().
+    The primary CUDA context stays current in the thread that creates the engine until close().
 
     :param device_id: number of the GPU.
-    :param counts_rows: the network decides as it runs how many rows it returns: such outputs
-        cannot be given memory beforehand, so :attr:`works_on_device` is False.
-    :param cuda_graph: the network may be recorded, for which a batch of one image gets a session
+    :param counts_rows: the number of output rows depends on the data: buffers for such outputs
+        cannot be allocated before the run, so :attr:`works_on_device` is False.
+    :param cuda_graph: the network may be captured, for which a batch of one image gets a session
         of its own.
     :raises BackendUnavailableError: if pycuda, the driver or the CUDA provider is missing.
 
@@ -77,7 +77,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._resources.callback(self._release)
             provider_options = {
                 'device_id': str(device_id),
-                # ONNX Runtime queues its work here, and waits only if it is told to.
+                # ONNX Runtime queues its work here, and waits only on request.
                 'user_compute_stream': str(self._stream.handle),
             }
             session_options = replace(
@@ -99,8 +99,8 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._info = replace(self._info, device_id=device_id)
             if self._session.get_providers()[0] != _PROVIDER:
                 raise BackendUnavailableError(
-                    'ONNX Runtime could not load its CUDA provider; are cuDNN 9 and the CUDA '
-                    'libraries of its version installed?'
+                    'ONNX Runtime could not load its CUDA provider; install cuDNN 9 and the CUDA '
+                    'libraries of the version that onnxruntime-gpu was built for'
                 )
             self._sessions = {self.get_batch_size(): self._session}
             self._one_size = cuda_graph and self.works_on_device
@@ -116,7 +116,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
 
     @property
     def smallest_batch(self) -> int:
-        """Return how many images the model takes at least."""
+        """Return the minimum number of images per run."""
         return self.get_batch_size() if self._fixed_batch else 1
 
     def enqueue(
@@ -128,10 +128,10 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         capturing: bool = False,
     ) -> list[tuple[int, ...]]:
         """
-        Queue the network in its stream, as :class:`.device_engine.DeviceEngine` says.
+        Queue the network in its stream; see :class:`.device_engine.DeviceEngine`.
 
-        Unless it is recorded, this waits for the network: a run that does not would keep the host
-        memory that some operators take until the session ends (seen with 1.31: Split).
+        It waits for the network unless it is being captured: otherwise ONNX Runtime would keep
+        the host memory of some operators until the session ends (seen with 1.31: Split).
         """
         if self._session is None:
             raise EngineError('enqueue() on a closed engine')
@@ -152,7 +152,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         """
         Free the session and pop the context; calling it again does nothing.
 
-        :raises EngineError: if this is not the thread that made the engine.
+        :raises EngineError: if this is not the thread that created the engine.
         """
         if self._session is None:
             return
@@ -161,12 +161,12 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._resources.close()
 
     def _make_output(self, index: int, *, mapped: bool) -> TensorBuffer:
-        """Return a further buffer for one output."""
+        """Allocate another buffer for one output."""
         spec, shape = self.output_specs[index], self._find_shapes(self.padded_batch_size())[index]
         return TensorBuffer(self._cuda, spec.name, spec.dtype, shape, mapped=mapped)
 
     def _find_shapes(self, count: int) -> list[tuple[int, ...]]:
-        """Return the shapes of the outputs for a batch: a run on zeros tells them once."""
+        """Return the output shapes of a batch, found once by a run on zeros."""
         key = (count, *self.get_input_shape())
         if key not in self._shapes:
             zeros = np.zeros(self.batch_shape(count), self.input_spec.dtype)
@@ -175,10 +175,10 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
 
     def _choose_session(self, count: int) -> tuple[int, Any]:
         """
-        Return how many images to run for a number of them, and with what.
+        Return the batch size to run for a number of images, and its session.
 
-        Where it is recorded, a session runs one number of images all its life: for another one it
-        would choose its kernels anew and unload those that a CUDA graph still refers to.
+        A captured session runs a single batch size: for another one it would choose new kernels
+        and unload those that a CUDA graph still refers to.
         """
         if not self._one_size:
             return super()._choose_session(count)
@@ -192,7 +192,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         addresses: tuple[int, ...],
         shapes: Sequence[tuple[int, ...]],
     ) -> Any:
-        """Return what tells ONNX Runtime where the tensors are."""
+        """Bind the input and the outputs to device memory."""
         binding = session.io_binding()
         spec, device = self.input_spec, ('cuda', self._device_id)
         binding.bind_input(
@@ -203,9 +203,9 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         return binding
 
     def _release(self) -> None:
-        """Drop the session before its stream, and both while the context is current."""
+        """Free the sessions, then their stream; the context must be current."""
         self._bindings.clear()
-        # Nothing of it may be under way: ONNX Runtime ends runs with a callback in the stream.
+        # No run may be in progress: ONNX Runtime ends runs with a callback in the stream.
         try:
             self._stream.synchronize()
         except self._cuda.Error as error:

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Candidates picked on the device give the detections that the whole output gives."""
+"""The candidate filter gives the same detections as the whole output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trt_detector.pipeline import Detector
 from trt_detector.values.detections import Detections
 
 SIZE, ANCHORS, CLASSES = 320, 2100, 12
-# Head: values before the class scores, and whether a prediction's values lie side by side.
+# Head: values before the class scores, and whether a prediction's values are contiguous.
 HEADS = {
     'yolo': (4, False), 'yolo_transposed': (4, True), 'yolo_objectness': (5, True),
     'yolox': (5, True), 'yolox_decoded': (5, True),
@@ -34,7 +34,7 @@ TYPES = {'float32': TensorProto.FLOAT, 'float16': TensorProto.FLOAT16}
 
 
 def raw_detector(path: Path, head: str, dtype: str, extra: int = 0) -> Path:
-    """Write a model whose raw output is noise that the picture's brightness changes."""
+    """Write a model whose raw output is noise plus the brightness of the image."""
     before, values_last = HEADS[head]
     values = before + CLASSES + extra
     random = np.random.default_rng(7)
@@ -44,7 +44,7 @@ def raw_detector(path: Path, head: str, dtype: str, extra: int = 0) -> Path:
     else:
         base[:, :2] = random.uniform(0, SIZE, (1, 2, ANCHORS))
         base[:, 2:4] = random.uniform(5, 90, (1, 2, ANCHORS))
-    # Few predictions score more than a quarter, as of a real network.
+    # Few predictions score above 0.25, as with a real network.
     base[:, 4:] = random.beta(0.3, 12, (1, values - 4, ANCHORS))
     base[:, 4:5] *= 1 if before == 4 else 3
     gain = np.zeros_like(base)
@@ -88,14 +88,14 @@ def raw_detector(path: Path, head: str, dtype: str, extra: int = 0) -> Path:
 
 
 def images() -> list[Image]:
-    """Return plain pictures of the input's size: preparing them gives the same everywhere."""
+    """Return uniform images of the input size, whose preprocessing is exact everywhere."""
     return [
         Image.from_array(np.full((SIZE, SIZE, 3), level, np.uint8)) for level in (0, 90, 255, 30)
     ]
 
 
 def detect_all(detector: Detector) -> list[Detections]:
-    """Return what is found alone and in batches, with several scores that are enough."""
+    """Detect in single images and batches, with several score thresholds."""
     found: list[Detections] = []
     for score in (0.3, 0.97, 0.0, 0.25):
         detector.options = replace(detector.options, score_threshold=score, max_detections=5000)
@@ -105,7 +105,7 @@ def detect_all(detector: Detector) -> list[Detections]:
 
 
 def on_cpu(path: Path, folder: Path, head: str) -> list[Detections]:
-    """Return what the CPU finds in the whole outputs."""
+    """Detect on the CPU from the whole outputs."""
     values = config(
         path, folder, backend='onnxruntime', onnxruntime_provider='cpu', head=head,
         input_shape='auto',
@@ -117,7 +117,7 @@ def on_cpu(path: Path, folder: Path, head: str) -> list[Detections]:
 
 
 def assert_equal(found: list[Detections], expected: list[Detections]) -> None:
-    """Compare to the bit."""
+    """Compare bit by bit."""
     assert sum(map(len, expected)) > 20
     assert sum(entry.invalid for entry in expected) > 0
     for one, other in zip(found, expected, strict=True):
@@ -128,7 +128,7 @@ def assert_equal(found: list[Detections], expected: list[Detections]) -> None:
 
 
 def open_config(path: Path, folder: Path, backend: str, head: str) -> Any:
-    """Return parameters for the device."""
+    """Return the parameters for a backend."""
     return config(path, folder, backend=backend, head=head, input_shape='auto')
 
 
@@ -152,7 +152,7 @@ def test_every_raw_head_decodes_its_candidates(
     assert_equal(found, expected)
 
 
-def test_values_behind_the_scores_stay_on_the_device(tmp_path: Path) -> None:
+def test_values_after_the_scores_are_not_downloaded(tmp_path: Path) -> None:
     path = raw_detector(tmp_path / 'raw.onnx', 'yolo', 'float32', extra=4)
     expected = on_cpu(path, tmp_path, 'yolo')
     with (
@@ -166,11 +166,11 @@ def test_values_behind_the_scores_stay_on_the_device(tmp_path: Path) -> None:
     assert_equal(found, expected)
 
 
-def test_small_outputs_are_copied_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_outputs_are_not_filtered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = raw_detector(tmp_path / 'raw.onnx', 'yolo', 'float32')
     expected = on_cpu(path, tmp_path, 'yolo')
     limit = ANCHORS * (4 + CLASSES) * 4 + 1
-    monkeypatch.setattr('trt_detector.gpu.kernels.candidates._LEAST_BYTES', limit)
+    monkeypatch.setattr('trt_detector.gpu.kernels.candidates._MIN_BYTES', limit)
     with (
         device('onnxruntime') as (_, backend),
         create_detector(open_config(path, tmp_path, backend, 'yolo')) as detector,
@@ -180,7 +180,7 @@ def test_small_outputs_are_copied_whole(tmp_path: Path, monkeypatch: pytest.Monk
     assert_equal(found, expected)
 
 
-def test_two_batches_under_way_keep_their_candidates(tmp_path: Path) -> None:
+def test_two_batches_in_flight_keep_their_candidates(tmp_path: Path) -> None:
     path = raw_detector(tmp_path / 'raw.onnx', 'yolo', 'float32')
     with device('onnxruntime') as (_, backend):
         values = open_config(path, tmp_path, backend, 'yolo').with_changes(score_threshold=0.3)
@@ -196,7 +196,7 @@ def test_two_batches_under_way_keep_their_candidates(tmp_path: Path) -> None:
 @pytest.mark.parametrize('mapped_memory', ['on', 'off'])
 @pytest.mark.parametrize('dtype', TYPES)
 @pytest.mark.parametrize('head', HEADS)
-def test_the_kernels_pick_on_a_gpu_what_they_pick_on_the_host(
+def test_candidate_kernels_on_a_gpu_equal_the_host(
     head: str, dtype: str, mapped_memory: str, tmp_path: Path
 ) -> None:
     path = raw_detector(tmp_path / 'raw.onnx', head, dtype)
@@ -226,6 +226,6 @@ def test_every_raw_head_decodes_its_candidates_on_a_gpu(
         found = detect_all(detector)
     assert sum(map(len, expected)) > 100
     for one, other in zip(found, expected, strict=True):
-        # The mean of a picture differs in its last bits, and with it the scores.
+        # The mean of an image differs in its last bits, and so do the scores.
         assert abs(len(one) - len(other)) <= 2
         assert one.invalid == other.invalid

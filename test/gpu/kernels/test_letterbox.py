@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The preprocessing kernel against the CPU reference: on the host, and with -m gpu on a GPU."""
+"""The letterbox kernel against CpuPreprocessor, on the host and with -m gpu on a GPU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trt_detector.gpu.kernels.letterbox import (
     KERNEL_ENCODINGS,
     LetterboxJob,
     LetterboxKernel,
-    MOST_JOBS,
+    MAX_JOBS,
     pack_spec,
 )
 from trt_detector.gpu.kernels.source import CANDIDATES, KernelSource, LETTERBOX, PTX_VERSION
@@ -32,8 +32,7 @@ from trt_detector.preprocess import CpuPreprocessor, InputLayout, Letterbox, Pre
 from trt_detector.values.tensor_spec import TensorSpec
 
 SCRIPT = Path(__file__).resolve().parents[3] / 'scripts/compile_kernel.py'
-# Turing to Blackwell; sm_87 is Orin, sm_90 Hopper, sm_110 Thor: the oldest and newest
-# that CUDA 13 knows, and what detectors run on.
+# Turing to Blackwell, the GPUs that CUDA 13 supports; sm_87 is Orin, sm_90 Hopper, sm_110 Thor.
 MACHINES = ['sm_75', 'sm_80', 'sm_86', 'sm_87', 'sm_89', 'sm_90', 'sm_100', 'sm_110', 'sm_120']
 SOURCES = [LETTERBOX, CANDIDATES]
 SIZES = [(131, 77), (64, 400), (641, 479), (20, 11), (160, 96), (320, 192), (1920, 1080), (1, 1)]
@@ -41,7 +40,7 @@ NORMALIZED = PreprocessSpec(
     mode='stretch', color='bgr', mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
 )
 
-# Fills a slot: (images, spec, input_spec, (height, width), gathered) -> (N, slot).
+# Fills a batch: (images, spec, input_spec, (height, width), gathered) -> (N, image buffer).
 Run = Callable[[list[Image], PreprocessSpec, TensorSpec, tuple[int, int], bool], np.ndarray]
 
 
@@ -52,27 +51,27 @@ def make_jobs(
     gathered: bool,
     send: Callable[[np.ndarray], int],
     target: int,
-    slot_bytes: int,
+    image_bytes: int,
 ) -> list[LetterboxJob]:
-    """Return the jobs of images, whose bytes are sent to where the kernel finds them."""
+    """Create the jobs of images; send() copies their bytes and returns the address."""
     jobs = []
     for index, image in enumerate(images):
-        place = Letterbox.fit((image.width, image.height), size[::-1], spec)
+        letterbox = Letterbox.fit((image.width, image.height), size[::-1], spec)
         data, chroma_row = image.data, image.height
         if gathered:
             rows = data.reshape(-1, image.step)
-            wanted = rows_read(image.height, place.resized_size[1])
+            wanted = rows_read(image.height, letterbox.resized_size[1])
             if image.encoding in PLANAR:
                 wanted = np.concatenate((wanted, image.height + wanted // 2))
-            data, chroma_row = rows[wanted].reshape(-1), 2 * place.resized_size[1]
+            data, chroma_row = rows[wanted].reshape(-1), 2 * letterbox.resized_size[1]
         jobs.append(
             LetterboxJob(
                 source=send(data),
-                target=target + index * slot_bytes,
+                target=target + index * image_bytes,
                 chroma_offset=chroma_row * image.step,
                 step=image.step,
                 encoding=image.encoding,
-                place=place,
+                letterbox=letterbox,
                 gathered=gathered,
             )
         )
@@ -80,7 +79,7 @@ def make_jobs(
 
 
 def poisoned(images: list[Image], input_spec: TensorSpec) -> np.ndarray:
-    """Return slots in which a value that nobody writes is found."""
+    """Return a batch filled with a value that shows elements that were not written."""
     shape = (len(images), *(dim or 1 for dim in input_spec.shape[1:]))
     return np.full(shape, 77 if input_spec.dtype == np.uint8 else np.nan, input_spec.dtype)
 
@@ -92,7 +91,7 @@ def run_on_host(
     size: tuple[int, int],
     gathered: bool,
 ) -> np.ndarray:
-    """Run the kernel's source as C++."""
+    """Run the kernel, compiled as C++ for the host."""
     out = poisoned(images, input_spec)
     kept: list[np.ndarray] = []
 
@@ -101,7 +100,7 @@ def run_on_host(
         return int(data.ctypes.data)
 
     jobs = make_jobs(images, spec, size, gathered, send, int(out.ctypes.data), out[0].nbytes)
-    packed = b''.join(job.pack() for job in jobs).ljust(MOST_JOBS * len(jobs[0].pack()), b'\0')
+    packed = b''.join(job.pack() for job in jobs).ljust(MAX_JOBS * len(jobs[0].pack()), b'\0')
     grid = (-(-size[1] // 32), -(-size[0] // 8), len(jobs))
     host_kernel()(packed, pack_spec(spec, InputLayout.of(input_spec), size), grid)
     return out
@@ -109,7 +108,7 @@ def run_on_host(
 
 class GpuRunner:
     """
-    Runs the kernel on the GPU, from the PTX that is shipped or from another one.
+    Runner of the kernel on the GPU.
 
     :param cuda: pycuda.driver, with the context current.
     """
@@ -148,7 +147,7 @@ class GpuRunner:
 
 @pytest.fixture(params=['host', pytest.param('gpu', marks=pytest.mark.gpu)])
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Yield what runs the kernel."""
+    """Yield a function that runs the kernel."""
     if request.param == 'host':
         yield run_on_host
         return
@@ -166,18 +165,18 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 def reference(
     images: list[Image], spec: PreprocessSpec, input_spec: TensorSpec, size: tuple[int, int]
 ) -> np.ndarray:
-    """Return what the CPU makes of the images."""
+    """Preprocess the images on the CPU."""
     out = poisoned(images, input_spec)
     preprocess = CpuPreprocessor(spec, input_spec, size)
-    for image, slot in zip(images, out, strict=True):
-        preprocess(image, slot)
+    for image, target in zip(images, out, strict=True):
+        preprocess(image, target)
     return out
 
 
 def assert_agrees(
     found: np.ndarray, expected: np.ndarray, spec: PreprocessSpec, dtype: Any
 ) -> None:
-    """Hold every value against the agreed limits, in gray levels of the source."""
+    """Check every value against the tolerance, in gray levels of the source."""
     levels = np.abs(found.astype(np.float64) - expected.astype(np.float64))
     if dtype != np.uint8:
         levels *= min(spec.std) / spec.scale
@@ -191,7 +190,7 @@ def assert_agrees(
 @pytest.mark.parametrize('padding', [0, 7])
 @pytest.mark.parametrize('size', SIZES, ids=lambda s: f'{s[0]}x{s[1]}')
 @pytest.mark.parametrize('encoding', sorted(KERNEL_ENCODINGS))
-def test_every_encoding_agrees_with_the_cpu(
+def test_every_encoding_equals_the_cpu(
     run: Run, encoding: str, size: tuple[int, int], padding: int
 ) -> None:
     images = [make_image(encoding, *size, padding)]
@@ -224,7 +223,7 @@ def test_every_encoding_agrees_with_the_cpu(
     ids=lambda v: getattr(v, '__name__', str(v)),
 )
 @pytest.mark.parametrize('encoding', ['bgr8', 'rgba8', 'mono8', 'nv12'])
-def test_every_input_agrees_with_the_cpu(
+def test_every_input_layout_equals_the_cpu(
     run: Run, encoding: str, shape: tuple[int | None, ...], dtype: Any, spec: PreprocessSpec
 ) -> None:
     network = TensorSpec('images', shape, np.dtype(dtype))
@@ -233,19 +232,19 @@ def test_every_input_agrees_with_the_cpu(
     assert_agrees(found, reference(images, spec, network, (70, 101)), spec, dtype)
 
 
-def test_a_full_launch_fills_every_slot(run: Run) -> None:
+def test_a_full_launch_fills_every_image_buffer(run: Run) -> None:
     network = TensorSpec('images', (None, 3, 40, 72), np.dtype(np.float32))
     names = sorted(KERNEL_ENCODINGS)
     images = [
         make_image(names[i % len(names)], 20 + 13 * i, 30 + 7 * i, i % 3, seed=i)
-        for i in range(MOST_JOBS)
+        for i in range(MAX_JOBS)
     ]
     found = run(images, PreprocessSpec(), network, (40, 72), False)
     expected = reference(images, PreprocessSpec(), network, (40, 72))
     assert_agrees(found, expected, PreprocessSpec(), np.float32)
 
 
-def test_an_8k_image_keeps_its_fractions(run: Run) -> None:
+def test_8k_image_keeps_the_interpolation_fractions(run: Run) -> None:
     images = [make_image('bgr8', 7680, 4320)]
     network = TensorSpec('images', (1, 3, 640, 640), np.dtype(np.float32))
     for gathered in (False, True):
@@ -254,27 +253,27 @@ def test_an_8k_image_keeps_its_fractions(run: Run) -> None:
         assert_agrees(found, expected, PreprocessSpec(), np.float32)
 
 
-def test_more_images_than_a_launch_takes(run: Run) -> None:
+def test_more_images_than_one_launch_supports(run: Run) -> None:
     if run is run_on_host:
         pytest.skip('launches are split by LetterboxKernel, which needs a GPU: run with -m gpu')
     network = TensorSpec('images', (None, 3, 24, 24), np.dtype(np.float32))
-    images = [make_image('bgr8', 30 + i, 40, seed=i) for i in range(MOST_JOBS + 5)]
+    images = [make_image('bgr8', 30 + i, 40, seed=i) for i in range(MAX_JOBS + 5)]
     found = run(images, PreprocessSpec(), network, (24, 24), False)
     expected = reference(images, PreprocessSpec(), network, (24, 24))
     assert_agrees(found, expected, PreprocessSpec(), np.float32)
 
 
 @pytest.mark.parametrize('source', SOURCES, ids=lambda s: s.name)
-def test_the_shipped_ptx_was_made_from_the_source(source: KernelSource) -> None:
+def test_shipped_ptx_matches_the_source(source: KernelSource) -> None:
     text = source.read_ptx().decode('ascii')
-    assert f'SHA-256 of {source.name}.cu: {source.digest()}\n' in text
+    assert f'SHA-256 of {source.name}.cu without comments: {source.digest()}\n' in text
     assert re.findall(r'^\.version (.+)$', text, re.MULTILINE) == [PTX_VERSION]
     assert re.findall(r'^\.target (.+)$', text, re.MULTILINE) == ['sm_75']
     assert re.findall(r'\.entry (\w+)\(', text) == list(source.kernels)
 
 
 @pytest.mark.skipif(shutil.which('nvcc') is None, reason='no nvcc: install the CUDA 13.0 toolkit')
-def test_nvcc_makes_the_shipped_ptx_again() -> None:
+def test_nvcc_reproduces_the_shipped_ptx() -> None:
     version = subprocess.run(['nvcc', '--version'], capture_output=True, text=True, check=True)
     if 'release 13.0' not in version.stdout:
         pytest.skip('the shipped PTX is made by nvcc 13.0: install that toolkit')
@@ -287,7 +286,7 @@ def test_nvcc_makes_the_shipped_ptx_again() -> None:
 @pytest.mark.skipif(shutil.which('ptxas') is None, reason='no ptxas: install the CUDA toolkit')
 @pytest.mark.parametrize('machine', MACHINES)
 @pytest.mark.parametrize('source', SOURCES, ids=lambda s: s.name)
-def test_the_shipped_ptx_runs_on(source: KernelSource, machine: str, tmp_path: Path) -> None:
+def test_ptxas_accepts_the_shipped_ptx(source: KernelSource, machine: str, tmp_path: Path) -> None:
     done = subprocess.run(
         ['ptxas', '--verbose', f'--gpu-name={machine}', '--output-file', tmp_path / 'cubin',
          source.ptx_path],
@@ -304,7 +303,7 @@ def test_nvrtc_compiles_the_source(source: KernelSource) -> None:
     try:
         ptx = source.compile('compute_90')
     except BackendUnavailableError as error:
-        if 'NVRTC is not on this machine' in str(error):
+        if 'NVRTC is not installed' in str(error):
             pytest.skip(str(error))
         raise
     assert all(f'.entry {name}('.encode() in ptx for name in source.kernels)

@@ -1,27 +1,27 @@
 // Copyright 2026 The trt_detector Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The few predictions of a raw head that score enough, picked on the device: of 8400 a few dozen
-// are worth the copy to the host. Their values are copied as they are, so that the host decodes
-// what it would have decoded of the whole.
+// Selects the predictions of a raw head that reach a minimum score: of 8400 only a few dozen need
+// to be copied to the host. Their values are not changed, so that the host decodes the same
+// detections as from the whole output.
 //
-// It includes nothing, so that nvcc, NVRTC and (with a few definitions) any C++ compiler take it.
-// candidate_filter.py packs the structure: change it there, too.
+// It includes nothing, so that nvcc, NVRTC and (with a few definitions) any C++ compiler accept
+// it. candidates.py packs the structure: change both together.
 
-// One output of a batch, and where its candidates go.
+// One output of a batch, and the buffers for its candidates.
 struct Plane {
   unsigned long long source;       // address of the first image's predictions
-  unsigned long long counts;       // device: candidates of each image, zero at the start
-  unsigned long long numbers;      // device: numbers of the candidates, a row an image
-  unsigned long long host_counts;  // the same two, for the host
+  unsigned long long counts;       // device: number of candidates per image, zero at the start
+  unsigned long long numbers;      // device: indexes of the candidates, one row per image
+  unsigned long long host_counts;  // host: copies of both
   unsigned long long host_numbers;
-  unsigned long long host_values;  // values of the candidates, as many rows an image as predictions
+  unsigned long long host_values;  // host: values of the candidates, one row per prediction
   long long image_stride;          // in elements, as all strides
   long long value_stride;
   long long prediction_stride;
   int predictions;
-  int values;  // of a prediction that are copied
-  int first;   // the best of values first to last - 1 decides
+  int values;  // number of values per prediction to copy
+  int first;   // the score is the maximum of values first to last - 1
   int last;
   int half;  // float16; float32 otherwise
   float least;
@@ -42,7 +42,7 @@ __device__ inline float load_value(const Plane & plane, long long index) {
   return ((const float *)plane.source)[index];
 }
 
-// A thread for each prediction of each image. The candidates come in no certain order.
+// One thread per prediction and image. The candidates have no fixed order.
 extern "C" __global__ void select_candidates(const __grid_constant__ Plane plane) {
   int number = blockIdx.x * blockDim.x + threadIdx.x;
   int image = blockIdx.y;
@@ -53,12 +53,12 @@ extern "C" __global__ void select_candidates(const __grid_constant__ Plane plane
   float best = load_value(plane, index + plane.first * plane.value_stride);
   for (int i = plane.first + 1; i < plane.last; ++i) {
     float value = load_value(plane, index + i * plane.value_stride);
-    // A NaN stays: no comparison with it is true.
+    // A NaN is kept: comparisons with it are false.
     if (value > best || value != value) {
       best = value;
     }
   }
-  // Not 'best >= least': a NaN is to be counted by the host.
+  // Not 'best >= least': the host counts non-finite candidates.
   if (best < plane.least) {
     return;
   }
@@ -66,7 +66,7 @@ extern "C" __global__ void select_candidates(const __grid_constant__ Plane plane
   ((int *)plane.numbers)[(long long)image * plane.predictions + row] = number;
 }
 
-// A few blocks for each image; they write to the host, neighboring threads side by side.
+// A few blocks per image; neighboring threads write neighboring values to host memory.
 extern "C" __global__ void gather_candidates(const __grid_constant__ Plane plane) {
   int image = blockIdx.y;
   int count = ((const int *)plane.counts)[image];

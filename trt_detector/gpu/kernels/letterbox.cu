@@ -1,30 +1,30 @@
 // Copyright 2026 The trt_detector Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the bytes of image messages to the network's input, in one pass: color conversion, bilinear
-// resize, padding, scaling and the change of layout. The arithmetic is that of OpenCV's 8-bit
-// cvtColor and resize, so that the result is that of CpuPreprocessor.
+// Converts the bytes of image messages to the network's input in one pass: color conversion,
+// bilinear resize, padding, scaling and layout. The arithmetic is that of OpenCV's 8-bit cvtColor
+// and resize, so that the result equals that of CpuPreprocessor.
 //
-// It includes nothing, so that nvcc, NVRTC and (with a few definitions) any C++ compiler take it.
-// letterbox_kernel.py packs the structures: change them there, too.
+// It includes nothing, so that nvcc, NVRTC and (with a few definitions) any C++ compiler accept
+// it. letterbox.py packs the structures: change both together.
 
 enum Encoding { BGR8, RGB8, BGRA8, RGBA8, MONO8, UYVY, YUY2, NV12, NV21 };
 enum Dtype { FLOAT32, FLOAT16, UINT8 };
 
-// One image and the slot that it fills.
+// One image and its image buffer, the part of the input batch that it fills.
 struct Job {
   unsigned long long source;  // address of the first row
-  unsigned long long target;  // address of the slot
+  unsigned long long target;  // address of the image buffer
   long long chroma_offset;    // bytes from the first row to the chroma rows of NV12 and NV21
   int source_width;
   int source_height;
-  int step;  // bytes from a row to the next
+  int step;  // bytes from one row to the next
   int encoding;
-  int resized_width;  // the picture inside the slot
+  int resized_width;  // the resized image inside the image buffer
   int resized_height;
   int left;
   int top;
-  int gathered;  // the source holds only the two rows that each row of the picture reads
+  int gathered;  // the source has only the two rows that each resized row reads
   int reserved;
 };
 
@@ -34,7 +34,7 @@ struct Batch {
   Job jobs[MOST_JOBS];
 };
 
-// What the network expects.
+// Preprocessing that the network expects.
 struct Spec {
   int width;
   int height;
@@ -42,12 +42,12 @@ struct Spec {
   int channels_last;  // H, W, C instead of C, H, W
   int dtype;
   int rgb;          // channel order; BGR otherwise
-  float pad_value;  // gray level
+  float pad_value;  // grey level
   float gain[3];    // a level v becomes v * gain + bias, in the network's channel order
   float bias[3];
 };
 
-// Where one output row or column lies between two of the source.
+// Position of a resized row or column between two source rows or columns.
 struct Span {
   int first;
   int second;
@@ -65,9 +65,9 @@ __device__ inline int clamp_to(int value, int low, int high) {
   return value < low ? low : (value > high ? high : value);
 }
 
-// OpenCV ignores the second column at the right edge; rows it only keeps inside the image.
+// OpenCV ignores the second column at the right edge; it only clamps rows to the image.
 __device__ inline Span find_span(int index, int source_size, int resized_size, bool is_column) {
-  // In integers, since a coordinate of an 8K image leaves a float too few bits for the fraction.
+  // In integers: a coordinate of an 8K image would leave a float too few bits for the fraction.
   int denominator = 2 * resized_size;
   int numerator = (2 * index + 1) * source_size - resized_size;
   int position = numerator < 0 ? -1 : numerator / denominator;
@@ -84,7 +84,7 @@ __device__ inline Span find_span(int index, int source_size, int resized_size, b
 }
 
 __device__ inline Color from_yuv(int luma, int u, int v) {
-  // ITU-R BT.601, limited range, in 20 bits of fraction.
+  // ITU-R BT.601, limited range, with 20 fractional bits.
   int y = (luma > 16 ? luma - 16 : 0) * 1220542;
   const int half = 1 << 19;
   u -= 128;
@@ -96,7 +96,7 @@ __device__ inline Color from_yuv(int luma, int u, int v) {
   return color;
 }
 
-// The pixel of a column in a row; chroma is the row of the second plane, where there is one.
+// Pixel of a column in a row; chroma is the row of the second plane, if there is one.
 __device__ inline Color read_pixel(
   const unsigned char * row, const unsigned char * chroma, int column, int encoding) {
   Color color;
@@ -147,7 +147,7 @@ __device__ inline int blend(int top_left, int top_right, int low_left, int low_r
   return clamp_to((sum + 2) >> 2, 0, 255);
 }
 
-// The levels of one pixel of the picture, in the network's channel order.
+// Levels of one pixel of the resized image, in the network's channel order.
 __device__ inline void sample(const Job & job, const Spec & spec, int x, int y, int levels[3]) {
   Span columns = find_span(x, job.source_width, job.resized_width, true);
   Span rows = find_span(y, job.source_height, job.resized_height, false);
@@ -200,7 +200,7 @@ __device__ inline void store(unsigned long long target, long long index, float l
   }
 }
 
-// One thread for each pixel of a slot; blockIdx.z is the job.
+// One thread per pixel of an image buffer; blockIdx.z is the job.
 extern "C" __global__ void letterbox(
   const __grid_constant__ Batch batch, const __grid_constant__ Spec spec) {
   const Job & job = batch.jobs[blockIdx.z];

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The machine-independent code of a kernel: as it is shipped, or compiled on this machine."""
+"""Source and PTX of the CUDA kernels: the shipped PTX, or PTX compiled on this machine."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import hashlib
 import logging
 from pathlib import Path
+import re
 from typing import Any
 
 from ...errors import BackendUnavailableError
@@ -18,22 +19,23 @@ __all__ = ['ARCHITECTURE', 'CANDIDATES', 'LETTERBOX', 'PTX_VERSION', 'KernelSour
 
 _LOG = logging.getLogger(__name__)
 
-# The oldest that CUDA 13 compiles for; a driver translates it for that GPU and every newer one.
+# The oldest architecture that CUDA 13 supports; the driver compiles its PTX for every newer GPU.
 ARCHITECTURE = 'compute_75'
-# The oldest that knows compute_75. A compiler writes its own, which older drivers refuse: that of
-# CUDA 13 would shut out JetPack 6. The kernels use nothing newer.
+# The oldest PTX version that has compute_75. nvcc writes its own version, which older drivers
+# refuse: that of CUDA 13 does not load on JetPack 6. The kernels use nothing newer.
 PTX_VERSION = '6.4'
 
+_COMMENT = re.compile(rb'[ \t]*//[^\n]*')
 _NVRTC_NAMES = ('libnvrtc.so.13', 'libnvrtc.so.12', 'libnvrtc.so.11.2', 'libnvrtc.so')
 
 
 @dataclass(frozen=True, slots=True)
 class KernelSource:
     """
-    One CUDA source of this package and the PTX that scripts/compile_kernel.py made from it.
+    CUDA source file of this package and the PTX that scripts/compile_kernel.py makes from it.
 
-    :param name: of the files, without their endings.
-    :param kernels: names of the kernels in it.
+    :param name: name of the files, without extension.
+    :param kernels: names of the kernels.
     """
 
     name: str
@@ -50,20 +52,21 @@ class KernelSource:
         return Path(__file__).with_name(f'{self.name}.ptx')
 
     def digest(self) -> str:
-        """Return the SHA-256 of the source."""
-        return hashlib.sha256(self.source_path.read_bytes()).hexdigest()
+        """Return the SHA-256 of the code without comments, which do not change the PTX."""
+        lines = _COMMENT.sub(b'', self.source_path.read_bytes()).splitlines()
+        return hashlib.sha256(b'\n'.join(line for line in lines if line)).hexdigest()
 
     def read_ptx(self) -> bytes:
-        """Return the PTX that is shipped."""
+        """Return the shipped PTX."""
         return self.ptx_path.read_bytes()
 
     def load(self, cuda: Any, compute_capability: tuple[int, int]) -> Any:
         """
-        Return the module, loaded into the current context: as shipped, else freshly compiled.
+        Load the module into the current context: the shipped PTX, else PTX compiled by NVRTC.
 
         :param cuda: pycuda.driver.
         :param compute_capability: of the GPU.
-        :raises BackendUnavailableError: if the driver takes neither.
+        :raises BackendUnavailableError: if the driver refuses both.
         """
         try:
             return cuda.module_from_buffer(self.read_ptx())
@@ -75,7 +78,7 @@ class KernelSource:
         except (BackendUnavailableError, cuda.Error) as error:
             raise BackendUnavailableError(
                 f'the driver refuses the shipped PTX of {self.source_path.name} ({refused}), and '
-                f'it could not be compiled for compute capability {major}.{minor}: {error}'
+                f'compiling it for compute capability {major}.{minor} failed: {error}'
             ) from error
         _LOG.info('compiled %s for compute capability %d.%d', self.source_path.name, major, minor)
         return module
@@ -84,9 +87,9 @@ class KernelSource:
         """
         Compile the source with NVRTC, for a GPU that cannot run the shipped PTX.
 
-        :param architecture: 'compute_72' say.
+        :param architecture: e.g. 'compute_72'.
         :return: PTX.
-        :raises BackendUnavailableError: if NVRTC is missing or refuses.
+        :raises BackendUnavailableError: if NVRTC is missing or reports an error.
         """
         nvrtc = _load_nvrtc()
         program = ctypes.c_void_p()
@@ -113,7 +116,7 @@ CANDIDATES = KernelSource('candidates', ('select_candidates', 'gather_candidates
 
 
 def _load_nvrtc() -> Any:
-    """Return the library of NVRTC."""
+    """Load the NVRTC library."""
     found = ctypes.util.find_library('nvrtc')
     for name in (*_NVRTC_NAMES, *((found,) if found else ())):
         try:
@@ -121,13 +124,13 @@ def _load_nvrtc() -> Any:
         except OSError:
             continue
     raise BackendUnavailableError(
-        'NVRTC is not on this machine; install it: apt install libnvrtc12, or the CUDA toolkit'
+        'NVRTC is not installed; install it: apt install libnvrtc12, or the CUDA toolkit'
     )
 
 
 def _call(nvrtc: Any, function: str, *arguments: Any) -> None:
     """
-    Call NVRTC.
+    Call a function of NVRTC.
 
     :raises BackendUnavailableError: if it fails.
     """
@@ -137,7 +140,7 @@ def _call(nvrtc: Any, function: str, *arguments: Any) -> None:
 
 
 def _read_log(nvrtc: Any, program: ctypes.c_void_p) -> str:
-    """Return what NVRTC says of a program that it did not compile."""
+    """Return the compilation log of a program."""
     size = ctypes.c_size_t()
     _call(nvrtc, 'nvrtcGetProgramLogSize', program, ctypes.byref(size))
     text = ctypes.create_string_buffer(size.value)

@@ -17,7 +17,7 @@ from ...errors import BuildError, ConfigError
 from ...gpu.buffers import TensorBuffer
 from ...gpu.context import ContextScope, load_pycuda, make_stream
 from ...gpu.device_info import get_gpu_memory_bytes, read_device
-from ...gpu.device_lock import building
+from ...gpu.device_lock import build_in_progress
 from ...quantize import CalibrationCache, parse_calibration_cache
 from ..library import find_library, TensorRTLibrary
 from ..logger import LogLines, make_logger
@@ -59,7 +59,7 @@ def calibrate_on_device(
         raise ConfigError('there is no image to calibrate with; choose an input with images')
     cuda = load_pycuda()
     with ExitStack() as undo:
-        undo.enter_context(building(config.device_id))
+        undo.enter_context(build_in_progress(config.device_id))
         undo.enter_context(closing(ContextScope(cuda, config.device_id)))
         feeder = _Feeder(cuda, first, batches, undo)
         lines = LogLines()

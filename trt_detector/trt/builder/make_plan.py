@@ -15,7 +15,7 @@ from ...config import DetectorConfig
 from ...errors import BuildError, ConfigError
 from ...gpu.context import ContextScope, load_pycuda
 from ...gpu.device_info import DeviceInfo, has_fast_fp16, read_device
-from ...gpu.device_lock import building
+from ...gpu.device_lock import build_in_progress
 from ...model_info import ModelInfo, read_model_info
 from ...plan import find_cache_dir, PlanStore, StoredPlan
 from ...values.progress import Progress, ProgressCallback
@@ -102,7 +102,7 @@ def build_once(
         if compute_capability is not None:
             return build_plan(library, request, progress)
         cuda, device_id = load_pycuda(), config.device_id
-        with building(device_id), closing(ContextScope(cuda, device_id)):
+        with build_in_progress(device_id), closing(ContextScope(cuda, device_id)):
             return build_plan(library, request, progress)
 
 

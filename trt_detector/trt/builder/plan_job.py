@@ -13,7 +13,7 @@ from ... import __version__
 from ...config import DetectorConfig
 from ...errors import EngineError, PlanError
 from ...gpu.device_info import DeviceInfo
-from ...gpu.device_lock import building
+from ...gpu.device_lock import build_in_progress
 from ...plan import BuiltPlan, DeviceKey, PlanKey, PlanStore
 from ...values.progress import ProgressCallback
 from ..inspector import built_precision, inspect_plan, LAYER_PRECISION, precision_summary
@@ -72,7 +72,10 @@ class PlanJob:
             self.library.name, self.library.version, self._device_key()
         )
         request = replace(self.request, timing_cache=timing)
-        with BuildProgress(on_progress, cancel) as progress, building(self.device.device_id):
+        with (
+            BuildProgress(on_progress, cancel) as progress,
+            build_in_progress(self.device.device_id),
+        ):
             outcome = build_plan(self.library, request, progress)
             progress.report('inspecting the engine', 1.0)
             precision, summary = self._really_built(outcome)
