@@ -136,8 +136,16 @@ class DetectorConfig:
     )
     image_transport: str = parameter(
         'raw',
-        'raw for sensor_msgs/Image, compressed for sensor_msgs/CompressedImage (JPEG or PNG).',
+        'raw for sensor_msgs/Image, compressed for sensor_msgs/CompressedImage (JPEG, PNG, WebP, '
+        'TIFF).',
         choices=('raw', 'compressed'),
+    )
+    max_image_pixels: int = parameter(
+        64_000_000,
+        'Larger images are refused, compressed ones before they are decoded.',
+        unit='pixels',
+        minimum=1,
+        maximum=2_000_000_000,
     )
     qos_reliability: str = parameter(
         'auto',

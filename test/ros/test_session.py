@@ -224,6 +224,30 @@ def test_compressed_images() -> None:
         assert len(arrays) == 2
 
 
+def test_images_above_max_image_pixels_are_dropped() -> None:
+    small, large = (np.full((height, 64, 3), 90, np.uint8) for height in (48, 49))
+    for transport, kind in (('raw', ImageMessage), ('compressed', CompressedImage)):
+        with detector_node(image_transport=transport, max_image_pixels=64 * 48) as running:
+            topic = '/image_raw' if transport == 'raw' else '/image_raw/compressed'
+            camera = start_camera(running, topic, kind)
+            arrays = start_listening(running)
+            for number, picture in enumerate((large, small), start=1):
+                message = image_message(height=len(picture))
+                if transport == 'compressed':
+                    data = cv2.imencode('.png', picture)[1].tobytes()
+                    message = CompressedImage(format='bgr8; png compressed bgr8', data=data)
+                message.header.stamp.sec = number
+                camera.publish(message)
+                if picture is large:
+                    running.status(
+                        'camera /image_raw', lambda s: values_of(s)['malformed'] == '1'
+                    )
+            (array,) = wait_until(lambda: arrays, 'the array of the small image')
+            assert array.header.stamp.sec == 2
+            error = values_of(running.status('detector'))['last error']
+            assert '64x49, 3136 pixels; max_image_pixels is 3072' in error
+
+
 def test_several_cameras_share_batches_and_publish_separately() -> None:
     gate = Gate()
     factory = StubFactory(behave=gate)

@@ -1,10 +1,10 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Detect truncated and damaged JPEG and PNG data.
+Size of compressed images, read from their headers, and detection of truncated and damaged data.
 
 OpenCV decodes a truncated file without an error and fills the rest with gray: detections in such
-an image would be wrong.
+an image would be wrong. And an image has to be refused by its size before memory is taken for it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import struct
 import zlib
 
 from ..errors import ImageError
+from .tiff import is_tiff, read_tiff_size
 
-__all__ = ['check_complete']
+__all__ = ['check_complete', 'read_size']
 
 _JPEG_START = b'\xff\xd8\xff'
 _PNG_START = b'\x89PNG\r\n\x1a\n'
@@ -22,29 +23,45 @@ _START_OF_SCAN = 0xDA
 _END_OF_IMAGE = b'\xff\xd9'
 # Markers that stand alone, without a length: TEM, RST0 to RST7, SOI.
 _LONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
+# SOF0 to SOF15, without DHT, JPG and DAC, which lie between them.
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-def check_complete(data: bytes, *, only_known: bool = True) -> None:
+def check_complete(data: bytes) -> None:
     """
-    Refuse a truncated JPEG or PNG, and a PNG with wrong checksums.
+    Refuse a truncated JPEG, PNG or WebP, and a PNG with wrong checksums; accept any other data.
 
-    :param data: the file's bytes.
-    :param only_known: also refuse data that is neither JPEG nor PNG.
     :raises ImageError: with the kind of damage and its position.
     """
+    if data.startswith((_JPEG_START, _PNG_START)) or _is_webp(data):
+        read_size(data)
+
+
+def read_size(data: bytes) -> tuple[int, int]:
+    """
+    Return (width, height) of a complete JPEG, PNG, WebP or TIFF without decoding it.
+
+    :param data: content of the file.
+    :raises ImageError: if it is none of these, truncated or damaged.
+    """
     if data.startswith(_JPEG_START):
-        _check_jpeg(data)
-    elif data.startswith(_PNG_START):
-        _check_png(data)
-    elif only_known:
-        raise ImageError(
-            f'compressed image starts with {data[:8].hex(" ") or "nothing"}; expected JPEG or PNG'
-        )
+        return _read_jpeg(data)
+    if data.startswith(_PNG_START):
+        return _read_png(data)
+    if _is_webp(data):
+        return _read_webp(data)
+    if is_tiff(data):
+        return read_tiff_size(data)
+    raise ImageError(
+        f'compressed image starts with {data[:8].hex(" ") or "nothing"}; expected JPEG, PNG, WebP '
+        'or TIFF'
+    )
 
 
-def _check_jpeg(data: bytes) -> None:
+def _read_jpeg(data: bytes) -> tuple[int, int]:
     """Walk the segments up to the first scan, and search the end marker behind it."""
     at = 2
+    size = None
     while True:
         # Any number of 0xFF may stand before a marker.
         while at < len(data) - 1 and data[at] == 0xFF and data[at + 1] == 0xFF:
@@ -59,14 +76,22 @@ def _check_jpeg(data: bytes) -> None:
             continue
         if marker == _START_OF_SCAN:
             break
+        if marker in _START_OF_FRAME and size is None and at + 9 <= len(data):
+            height, width = struct.unpack_from('>HH', data, at + 5)
+            size = (width, height)
         at += 2 + max(2, struct.unpack_from('>H', data, at + 2)[0])
+    if size is None:
+        raise ImageError('JPEG has no frame header before its first scan; it is damaged')
     if data.find(_END_OF_IMAGE, at) < 0:
         raise ImageError(f'JPEG of {len(data)} bytes has no end marker; it is truncated')
+    return size
 
 
-def _check_png(data: bytes) -> None:
+def _read_png(data: bytes) -> tuple[int, int]:
     """Walk the chunks to IEND and compare their checksums."""
     at = len(_PNG_START)
+    if data[at + 4 : at + 8] != b'IHDR':
+        raise ImageError(f'PNG of {len(data)} bytes has no header chunk; it is truncated')
     while at + 12 <= len(data):
         length = struct.unpack_from('>I', data, at)[0]
         end = at + 8 + length
@@ -75,6 +100,30 @@ def _check_png(data: bytes) -> None:
         if zlib.crc32(data[at + 4 : end]) != struct.unpack_from('>I', data, end)[0]:
             raise ImageError(f'PNG chunk at byte {at} has a wrong checksum; it is damaged')
         if data[at + 4 : at + 8] == b'IEND':
-            return
+            width, height = struct.unpack_from('>II', data, len(_PNG_START) + 8)
+            return width, height
         at = end + 4
     raise ImageError(f'PNG of {len(data)} bytes has no end chunk; it is truncated')
+
+
+def _is_webp(data: bytes) -> bool:
+    """Return whether the data starts as a WebP file does."""
+    return data[:4] == b'RIFF' and data[8:12] == b'WEBP'
+
+
+def _read_webp(data: bytes) -> tuple[int, int]:
+    """Compare the length with the header, and read the size from the first chunk."""
+    expected = 8 + struct.unpack_from('<I', data, 4)[0]
+    if len(data) < expected or len(data) < 30:
+        raise ImageError(f'WebP has {len(data)} of {max(expected, 30)} bytes; it is truncated')
+    kind = data[12:16]
+    if kind == b'VP8 ' and data[23:26] == b'\x9d\x01\x2a':
+        width, height = struct.unpack_from('<HH', data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b'VP8L' and data[20] == 0x2F:
+        bits = struct.unpack_from('<I', data, 21)[0]
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b'VP8X':
+        size = data[24:27], data[27:30]
+        return int.from_bytes(size[0], 'little') + 1, int.from_bytes(size[1], 'little') + 1
+    raise ImageError(f'WebP begins with the chunk {kind!r}; expected VP8, VP8L or VP8X')

@@ -203,18 +203,6 @@ class Image:
         return cls(packed.reshape(-1).view(np.uint8), width, height, encoding, step)
 
     @classmethod
-    def from_compressed(cls, data: Any) -> Image:
-        """
-        Decode a JPEG or PNG of a camera, in the orientation of the sensor.
-
-        :param data: the file's bytes, in any buffer.
-        :raises ImageError: if they are neither, damaged or truncated.
-        """
-        raw = bytes(data)
-        check_complete(raw)
-        return cls._decode(raw, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-
-    @classmethod
     def from_file(cls, path: Path | str) -> Image:
         """
         Read an image file of any format that OpenCV knows, rotated as its EXIF data says.
@@ -227,18 +215,18 @@ class Image:
         except OSError as error:
             raise ImageError(f'cannot read {path}: {error.strerror}') from error
         try:
-            check_complete(raw, only_known=False)
-            return cls._decode(raw, cv2.IMREAD_COLOR)
+            check_complete(raw)
+            return cls._decode(raw)
         except ImageError as error:
             raise ImageError(f'cannot read {path}: {error}') from error
 
     @classmethod
-    def _decode(cls, raw: bytes, flags: int) -> Image:
+    def _decode(cls, raw: bytes) -> Image:
         """Decode the bytes of an image file, or raise ImageError."""
         if not raw:
-            raise ImageError('compressed image is empty; expected JPEG or PNG')
+            raise ImageError('the file is empty; expected an image')
         try:
-            array = cv2.imdecode(np.frombuffer(raw, np.uint8), flags)
+            array = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
         except cv2.error as error:
             raise ImageError(f'OpenCV cannot decode the image: {error.err}') from error
         if array is None:

@@ -13,6 +13,7 @@ import traceback
 from rclpy.node import Node
 
 from ..errors import DetectorError, EngineError, ImageError
+from ..image.compressed import MAX_IMAGE_PIXELS
 from ..image.image import Image
 from ..pipeline import Detector, PendingBatch
 from ..values.batch_result import BatchResult
@@ -58,6 +59,7 @@ class BatchProcessor:
     :param cameras: topics of each camera, by index.
     :param statistics: counts the images and times the stages.
     :param on_error: called with a sentence about each error, for the diagnostics.
+    :param max_pixels: limit of width times height of an image.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class BatchProcessor:
         cameras: Sequence[CameraTopics],
         statistics: SessionStatistics,
         on_error: Callable[[str], None],
+        max_pixels: int = MAX_IMAGE_PIXELS,
     ) -> None:
         self._node = node
         self._cameras = cameras
         self._statistics = statistics
         self._on_error = on_error
+        self._max_pixels = max_pixels
         self.publishers: Sequence[CameraPublisher] = ()
         self.publish_debug_images = False
 
@@ -182,7 +186,7 @@ class BatchProcessor:
     def _read(self, queued: QueuedImage) -> Image | None:
         """Read the image of a message; None, counted and logged, if that fails."""
         try:
-            return read_image(queued.message)
+            return read_image(queued.message, self._max_pixels)
         except ImageError as error:
             topic = self._cameras[queued.camera].image
             self._statistics.count(queued.camera, 'malformed')

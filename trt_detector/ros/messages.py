@@ -23,8 +23,10 @@ from vision_msgs.msg import (
 )
 
 from ..errors import ImageError
+from ..image.compressed import MAX_IMAGE_PIXELS
 from ..image.drawing import class_label
 from ..image.image import Image, SUPPORTED_ENCODINGS
+from ..image.message import check_pixel_count, read_message
 from ..values.detections import Detections
 
 __all__ = [
@@ -39,20 +41,20 @@ _JPEG_QUALITY = 80
 _POOL_SIZE = 300
 
 
-def read_image(message: Any) -> Image:
+def read_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
     """
     Read the image of a sensor_msgs Image or CompressedImage.
 
     A raw image shares the bytes of the message. Encodings that this package does not know are
     converted by cv_bridge.
 
-    :raises ImageError: if the message holds no image that can be read.
+    :param max_pixels: limit of width times height.
+    :raises ImageError: if the message holds no image that can be read, or a larger one.
     """
-    if isinstance(message, CompressedImageMessage):
-        return Image.from_compressed(message.data)
-    if message.encoding not in SUPPORTED_ENCODINGS:
+    if isinstance(message, ImageMessage) and message.encoding not in SUPPORTED_ENCODINGS:
+        check_pixel_count(message, max_pixels)
         return _read_with_cv_bridge(message)
-    return Image.from_message(message)
+    return read_message(message, max_pixels=max_pixels)
 
 
 def _read_with_cv_bridge(message: ImageMessage) -> Image:

@@ -93,7 +93,9 @@ class DetectionSession:
         self._publishers: list[CameraPublisher] = []
         self._label_info: Any = None
         self._image_queue = ImageQueue(len(self.cameras))
-        self._processor = BatchProcessor(node, self.cameras, self.statistics, on_error)
+        self._processor = BatchProcessor(
+            node, self.cameras, self.statistics, on_error, config.max_image_pixels
+        )
         self._inference_thread = InferenceThread(
             config, self._image_queue, create, self._processor, self._note_progress
         )

@@ -17,6 +17,7 @@ import numpy as np
 from ...errors import ImageError
 from ...image.files import picture_files
 from ...image.image import Image
+from ...image.message import read_message
 from ...quantize.sampling import SourceFrame
 
 __all__ = ['BagSource', 'FrameSource', 'PictureSource', 'TopicSource', 'VideoSource']
@@ -154,7 +155,7 @@ class BagSource:
 
             def load(connection: Any = connection, raw: bytes = raw) -> Image:
                 message = self._reader.deserialize(raw, connection.msgtype)
-                return _from_message(message, compressed=connection.msgtype == _COMPRESSED)
+                return read_message(message)
 
             yield SourceFrame(number, f'{connection.topic} {stamp_ns} ns', load)
 
@@ -214,7 +215,7 @@ class TopicSource:
         while (message := self._wait()) is not None:
 
             def load(message: Any = message) -> Image:
-                return _from_message(message, compressed=self._compressed)
+                return read_message(message)
 
             yield SourceFrame(number, f'{self._topic} image {self._received}', load)
             number += 1
@@ -238,10 +239,3 @@ class TopicSource:
         while self._newest is None and time.monotonic() < deadline:
             self._executor.spin_once(timeout_sec=0.1)
         return self._newest
-
-
-def _from_message(message: Any, *, compressed: bool) -> Image:
-    """Return the image in a message of sensor_msgs."""
-    if compressed:
-        return Image.from_compressed(message.data)
-    return Image.from_message(message)

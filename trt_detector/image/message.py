@@ -1,0 +1,42 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images in messages of sensor_msgs, from a topic or a bag."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ImageError
+from .compressed import decode_compressed, MAX_IMAGE_PIXELS
+from .image import Image
+
+__all__ = ['check_pixel_count', 'read_message']
+
+
+def read_message(message: Any, *, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
+    """
+    Read the image in a message of sensor_msgs.
+
+    :param message: Image, whose bytes are shared, or CompressedImage; or an object with the
+        fields of one of these.
+    :param max_pixels: limit of width times height.
+    :raises ImageError: if the message holds no image that can be read, or a larger one.
+    """
+    if hasattr(message, 'format'):
+        return decode_compressed(message.data, message.format, max_pixels=max_pixels)
+    check_pixel_count(message, max_pixels)
+    return Image.from_message(message)
+
+
+def check_pixel_count(message: Any, max_pixels: int) -> None:
+    """
+    Refuse a sensor_msgs/Image that is too large.
+
+    :raises ImageError: with the numbers.
+    """
+    count = message.width * message.height
+    if count > max_pixels:
+        raise ImageError(
+            f'image is {message.width}x{message.height}, {count} pixels; max_image_pixels is '
+            f'{max_pixels}'
+        )
