@@ -239,10 +239,8 @@ def test_images_above_max_image_pixels_are_dropped() -> None:
                 message.header.stamp.sec = number
                 camera.publish(message)
                 if picture is large:
-                    running.status(
-                        'camera /image_raw', lambda s: values_of(s)['malformed'] == '1'
-                    )
-            (array,) = wait_until(lambda: arrays, 'the array of the small image')
+                    running.status('camera /image_raw', lambda s: values_of(s)['malformed'] == '1')
+            (array,) = wait_until(lambda: arrays, 'the array')  # noqa: B023
             assert array.header.stamp.sec == 2
             error = values_of(running.status('detector'))['last error']
             assert '64x49, 3136 pixels; max_image_pixels is 3072' in error

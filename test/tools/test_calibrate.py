@@ -141,8 +141,10 @@ def write_bag(folder: Path, storage: str, *, compressed: bool) -> None:
         for number, path in enumerate(PICTURES):
             writer.write(other, number, store.serialize_cdr(stamp, other.msgtype))
             if compressed:
-                data = np.frombuffer(path.read_bytes(), np.uint8)
-                message = types[name](header=header, format='png', data=data)
+                # Red and blue are swapped in the file, as the format says.
+                swapped = cv2.cvtColor(Image.from_file(path).to_bgr(), cv2.COLOR_BGR2RGB)
+                data = cv2.imencode('.png', swapped)[1]
+                message = types[name](header=header, format='rgb8; png compressed rgb8', data=data)
             else:
                 pixels = Image.from_file(path).to_bgr()
                 message = types[name](
