@@ -37,7 +37,7 @@ def test_lists_become_tuples_and_integers_become_floats() -> None:
         ({'autostart': 1}, 'autostart is 1 of type int; expected bool'),
         ({'image_topics': 'image'}, "image_topics is 'image'; expected a list of str"),
         ({'image_topics': []}, 'image_topics is empty'),
-        ({'image_topics': ['']}, 'image_topics holds an empty text'),
+        ({'image_topics': ['']}, 'image_topics holds an empty string'),
         ({'image_topics': ['a', 'a']}, r"image_topics names \['a'\] more than once"),
         ({'min_shape': [1, 3, 64]}, r'min_shape is \[1, 3, 64\]; expected four numbers'),
         (

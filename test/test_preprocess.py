@@ -138,8 +138,9 @@ def test_boxes_come_back(
     place = Letterbox.fit(source, network, PreprocessSpec(mode=mode, anchor=anchor))
     x, y = sorted(corners[:2]), sorted(corners[2:])
     box = np.array([[x[0], y[0], x[1], y[1]]]) * np.array(source * 2)
-    inside = place.to_input(box)
     width, height = place.resized_size
+    gain = np.array([width / source[0], height / source[1]] * 2)
+    inside = (box * gain + [place.left, place.top] * 2).astype(np.float32)
     assert place.left + width <= network[0]
     assert place.top + height <= network[1]
     assert (inside[:, 0::2] >= place.left - 1e-3).all()

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The batches that a detector has under way at once."""
+"""Batches in flight of a detector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ['SlotPool', 'SlotSource']
 @runtime_checkable
 class SlotSource(Protocol):
     """
-    A preprocessor that fills slots of its own: it works on the device, say.
+    Preprocessor that fills slots of its own, e.g. on the device.
 
     :attr:`cuda_graph` is known once the slots are open.
     """
@@ -30,20 +30,20 @@ class SlotSource(Protocol):
 
     def open_slots(self, rule: CandidateRule | None) -> Sequence[BatchSlot]:
         """
-        Return the slots, first to be used first; the caller closes them.
+        Open the slots, in the order of their use; the caller closes them.
 
-        :param rule: which predictions the head has to see; None for all.
+        :param rule: predictions that the head needs; None for all.
         """
 
 
 class SlotPool(Sequence[BatchSlot]):
     """
-    The slots of an engine, used one after the other; they belong to the engine's thread.
+    Slots of an engine, used in turn; they belong to the engine's thread.
 
     Its cuda_graph is that of the source of its slots. Its candidate_head decodes candidates; it is
     None if the slots give whole outputs.
 
-    :param engine: whose input they fill; it stays the caller's.
+    :param engine: the slots fill its input; it stays the caller's.
     """
 
     def __init__(self, engine: InferenceEngine) -> None:
@@ -67,9 +67,9 @@ class SlotPool(Sequence[BatchSlot]):
 
     def open(self, preprocessor: Preprocessor, head: Head) -> None:
         """
-        Make the slots for a preprocessor and a head, at the engine's present input size.
+        Open the slots for a preprocessor and a head, at the engine's current input size.
 
-        :raises EngineError: if there is no memory for them.
+        :raises EngineError: if they cannot be allocated.
         """
         self.close()
         if isinstance(preprocessor, SlotSource):
@@ -81,22 +81,22 @@ class SlotPool(Sequence[BatchSlot]):
             self._slots, self.cuda_graph = (HostSlot(self._engine),), None
         self._free.extend(self._slots)
 
-    def take(self) -> BatchSlot:
+    def acquire(self) -> BatchSlot:
         """
         Return the slot for the next batch.
 
-        :raises EngineError: if all are under way.
+        :raises EngineError: if all are in flight.
         """
         if not self._free:
-            raise EngineError(f'{len(self)} batches are under way; collect the first one')
+            raise EngineError(f'{len(self)} batches are in flight; collect the first one')
         return self._free.popleft()
 
-    def give_back(self, slot: BatchSlot) -> None:
-        """Take back the slot of a batch whose outputs are not needed any more."""
+    def release(self, slot: BatchSlot) -> None:
+        """Release the slot of a batch whose outputs are no longer needed."""
         self._free.append(slot)
 
     def release_failed(self, slot: BatchSlot) -> None:
-        """Take back the slot of a batch that failed."""
+        """Discard a batch that failed and release its slot."""
         self._free.append(slot)
         slot.abandon()
 

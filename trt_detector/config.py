@@ -1,23 +1,22 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The parameters of a detector: names, defaults, units, meanings and checks.
+Parameters of a detector: names, defaults, units, descriptions and checks.
 
-This is the one list. The node declares its ROS parameters from it, the tools their options, and
-a test compares config/detector.yaml with it.
+The node declares its ROS parameters from this list, the tools their options, and a test compares
+config/detector.yaml with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-import difflib
 from itertools import pairwise
 import re
 from typing import Any
 
 from .errors import ConfigError
-from .parameter_spec import check_value, parameter, ParameterSpec, type_name
+from .parameter_spec import check_value, parameter, ParameterSpec, suggest, type_name
 
 __all__ = ['DetectorConfig', 'ParameterSpec', 'parameter_specs']
 
@@ -25,119 +24,126 @@ __all__ = ['DetectorConfig', 'ParameterSpec', 'parameter_specs']
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorConfig:
     """
-    Everything a detector is made from; checked when it is made.
+    Parameters of a detector, checked when the object is made.
 
     Lists are tuples here; :meth:`from_mapping` takes lists as well.
 
     :raises ConfigError: if a value has the wrong type, is out of range or contradicts another.
     """
 
-    model_path: str = parameter('', 'ONNX file of the detector, or a ready .engine or .plan file.')
+    model_path: str = parameter('', 'ONNX file of the detector, or a prebuilt TensorRT plan.')
     backend: str = parameter(
         'auto',
-        'Inference runtime; auto takes the first of TensorRT, TensorRT for RTX and ONNX Runtime '
+        'Inference runtime; auto selects the first of TensorRT, TensorRT for RTX and ONNX Runtime '
         'that works on this machine.',
         choices=('auto', 'tensorrt', 'tensorrt_rtx', 'onnxruntime'),
     )
     device_id: int = parameter(0, 'Number of the GPU.', minimum=0, maximum=1023)
     precision: str = parameter(
         'auto',
-        'Precision of the engine; auto is INT8 where calib_cache_path names a file, else FP16 '
-        'where the device is fast at it, else FP32.',
+        'Precision of the engine; auto is INT8 if calib_cache_path names a file, else FP16 if the '
+        'device is fast at it, else FP32.',
         choices=('auto', 'fp32', 'fp16', 'int8'),
     )
     calib_cache_path: str = parameter('', 'INT8 calibration cache in the text format of TensorRT.')
     quantize_exclude: tuple[str, ...] = parameter(
-        (), "Patterns of nodes that INT8 leaves in float, '/model.22/*' say."
+        (), "Patterns of the nodes that INT8 leaves in floating point, e.g. '/model.22/*'."
     )
     int8_gate_images: str = parameter(
         '',
-        'Folder with pictures that an INT8 engine is compared with the full-precision model on; '
-        'empty takes the frames that calibrate keeps beside calib_cache_path, none is no check.',
+        'Folder of pictures for the comparison of an INT8 engine with the full-precision model; '
+        'if empty, the frames that calibrate keeps beside calib_cache_path; without any there is no '
+        'check.',
     )
     int8_min_agreement: float = parameter(
         0.95,
-        'Share of detections that the INT8 engine and the full-precision model must have in '
+        'Minimum share of detections that the INT8 engine and the full-precision model have in '
         'common.',
         minimum=0.0,
         maximum=1.0,
     )
     int8_gate_action: str = parameter(
         'fp16',
-        'What to do with an INT8 engine below that: use FP16 instead, or fail.',
+        'Action if an INT8 engine is below int8_min_agreement: use FP16 instead, or fail.',
         choices=('fp16', 'fail'),
     )
     engine_cache_dir: str = parameter(
-        '', 'Folder that keeps built engines; empty is trt_detector in the user cache folder.'
+        '', 'Folder of the built engines; if empty, trt_detector in the cache folder of the user.'
     )
     workspace_fraction: float = parameter(
-        0.9, 'Share of the GPU memory that a build may use.', minimum=0.01, maximum=1.0
+        0.9,
+        'Share of the GPU memory that a build may use as workspace.',
+        minimum=0.01,
+        maximum=1.0,
     )
     batch_size: int = parameter(
-        0, 'Images in one inference; 0 is one a camera.', unit='images', minimum=0, maximum=256
+        0, 'Images per inference; 0 is one per camera.', unit='images', minimum=0, maximum=256
     )
     min_shape: tuple[int, ...] = parameter(
         (),
-        'Smallest input shape N, C, H, W of the optimization profile; empty is chosen from the '
+        'Minimum input shape N, C, H, W of the optimization profile; if empty, chosen from the '
         'model.',
         minimum=1,
     )
     opt_shape: tuple[int, ...] = parameter(
-        (), 'Input shape N, C, H, W that the engine is tuned for; empty as above.', minimum=1
+        (),
+        'Optimum input shape N, C, H, W of the profile; if empty, chosen from the model.',
+        minimum=1,
     )
     max_shape: tuple[int, ...] = parameter(
-        (), 'Largest input shape N, C, H, W of the profile; empty as above.', minimum=1
+        (),
+        'Maximum input shape N, C, H, W of the profile; if empty, chosen from the model.',
+        minimum=1,
     )
     dla_core: int = parameter(
-        -1, 'Deep Learning Accelerator core; -1 is the GPU.', minimum=-1, maximum=7
+        -1, 'Deep Learning Accelerator (DLA) core; -1 is the GPU.', minimum=-1, maximum=7
     )
     plugin_libraries: tuple[str, ...] = parameter(
         (), 'Shared libraries with TensorRT plugins, loaded before the model is parsed.'
     )
     warmup_iterations: int = parameter(
         3,
-        'Runs on black images before the first one, of one image and of a full batch each.',
+        'Warm-up runs on black images, with one image and with a full batch.',
         unit='runs',
         minimum=0,
         maximum=1000,
     )
     onnxruntime_provider: str = parameter(
         'auto',
-        'What ONNX Runtime runs on; cuda needs onnxruntime-gpu and pycuda, and prepares the '
-        'images on the GPU, too; auto is cuda where these are found.',
+        'Execution provider of ONNX Runtime; cuda needs onnxruntime-gpu and pycuda, and '
+        'preprocesses on the GPU as well; auto is cuda if both are found.',
         choices=('auto', 'cpu', 'cuda'),
     )
     cuda_graph: bool = parameter(
         True,
-        'Record the network as a CUDA graph where that is possible: one call of the driver then '
-        'starts what took hundreds. Where the batch size is open, its working memory is taken up '
-        'to three times.',
+        'Capture the network as a CUDA graph if possible: one driver call then replaces hundreds. '
+        'If the batch size is dynamic, this takes up to three times the working memory.',
     )
     mapped_memory: str = parameter(
         'auto',
-        'Let the GPU read images and write results in page-locked memory of the machine, without '
-        'copies; auto is on where GPU and CPU share the memory (Jetson).',
+        'Let the GPU read images and write results in page-locked host memory without copies; '
+        'auto is on if GPU and CPU share the memory (Jetson).',
         choices=('auto', 'on', 'off'),
     )
     inference_threads: int = parameter(
         0,
-        'Threads of ONNX Runtime on the CPU; 0 is one a physical core.',
+        'Threads of ONNX Runtime on the CPU; 0 is one per physical core.',
         unit='threads',
         minimum=0,
         maximum=1024,
     )
     inference_spinning: bool = parameter(
         False,
-        'Let these threads spin between two images: the latency falls, and they keep their cores '
-        'busy all the time.',
+        'Let these threads spin between images: lower latency, but their cores are always busy.',
     )
     image_topics: tuple[str, ...] = parameter(
-        ('image_raw',), 'Topics of the cameras; their compressed ones end in /compressed.'
+        ('image_raw',),
+        'Image topics of the cameras; /compressed is appended for compressed images.',
     )
     image_transport: str = parameter(
         'raw',
-        'raw for sensor_msgs/Image, compressed for sensor_msgs/CompressedImage (JPEG, PNG, WebP, '
-        'TIFF).',
+        'Image message: raw is sensor_msgs/Image, compressed is sensor_msgs/CompressedImage '
+        '(JPEG, PNG, WebP, TIFF).',
         choices=('raw', 'compressed'),
     )
     max_image_pixels: int = parameter(
@@ -149,37 +155,38 @@ class DetectorConfig:
     )
     qos_reliability: str = parameter(
         'auto',
-        'Reliability of the image subscriptions; auto is best effort, which every publisher '
-        'matches.',
+        'Reliability of the image subscriptions; auto is best effort, which is compatible with '
+        'every publisher.',
         choices=('auto', 'best_effort', 'reliable'),
     )
     score_threshold: float = parameter(
-        0.25, 'Detections that score less are left out.', minimum=0.0, maximum=1.0, live=True
+        0.25, 'Minimum score of a detection.', minimum=0.0, maximum=1.0, live=True
     )
     iou_threshold: float = parameter(
         0.45,
-        'Of two boxes of a class that overlap more than this, only the better is kept.',
+        'IoU threshold of non-maximum suppression: of two boxes of a class with a larger IoU, '
+        'only the one with the higher score is kept.',
         minimum=0.0,
         maximum=1.0,
         live=True,
     )
     max_detections: int = parameter(
-        300, 'Most detections in one image.', minimum=1, maximum=100_000, live=True
+        300, 'Maximum number of detections per image.', minimum=1, maximum=100_000, live=True
     )
     classes: tuple[str, ...] = parameter(
-        (), 'Names or numbers of the classes to report; empty is all.', live=True
+        (), 'Names or numbers of the classes to report; empty means all.', live=True
     )
     class_names: tuple[str, ...] = parameter(
-        (), 'Names of the classes in order; empty takes them from the model.'
+        (), 'Names of the classes in order; if empty, those of the model.'
     )
     class_score_thresholds: tuple[str, ...] = parameter(
         (),
-        'Least scores of single classes as name:score or number:score; the others keep '
-        'score_threshold.',
+        'Minimum scores per class as name:score or number:score; score_threshold applies to the '
+        'others.',
         live=True,
     )
     class_agnostic_nms: bool = parameter(
-        False, 'Let boxes of different classes suppress each other, too.', live=True
+        False, 'Suppress overlapping boxes of different classes as well.', live=True
     )
     head: str = parameter(
         'auto',
@@ -203,39 +210,39 @@ class DetectorConfig:
     )
     input_shape: str = parameter(
         'auto',
-        'Height x width of the input of a model that leaves them open, 384x640 say; auto takes '
-        "opt_shape, else what fits the first image's aspect ratio within the profile.",
+        'Height x width of the input of a model that leaves them open, e.g. 384x640; auto takes '
+        "opt_shape, else the size that fits the first image's aspect ratio within the profile.",
     )
     preprocess_preset: str = parameter(
         'auto',
-        'How pictures are prepared; auto is what networks of the recognized layout expect. The '
-        'parameters below replace single values of it.',
+        'Preprocessing preset; auto is the one of the recognized layout. The parameters below '
+        'override single values of it.',
         choices=('auto', 'yolo', 'yolox', 'detr', 'detr_imagenet', 'torchvision'),
     )
     resize_mode: str = parameter(
         'auto',
-        'letterbox keeps the aspect ratio and pads, stretch fills the input.',
+        'Resizing: letterbox keeps the aspect ratio and pads, stretch fills the input.',
         choices=('auto', 'letterbox', 'stretch'),
     )
     letterbox_anchor: str = parameter(
         'auto',
-        'Where the picture lies in a letterbox.',
+        'Position of the picture in a letterbox.',
         choices=('auto', 'center', 'top_left'),
     )
     pad_value: int = parameter(
-        -1, 'Gray level of the padding; -1 is that of the preset.', minimum=-1, maximum=255
+        -1, 'Gray level of the padding; -1 is the preset.', minimum=-1, maximum=255
     )
     input_scale: float = parameter(
         0.0,
-        'What values of 0 to 255 are multiplied with first; 0 is that of the preset.',
+        'Factor for pixel values of 0 to 255; 0 is the preset.',
         minimum=0.0,
     )
     input_mean: tuple[float, ...] = parameter(
-        (), 'Subtracted after the scale, one a channel of the network; empty is the preset.'
+        (), 'Mean per channel, subtracted after the scale; empty is the preset.'
     )
     input_std: tuple[float, ...] = parameter(
         (),
-        'Divided by after the mean, one a channel of the network; empty is the preset.',
+        'Standard deviation per channel, the divisor after the mean; empty is the preset.',
         minimum=1e-6,
     )
     color_order: str = parameter(
@@ -243,14 +250,14 @@ class DetectorConfig:
     )
     class_id_format: str = parameter(
         'name',
-        'What class_id of a detection holds: the name or the number of the class.',
+        'Content of class_id in a detection: name or number of the class.',
         choices=('name', 'index'),
     )
     publish_debug_image: bool = parameter(
-        True, 'Draw the detections while someone subscribes to the debug image.', live=True
+        True, 'Publish an image with the detections drawn while it has subscribers.', live=True
     )
     diagnostics_period: float = parameter(
-        1.0, 'Time between two diagnostics messages.', unit='s', minimum=0.1, maximum=60.0
+        1.0, 'Period of the diagnostics messages.', unit='s', minimum=0.1, maximum=60.0
     )
     autostart: bool = parameter(False, 'Configure and activate without a lifecycle manager.')
 
@@ -267,14 +274,12 @@ class DetectorConfig:
         """
         Make a configuration from names and values.
 
-        :raises ConfigError: on a name that is not known, with the nearest one that is.
+        :raises ConfigError: on an unknown name, with the closest known one.
         """
         known = [spec.name for spec in parameter_specs()]
         for name in values:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f'; did you mean {near[0]!r}?' if near else ''
-                raise ConfigError(f'unknown parameter {name!r}{hint}')
+                raise ConfigError(f'unknown parameter {name!r}{suggest(name, known)}')
         return cls(**values)
 
     def with_changes(self, **changes: Any) -> DetectorConfig:
@@ -282,7 +287,7 @@ class DetectorConfig:
         return replace(self, **changes)
 
     def _check_shapes(self) -> None:
-        """Refuse profile shapes that are incomplete or out of order."""
+        """Refuse profile shapes that are incomplete or not ascending."""
         shapes = {
             'min_shape': self.min_shape,
             'opt_shape': self.opt_shape,
@@ -310,7 +315,7 @@ class DetectorConfig:
         return int(height), int(width)
 
     def _check_input(self) -> None:
-        """Refuse an input_shape that is no size, and means that are not one a channel."""
+        """Refuse an input_shape that is no size, and means that are not one per channel."""
         if not re.fullmatch('auto|[1-9][0-9]{0,4}[xX][1-9][0-9]{0,4}', self.input_shape):
             raise ConfigError(
                 f'input_shape is {self.input_shape!r}; expected auto, or height x width as 384x640'
@@ -323,18 +328,18 @@ class DetectorConfig:
                 )
 
     def _check_topics(self) -> None:
-        """Refuse an empty or doubled list of cameras."""
+        """Refuse an empty list of cameras, and duplicates."""
         if not self.image_topics:
             raise ConfigError('image_topics is empty; name at least one image topic')
-        doubled = sorted({t for t in self.image_topics if self.image_topics.count(t) > 1})
-        if doubled:
+        duplicates = sorted({t for t in self.image_topics if self.image_topics.count(t) > 1})
+        if duplicates:
             raise ConfigError(
-                f'image_topics names {doubled} more than once; name each camera once'
+                f'image_topics names {duplicates} more than once; name each camera once'
             )
 
 
 def parameter_specs() -> tuple[ParameterSpec, ...]:
-    """Return what is known of every parameter, in the order of the documentation."""
+    """Return the description of every parameter, in the order of the documentation."""
     return tuple(
         ParameterSpec(name=f.name, type=type_name(f.type), default=f.default, **f.metadata)
         for f in fields(DetectorConfig)

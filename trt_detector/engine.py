@@ -34,7 +34,7 @@ class InferenceEngine(ABC):
     @property
     @abstractmethod
     def info(self) -> EngineInfo:
-        """Return what really runs."""
+        """Return the description of what runs."""
 
     @property
     @abstractmethod
@@ -87,7 +87,7 @@ class InferenceEngine(ABC):
 
         :param batch: C-contiguous array of :attr:`input_spec`'s dtype and layout, first dimension
             1 to :meth:`get_batch_size`.
-        :return: one array an output, first dimension that of the batch. They may share the
+        :return: one array per output, first dimension that of the batch. They may share the
             engine's buffers: they are valid until the next run().
         :raises EngineError: if the batch does not fit or the runtime fails.
         """
@@ -104,7 +104,7 @@ class InferenceEngine(ABC):
 
     def warm_up(self, iterations: int) -> None:
         """
-        Run on zeros, at one image and at a full batch, so that no live image pays for it.
+        Run on zeros, one image and a full batch, so that no live image waits for initialization.
 
         :param iterations: runs of each size; 0 does nothing.
         """
@@ -115,7 +115,7 @@ class InferenceEngine(ABC):
                 self.run(zeros[:count])
 
     def device_lock(self) -> AbstractContextManager[None]:
-        """Return what keeps others in this process from opening engines on its device."""
+        """Return a lock that keeps other threads from opening engines on the same device."""
         return nullcontext()
 
     def batch_shape(self, count: int) -> tuple[int, ...]:
@@ -146,23 +146,23 @@ class InferenceEngine(ABC):
 
 class BatchSlot(ABC):
     """
-    Room for one batch on its way through an engine.
+    Memory of one batch in flight.
 
     An engine with several slots works on one while the host fills and reads the others. A slot
-    belongs to the engine's thread. Its course is targets(), start(), wait() if wanted, finish(),
-    and again.
+    belongs to the engine's thread. The order of calls is targets(), start(), optionally wait(),
+    finish().
     """
 
     @abstractmethod
     def targets(self, count: int) -> Sequence[Any]:
-        """Return the places of count images, as the preprocessor of this engine fills them."""
+        """Return the targets of count images, for the preprocessor of this engine to fill."""
 
     @abstractmethod
-    def start(self, count: int, least_score: float) -> None:
+    def start(self, count: int, minimum_score: float) -> None:
         """
-        Run the network on the first count places; returns at once where the engine can.
+        Run the network on the first count images; return at once if the engine is asynchronous.
 
-        :param least_score: what scores less need not be among the candidates.
+        :param minimum_score: predictions below it may be left out of the candidates.
         :raises EngineError: if the runtime refuses.
         """
 
@@ -185,24 +185,24 @@ class BatchSlot(ABC):
 
     def get_candidates(self) -> list[Candidates] | None:
         """
-        Return what may become detections in each image of the batch that finished last.
+        Return the candidates of each image in the batch that finished last.
 
-        :return: None where finish() gave the whole outputs; where it did not, these are all that
-            there is. Valid until the slot is used again.
+        :return: None if finish() gave the whole outputs. Otherwise the candidates replace them;
+            they are valid until the slot is used again.
         """
         return None
 
     def time_stages(self) -> bool:
-        """Let the device itself time its stages from now on; return whether it can."""
+        """Time the stages on the device from now on; return whether the device can."""
         return False
 
     def get_stage_ms(self) -> Mapping[str, float]:
-        """Return what it measured of the batch that finished last: milliseconds by stage."""
+        """Return the milliseconds per stage of the batch that finished last."""
         return {}
 
     @abstractmethod
     def abandon(self) -> None:
-        """Forget what was begun, once nothing of it runs any more."""
+        """Discard the batch, after waiting until nothing of it runs."""
 
     @abstractmethod
     def close(self) -> None:
@@ -211,7 +211,7 @@ class BatchSlot(ABC):
 
 class HostSlot(BatchSlot):
     """
-    The slot of an engine that takes its batch from host memory and runs while the caller waits.
+    Slot of an engine that takes its batch from host memory and runs synchronously.
 
     :param engine: runs in finish().
     """
@@ -224,15 +224,15 @@ class HostSlot(BatchSlot):
 
     @property
     def batch(self) -> npt.NDArray[Any]:
-        """Return the memory of a full batch."""
+        """Return the array of a full batch."""
         return self._batch
 
     def targets(self, count: int) -> Sequence[Any]:
         """Return the arrays of count images."""
         return list(self._batch[:count])
 
-    def start(self, count: int, least_score: float) -> None:  # noqa: ARG002 - all is read
-        """Note how many images there are."""
+    def start(self, count: int, minimum_score: float) -> None:  # noqa: ARG002 - all outputs are read
+        """Store the number of images."""
         self._count = count
 
     def wait(self) -> None:

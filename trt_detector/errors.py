@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every error that trt_detector raises on purpose."""
+"""Errors of trt_detector."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class DetectorError(Exception):
-    """Root of the package's errors: each message says what, the actual value and the remedy."""
+    """Root of the package's errors: a message has the problem, the actual value and the remedy."""
 
 
 class ConfigError(DetectorError, ValueError):

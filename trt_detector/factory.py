@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Make a detector from parameters: the one place that knows every backend."""
+"""Composition root: make a detector from parameters."""
 
 from __future__ import annotations
 
@@ -18,49 +18,56 @@ from .errors import BackendUnavailableError, ConfigError, EngineError, ModelErro
 from .int8_gate.gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
 from .model_info.onnx_session import SessionOptions
-from .model_setup import DEFAULT_SIZE, ModelSource
+from .model_setup import ModelSetup
 from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine, OnnxRuntimeOptions
 from .pipeline import Detector
 from .values.device_state import DeviceWatch
 from .values.engine_info import EngineInfo
 from .values.progress import ProgressCallback
+from .values.tensor_spec import DEFAULT_INPUT_SIZE
 
 __all__ = ['create_detector', 'decode_options', 'watch_device']
 
 _PLAN_SUFFIXES = ('.engine', '.plan')
-# How many rows such a network returns is known only when it has run.
+# Operators whose number of output rows is known only after a run.
 _COUNTING_OPERATORS = frozenset({'NonMaxSuppression', 'NonZero'})
 
 
 def create_detector(
     config: DetectorConfig,
     *,
+    default_batch_size: int = 1,
     on_progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
 ) -> Detector:
     """
-    Open the model, build what has to be built, and warm up.
+    Open the model, build its engine if there is none, and warm up.
 
     The detector belongs to the thread that calls this.
 
-    :param on_progress: told how far a build has come; called from this or another thread.
-    :param cancel: set it to give up a build.
+    :param default_batch_size: images per inference if parameter batch_size is 0.
+    :param on_progress: receives the progress of a build, in this or another thread.
+    :param cancel: set it to cancel a build.
     :raises ConfigError: if parameters contradict the model.
-    :raises ModelError: if the model cannot be read or is not a detector that is known.
-    :raises BackendUnavailableError: if the backend that was asked for is not on this machine.
-    :raises BuildError: if the plan cannot be built; BuildCancelledError if it was given up.
+    :raises ModelError: if the model cannot be read, or its head is not recognized.
+    :raises BackendUnavailableError: if the requested backend is not on this machine.
+    :raises BuildError: if the plan cannot be built; BuildCancelledError if it was cancelled.
     :raises AccuracyError: if the INT8 engine is refused and int8_gate_action is fail.
     """
-    detector = _open_detector(config, on_progress, cancel)
-    return accept_int8(config, detector, lambda other: _open_detector(other, on_progress, cancel))
+
+    def open_detector(values: DetectorConfig) -> Detector:
+        return _open_detector(values, default_batch_size, on_progress, cancel)
+
+    return accept_int8(config, open_detector(config), open_detector)
 
 
 def _open_detector(
     config: DetectorConfig,
+    default_batch_size: int,
     on_progress: ProgressCallback | None,
     cancel: threading.Event | None,
 ) -> Detector:
-    """Return a detector as the parameters ask for it, INT8 unchecked."""
+    """Open a detector without the check of an INT8 engine."""
     path = Path(config.model_path).expanduser()
     model = None if path.suffix in _PLAN_SUFFIXES else read_model_info(path)
     if model is None and config.backend == 'onnxruntime':
@@ -68,31 +75,32 @@ def _open_detector(
             f'model_path {config.model_path!r} is a TensorRT plan, which backend onnxruntime '
             'cannot run; name the ONNX file, or set backend to auto'
         )
-    source = ModelSource.of(config, path, model)
+    setup = ModelSetup.read(config, path, model)
+    batch_size = config.batch_size or default_batch_size
     if model is not None:
-        config = _with_input_shape(config, model)
-        # Before a build that takes minutes: is it a detector that can be decoded at all?
-        early = source.recognize_early(_input_shape(config, model) or DEFAULT_SIZE)
+        config = _with_input_shape(config, model, batch_size)
+        # A model that cannot be decoded fails here, not after a build that takes minutes.
+        early = setup.recognize_before_load(_input_shape(config, model) or DEFAULT_INPUT_SIZE)
         if early is not None:
-            decode_options(config, source.class_names(early))
+            decode_options(config, setup.class_names(early))
         if early is not None and early.single_image:
-            config = config.with_changes(batch_size=1)
+            config, batch_size = config.with_changes(batch_size=1), 1
     with ExitStack() as undo:
-        engine = _open_engine(config, model, on_progress, cancel)
+        engine = _open_engine(config, model, batch_size, on_progress, cancel)
         undo.callback(engine.close)
-        found = source.recognize_engine(engine)
-        class_names = source.class_names(found)
+        found = setup.recognize_engine(engine)
+        class_names = setup.class_names(found)
         detector = Detector(
             engine,
-            source.preprocessor(engine, found),
+            setup.preprocessor(engine, found),
             found.head,
             model_name=path.name,
             class_names=class_names,
             options=decode_options(config, class_names),
-            fit=source.fit_input(engine),
+            choose_input_size=setup.input_size_chooser(engine),
             warnings=found.warnings,
         )
-        # It closes the engine, after what lies in the engine's context.
+        # It closes the engine, after its slots, which lie in the engine's context.
         undo.pop_all()
         undo.callback(detector.close)
         detector.warm_up(config.warmup_iterations)
@@ -102,10 +110,10 @@ def _open_detector(
 
 def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> DecodeOptions:
     """
-    Return which detections the parameters ask for.
+    Return the selection of detections that the parameters ask for.
 
-    :param class_names: names by class id; empty where nobody knows them.
-    :raises ConfigError: if 'classes' holds what is neither a name nor a number of a class.
+    :param class_names: names by class id, empty if unknown.
+    :raises ConfigError: if parameter classes has an item that is no class.
     """
     wanted = {_class_id(text, class_names) for text in config.classes}
     return DecodeOptions(
@@ -122,9 +130,9 @@ def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> Decode
 
 def watch_device(info: EngineInfo) -> DeviceWatch | None:
     """
-    Begin to read the device that an engine runs on; the caller closes the watch.
+    Start to monitor the device that an engine runs on; the caller closes the watch.
 
-    :return: None where it runs on no GPU.
+    :return: None if it does not run on a GPU.
     """
     if info.device_id is None:
         return None
@@ -160,11 +168,11 @@ def _class_id(text: str, class_names: Sequence[str], parameter: str = 'classes')
 def _open_engine(
     config: DetectorConfig,
     model: ModelInfo | None,
+    batch_size: int,
     on_progress: ProgressCallback | None,
     cancel: threading.Event | None,
 ) -> InferenceEngine:
-    """Open the model with the backend that was asked for, or the first that works."""
-    batch_size = config.batch_size or len(config.image_topics)
+    """Open the model with the requested backend, or the first one that works."""
     if model is not None and config.backend == 'onnxruntime':
         return _open_onnxruntime(config, model, batch_size, ())
     from .trt.backend import open_engine
@@ -185,7 +193,7 @@ def _open_onnxruntime(
     batch_size: int,
     entries: tuple[tuple[str, str], ...],
 ) -> OnnxRuntimeEngine:
-    """Open the model with ONNX Runtime: in its own precision, or INT8 by a calibration cache."""
+    """Open the model with ONNX Runtime, in its own precision or INT8 by a calibration cache."""
     warnings = []
     cache = Path(config.calib_cache_path).expanduser() if config.calib_cache_path else None
     if config.precision != 'int8' or model.precision != 'fp32':
@@ -203,9 +211,9 @@ def _open_onnxruntime(
             f'{fixed_batch}; set batch_size to 0, or export with a dynamic batch'
         )
     size = _input_shape(config, model)
-    data, folder = prepare_model(model, size or DEFAULT_SIZE), model.path.resolve().parent
+    data, folder = prepare_model(model, size or DEFAULT_INPUT_SIZE), model.path.resolve().parent
     if cache is not None:
-        # Here, because it imports onnx, which a start in full precision does without.
+        # Imported here because it imports onnx, which full precision does not need.
         from .quantize.qdq import quantize_onnx
 
         data, counts = quantize_onnx(data, folder, cache, config.quantize_exclude)
@@ -246,22 +254,22 @@ def _open_onnxruntime(
 
 
 def _cache_warnings(config: DetectorConfig, cache: Path | None) -> list[str]:
-    """Return what to say of a calibration cache that ONNX Runtime does not use."""
+    """Return the warnings about a calibration cache that ONNX Runtime does not use."""
     if cache is None or cache.is_file():
         return []
-    return [f'calib_cache_path {config.calib_cache_path!r} names no file']
+    return [f'calib_cache_path {config.calib_cache_path!r} is not a file']
 
 
 def _input_shape(config: DetectorConfig, model: ModelInfo) -> tuple[int, int] | None:
-    """Return (height, width) to run at: the parameter before the model's metadata."""
+    """Return (height, width) to run at: the parameter outranks the model's metadata."""
     if config.opt_shape:
         return model.image_input.height_width(config.opt_shape)
     return model.input_size
 
 
-def _with_input_shape(config: DetectorConfig, model: ModelInfo) -> DetectorConfig:
+def _with_input_shape(config: DetectorConfig, model: ModelInfo, batch_size: int) -> DetectorConfig:
     """
-    Return the parameters with input_shape written as opt_shape, which every engine follows.
+    Write parameter input_shape as opt_shape, which every engine follows.
 
     :raises ConfigError: if the model fixes another size, or opt_shape contradicts.
     """
@@ -281,7 +289,7 @@ def _with_input_shape(config: DetectorConfig, model: ModelInfo) -> DetectorConfi
                 f'{list(config.opt_shape)}; give one of them'
             )
         return config
-    batch = image.shape[0] or config.batch_size or len(config.image_topics)
+    batch = image.shape[0] or batch_size
     if image.channels_last:
         return config.with_changes(opt_shape=(batch, *size, image.shape[3] or 3))
     return config.with_changes(opt_shape=(batch, image.shape[1] or 3, *size))

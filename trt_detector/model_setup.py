@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What parameters, a model and the files beside it say together, whichever runtime runs it."""
+"""Setup of a model: its parameters, its metadata and the files beside it, for any runtime."""
 
 from __future__ import annotations
 
@@ -15,27 +15,26 @@ from .decode import GraphInfo, Head, recognize, Recognized
 from .engine import InferenceEngine
 from .errors import ConfigError, ModelError
 from .model_info import ModelInfo, parse_names, read_metadata_files
-from .pipeline import FitInput
-from .preprocess import CpuPreprocessor, fit_input_size, Preprocessor, PreprocessSpec
-from .values.tensor_spec import TensorSpec
+from .pipeline import ChooseInputSize
+from .preprocess import choose_input_size, CpuPreprocessor, Preprocessor, PreprocessSpec
+from .values.tensor_spec import DEFAULT_INPUT_SIZE, TensorSpec
 
-__all__ = ['DEFAULT_SIZE', 'ModelSource', 'is_open']
+__all__ = ['ModelSetup']
 
-# (height, width) and stride where neither a parameter nor the model says anything.
-DEFAULT_SIZE = (640, 640)
+# If the model gives none.
 _DEFAULT_STRIDE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSource:
+class ModelSetup:
     """
-    What is known of a model.
+    Setup of a model.
 
     :param config: the parameters.
     :param model: None for a plan.
-    :param metadata: of the model, or of the files beside a plan.
-    :param names: of the classes, empty where nobody gives any.
-    :param names_source: where they come from, for people.
+    :param metadata: of the model, or of the metadata files beside a plan.
+    :param names: of the classes, empty if nothing gives any.
+    :param names_source: source of the names, for messages.
     """
 
     config: DetectorConfig
@@ -45,8 +44,8 @@ class ModelSource:
     names_source: str
 
     @classmethod
-    def of(cls, config: DetectorConfig, path: Path, model: ModelInfo | None) -> ModelSource:
-        """Gather it: the parameter class_names stands before everything else."""
+    def read(cls, config: DetectorConfig, path: Path, model: ModelInfo | None) -> ModelSetup:
+        """Combine the sources: the parameter class_names outranks all others."""
         if model is not None:
             metadata, names, source = model.metadata, model.class_names, model.names_source
         else:
@@ -59,12 +58,12 @@ class ModelSource:
 
     def recognize(self, outputs: Sequence[TensorSpec], input_size: tuple[int, int]) -> Recognized:
         """
-        Return the decoder for a network.
+        Recognize the decoder of a network.
 
         :param input_size: (height, width) in pixels that it runs at.
-        :raises ModelError: if it is not known, or not the one that parameter head names.
+        :raises ModelError: if no layout fits, or not the one that parameter head names.
         """
-        facts = GraphInfo(
+        info = GraphInfo(
             outputs=tuple(outputs),
             metadata=self.metadata,
             input_size=input_size,
@@ -72,11 +71,11 @@ class ModelSource:
             tails={} if self.model is None else self.model.tails,
             num_names=len(self.names) or None,
         )
-        return recognize(facts, self.config.head)
+        return recognize(info, self.config.head)
 
-    def recognize_early(self, input_size: tuple[int, int]) -> Recognized | None:
+    def recognize_before_load(self, input_size: tuple[int, int]) -> Recognized | None:
         """
-        Return the decoder for the model before it is loaded, None if only a run can tell.
+        Recognize the decoder of the model before it is loaded, None if only a run can tell.
 
         :raises ModelError: as :meth:`recognize`.
         """
@@ -85,41 +84,41 @@ class ModelSource:
         try:
             return self.recognize(self.model.outputs, input_size)
         except ModelError:
-            if any(is_open(output) for output in self.model.outputs):
+            if any(_is_open(output) for output in self.model.outputs):
                 return None
             raise
 
     def recognize_engine(self, engine: InferenceEngine) -> Recognized:
         """
-        Return the decoder for a loaded network at its present input size.
+        Recognize the decoder of a loaded network at its current input size.
 
-        Where the network leaves the shapes of its outputs open, it runs once to tell them.
+        A network that leaves the shapes of its outputs open runs once to tell them.
 
         :raises ModelError: as :meth:`recognize`.
         """
         outputs = engine.output_specs
-        if any(is_open(output) for output in outputs):
+        if any(_is_open(output) for output in outputs):
             blank = np.zeros(engine.batch_shape(1), engine.input_spec.dtype)
             outputs = tuple(
-                replace(spec, shape=(spec.shape[0], *array.shape[1:])) if is_open(spec) else spec
+                replace(spec, shape=(spec.shape[0], *array.shape[1:])) if _is_open(spec) else spec
                 for spec, array in zip(outputs, engine.run(blank), strict=True)
             )
         return self.recognize(outputs, engine.get_input_shape())
 
     def class_names(self, found: Recognized) -> tuple[str, ...]:
-        """Return the class names, checked for their count."""
+        """Return the class names, after a check of their number."""
         count = found.head.num_classes
         if self.names and count is not None and len(self.names) != count:
             raise ConfigError(
                 f'{self.names_source} has {len(self.names)} names and the model has {count} '
-                f'classes ({found.head.layout}); give one name a class in class_names'
+                f'classes ({found.head.layout}); give one name per class in class_names'
             )
         if not self.names and count is not None:
             return tuple(str(number) for number in range(count))
         return self.names
 
     def preprocessor(self, engine: InferenceEngine, found: Recognized) -> Preprocessor:
-        """Return what prepares pictures for an engine at its present input size."""
+        """Return the preprocessor of an engine at its current input size."""
         spec = PreprocessSpec.from_config(self.config, found.preset)
         config = self.config
         if engine.input_spec.dtype == np.uint8 and (
@@ -136,12 +135,12 @@ class ModelSource:
         )
         return on_device or CpuPreprocessor(spec, engine.input_spec, engine.get_input_shape())
 
-    def fit_input(self, engine: InferenceEngine) -> FitInput | None:
-        """Return what sets an open input size by the first image, None where it is settled."""
+    def input_size_chooser(self, engine: InferenceEngine) -> ChooseInputSize | None:
+        """Return the function that sets an open input size, None if the size is known."""
         config, model = self.config, self.model
         smallest, largest = engine.get_input_shape_range()
-        settled = config.input_shape != 'auto' or bool(config.opt_shape) or smallest == largest
-        if settled or model is None or model.target_sizes_input is not None:
+        known = config.input_shape != 'auto' or bool(config.opt_shape) or smallest == largest
+        if known or model is None or model.target_sizes_input is not None:
             return None
         if config.min_shape:
             low = engine.input_spec.height_width(config.min_shape)
@@ -149,13 +148,13 @@ class ModelSource:
         if config.max_shape:
             high = engine.input_spec.height_width(config.max_shape)
             largest = (min(largest[0], high[0]), min(largest[1], high[1]))
-        limit = model.input_size or DEFAULT_SIZE
+        limit = model.input_size or DEFAULT_INPUT_SIZE
         stride = model.stride or _DEFAULT_STRIDE
 
-        def fit(
+        def choose(
             image_size: tuple[int, int], before_change: Callable[[], None]
         ) -> tuple[Preprocessor, Head] | None:
-            size = fit_input_size(image_size, limit, stride, smallest, largest)
+            size = choose_input_size(image_size, limit, stride, smallest, largest)
             if size == engine.get_input_shape():
                 return None
             before_change()
@@ -163,9 +162,9 @@ class ModelSource:
             found = self.recognize_engine(engine)
             return self.preprocessor(engine, found), found.head
 
-        return fit
+        return choose
 
 
-def is_open(output: TensorSpec) -> bool:
-    """Return whether an output of rank 3 or more has a dimension that is not known."""
+def _is_open(output: TensorSpec) -> bool:
+    """Return whether an output of rank 3 or more has an unknown dimension."""
     return len(output.shape) >= 3 and None in output.shape[1:]

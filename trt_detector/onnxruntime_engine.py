@@ -14,7 +14,7 @@ from .engine import InferenceEngine
 from .errors import EngineError, ModelError
 from .model_info.onnx_session import open_session, SessionOptions
 from .values.engine_info import EngineInfo
-from .values.tensor_spec import TensorSpec
+from .values.tensor_spec import DEFAULT_INPUT_SIZE, TensorSpec
 
 __all__ = [
     'DEFAULT_OPTIONS',
@@ -24,9 +24,7 @@ __all__ = [
     'make_asynchronous_run_options',
 ]
 
-# Where neither the model nor the caller tells the size of a dynamic input.
-_DEFAULT_INPUT_SHAPE = (640, 640)
-# ONNX Runtime has no limit of its own; beyond this no camera's image is meant.
+# ONNX Runtime has no limit of its own; no camera has more pixels per side.
 _LARGEST_SIDE = 16384
 
 _DTYPES = {
@@ -110,7 +108,7 @@ class OnnxRuntimeEngine(InferenceEngine):
 
     @property
     def info(self) -> EngineInfo:
-        """Return what really runs."""
+        """Return the description of what runs."""
         return self._info
 
     @property
@@ -133,7 +131,7 @@ class OnnxRuntimeEngine(InferenceEngine):
         return (height or 1, width or 1), (height or _LARGEST_SIDE, width or _LARGEST_SIDE)
 
     def set_input_shape(self, size: tuple[int, int]) -> None:
-        """Change the input size, as :class:`.engine.InferenceEngine` says."""
+        """Change the input size, as :class:`.engine.InferenceEngine` describes."""
         self._check_input_size(size)
         self._size = size
 
@@ -143,7 +141,7 @@ class OnnxRuntimeEngine(InferenceEngine):
 
     def run(self, batch: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """
-        Run the network, as :class:`.engine.InferenceEngine` says; the arrays are the caller's.
+        Run the network, as :class:`.engine.InferenceEngine` describes, into new arrays.
 
         A model with a fixed batch gets zeros behind a smaller one.
         """
@@ -168,17 +166,17 @@ class OnnxRuntimeEngine(InferenceEngine):
         self._session = None
 
     def _choose_session(self, count: int) -> tuple[int, Any]:
-        """Return how many images to run for a number of them, and with what."""
+        """Return the number of images to run for a batch of count images, and the session."""
         return (self._batch_size if self._fixed_batch else count), self._session
 
     def _own_size(self) -> tuple[int | None, int | None]:
-        """Return the (height, width) that the model fixes, None where it leaves them open."""
+        """Return the (height, width) of the model, None for a dimension that it leaves open."""
         return self.input_spec.height_width(self.input_spec.shape)
 
     def _resolve_size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
-        """Return (height, width): the model's own where it is fixed, else the wanted one."""
+        """Return (height, width): the model's own if it is fixed, else the requested one."""
         own = self._own_size()
-        height, width = wanted or _DEFAULT_INPUT_SHAPE
+        height, width = wanted or DEFAULT_INPUT_SIZE
         size = (own[0] or height, own[1] or width)
         if wanted is not None and size != wanted:
             raise ModelError(

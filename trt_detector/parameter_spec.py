@@ -1,28 +1,30 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of a parameter beside its value, and the checks that follow from it."""
+"""Description of a parameter, and the checks that follow from it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+import difflib
 import math
 from typing import Any
 
 from .errors import ConfigError
 
-__all__ = ['ParameterSpec', 'check_value', 'parameter', 'type_name']
+__all__ = ['ParameterSpec', 'check_value', 'parameter', 'suggest', 'type_name']
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterSpec:
     """
-    What is known of one parameter beside its value.
+    Description of one parameter.
 
     :param name: the parameter's name.
     :param type: bool, int, float, str, or list[...] of int, float or str.
-    :param default: value where the user gives none.
-    :param meaning: one sentence for people.
-    :param unit: of the value, '' where it has none.
+    :param default: value if the user gives none.
+    :param meaning: one sentence for the user.
+    :param unit: of the value, '' if it has none.
     :param minimum: smallest value allowed, None for no bound.
     :param maximum: largest value allowed, None for no bound.
     :param choices: the values allowed, empty for any.
@@ -50,8 +52,8 @@ def parameter(
     choices: tuple[str, ...] = (),
     live: bool = False,
 ) -> Any:
-    """Return a dataclass field that carries what :class:`ParameterSpec` says of it."""
-    about = {
+    """Return a dataclass field with the description that :class:`ParameterSpec` holds."""
+    description = {
         'meaning': meaning,
         'unit': unit,
         'minimum': minimum,
@@ -59,7 +61,13 @@ def parameter(
         'choices': choices,
         'live': live,
     }
-    return field(default=default, metadata=about)
+    return field(default=default, metadata=description)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return '; did you mean ...?' with the closest known name, '' if none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f'; did you mean {close[0]!r}?' if close else ''
 
 
 def type_name(annotation: Any) -> str:
@@ -82,12 +90,12 @@ def check_value(spec: ParameterSpec, value: Any) -> Any:
 
 
 def _checked_scalar(spec: ParameterSpec, type_name: str, value: Any) -> Any:
-    """Return one number, switch or text in its canonical form, or raise ConfigError."""
+    """Return one number, boolean or string in its canonical form, or raise ConfigError."""
     python_type: Any = {'bool': bool, 'int': int, 'float': float, 'str': str}[type_name]
     if type_name == 'float' and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(value, bool) and {'on', 'off'} <= set(spec.choices):
-        value = 'on' if value else 'off'  # in YAML these words are switches
+        value = 'on' if value else 'off'  # YAML reads these words as booleans
     if not isinstance(value, python_type) or (type_name == 'int' and isinstance(value, bool)):
         raise ConfigError(
             f'{spec.name} is {value!r} of type {type(value).__name__}; expected {spec.type}'
@@ -100,11 +108,11 @@ def _checked_scalar(spec: ParameterSpec, type_name: str, value: Any) -> Any:
 
 
 def _check_text(spec: ParameterSpec, value: str) -> None:
-    """Refuse a text that is not among the choices, or empty inside a list."""
+    """Refuse a string that is not among the choices, or is empty inside a list."""
     if spec.choices and value not in spec.choices:
         raise ConfigError(f'{spec.name} is {value!r}; expected one of {", ".join(spec.choices)}')
     if spec.type.startswith('list[') and not value.strip():
-        raise ConfigError(f'{spec.name} holds an empty text; leave it out or fill it in')
+        raise ConfigError(f'{spec.name} holds an empty string; remove it or fill it in')
 
 
 def _check_range(spec: ParameterSpec, value: float) -> None:

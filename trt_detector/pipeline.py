@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images in, detections in their own pixels out."""
+"""Detector: preprocessing, inference and decoding of batches of images."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from .values.candidates import Candidates
 from .values.detections import Detections
 from .values.engine_info import EngineInfo
 
-__all__ = ['Detector', 'FitInput', 'PendingBatch']
+__all__ = ['Detector', 'ChooseInputSize', 'PendingBatch']
 
-# Given (width, height) of the first image, sets the engine's input size and returns the stages
-# for it; None where the size stays. Before the size changes it calls its second argument.
-FitInput = Callable[[tuple[int, int], Callable[[], None]], tuple[Preprocessor, Head] | None]
+# Called with (width, height) of the first image: sets the engine's input size and returns
+# preprocessor and head for it; None if the size stays. It calls its second argument before the
+# size changes.
+ChooseInputSize = Callable[[tuple[int, int], Callable[[], None]], tuple[Preprocessor, Head] | None]
 
 _NO_LIMIT = 1 << 31
-# Above it a warm-up of each batch size would take long.
+# Above it the warm-up does not run every batch size.
 _MANY_IMAGES = 16
 
 
@@ -39,15 +40,15 @@ class PendingBatch:
     """
     A batch that was submitted and not yet collected.
 
-    :param slot: where it is.
-    :param places: where each image lies in the network's input.
-    :param options: which detections it reports.
-    :param preprocess_ms: how long the host worked on the images.
+    :param slot: memory of the batch.
+    :param letterboxes: geometry of each image in the network's input.
+    :param options: selection of the detections to report.
+    :param preprocess_ms: time that the host worked on the images.
     :param started_s: time.perf_counter() when it was handed to the engine.
     """
 
     slot: BatchSlot
-    places: tuple[Letterbox, ...]
+    letterboxes: tuple[Letterbox, ...]
     options: DecodeOptions
     preprocess_ms: float
     started_s: float
@@ -55,17 +56,17 @@ class PendingBatch:
 
 class Detector:
     """
-    A model with its preprocessing and decoding.
+    Model with its preprocessing and decoding.
 
     It belongs to the thread that made it, except for :attr:`options`.
 
     :param engine: the network; closed with the detector.
     :param preprocessor: fills the slots of the batch.
     :param head: decodes the network's outputs.
-    :param model_name: for people.
+    :param model_name: for the log.
     :param class_names: names by class id.
-    :param options: which detections to report.
-    :param fit: chooses the input size as the first image comes, None where it is settled.
+    :param options: selection of the detections to report.
+    :param choose_input_size: chooses the input size for the first image, None if it is known.
     :param warnings: sentences for :attr:`info`, beside the engine's own.
     """
 
@@ -78,7 +79,7 @@ class Detector:
         model_name: str,
         class_names: tuple[str, ...],
         options: DecodeOptions,
-        fit: FitInput | None = None,
+        choose_input_size: ChooseInputSize | None = None,
         warnings: tuple[str, ...] = (),
     ) -> None:
         self._engine = engine
@@ -87,16 +88,16 @@ class Detector:
         self.model_name = model_name
         self.class_names = class_names
         self._options = options
-        self._fit = fit
+        self._choose_input_size = choose_input_size
         self._warnings = warnings
         self._int8_check = ''
-        self._fault = ''
+        self._failure = ''
         self._slots = SlotPool(engine)
         self._slots.open(preprocessor, head)
 
     @property
     def info(self) -> EngineInfo:
-        """Return what really runs."""
+        """Return the description of what runs."""
         info = self._engine.info
         return replace(
             info,
@@ -107,17 +108,17 @@ class Detector:
 
     @property
     def input_size_pending(self) -> bool:
-        """Return whether the first image is still to choose the input size."""
-        return self._fit is not None
+        """Return whether the first image will choose the input size."""
+        return self._choose_input_size is not None
 
     @property
     def engine(self) -> InferenceEngine:
-        """Return the network; it stays the detector's."""
+        """Return the network; the detector owns it."""
         return self._engine
 
     @property
     def head(self) -> Head:
-        """Return what decodes the network's outputs at the present input size."""
+        """Return the decoder of the network's outputs at the current input size."""
         return self._head
 
     @property
@@ -137,12 +138,12 @@ class Detector:
 
     @property
     def options(self) -> DecodeOptions:
-        """Return which detections are reported."""
+        """Return the selection of the detections to report."""
         return self._options
 
     @options.setter
     def options(self, options: DecodeOptions) -> None:
-        """Change which detections the next batch reports; any thread may."""
+        """Change the selection from the next batch on; any thread may call it."""
         self._options = options
 
     def detect(self, images: Sequence[Image]) -> BatchResult:
@@ -151,41 +152,41 @@ class Detector:
 
         :param images: 1 to :attr:`batch_size` images of any sizes and encodings.
         :raises ValueError: if there are more or fewer.
-        :raises EngineError: if the inference fails; nothing is known of the images then.
+        :raises EngineError: if the inference fails; there are no detections of the images then.
         """
         return self.collect(self.submit(images))
 
     @property
     def depth(self) -> int:
-        """Return how many batches may be submitted before the first is collected."""
+        """Return the number of batches that may be in flight."""
         return len(self._slots)
 
     def submit(self, images: Sequence[Image]) -> PendingBatch:
         """
-        Begin with a batch; where the engine works beside the host this returns before it ran.
+        Start a batch; return before it ran if the engine is asynchronous.
 
-        :param images: as :meth:`detect` takes them; not needed any more once this returns, unless
-            they are page-locked.
+        :param images: as :meth:`detect` takes them; page-locked images must stay unchanged until
+            the batch is collected.
         :return: for :meth:`collect`, in the order of submission.
         :raises ValueError: if there are more or fewer.
-        :raises EngineError: if :attr:`depth` batches are under way, or the engine refuses.
+        :raises EngineError: if :attr:`depth` batches are in flight, or the engine refuses.
         """
-        count = self._make_ready(images)
-        slot = self._slots.take()
+        count = self._check_images(images)
+        slot = self._slots.acquire()
         options = self._options
         begun = time.perf_counter()
         try:
-            places = self._fill(images, slot)
+            letterboxes = self._fill(images, slot)
             started = time.perf_counter()
             slot.start(count, options.minimum_score)
         except BaseException:
             self._slots.release_failed(slot)
             raise
-        return PendingBatch(slot, places, options, (started - begun) * 1e3, started)
+        return PendingBatch(slot, letterboxes, options, (started - begun) * 1e3, started)
 
     def wait(self, pending: PendingBatch) -> None:
         """
-        Wait until the network has run: it is time to submit another batch, then to collect this.
+        Wait until the network has run. Then submit the next batch before collecting this one.
 
         :raises EngineError: if the inference fails; collect() raises it, too.
         """
@@ -195,7 +196,7 @@ class Detector:
         """
         Wait for a batch and decode it.
 
-        :raises EngineError: if the inference fails; nothing is known of the images then.
+        :raises EngineError: if the inference fails; there are no detections of the images then.
         """
         slot = pending.slot
         try:
@@ -206,7 +207,7 @@ class Detector:
         except BaseException:
             self._slots.release_failed(slot)
             raise
-        self._slots.give_back(slot)
+        self._slots.release(slot)
         decoded = time.perf_counter()
         times = StageTimes(
             preprocess_ms=pending.preprocess_ms,
@@ -217,11 +218,11 @@ class Detector:
 
     def time_stages(self) -> bool:
         """
-        Let the device itself time its stages; costs a few events a batch.
+        Time the stages on the device, for a few CUDA events per batch.
 
-        Where :attr:`input_size_pending`, run the first image before.
+        Detect in one image first if :attr:`input_size_pending`.
 
-        :return: whether it can; then results have device_ms.
+        :return: whether the device can; then results have device_ms.
         """
         return all(slot.time_stages() for slot in self._slots)
 
@@ -237,39 +238,39 @@ class Detector:
 
     def prepare(self, images: Sequence[Image]) -> tuple[npt.NDArray[Any], list[Letterbox]]:
         """
-        Preprocess images, as :meth:`detect` does; calibration takes its inputs from here.
+        Preprocess images, as :meth:`detect` does, for calibration.
 
         :param images: 1 to :attr:`batch_size` images.
-        :return: the network's input, valid until the next call, and where each image lies in it.
+        :return: the network's input, valid until the next call, and the geometry of each image.
         :raises ValueError: if there are more or fewer images.
         """
-        count = self._make_ready(images)
+        count = self._check_images(images)
         slot = self._slots[0]
         if not isinstance(slot, HostSlot):
             raise EngineError(
                 'the images are prepared on the device; open the detector with backend '
                 'onnxruntime and onnxruntime_provider cpu'
             )
-        places = self._fill(images, slot)
-        return slot.batch[:count], list(places)
+        letterboxes = self._fill(images, slot)
+        return slot.batch[:count], list(letterboxes)
 
-    def _make_ready(self, images: Sequence[Image]) -> int:
+    def _check_images(self, images: Sequence[Image]) -> int:
         """
-        Return how many images there are, the input size settled by the first that ever came.
+        Count the images, and let the first image choose the input size if it is pending.
 
-        :raises ValueError: if they are no batch.
+        :raises ValueError: if there are more or fewer than a batch holds.
         :raises EngineError: if the first image left the detector without slots, with the reason.
         """
         count = len(images)
         if not 1 <= count <= self.batch_size:
             raise ValueError(f'got {count} images; expected 1 to {self.batch_size}')
-        if self._fault:
+        if self._failure:
             raise EngineError(
                 'the detector could not be prepared for the size of the first image '
-                f'({self._fault}); set input_shape, and configure again'
+                f'({self._failure}); set input_shape, and configure again'
             )
-        if self._fit is not None:
-            self._fit_input(images[0])
+        if self._choose_input_size is not None:
+            self._set_input_size(images[0])
         return count
 
     def _fill(self, images: Sequence[Image], slot: BatchSlot) -> tuple[Letterbox, ...]:
@@ -286,37 +287,37 @@ class Detector:
         pending: PendingBatch,
     ) -> tuple[Detections, ...]:
         """
-        Decode what a slot gave: the whole outputs, or only the candidates.
+        Decode the whole outputs of a slot, or only its candidates.
 
-        :return: in pixels of the images. What lies in the padding takes no place from others where
-            max_detections leaves some out.
+        :return: in pixels of the images. What lies in the padding does not count toward
+            max_detections.
         """
-        most, candidate_head = pending.options.max_detections, self._slots.candidate_head
-        for limit in (most, 4 * most, _NO_LIMIT):
+        maximum, candidate_head = pending.options.max_detections, self._slots.candidate_head
+        for limit in (maximum, 4 * maximum, _NO_LIMIT):
             options = pending.options
-            if limit != most:
+            if limit != maximum:
                 options = replace(options, max_detections=limit)
             if candidates is None or candidate_head is None:
                 found = self._head.decode(outputs, options)
             else:
                 found = candidate_head.decode_candidates(candidates, options)
-            inside = [_to_source(*pair) for pair in zip(found, pending.places, strict=True)]
+            inside = [_to_source(*pair) for pair in zip(found, pending.letterboxes, strict=True)]
             if all(
-                len(kept) >= most or len(all_found) < limit
+                len(kept) >= maximum or len(all_found) < limit
                 for all_found, kept in zip(found, inside, strict=True)
             ):
                 break
-        return tuple(kept.first(most) for kept in inside)
+        return tuple(kept.first(maximum) for kept in inside)
 
-    def _fit_input(self, image: Image) -> None:
-        """Settle the input size by the first image."""
-        fit, self._fit = self._fit, None
-        if fit is None:
+    def _set_input_size(self, image: Image) -> None:
+        """Set the input size that suits the first image."""
+        choose, self._choose_input_size = self._choose_input_size, None
+        if choose is None:
             return
-        # What the slots recorded of the engine must not outlast its size.
+        # The slots' CUDA graphs must not outlive the size that they were captured at.
         try:
             with self._engine.device_lock():
-                stages = fit((image.width, image.height), self._slots.close)
+                stages = choose((image.width, image.height), self._slots.close)
                 if stages is not None:
                     self._preprocessor, self._head = stages
                     self._slots.open(*stages)
@@ -324,15 +325,15 @@ class Detector:
                         self._run_black([1])
         except Exception as error:
             self._slots.close()
-            self._fault = f'{type(error).__name__}: {error}'
+            self._failure = f'{type(error).__name__}: {error}'
             raise
 
     def warm_up(self, iterations: int) -> None:
         """
-        Send black images, one and a full batch, the way that live ones go.
+        Detect in black images, one and a full batch, as in live ones.
 
-        On a GPU the batch sizes between run once: its runtimes prepare themselves for each. Where
-        the first image is still to choose the input size, the network alone is run.
+        On a GPU the batch sizes between run once, because its runtimes initialize for each. If
+        the input size is pending, only the network runs.
 
         :param iterations: runs of one image and of a full batch; 0 runs nothing.
         :raises EngineError: if the inference fails.
@@ -373,9 +374,9 @@ class Detector:
         self.close()
 
 
-def _to_source(detections: Detections, place: Letterbox) -> Detections:
-    """Return detections in pixels of the original image; what lies in the padding is left out."""
-    boxes = place.to_source(detections.boxes_xyxy)
+def _to_source(detections: Detections, letterbox: Letterbox) -> Detections:
+    """Map detections to pixels of the original image, leaving out those in the padding."""
+    boxes = letterbox.to_source(detections.boxes_xyxy)
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     mapped = Detections(boxes, detections.scores, detections.class_ids, detections.invalid)
     return mapped.select(inside)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""From an image of any size to the network's input, and the geometry of the way back."""
+"""Preprocessing: an image of any size to the network's input, and boxes back to the image."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ __all__ = [
     'Letterbox',
     'PreprocessSpec',
     'Preprocessor',
-    'fit_input_size',
+    'choose_input_size',
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class PreprocessSpec:
     """
-    What a network expects of its input.
+    Preprocessing that a network expects.
 
-    A value v of 0 to 255 becomes (v * scale - mean) / std, channel by channel in the order of
-    the network.
+    A value v of 0 to 255 becomes (v * scale - mean) / std, per channel in the order of the
+    network.
 
     :param mode: 'letterbox' keeps the aspect ratio and pads, 'stretch' fills the whole input.
-    :param anchor: where the picture lies in a letterbox: 'center' or 'top_left'.
+    :param anchor: position of the picture in a letterbox: 'center' or 'top_left'.
     :param pad_value: gray level of the padding, 0 to 255.
     :param color: channel order of the network, 'rgb' or 'bgr'.
     """
@@ -55,9 +55,9 @@ class PreprocessSpec:
     @classmethod
     def from_config(cls, config: DetectorConfig, preset: str) -> PreprocessSpec:
         """
-        Return a preset with the values that parameters replace.
+        Return a preset with the values that parameters override.
 
-        :param preset: name of the preset that parameter preprocess_preset stands for with auto.
+        :param preset: name of the preset if parameter preprocess_preset is auto.
         """
         wanted = config.preprocess_preset
         spec = PRESETS[preset if wanted == 'auto' else wanted]
@@ -80,7 +80,7 @@ class PreprocessSpec:
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
-# What networks of a family were trained with; config/presets has the same as parameters.
+# Preprocessing that the networks of a family were trained with.
 PRESETS: Mapping[str, PreprocessSpec] = MappingProxyType(
     {
         'yolo': PreprocessSpec(),
@@ -92,7 +92,7 @@ PRESETS: Mapping[str, PreprocessSpec] = MappingProxyType(
 )
 
 
-def fit_input_size(
+def choose_input_size(
     image_size: tuple[int, int],
     limit: tuple[int, int],
     stride: int,
@@ -100,13 +100,13 @@ def fit_input_size(
     largest: tuple[int, int],
 ) -> tuple[int, int]:
     """
-    Return the smallest (height, width) that holds an image scaled into a limit.
+    Choose the smallest (height, width) that holds an image scaled into a limit.
 
     :param image_size: (width, height) of the image in pixels.
-    :param limit: (height, width) that the image is scaled into, as far as the network takes it.
+    :param limit: (height, width) that the image is scaled into, as far as the range allows.
     :param stride: the size is a multiple of it.
-    :param smallest: (height, width) that the network takes at least.
-    :param largest: (height, width) that it takes at most.
+    :param smallest: minimum (height, width) of the network.
+    :param largest: maximum (height, width) of the network.
     """
     height, width = (min(a, b) for a, b in zip(limit, largest, strict=True))
     gain = min(width / image_size[0], height / image_size[1])
@@ -121,7 +121,7 @@ def fit_input_size(
 @dataclass(frozen=True, slots=True)
 class Letterbox:
     """
-    Where an image lies in the network's input; sizes are (width, height) in pixels.
+    Geometry of an image in the network's input; sizes are (width, height) in pixels.
 
     :param source_size: of the original image.
     :param input_size: of the network's input.
@@ -141,9 +141,9 @@ class Letterbox:
         cls, source_size: tuple[int, int], input_size: tuple[int, int], spec: PreprocessSpec
     ) -> Letterbox:
         """
-        Place an image in the input as the networks of this family were trained.
+        Compute the geometry as the networks of this family were trained.
 
-        Sizes are rounded, and the odd row or column of a centerd padding goes right or below.
+        Sizes are rounded, and the odd row or column of a centered padding goes right or below.
         """
         if spec.mode == 'stretch':
             return cls(source_size, input_size, input_size, 0, 0)
@@ -155,15 +155,6 @@ class Letterbox:
             left = (input_size[0] - width) // 2
             top = (input_size[1] - height) // 2
         return cls(source_size, input_size, (width, height), left, top)
-
-    def to_input(self, boxes_xyxy: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """
-        Map boxes from the original image into the network's input.
-
-        :param boxes_xyxy: (n, 4) in pixels.
-        """
-        gain, offset = self._gain_offset()
-        return np.asarray(boxes_xyxy * gain + offset, np.float32)
 
     def to_source(self, boxes_xyxy: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """
@@ -186,7 +177,7 @@ class Letterbox:
 @dataclass(frozen=True, slots=True)
 class InputLayout:
     """
-    How a network's input holds a picture.
+    Memory layout of a network's image input.
 
     :param channels: 1 or 3.
     :param channels_last: whether it is [N, H, W, C].
@@ -217,27 +208,27 @@ class InputLayout:
 
 
 class Preprocessor(Protocol):
-    """Writes an image into one slot of a batch."""
+    """Callable that writes an image into one target of a batch slot."""
 
     def __call__(self, image: Image, out: Any) -> Letterbox:
         """
-        Fill a slot.
+        Fill a target.
 
         :param image: of any size and encoding.
-        :param out: one slot in the dtype and layout of the network's input, (C, H, W) or
+        :param out: one target in the dtype and layout of the network's input, (C, H, W) or
             (H, W, C); every value of it is written. An array, unless the preprocessor opens slots
             of its own.
-        :return: where the image lies in the slot.
+        :return: geometry of the image in the target.
         """
 
 
 class CpuPreprocessor:
     """
-    Preprocessing with OpenCV and NumPy: the reference that every other one agrees with.
+    Preprocessing with OpenCV and NumPy: the reference for the CUDA kernel.
 
-    The resize is bilinear on 8-bit values. It belongs to one thread, for it keeps a canvas.
+    The resize is bilinear on 8-bit values. It belongs to one thread because it keeps a canvas.
 
-    :param spec: what the network expects.
+    :param spec: preprocessing of the network.
     :param input_spec: the network's input: float32, float16 or uint8, NCHW or NHWC, 1 or 3
         channels.
     :param input_size: (height, width) of the input in pixels.
@@ -252,7 +243,7 @@ class CpuPreprocessor:
         self._channels_last, self._channels = layout.channels_last, layout.channels
         height, width = input_size
         self._input_size = (width, height)
-        self._placed: Letterbox | None = None
+        self._letterbox: Letterbox | None = None
         self._canvas = np.empty((height, width, 3), np.uint8)
         self._gray_canvas = np.empty((height, width), np.uint8)
         self._planes = [np.empty((height, width), np.uint8) for _ in range(3)]
@@ -262,22 +253,23 @@ class CpuPreprocessor:
         self._bias = -np.asarray(spec.mean, np.float32) / std
 
     def __call__(self, image: Image, out: npt.NDArray[Any]) -> Letterbox:
-        """Fill a slot, as :class:`Preprocessor` says."""
+        """Fill a target, as :class:`Preprocessor` describes."""
         pixels, order = image.pixels()
-        place = Letterbox.fit((image.width, image.height), self._input_size, self._spec)
+        letterbox = Letterbox.fit((image.width, image.height), self._input_size, self._spec)
         if self._channels == 1 and order != 'gray':
             code = cv2.COLOR_BGR2GRAY if order == 'bgr' else cv2.COLOR_RGB2GRAY
             pixels, order = np.asarray(cv2.cvtColor(pixels, code), np.uint8), 'gray'
-        if place != self._placed:
+        if letterbox != self._letterbox:
             self._canvas[...] = self._spec.pad_value
             self._gray_canvas[...] = self._spec.pad_value
-            self._placed = place
+            self._letterbox = letterbox
         canvas = self._gray_canvas if order == 'gray' else self._canvas
-        width, height = place.resized_size
-        view = canvas[place.top : place.top + height, place.left : place.left + width]
+        width, height = letterbox.resized_size
+        left, top = letterbox.left, letterbox.top
+        view = canvas[top : top + height, left : left + width]
         cv2.resize(pixels, (width, height), dst=view, interpolation=cv2.INTER_LINEAR)
         self._write(self._split(order), out)
-        return place
+        return letterbox
 
     def _split(self, order: str) -> list[npt.NDArray[np.uint8]]:
         """Return the canvas as planes in the network's channel order."""
@@ -287,7 +279,7 @@ class CpuPreprocessor:
         return self._planes if order == self._spec.color else self._planes[::-1]
 
     def _write(self, planes: list[npt.NDArray[np.uint8]], out: npt.NDArray[Any]) -> None:
-        """Scale the planes into the slot."""
+        """Scale the planes into the target."""
         for channel, plane in enumerate(planes):
             target = out[:, :, channel] if self._channels_last else out[channel]
             if self._raw:

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are written whole or not at all, and read only where no other user can write them."""
+"""Files that are written atomically, and read only if no other user can write them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_trusted(path: Path, *, follow_links: bool = False) -> bytes:
     """
     Read a file that only its owner, this user or root, can write.
 
-    The check is made on the open file, so that nothing can be exchanged between the two.
+    The check is made on the open file, so that the file cannot be replaced in between.
 
     :param follow_links: whether path may be a symbolic link.
     :raises UntrustedFileError: if another user could write it, or it is no regular file.
@@ -49,7 +49,7 @@ def read_trusted(path: Path, *, follow_links: bool = False) -> bytes:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """
-    Write a file so that after a crash at any moment it is the old one or the new one, whole.
+    Write a file atomically: after a crash at any moment it is the old or the new one, complete.
 
     :raises OSError: if it cannot be written; no part of it is left.
     """
@@ -72,7 +72,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 def try_writing(directory: Path) -> None:
     """
-    Write to a folder and leave nothing there, even if killed meanwhile.
+    Write to a folder and leave nothing there, even if the process is killed.
 
     :raises OSError: if it cannot be written.
     """
@@ -84,9 +84,9 @@ def try_writing(directory: Path) -> None:
 
 def set_aside(path: Path) -> Path | None:
     """
-    Rename a file that may not be loaded, so that it can be looked at; an older one goes.
+    Rename a file that must not be loaded and keep it for inspection, replacing an older one.
 
-    :return: its new path, None where there was no such file.
+    :return: its new path, None if there was no such file.
     :raises OSError: if it cannot be renamed.
     """
     target = path.with_name(f'{path.name}.set_aside')
@@ -99,7 +99,7 @@ def set_aside(path: Path) -> Path | None:
 
 def remove_leftovers(directory: Path) -> None:
     """
-    Remove what killed writers left behind; call it with the folder's lock held.
+    Remove the temporary files of killed writers; call it with the folder's lock held.
 
     :raises OSError: if the folder cannot be read or written.
     """

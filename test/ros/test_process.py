@@ -39,7 +39,7 @@ from trt_detector.errors import BuildCancelledError
 import trt_detector.ros.main as main_module
 from trt_detector.ros.node import DetectorNode
 
-def create(config, *, on_progress=None, cancel=None):
+def create(config, *, cancel, **_):
     print('building', flush=True)
     cancel.wait()
     raise BuildCancelledError('cancelled')

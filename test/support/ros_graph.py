@@ -127,7 +127,12 @@ class StubFactory:
         self.made: list[StubDetector] = []
 
     def __call__(
-        self, config: DetectorConfig, *, on_progress: Any = None, cancel: Any = None
+        self,
+        config: DetectorConfig,
+        *,
+        default_batch_size: int = 1,
+        on_progress: Any = None,
+        cancel: Any = None,
     ) -> Any:
         self.prepare(on_progress, cancel)
         detector = StubDetector(config, lambda images: self.behave(images))

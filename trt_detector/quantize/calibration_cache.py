@@ -31,8 +31,6 @@ ALGORITHMS = (
 _HEADER = re.compile(r'TRT-([1-9][0-9]{3,5})-([A-Za-z0-9]+)')
 _HEX = re.compile(r'[0-9A-Fa-f]+')
 _BOM = b'\xef\xbb\xbf'
-# From 10.0 on TensorRT counts major * 10000 + minor * 100 + patch, before it major * 1000 + ...
-_FIRST_WIDE_VERSION = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +66,9 @@ class CalibrationCache:
         return int(_match_header(self.header)[1])
 
     @property
-    def version_text(self) -> str:
-        """Return the version in the header as people write it: '10.14.1'."""
-        number = self.version_number
-        unit = 10_000 if number >= _FIRST_WIDE_VERSION else 1_000
-        return f'{number // unit}.{number % unit // 100}.{number % 100}'
-
-    @property
     def sha256(self) -> str:
         """Return the hash of the file that :meth:`to_bytes` gives."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
-
-    def with_version(self, version_number: int) -> CalibrationCache:
-        """
-        Return the same scales under the header of another TensorRT.
-
-        TensorRT ignores a cache with another version in its header, though scales have no version.
-
-        :param version_number: as :func:`cache_version_number` gives it.
-        """
-        return replace(self, header=f'TRT-{version_number}-{self.algorithm}')
 
     def to_bytes(self) -> bytes:
         """Return the file that TensorRT reads."""

@@ -27,6 +27,7 @@ class DetectorFactory(Protocol):
         self,
         config: DetectorConfig,
         *,
+        default_batch_size: int = 1,
         on_progress: ProgressCallback | None = None,
         cancel: threading.Event | None = None,
     ) -> Detector: ...
@@ -123,7 +124,10 @@ class InferenceThread:
         """Thread main loop: create the detector, process images, close the detector."""
         try:
             detector = self._create(
-                self._config, on_progress=self._on_progress, cancel=self._cancel
+                self._config,
+                default_batch_size=len(self._config.image_topics),
+                on_progress=self._on_progress,
+                cancel=self._cancel,
             )
             try:
                 if self._cancel.is_set():

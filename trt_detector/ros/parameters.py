@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-import difflib
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
@@ -14,6 +13,7 @@ from rclpy.parameter import Parameter
 
 from ..config import DetectorConfig, parameter_specs, ParameterSpec
 from ..errors import ConfigError
+from ..parameter_spec import suggest
 
 __all__ = [
     'changes_from',
@@ -67,9 +67,7 @@ def find_unknown_overrides(node: Node) -> list[str]:
     for name in given:
         if name in _SPECS or name.startswith(_FOREIGN_PREFIXES):
             continue
-        near = difflib.get_close_matches(name, _SPECS, n=1)
-        hint = f'; did you mean {near[0]!r}?' if near else ''
-        sentences.append(f'parameter {name!r} is unknown and has no effect{hint}')
+        sentences.append(f'parameter {name!r} is unknown and has no effect{suggest(name, _SPECS)}')
     return sentences
 
 

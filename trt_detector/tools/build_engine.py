@@ -175,7 +175,7 @@ def _build(arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Ev
     given = given_parameters(arguments, _NAMES)
     config = DetectorConfig.from_mapping({'model_path': str(arguments.model), **given})
     model = read_model_info(arguments.model.expanduser())
-    batch_size = config.batch_size or len(config.image_topics)
+    batch_size = config.batch_size or 1
     if arguments.compute_capability is not None:
         return _build_elsewhere(arguments, config, model, batch_size, bar, cancel)
     from ..gpu.device_info import read_device

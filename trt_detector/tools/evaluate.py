@@ -31,7 +31,6 @@ _MEASURE = {
     'iou_threshold': 0.7,
     'max_detections': 300,
     'batch_size': 1,
-    'image_topics': ('image',),
     # A refused engine would be measured as what stands in for it.
     'int8_min_agreement': 0.0,
 }

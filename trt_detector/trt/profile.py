@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ConfigError
-from ..values.tensor_spec import is_channels_last, TensorSpec
+from ..values.tensor_spec import DEFAULT_INPUT_SIZE, is_channels_last, TensorSpec
 
-__all__ = ['DEFAULT_OUTPUT', 'DEFAULT_SIZE', 'ProfileShapes', 'profile_shapes']
+__all__ = ['DEFAULT_OUTPUT', 'ProfileShapes', 'profile_shapes']
 
-# (height, width) and (rows, columns) if neither the model nor a parameter defines them.
-DEFAULT_SIZE = (1280, 1280)
+# (height, width) that a profile goes up to if neither the model nor a parameter gives a size.
+_LARGEST_SIZE = (1280, 1280)
+# (rows, columns) if neither the model nor a parameter gives them.
 DEFAULT_OUTPUT = (300, 6)
 
 Shape = tuple[int, ...]
@@ -75,7 +76,7 @@ def profile_shapes(
 
     Fixed dimensions of the model stay. A dynamic batch ranges from 1 to batch_size. Dynamic height
     and width are those of the given shapes (a missing shape follows the nearest given one), else
-    size, else 1280x1280.
+    size, else 640x640 with a maximum of 1280x1280.
 
     :param spec: the image input.
     :param batch_size: images per run.
@@ -93,6 +94,8 @@ def profile_shapes(
     optimum = opt_shape or max_shape or min_shape or base
     minimum = min_shape or _with_batch(spec, optimum, 1)
     maximum = max_shape or _with_batch(spec, optimum, max(batch_size, optimum[0]))
+    if size is None and not (min_shape or opt_shape or max_shape):
+        maximum = _default_shape(spec, batch_size, _LARGEST_SIZE)
     shapes = ProfileShapes(minimum, optimum, maximum)
     if not shapes.holds(optimum):
         raise ConfigError(f'opt_shape {list(optimum)} is not within {shapes}')
@@ -115,7 +118,7 @@ def _check_given(spec: TensorSpec, name: str, shape: Shape) -> None:
 
 def _default_shape(spec: TensorSpec, batch_size: int, size: tuple[int, int] | None) -> Shape:
     """Return the shape of a full batch if no parameter gives one."""
-    height, width = size or DEFAULT_SIZE
+    height, width = size or DEFAULT_INPUT_SIZE
     wanted = (batch_size, 3, height, width)
     if is_channels_last(spec.shape):
         wanted = (batch_size, height, width, 3)

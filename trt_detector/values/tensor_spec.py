@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ['TensorSpec', 'is_channels_last']
+__all__ = ['DEFAULT_INPUT_SIZE', 'TensorSpec', 'is_channels_last']
+
+# (height, width) of an input that leaves them open, if neither a parameter nor the model gives it.
+DEFAULT_INPUT_SIZE = (640, 640)
 
 
 def is_channels_last(shape: Sequence[int | None]) -> bool:

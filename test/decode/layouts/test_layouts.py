@@ -18,7 +18,7 @@ from trt_detector.config import DetectorConfig
 from trt_detector.errors import ConfigError, ModelError
 from trt_detector.factory import create_detector, decode_options
 from trt_detector.image.image import Image
-from trt_detector.model_setup import ModelSource
+from trt_detector.model_setup import ModelSetup
 from trt_detector.onnxruntime_engine import OnnxRuntimeEngine
 from trt_detector.pipeline import Detector
 from trt_detector.values.tensor_spec import TensorSpec
@@ -257,13 +257,13 @@ def test_suppression_across_classes_is_an_option() -> None:
 def test_a_plan_gets_its_metadata_from_the_file_beside_it(tmp_path: Path) -> None:
     path = tmp_path / 'm.engine'
     outputs = [TensorSpec('output0', (1, 300, 6), np.dtype('f4'))]
-    bare = ModelSource.of(DetectorConfig(), path, None)
+    bare = ModelSetup.read(DetectorConfig(), path, None)
     assert bare.recognize(outputs, (640, 640)).name == 'end_to_end'
     (tmp_path / 'm.yaml').write_text('head: RTDETRDecoder\nnames: [cone, ball]\n')
-    source = ModelSource.of(DetectorConfig(), path, None)
+    source = ModelSetup.read(DetectorConfig(), path, None)
     found = source.recognize(outputs, (640, 640))
     assert (found.name, source.class_names(found)) == ('detr_rows', ('cone', 'ball'))
-    other = ModelSource.of(DetectorConfig(class_names=('a',)), path, None)
+    other = ModelSetup.read(DetectorConfig(class_names=('a',)), path, None)
     assert other.class_names(found) == ('a',)
 
 
