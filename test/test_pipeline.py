@@ -112,9 +112,12 @@ def test_options_change_between_batches(lamp: Path) -> None:
         assert len(detector.detect([image]).detections[0]) == 0
 
 
-def test_the_batch_size_follows_the_cameras(lamp: Path) -> None:
-    with _detector(lamp, image_topics=('a', 'b', 'c')) as detector:
+def test_the_batch_size_is_the_parameter_else_the_default(lamp: Path) -> None:
+    config = DetectorConfig(model_path=str(lamp), backend='onnxruntime')
+    with create_detector(config, default_batch_size=3) as detector:
         assert detector.batch_size == 3
+    with create_detector(config.with_changes(batch_size=2), default_batch_size=3) as detector:
+        assert detector.batch_size == 2
 
 
 def test_class_names_come_from_the_parameter_then_the_model(lamp: Path, tmp_path: Path) -> None:

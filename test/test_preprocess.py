@@ -15,8 +15,8 @@ from trt_detector.config import DetectorConfig
 from trt_detector.errors import ModelError
 from trt_detector.image.image import Image
 from trt_detector.preprocess import (
+    choose_input_size,
     CpuPreprocessor,
-    fit_input_size,
     Letterbox,
     PreprocessSpec,
     PRESETS,
@@ -183,7 +183,7 @@ def test_a_fitted_size_holds_the_image(
     source: tuple[int, int], limit: tuple[int, int], stride: int
 ) -> None:
     limit = (limit[0] * stride, limit[1] * stride)
-    height, width = fit_input_size(source, limit, stride, (1, 1), (16384, 16384))
+    height, width = choose_input_size(source, limit, stride, (1, 1), (16384, 16384))
     assert height % stride == width % stride == 0
     assert 0 < height <= limit[0]
     assert 0 < width <= limit[1]
@@ -200,6 +200,6 @@ def test_a_fitted_size_holds_the_image(
 
 def test_a_fitted_size_keeps_the_aspect_ratio_within_a_smaller_network() -> None:
     # 640x360 into 256x256, not 384x640 with each side cut off.
-    assert fit_input_size((640, 360), (640, 640), 32, (64, 64), (256, 256)) == (160, 256)
-    assert fit_input_size((360, 640), (640, 640), 32, (64, 64), (256, 192)) == (256, 160)
-    assert fit_input_size((640, 64), (640, 640), 32, (128, 128), (256, 256)) == (128, 256)
+    assert choose_input_size((640, 360), (640, 640), 32, (64, 64), (256, 256)) == (160, 256)
+    assert choose_input_size((360, 640), (640, 640), 32, (64, 64), (256, 192)) == (256, 160)
+    assert choose_input_size((640, 64), (640, 640), 32, (128, 128), (256, 256)) == (128, 256)

@@ -52,8 +52,8 @@ class DetectorConfig:
     int8_gate_images: str = parameter(
         '',
         'Folder of pictures for the comparison of an INT8 engine with the full-precision model; '
-        'if empty, the frames that calibrate keeps beside calib_cache_path; without any there is no '
-        'check.',
+        'if empty, the frames that calibrate keeps beside calib_cache_path; without any there is '
+        'no check.',
     )
     int8_min_agreement: float = parameter(
         0.95,

@@ -83,7 +83,7 @@ def test_batches_in_flight_do_not_disturb_each_other(
             for image in images[2:]:
                 detector.wait(waiting[0])
                 waiting.append(detector.submit([image]))
-                with pytest.raises(EngineError, match='3 batches are under way'):
+                with pytest.raises(EngineError, match='3 batches are in flight'):
                     detector.submit([image])
                 found.append(detector.collect(waiting.pop(0)).detections[0])
             found += [detector.collect(pending).detections[0] for pending in waiting]

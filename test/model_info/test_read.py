@@ -252,7 +252,7 @@ def test_target_sizes_become_the_size_of_the_input(
     )  # fmt: skip
     info = read_model_info(path)
     assert info.image_input.name == 'images'
-    with pytest.raises(ModelError, match='input size is not known'):
+    with pytest.raises(ModelError, match='input size is unknown'):
         prepare_model(info)
     model = onnx.load_model_from_string(prepare_model(info, (48, 64)))
     onnx.checker.check_model(model)

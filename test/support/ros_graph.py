@@ -125,6 +125,7 @@ class StubFactory:
         self.prepare = prepare
         self.behave = behave
         self.made: list[StubDetector] = []
+        self.default_batch_sizes: list[int] = []
 
     def __call__(
         self,
@@ -134,6 +135,7 @@ class StubFactory:
         on_progress: Any = None,
         cancel: Any = None,
     ) -> Any:
+        self.default_batch_sizes.append(default_batch_size)
         self.prepare(on_progress, cancel)
         detector = StubDetector(config, lambda images: self.behave(images))
         self.made.append(detector)

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The model as a runtime gets it: with a batch of images as its only input."""
+"""Preparation of a model for a runtime: a batch of images becomes its only input."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ['prepare_model']
 
 def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -> bytes:
     """
-    Return the ONNX file to run; the bytes of the original where nothing has to change.
+    Return the ONNX file to run: the original bytes if nothing has to change.
 
-    Deployed DETRs ask for the original size of each image in a second input and scale the boxes
-    to it. It becomes a constant, the size of the network's input: the boxes are then in pixels
-    of the input like those of every other model, and every runtime sees one input.
+    Deployed DETRs take the original size of each image in a second input and scale the boxes to
+    it. The input becomes a constant, the size of the network's input: the boxes are then in pixels
+    of the input like those of every other model.
 
     TorchVision's detectors may take one image without a batch dimension: they get a batch of one.
 
-    :param input_size: (height, width) that the network runs at; None takes the model's own.
-    :raises ModelError: if the size is not known, or the file changed since it was described.
+    :param input_size: (height, width) that the network runs at; None is the model's own.
+    :raises ModelError: if the size is unknown, or the file changed since it was described.
     """
     data = read_model_bytes(model)
     sizes = model.target_sizes_input
@@ -39,7 +39,7 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
         size = input_size or model.input_size
         if size is None:
             raise ModelError(
-                f'{model.path} scales its boxes to {sizes.name}, and its input size is not known; '
+                f'{model.path} scales its boxes to {sizes.name}, and its input size is unknown; '
                 'set opt_shape'
             )
         _bake(proto.graph, sizes.name, size, model.image_input.shape[0] or 1)
@@ -67,7 +67,7 @@ def _bake(graph: Any, name: str, size: tuple[int, int], batch: int) -> None:
 
 
 def _add_batch(graph: Any, name: str) -> None:
-    """Let an input of one image take a batch of one."""
+    """Add a batch dimension of one to an input of one image."""
     import onnx
 
     image, first = f'{name}_without_batch', f'{name}_first'

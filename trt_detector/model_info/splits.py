@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Splits of an ONNX graph into unequal parts, written as slices."""
+"""Replacement of unequal splits in an ONNX graph by slices."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 __all__ = ['slice_unequal_splits']
 
 # Slice takes its bounds as inputs since then.
-_LEAST_OPSET = 10
+_MINIMUM_OPSET = 10
 
 
 def slice_unequal_splits(model_bytes: bytes) -> bytes:
     """
-    Return an ONNX file without splits into unequal parts; the same bytes where it has none.
+    Replace the splits into unequal parts in an ONNX file; without any, return the same bytes.
 
     For such a Split, ONNX Runtime's CUDA provider copies the sizes from host memory in every run
     (seen with 1.31), which a CUDA graph cannot repeat; a Slice for each part needs no copy.
@@ -27,7 +27,7 @@ def slice_unequal_splits(model_bytes: bytes) -> bytes:
 
     model = onnx.load_model_from_string(model_bytes)
     opsets = {entry.domain: entry.version for entry in model.opset_import}
-    if opsets.get('', 0) < _LEAST_OPSET:
+    if opsets.get('', 0) < _MINIMUM_OPSET:
         return model_bytes
     constants = _read_constants(model.graph)
     nodes, changed = [], False
@@ -46,7 +46,7 @@ def slice_unequal_splits(model_bytes: bytes) -> bytes:
 
 
 def _read_constants(graph: Any) -> dict[str, list[int]]:
-    """Return the whole numbers that a graph holds as short lists, by name."""
+    """Return the integer vectors among the constants of a graph, by name."""
     from onnx import numpy_helper, TensorProto
 
     tensors = {tensor.name: tensor for tensor in graph.initializer}
@@ -65,7 +65,7 @@ def _read_constants(graph: Any) -> dict[str, list[int]]:
 
 
 def _find_sizes(node: Any, constants: dict[str, list[int]]) -> list[int]:
-    """Return the sizes of the parts; [] for another operator, or where they are not known."""
+    """Return the sizes of the parts; [] for another operator or unknown sizes."""
     if node.op_type != 'Split' or node.domain not in ('', 'ai.onnx'):
         return []
     for attribute in node.attribute:
@@ -75,7 +75,7 @@ def _find_sizes(node: Any, constants: dict[str, list[int]]) -> list[int]:
 
 
 def _make_slices(graph: Any, node: Any, sizes: list[int]) -> list[Any]:
-    """Return a Slice for each part, and put their bounds among the initializers."""
+    """Make a Slice for each part and add its bounds to the initializers."""
     from onnx import helper, numpy_helper
 
     axis = next((entry.i for entry in node.attribute if entry.name == 'axis'), 0)
