@@ -271,6 +271,7 @@ def test_several_cameras_share_batches_and_publish_separately() -> None:
             array = arrays[number][-1]
             assert array.header.frame_id == name
             assert array.detections[0].bbox.size_x == (64 + 2 * number) / 2
+        assert factory.default_batch_sizes == [3]
         assert factory.made[0].batches == [1, 3]
         assert camera_values(running, topics[0])['dropped'] == '0'
         assert camera_values(running, topics[1])['dropped'] == '1'
