@@ -10,13 +10,13 @@ import sys
 __all__ = ['main']
 
 _TOOLS = {
-    'benchmark': 'measure stages, precisions and batch sizes on this machine',
+    'benchmark': 'measure latency and throughput on this machine',
     'build_engine': 'build the TensorRT engine of a model ahead of time',
-    'calibrate': 'make the INT8 calibration cache of a model',
+    'calibrate': 'create the INT8 calibration cache of a model',
     'detect': 'detect objects in picture files',
-    'doctor': 'tell what is installed, what is missing, and how to mend it',
-    'evaluate': 'measure detectors on a data set, side by side',
-    'inspect_engine': 'tell what a built engine is made of',
+    'doctor': 'show what is installed, what is missing, and how to fix it',
+    'evaluate': 'compare mAP, latency and size of detectors on a data set',
+    'inspect_engine': 'show inputs, outputs, layers and precision of an engine',
 }
 
 

@@ -94,7 +94,7 @@ def _checked_scalar(spec: ParameterSpec, type_name: str, value: Any) -> Any:
     python_type: Any = {'bool': bool, 'int': int, 'float': float, 'str': str}[type_name]
     if type_name == 'float' and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if isinstance(value, bool) and {'on', 'off'} <= set(spec.choices):
+    if isinstance(value, bool) and ('on' if value else 'off') in spec.choices:
         value = 'on' if value else 'off'  # YAML reads these words as booleans
     if not isinstance(value, python_type) or (type_name == 'int' and isinstance(value, bool)):
         raise ConfigError(

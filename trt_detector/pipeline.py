@@ -22,6 +22,7 @@ from .values.batch_result import BatchResult, StageTimes
 from .values.candidates import Candidates
 from .values.detections import Detections
 from .values.engine_info import EngineInfo
+from .values.int8_verdict import Int8Verdict
 
 __all__ = ['Detector', 'ChooseInputSize', 'PendingBatch']
 
@@ -90,7 +91,7 @@ class Detector:
         self._options = options
         self._choose_input_size = choose_input_size
         self._warnings = warnings
-        self._int8_check = ''
+        self._int8_verdict: Int8Verdict | None = None
         self._failure = ''
         self._slots = SlotPool(engine)
         self._slots.open(preprocessor, head)
@@ -98,12 +99,15 @@ class Detector:
     @property
     def info(self) -> EngineInfo:
         """Return the description of what runs."""
-        info = self._engine.info
+        info, verdict = self._engine.info, self._int8_verdict
+        warnings = info.warnings + self._warnings
+        if verdict is not None and verdict.warning:
+            warnings += (verdict.warning,)
         return replace(
             info,
-            warnings=info.warnings + self._warnings,
+            warnings=warnings,
             cuda_graph=self._slots.cuda_graph or info.cuda_graph,
-            int8_check=self._int8_check,
+            int8_check=verdict,
         )
 
     @property
@@ -226,15 +230,9 @@ class Detector:
         """
         return all(slot.time_stages() for slot in self._slots)
 
-    def annotate(self, warnings: tuple[str, ...], int8_check: str) -> None:
-        """
-        Add the result of a check to :attr:`info`.
-
-        :param warnings: further sentences for the user.
-        :param int8_check: result of the comparison with the full-precision model.
-        """
-        self._warnings += warnings
-        self._int8_check = int8_check
+    def set_int8_verdict(self, verdict: Int8Verdict) -> None:
+        """Add the verdict of the INT8 check to :attr:`info`."""
+        self._int8_verdict = verdict
 
     def prepare(self, images: Sequence[Image]) -> tuple[npt.NDArray[Any], list[Letterbox]]:
         """

@@ -47,10 +47,11 @@ def read_trusted(path: Path, *, follow_links: bool = False) -> bytes:
         return file.read()
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """
     Write a file atomically: after a crash at any moment it is the old or the new one, complete.
 
+    :param mode: permissions of the file; by default only its owner reads it.
     :raises OSError: if it cannot be written; no part of it is left.
     """
     temporary = path.with_name(f'.{path.name}.{secrets.token_hex(8)}{_TEMPORARY}')
@@ -58,7 +59,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     descriptor = os.open(temporary, flags, 0o600)
     try:
         try:
-            os.fchmod(descriptor, 0o600)
+            os.fchmod(descriptor, mode)
             _write_all(descriptor, data)
             os.fsync(descriptor)
         finally:

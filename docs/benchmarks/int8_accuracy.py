@@ -81,7 +81,7 @@ def ask_gate(model: Path, cache: Path, frames: Path) -> dict[str, Any]:
         info = detector.info
     return {
         'runs_as': info.precision,
-        'check': info.int8_check,
+        'check': info.report()['int8 check'],
         'warnings': list(info.warnings),
     }
 

@@ -39,7 +39,7 @@ def measure(model: Path, pictures: list[Path], count: int) -> dict[str, Any]:
             source = pictures[number % len(pictures)].resolve()
             (folder / f'{number:05}{source.suffix}').symlink_to(source)
         arguments = ['--model', model, '--images', folder, '--output', folder / 'x.calib']
-        arguments += ['--frames', count, '--gate-frames', 0, '--least-difference', 0]
+        arguments += ['--frames', count, '--gate-frames', 0, '--min-difference', 0]
         start = time.monotonic()
         done = subprocess.run(
             [sys.executable, '-c', _PROGRAM, *map(str, arguments)],

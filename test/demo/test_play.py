@@ -127,7 +127,7 @@ def test_camera_gives_up_when_nobody_subscribes() -> None:
         '0.2',
     )
     assert code == 1
-    assert 'nobody subscribed to /image_raw within 0.2 s' in output
+    assert 'no subscriber on /image_raw within 0.2 s' in output
 
 
 @pytest.mark.parametrize('options', [(), ('--compressed',), ('--encoding', 'nv12')])

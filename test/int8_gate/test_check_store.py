@@ -206,7 +206,7 @@ def test_a_note_that_others_can_write_is_not_believed(
     (path,) = tmp_path.iterdir()
     path.chmod(0o666)
     assert store.read(key) is None
-    assert 'is made again' in caplog.text
+    assert 'runs again' in caplog.text
 
 
 def test_a_note_of_another_check_is_not_taken(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_note(
 ) -> None:
     (tmp_path / 'file').touch()
     CheckStore(tmp_path / 'file').write({'engine': 'a'}, AGREEMENT)
-    assert 'made at each start' in caplog.text
+    assert 'runs at each start' in caplog.text
 
 
 def test_the_oldest_notes_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

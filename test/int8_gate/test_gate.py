@@ -20,6 +20,7 @@ from trt_detector.int8_gate.agreement import Agreement, compare_detections
 from trt_detector.pipeline import Detector
 from trt_detector.quantize.graph_index import match_nodes
 from trt_detector.values.detections import Detections
+from trt_detector.values.int8_verdict import Int8Outcome
 
 
 def found(*rows: tuple[float, float, float, float, float, int]) -> Detections:
@@ -70,7 +71,6 @@ def test_scores_drift_and_pictures_add_up() -> None:
     assert (total.frames, total.reference, total.found) == (2, 2, 1)
     assert total.share == 0.5
     assert total.score_drift == pytest.approx(-0.3)
-    assert total.score_drift_abs == pytest.approx(0.3)
 
 
 def test_two_that_find_nothing_agree_and_one_that_does_not_disagrees() -> None:
@@ -96,6 +96,9 @@ def test_a_bad_cache_is_refused_and_full_precision_runs(
     with create_detector(config) as detector:
         assert detector.info.precision == 'fp32'
         (warning,) = detector.info.warnings
+        verdict = detector.info.int8_check
+    assert verdict is not None
+    assert (verdict.outcome, verdict.warning) == (Int8Outcome.REFUSED, warning)
     assert warning.startswith('the INT8 engine is refused: ')
     assert 'int8_min_agreement is 0.95' in warning
 
@@ -116,6 +119,21 @@ def test_a_bad_cache_passes_a_minimum_of_nothing(caches: Path, frames: Path) -> 
     config = settings(caches / 'x8.calib', int8_gate_images=str(frames), int8_min_agreement=0.0)
     with create_detector(config) as detector:
         assert detector.info.precision == 'int8'
+
+
+@pytest.mark.parametrize('value', ['off', False])
+def test_off_runs_no_check(value: str | bool, caches: Path, frames: Path) -> None:
+    # In a YAML file, off is a switch.
+    config = settings(
+        caches / 'x8.calib', int8_gate_images=str(frames), int8_gate_action=value
+    )  # fmt: skip
+    with create_detector(config) as detector:
+        assert detector.info.precision == 'int8'
+        assert detector.info.warnings == ()
+        assert details(detector)['int8 check'] == 'off: int8_gate_action is off'
+        verdict = detector.info.int8_check
+    assert verdict is not None
+    assert verdict.outcome is Int8Outcome.UNCHECKED
 
 
 def test_the_frames_beside_the_cache_are_used(caches: Path, frames: Path, tmp_path: Path) -> None:

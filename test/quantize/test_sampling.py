@@ -59,7 +59,7 @@ def test_almost_equal_frames_are_duplicates_unless_all_are_wanted() -> None:
     noisy = Image.from_array(np.clip(base.to_bgr().astype(int) + 1, 0, 255).astype(np.uint8))
     pair = [SourceFrame(0, 'a', lambda: base), SourceFrame(1, 'b', lambda: noisy)]
     assert len(list(FrameSampler(2, 2).sample(pair))) == 1
-    assert len(list(FrameSampler(2, 2, least_difference=0).sample(pair))) == 2
+    assert len(list(FrameSampler(2, 2, min_difference=0).sample(pair))) == 2
 
 
 def test_unreadable_frames_are_told_of_and_counted() -> None:

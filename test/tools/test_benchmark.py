@@ -24,7 +24,7 @@ from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
 from trt_detector.tools import benchmark
 from trt_detector.tools.benchmark.measure import Job, measure
-from trt_detector.tools.benchmark.modes import make_ways
+from trt_detector.tools.benchmark.modes import make_modes
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / 'demo' / 'models' / 'demo_raw.onnx'
@@ -61,21 +61,21 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def check_figures(way: dict[str, Any], batches: int, batch_size: int) -> None:
+def check_figures(mode: dict[str, Any], batches: int, batch_size: int) -> None:
     """Check what holds of all figures whatever the machine."""
-    assert way['batches'] == batches
-    assert way['images_per_s'] * way['ms_per_image'] == pytest.approx(1000)
-    for times in (way['latency_ms'], *way['stages']):
+    assert mode['batches'] == batches
+    assert mode['images_per_s'] * mode['ms_per_image'] == pytest.approx(1000)
+    for times in (mode['latency_ms'], *mode['stages']):
         ordered = [times[name] for name in PERCENTILES]
         assert ordered == sorted(ordered)
         assert ordered[0] >= 0
         assert times['min'] <= times['mean'] <= times['max']
-    assert way['latency_ms']['min'] > 0
-    if any(stage['stage'] == 'infer' for stage in way['stages']):
-        host = {s['stage']: s['mean'] for s in way['stages'] if s['clock'] == 'host clock'}
+    assert mode['latency_ms']['min'] > 0
+    if any(stage['stage'] == 'infer' for stage in mode['stages']):
+        host = {s['stage']: s['mean'] for s in mode['stages'] if s['clock'] == 'host clock'}
         parts = host['preprocess'] + host['infer'] + host['decode']
         assert parts <= host['whole'] + 1e-6
-        assert host['whole'] <= way['ms_per_image'] * batch_size + 1e-6
+        assert host['whole'] <= mode['ms_per_image'] * batch_size + 1e-6
 
 
 def test_every_combination_of_a_sweep_is_in_the_report(swept: Path) -> None:
@@ -98,9 +98,9 @@ def test_every_combination_of_a_sweep_is_in_the_report(swept: Path) -> None:
 def test_refused_combinations_have_their_reason(swept: Path) -> None:
     for row in rows_of(swept):
         if row['asked']['precision'] == 'fp16':
-            assert 'asked for fp16, but fp32 is what runs' in row['refused']
+            assert 'asked for fp16, but fp32 runs' in row['refused']
         elif row['asked']['workspace_fraction'] == 0.9:
-            assert 'the workspace does not matter: the same as 0.25' in row['refused']
+            assert 'no build workspace: the result is the same as for 0.25' in row['refused']
         else:
             assert 'refused' not in row
 
@@ -111,10 +111,10 @@ def test_figures_of_a_sweep_are_plausible(swept: Path) -> None:
             continue
         assert row['ran']['backend'] == 'onnxruntime'
         assert row['clocks'] == ['host clock']
-        assert list(row['ways']) == ['detector', 'plain calls']
-        for way in row['ways'].values():
-            check_figures(way, 12, row['asked']['batch_size'])
-            assert [s['stage'] for s in way['stages']] == [
+        assert list(row['modes']) == ['detector', 'baseline']
+        for mode in row['modes'].values():
+            check_figures(mode, 12, row['asked']['batch_size'])
+            assert [s['stage'] for s in mode['stages']] == [
                 'preprocess', 'infer', 'decode', 'whole'
             ]  # fmt: skip
         # The weights alone have to be somewhere.
@@ -152,7 +152,7 @@ def test_int8_without_a_cache_and_a_fixed_batch_are_said(
     assert 'fixed batch of 2' in first['refused']
     assert 'needs --calib-cache-path' in second['refused']
     assert 'fixed batch of 2' in third['refused']
-    check_figures(fourth['ways']['detector'], 12, 2)
+    check_figures(fourth['modes']['detector'], 12, 2)
     for row in (first, second, third):
         assert row['refused'] in text
     assert 'No CUDA events on onnxruntime: host clock only.' in text
@@ -188,7 +188,7 @@ def test_plain_calls_feed_the_network_what_it_expects(tmp_path: Path) -> None:
     config = DetectorConfig(model_path=str(model), backend='onnxruntime', batch_size=1)
     with create_detector(config) as detector:
         prepared, _ = detector.prepare([Image.from_array(picture)])
-        plain: Any = make_ways(detector, compare=True)[-1]
+        plain: Any = make_modes(detector, compare=True)[-1]
         # A square picture of the network's size is neither stretched nor padded.
         np.testing.assert_allclose(plain._prepare(picture), prepared[0], atol=1e-6)
 
@@ -214,11 +214,11 @@ def test_one_combination_on_a_cuda_device(precision: str, tmp_path: Path) -> Non
     assert any('too hot' in warning for warning in result['ran']['warnings'])
     assert (result['ran']['backend'], result['ran']['precision']) == ('tensorrt', precision)
     assert result['clocks'] == ['host clock', 'CUDA events']
-    assert list(result['ways']) == ['detector', 'detector, pipelined', 'plain calls']
-    for name, way in result['ways'].items():
-        check_figures(way, 3, 2)
-        timed = [s['stage'] for s in way['stages'] if s['clock'] == 'CUDA events']
-        assert tuple(timed) == (() if name == 'plain calls' else DEVICE_STAGES)
+    assert list(result['modes']) == ['detector', 'detector, pipelined', 'baseline']
+    for name, mode in result['modes'].items():
+        check_figures(mode, 3, 2)
+        timed = [s['stage'] for s in mode['stages'] if s['clock'] == 'CUDA events']
+        assert tuple(timed) == (() if name == 'baseline' else DEVICE_STAGES)
     assert result['engine_bytes'] == Path(result['ran']['details']['plan']).stat().st_size
     json.dumps(result)
 

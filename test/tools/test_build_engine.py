@@ -233,7 +233,7 @@ def test_inspect_engine_shows_the_manifest_and_rejects_a_file_that_is_no_engine(
         nothing.chmod(0o600)
         assert inspect_engine.main([str(nothing)]) == 1
         captured = capsys.readouterr()
-        assert 'manifest: none beside it' in captured.out
+        assert 'manifest: none beside the engine' in captured.out
         assert 'rejects the plan of 7 bytes' in captured.err
         assert inspect_engine.main([str(tmp_path / 'absent.engine')]) == 1
 

@@ -37,7 +37,7 @@ def run(output: Path, *options: object, model: Path = MODEL) -> int:
     return calibrate.main([str(argument) for argument in arguments])
 
 
-def sidecar(output: Path) -> dict[str, Any]:
+def read_report(output: Path) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads(output.with_name(output.name + '.json').read_text())
     return facts
 
@@ -61,16 +61,16 @@ def test_two_runs_give_the_same_bytes(from_folder: Path, tmp_path: Path) -> None
     again = tmp_path / 'again.calib'
     assert run(again, '--images', *PICTURES) == 0
     assert again.read_bytes() == from_folder.read_bytes()
-    assert sidecar(again) == sidecar(from_folder)
+    assert read_report(again) == read_report(from_folder)
 
 
-def test_the_file_is_a_calibration_cache_and_the_sidecar_says_how(from_folder: Path) -> None:
+def test_the_file_is_a_calibration_cache_and_the_report_describes_it(from_folder: Path) -> None:
     cache = read_calibration_cache(from_folder)
     assert cache.to_bytes() == from_folder.read_bytes()
     assert cache.header == 'TRT-100300-MinMaxCalibration'
     # A white pixel is 1.0 at the network's input.
     assert cache.scales['images'] == pytest.approx(1 / 127)
-    facts = sidecar(from_folder)
+    facts = read_report(from_folder)
     assert facts['cache_sha256'] == cache.sha256
     assert facts['frames'] == len(PICTURES)
     assert facts['method'] == 'minmax'
@@ -81,7 +81,7 @@ def test_other_pictures_give_another_cache(from_folder: Path, tmp_path: Path) ->
     other = tmp_path / 'other.calib'
     assert run(other, '--images', *PICTURES[:2]) == 0
     assert other.read_bytes() != from_folder.read_bytes()
-    assert sidecar(other)['sample_sha256'] != sidecar(from_folder)['sample_sha256']
+    assert read_report(other)['sample_sha256'] != read_report(from_folder)['sample_sha256']
 
 
 def test_inputs_are_those_of_inference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_a_video_is_sampled_evenly(small_model: Path, tmp_path: Path) -> None:
     output = tmp_path / 'video.calib'
     options = ('--video', tmp_path / 'film.avi', '--frames', 10)
     assert run(output, *options, model=small_model) == 0
-    facts = sidecar(output)
+    facts = read_report(output)
     assert facts['frames'] == 10
     assert facts['coverage']['available'] == 40
     assert facts['coverage']['read'] == 10
@@ -186,9 +186,9 @@ def test_frames_to_check_with_are_kept_and_not_calibrated_with(
     options = ('--video', tmp_path / 'film.avi', '--frames', 12, '--gate-frames', 4)
     assert run(output, *options, model=small_model) == 0
     kept = sorted((tmp_path / 'video.calib.frames').iterdir())
-    assert len(kept) == sidecar(output)['gate_frames'] == 4
+    assert len(kept) == read_report(output)['gate_frames'] == 4
     assert Image.from_file(kept[0]).width == 64
-    assert sidecar(output)['frames'] == 12
+    assert read_report(output)['frames'] == 12
     # A second run leaves no frame of the first.
     assert run(output, *options, '--gate-frames', 2, model=small_model) == 0
     assert len(list((tmp_path / 'video.calib.frames').iterdir())) == 2
@@ -202,7 +202,7 @@ def test_a_live_topic(small_model: Path, tmp_path: Path, monkeypatch: pytest.Mon
         output = tmp_path / 'live.calib'
         options = ('--topic', '/camera', '--frames', 6, '--every', 2, '--timeout', 20)
         assert run(output, *options, model=small_model) == 0
-    assert sidecar(output)['frames'] == 6
+    assert read_report(output)['frames'] == 6
 
 
 def test_a_topic_that_nobody_publishes(
@@ -290,7 +290,7 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path: Path) -> None:
     ('options', 'message'),
     [
         (('--images', 'nowhere'), 'nowhere does not exist'),
-        (('--video', 'nowhere.mp4'), 'nowhere.mp4 is no file'),
+        (('--video', 'nowhere.mp4'), 'nowhere.mp4 is not a file'),
         (('--bag', 'nowhere'), 'nowhere cannot be read'),
         (('--images', PICTURES[0], '--tensorrt-version', 'ten'), "TensorRT version is 'ten'"),
         (('--images', PICTURES[0], '--percentile', '101'), 'percentile is 101.0'),
@@ -312,5 +312,5 @@ def test_a_damaged_picture_is_told_of_and_left_out(
     damaged.write_bytes(PICTURES[0].read_bytes()[:500])
     output = tmp_path / 'x.calib'
     assert run(output, '--images', damaged, PICTURES[1], model=small_model) == 0
-    assert sidecar(output)['coverage']['unreadable'] == 1
+    assert read_report(output)['coverage']['unreadable'] == 1
     assert 'damaged.png' in capsys.readouterr().err

@@ -139,7 +139,7 @@ def test_a_polygon_becomes_its_box(tmp_path: Path) -> None:
         ('0 0.5 0.5 0.1', r'a\.txt line 1: 3 numbers'),
         ('7 0.5 0.5 0.1 0.1', r'a\.txt line 1: class is 7; expected 0 to 0'),
         ('0 x 0.5 0.1 0.1', r'a\.txt line 1: could not convert'),
-        ('', 'has 1 pictures and no box'),
+        ('', 'has 1 pictures and no labeled box'),
     ],
 )
 def test_bad_labels_are_named(line: str, message: str, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_data_sets_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='does not exist'):
         read_data_set(tmp_path / 'none.json')
     (tmp_path / 'a.json').write_text('{"images": []}')
-    with pytest.raises(ConfigError, match='not in the form of COCO'):
+    with pytest.raises(ConfigError, match='not in the format of COCO'):
         read_data_set(tmp_path / 'a.json')
     with pytest.raises(ConfigError, match='no category of .* is a class of the model'):
         read_data_set(TRUTH, None, ['dog'])
@@ -261,7 +261,7 @@ def test_charts_are_well_formed_and_to_scale() -> None:
         (['--variant', 'x', 'precision'], 'is not parameter=value'),
         (['--variant', 'x', 'color=red'], 'is not parameter=value'),
         (['--variant', 'x', 'batch_size=two'], "batch_size is 'two'; expected int"),
-        (['--variant', 'x', '--variant', 'x'], "'x': expected a name of its own"),
+        (['--variant', 'x', '--variant', 'x'], "'x': expected a unique name"),
         (['--limit', '0'], '--limit is 0'),
         (['--images', '/nowhere'], '16 of 16 pictures are missing'),
     ],

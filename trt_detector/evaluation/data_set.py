@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures with known boxes, in COCO's form or YOLO's."""
+"""Labeled data sets in COCO or YOLO format."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Boxes = npt.NDArray[np.float64]
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """
-    A picture and what is in it.
+    A picture and its labeled objects.
 
     :param path: the file.
-    :param boxes_xyxy: (n, 4), in pixels, or as shares of width and height where relative.
+    :param boxes_xyxy: (n, 4), in pixels, or as shares of width and height if relative.
     :param class_ids: (n,), class ids of the data set.
-    :param crowd: (n,), True for a region of many objects, which counts neither way.
-    :param relative: how the boxes are given.
+    :param crowd: (n,), True for a region of many objects, which is ignored.
+    :param relative: whether the boxes are shares of width and height.
     """
 
     path: Path
@@ -49,9 +49,9 @@ class Sample:
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
     """
-    Pictures with known boxes.
+    Labeled pictures.
 
-    :param name: for people.
+    :param name: shown in reports.
     :param class_names: by class id.
     :param samples: the pictures.
     """
@@ -67,11 +67,11 @@ def read_data_set(
     """
     Read a data set.
 
-    :param path: COCO's annotations (.json); or, for YOLO's form, data.yaml or a folder with the
+    :param path: COCO annotations (.json); or, in YOLO format, data.yaml or a folder with the
         folders images and labels.
-    :param images: folder of the pictures where they are not beside the annotations.
-    :param class_names: of the model; COCO's categories are matched to them by name, and YOLO's
-        class numbers are theirs where no data.yaml names them.
+    :param images: folder of the pictures if they are not beside the annotations.
+    :param class_names: of the model; COCO categories and the names in data.yaml are matched to
+        them, and YOLO class numbers index them if there is no data.yaml.
     :raises ConfigError: if it cannot be read, with the file and line.
     """
     path = path.expanduser()
@@ -90,7 +90,7 @@ def read_data_set(
 
 
 def _read_coco(path: Path, folder: Path, class_names: Sequence[str]) -> DataSet:
-    """Return a data set in COCO's form."""
+    """Read a data set in COCO format."""
     try:
         truth: Any = json.loads(path.read_text(encoding='utf-8'))
         categories = {int(c['id']): str(c['name']) for c in truth['categories']}
@@ -103,7 +103,7 @@ def _read_coco(path: Path, folder: Path, class_names: Sequence[str]) -> DataSet:
         files = {int(image['id']): folder / image['file_name'] for image in truth['images']}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f'data set {path} is not in the form of COCO annotations: {error!r}'
+            f'data set {path} is not in the format of COCO annotations: {error!r}'
         ) from error
     if not ids:
         raise ConfigError(
@@ -115,7 +115,7 @@ def _read_coco(path: Path, folder: Path, class_names: Sequence[str]) -> DataSet:
 
 
 def _coco_sample(path: Path, rows: Sequence[Any], ids: Mapping[int, int]) -> Sample:
-    """Return a picture of a data set in COCO's form."""
+    """Return a sample of a data set in COCO format."""
     boxes = np.array([row['bbox'] for row in rows], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     return Sample(
@@ -127,20 +127,20 @@ def _coco_sample(path: Path, rows: Sequence[Any], ids: Mapping[int, int]) -> Sam
 
 
 def _read_yolo_yaml(path: Path) -> DataSet:
-    """Return the validation part of a data set that a data.yaml describes."""
+    """Read the validation part of a data set that a data.yaml describes."""
     import yaml
 
     try:
-        facts: Any = yaml.safe_load(path.read_text(encoding='utf-8'))
-        names = facts['names']
-        part = facts.get('val') or facts.get('test') or facts['train']
+        values: Any = yaml.safe_load(path.read_text(encoding='utf-8'))
+        names = values['names']
+        part = values.get('val') or values.get('test') or values['train']
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"data set {path} cannot be used: {error!r}; expected 'names' and 'val'"
         ) from error
     if isinstance(names, dict):
         names = [names[key] for key in sorted(names)]
-    root = path.parent / str(facts.get('path') or '')
+    root = path.parent / str(values.get('path') or '')
     return _read_yolo(path.stem, root / str(part), tuple(map(str, names)))
 
 
@@ -151,8 +151,8 @@ def _renumbered(data: DataSet, class_names: Sequence[str]) -> DataSet:
     unknown = [name for name in data.class_names if name not in class_names]
     if unknown:
         raise ConfigError(
-            f'data set {data.name} has the classes {", ".join(unknown)}, which the model '
-            f'({", ".join(class_names)}) has not; give the names with --class-names'
+            f'data set {data.name} has classes that the model lacks: {", ".join(unknown)}; the '
+            f'model has {", ".join(class_names)}; give the names with --class-names'
         )
     ids = np.array([class_names.index(name) for name in data.class_names], np.int64)
     samples = tuple(replace(s, class_ids=ids[s.class_ids]) for s in data.samples)
@@ -160,9 +160,9 @@ def _renumbered(data: DataSet, class_names: Sequence[str]) -> DataSet:
 
 
 def _read_yolo(name: str, images: Path, class_names: Sequence[str]) -> DataSet:
-    """Return a data set in YOLO's form: labels/x.txt for images/x.jpg."""
+    """Read a data set in YOLO format: labels/x.txt for images/x.jpg."""
     if not images.is_dir():
-        raise ConfigError(f'data set {name}: {images} is no folder of pictures')
+        raise ConfigError(f'data set {name}: {images} is not a folder of pictures')
     labels = images.parent / 'labels'
     if not labels.is_dir():
         # images/val and labels/val
@@ -217,8 +217,10 @@ def _checked(data: DataSet) -> DataSet:
     if missing:
         raise ConfigError(
             f'data set {data.name}: {len(missing)} of {len(data.samples)} pictures are missing, '
-            f'{missing[0]} for one; name their folder with --images'
+            f'e.g. {missing[0]}; name their folder with --images'
         )
     if not any(len(sample.class_ids) for sample in data.samples):
-        raise ConfigError(f'data set {data.name} has {len(data.samples)} pictures and no box')
+        raise ConfigError(
+            f'data set {data.name} has {len(data.samples)} pictures and no labeled box'
+        )
     return data

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The report as one HTML file that needs nothing beside it."""
+"""Report as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def as_html(
     Return the report.
 
     :param report: as :func:`.report.as_json` gives it.
-    :param score_threshold: from which detections are drawn.
+    :param score_threshold: minimum score of the detections that are drawn.
     """
     names = [result.name for result in results]
     title = f'{data.name}: {", ".join(names)}'
     about = (
         f'{report["pictures"]} pictures, {report["objects"]} objects. Losses and agreement are '
-        f'relative to {escape(names[0])}; agreement at scores of {score_threshold:g} and more.'
+        f'relative to {escape(names[0])}; agreement at scores of {score_threshold:g} or more.'
     )
     warnings = [
         f'<p class="warning">{escape(entry["name"])}: {escape(text)}</p>'
@@ -66,7 +66,7 @@ def as_html(
         bar_chart(
             'Size of engine or model, MB', names, [(r.bytes or 0) / 1e6 for r in results], '{:.2f}'
         ),
-        grouped_chart('mAP50-95 a class', classes, names, a_class),
+        grouped_chart('mAP50-95 per class', classes, names, a_class),
     ]
     return '\n'.join([
         '<!DOCTYPE html>',
@@ -117,13 +117,13 @@ def _table(report: dict[str, Any]) -> str:
 
 
 def _disagreements(data: DataSet, results: Sequence[Result], score_threshold: float) -> list[str]:
-    """Return the pictures where detectors differ most, each beside the first one's."""
+    """Return the pictures with the largest differences from the first variant."""
     worst = worst_pictures(results, score_threshold, _WORST)
     if len(results) < 2:
         return []
-    parts = ['<h2>Where they differ most</h2>']
+    parts = ['<h2>Largest differences</h2>']
     if not worst:
-        parts.append('<p>Nowhere: every detection of each is one of the others, too.</p>')
+        parts.append('<p>All variants have the same detections.</p>')
     for number, other, agreement in worst:
         path = data.samples[number].path
         image = Image.from_file(path)
@@ -136,7 +136,7 @@ def _disagreements(data: DataSet, results: Sequence[Result], score_threshold: fl
 
 
 def _caption(result: Result, agreement: Agreement) -> str:
-    """Return what stands below a picture."""
+    """Return the caption of a picture."""
     return (
         f'{result.name}; of {agreement.reference} detections {agreement.found} found again, of '
         f'{agreement.candidate} {agreement.confirmed} confirmed'

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""COCO's mean average precision, by faster-coco-eval."""
+"""COCO mean average precision, computed by faster-coco-eval."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class ClassFigures:
 @dataclass(frozen=True, slots=True)
 class Figures:
     """
-    Mean average precision, 0 to 1; -1 where the data set has no such objects.
+    Mean average precision, 0 to 1; -1 if the data set has no such objects.
 
     :param map50_95: over IoU 0.50 to 0.95.
     :param map50: at IoU 0.50.
     :param map_small: of objects below 32x32 pixels, over all IoUs.
     :param map_medium: of those between.
     :param map_large: of those above 96x96.
-    :param classes: the classes that the data set has objects of.
+    :param classes: classes with objects in the data set.
     """
 
     map50_95: float
@@ -62,7 +62,7 @@ def coco_figures(
     class_names: Sequence[str],
 ) -> Figures:
     """
-    Return the figures of detections on pictures.
+    Compute the mean average precision of detections.
 
     :param sizes: (width, height) of each picture.
     :param detections: of each picture, down to low scores.
@@ -113,7 +113,7 @@ def coco_figures(
 def _truth(
     samples: Sequence[Sample], sizes: Sequence[tuple[int, int]], names: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the data set in COCO's form; images count from 1."""
+    """Return the data set in COCO format; image ids start at 1."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (sample, (width, height)) in enumerate(zip(samples, sizes, strict=True), start=1):
@@ -135,7 +135,7 @@ def _truth(
 
 
 def _result_rows(image_id: int, found: Detections) -> list[dict[str, Any]]:
-    """Return the detections of a picture as COCO's results."""
+    """Return the detections of a picture as COCO results."""
     return [
         {
             'image_id': image_id,

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of several detectors as JSON and as a table of text."""
+"""Figures of several detectors as JSON and as a text table."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ['as_json', 'as_table', 'relative_loss']
 
 
 def relative_loss(first: Result, other: Result) -> float | None:
-    """Return the share of the first one's mAP50-95 that another lost, None where it has none."""
+    """Return the share of the first variant's mAP50-95 that another lost, None if it is 0."""
     base = first.figures.map50_95
     return (base - other.figures.map50_95) / base if base > 0 else None
 
 
 def as_json(data: DataSet, results: Sequence[Result], score_threshold: float) -> dict[str, Any]:
-    """Return everything but the single detections, ready for JSON."""
+    """Return the figures of all variants, ready for JSON."""
     first = results[0]
     entries = []
     for result in results:
@@ -57,7 +57,7 @@ def as_json(data: DataSet, results: Sequence[Result], score_threshold: float) ->
 
 
 def as_table(report: dict[str, Any]) -> str:
-    """Return the figures for a terminal."""
+    """Format the figures as text."""
     width = max(7, *(len(entry['name']) for entry in report['variants']))
     lines = [
         f'{report["data_set"]}: {report["pictures"]} pictures, {report["objects"]} objects',
@@ -73,7 +73,7 @@ def as_table(report: dict[str, Any]) -> str:
             f'{latency["p95"]:8.1f} {size:>7}  {entry["backend"]} {entry["precision"]}'
         )
     names = [row['name'] for row in report['variants'][0]['figures']['classes']]
-    lines += ['', 'mAP50-95 a class']
+    lines += ['', 'mAP50-95 per class']
     label = max(map(len, names), default=0)
     for position, name in enumerate(names):
         values = (v['figures']['classes'][position]['map50_95'] for v in report['variants'])

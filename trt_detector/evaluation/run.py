@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run detectors over a data set and put their figures side by side."""
+"""Run detectors over a data set and compare their figures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class Latency:
     """
-    How long one picture takes, preprocessing and decoding included, in milliseconds.
+    Latency of one picture in milliseconds, preprocessing and decoding included.
 
     :param p50: median.
     :param p95: 95th percentile.
@@ -47,13 +47,13 @@ class Latency:
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """
-    What one detector did on a data set.
+    Result of one detector on a data set.
 
     :param name: of the variant.
-    :param info: what really ran.
+    :param info: of the engine that ran.
     :param figures: its mean average precision.
     :param latency: of one picture.
-    :param bytes: size of the engine or model that ran, None where it is not known.
+    :param bytes: size of the engine or model that ran, None if it is unknown.
     :param sizes: (width, height) of the pictures.
     :param detections: of each picture, down to low scores.
     """
@@ -78,7 +78,7 @@ def run_detector(
     Run a detector on every picture of a data set.
 
     :param detector: reports detections down to the score that mean average precision needs.
-    :param on_picture: told how many pictures are done.
+    :param on_picture: called with the number of pictures done.
     :raises ImageError: if a picture cannot be read.
     """
     sizes, found, whole_ms, infer_ms = [], [], [], []
@@ -107,7 +107,7 @@ def run_detector(
 
 
 def compare_results(first: Result, other: Result, score_threshold: float) -> Agreement:
-    """Return how far two detectors agree over the data set."""
+    """Compare two detectors over the data set."""
     total = Agreement()
     for left, right in zip(first.detections, other.detections, strict=True):
         total += compare_detections(left, right, score_threshold)
@@ -118,9 +118,9 @@ def worst_pictures(
     results: Sequence[Result], score_threshold: float, count: int
 ) -> list[tuple[int, Result, Agreement]]:
     """
-    Return the pictures where a detector differs most from the first, the worst first.
+    Return the pictures with the largest differences from the first detector, the worst first.
 
-    :return: number of the picture, the detector, and how far they agree there.
+    :return: number of the picture, the detector, and their agreement on it.
     """
     first, *others = results
     ranked: list[tuple[int, int, Result, Agreement]] = []
@@ -138,7 +138,7 @@ def worst_pictures(
 
 
 def get_engine_bytes(info: EngineInfo, model_path: Path) -> int | None:
-    """Return the bytes of what ran: a plan, a model in memory, or the model's file."""
+    """Return the size of the plan, the model in memory, or the model's file."""
     if info.engine_bytes is not None:
         return info.engine_bytes
     return model_path.stat().st_size if model_path.is_file() else None

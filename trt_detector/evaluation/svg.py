@@ -20,7 +20,7 @@ def bar_chart(title: str, labels: Sequence[str], values: Sequence[float], form: 
     """
     Return horizontal bars from 0.
 
-    :param form: how to write a value, '{:.3f}' say.
+    :param form: format of a value, e.g. '{:.3f}'.
     """
     largest = max([*values, 1e-9])
     height = 40 + _ROW * len(values)
@@ -41,14 +41,14 @@ def grouped_chart(
     title: str, groups: Sequence[str], names: Sequence[str], values: Sequence[Sequence[float]]
 ) -> str:
     """
-    Return a group of upright bars a class.
+    Return a group of vertical bars per class.
 
     :param names: of the bars in each group.
-    :param values: 0 to 1, one row a name, one value a group.
+    :param values: 0 to 1, one row per name, one value per group.
     """
     bar, gap, plot = 14, 22, 180
     step = bar * len(names) + gap
-    # Names of classes are slanted, so a group needs no room for its whole name.
+    # Class names are slanted, so a group need not be as wide as its name.
     width, height = max(360, 60 + step * len(groups) + 60), plot + 130
     parts = [_open(width, height, title)]
     for tenth in range(0, 11, 2):
@@ -81,7 +81,7 @@ def stacked(charts: Sequence[str]) -> str:
     for chart in charts:
         size = re.match(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"', chart)
         if size is None:
-            raise ValueError(f'{chart[:60]!r} is no chart of this module')
+            raise ValueError(f'{chart[:60]!r} is not a chart of this module')
         parts.append(chart.replace('<svg ', f'<svg y="{top:g}" ', 1))
         width, top = max(width, float(size[1])), top + float(size[2])
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{top:g}">'

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""How far two detectors agree on the same pictures."""
+"""Agreement of two detectors on the same pictures."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..values.detections import Detections
 __all__ = ['Agreement', 'compare_detections', 'low_threshold', 'match_boxes', 'run_gate']
 
 MATCH_IOU = 0.5
-# A detection counts as found again down to this share of the score that it needs: one that
-# crosses the threshold by a hair is no disagreement.
+# The matching detection may score down to this share of the threshold: one that
+# barely crosses the threshold is not a disagreement.
 _LOW_SHARE = 0.6
 
 DetectFunction = Callable[[Sequence[Image]], Sequence[Detections]]
@@ -26,7 +26,7 @@ DetectFunction = Callable[[Sequence[Image]], Sequence[Detections]]
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """
-    What two detectors have in common over some pictures.
+    Detections that two detectors have in common on some pictures.
 
     :param frames: pictures.
     :param reference: detections of the reference.
@@ -34,7 +34,6 @@ class Agreement:
     :param candidate: detections of the candidate.
     :param confirmed: those of them that the reference has as well.
     :param drift_sum: sum of the score differences (candidate - reference) of the found ones.
-    :param drift_abs_sum: sum of their magnitudes.
     """
 
     frames: int = 0
@@ -43,7 +42,6 @@ class Agreement:
     candidate: int = 0
     confirmed: int = 0
     drift_sum: float = 0.0
-    drift_abs_sum: float = 0.0
 
     @property
     def share(self) -> float:
@@ -64,11 +62,6 @@ class Agreement:
         """Return the mean score difference of the detections found again."""
         return self.drift_sum / self.found if self.found else 0.0
 
-    @property
-    def score_drift_abs(self) -> float:
-        """Return the mean magnitude of the score differences."""
-        return self.drift_abs_sum / self.found if self.found else 0.0
-
     def __add__(self, other: Agreement) -> Agreement:
         return Agreement(
             self.frames + other.frames,
@@ -77,7 +70,6 @@ class Agreement:
             self.candidate + other.candidate,
             self.confirmed + other.confirmed,
             self.drift_sum + other.drift_sum,
-            self.drift_abs_sum + other.drift_abs_sum,
         )
 
     def __str__(self) -> str:
@@ -89,7 +81,7 @@ class Agreement:
 
 
 def low_threshold(score_threshold: float) -> float:
-    """Return the score down to which detections are needed to compare at a threshold."""
+    """Return the minimum score of the detections that a comparison at a threshold needs."""
     return _LOW_SHARE * score_threshold
 
 
@@ -99,13 +91,13 @@ def compare_detections(
     """
     Compare the detections of two detectors in one picture.
 
-    :param reference: down to :func:`low_threshold`, or further.
+    :param reference: with scores down to :func:`low_threshold` or lower.
     :param candidate: likewise.
-    :param score_threshold: from which a detection counts.
+    :param score_threshold: minimum score of the detections to compare.
     """
-    least = low_threshold(score_threshold)
-    reference = reference.select(reference.scores >= least)
-    candidate = candidate.select(candidate.scores >= least)
+    minimum = low_threshold(score_threshold)
+    reference = reference.select(reference.scores >= minimum)
+    candidate = candidate.select(candidate.scores >= minimum)
     wanted, given = reference.scores >= score_threshold, candidate.scores >= score_threshold
     rows, partners = match_boxes(reference.select(wanted), candidate)
     confirmed, _ = match_boxes(candidate.select(given), reference)
@@ -117,14 +109,13 @@ def compare_detections(
         candidate=int(given.sum()),
         confirmed=len(confirmed),
         drift_sum=float(drift.sum()),
-        drift_abs_sum=float(np.abs(drift).sum()),
     )
 
 
 def match_boxes(
     left: Detections, right: Detections
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return rows of both that belong together: same class, IoU 0.5 or more, best pairs first."""
+    """Match boxes of the same class by IoU, 0.5 or more, best pairs first; return their rows."""
     iou = _iou(left.boxes_xyxy, right.boxes_xyxy)
     iou[left.class_ids[:, None] != right.class_ids[None, :]] = 0.0
     rows: list[int] = []
@@ -148,8 +139,9 @@ def run_gate(
     """
     Compare two detectors on pictures.
 
-    :param reference: returns detections down to :func:`low_threshold`; so does candidate.
-    :param score_threshold: from which a detection counts.
+    :param reference: returns detections with scores down to :func:`low_threshold`.
+    :param candidate: likewise.
+    :param score_threshold: minimum score of the detections to compare.
     """
     total = Agreement()
     for image in images:

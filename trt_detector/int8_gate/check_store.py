@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of INT8 engines that were made before: an engine that did not change is checked once."""
+"""Stored outcomes of the INT8 check: an unchanged engine is checked once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 _FORMAT = 1
 _KEPT = 64
 _MANY = 1 << 53
-# What a check does not depend on: all other parameters may change what is found.
+# A check does not depend on these; all other parameters may change the detections.
 _WITHOUT_EFFECT = frozenset({
     'int8_min_agreement', 'int8_gate_action', 'int8_gate_images', 'calib_cache_path', 'model_path',
     'engine_cache_dir', 'warmup_iterations', 'autostart', 'image_transport', 'qos_reliability',
@@ -43,11 +43,11 @@ def describe_check(
     config: DetectorConfig, detector: Detector, model: ModelInfo, frames: Sequence[Path]
 ) -> dict[str, str]:
     """
-    Return all that the outcome of a check depends on.
+    List everything that the outcome of a check depends on.
 
     :param config: the parameters.
-    :param detector: the INT8 one; the digest of its engine is known.
-    :param model: the full-precision model, with what the files beside it say.
+    :param detector: the INT8 detector; its engine has a digest.
+    :param model: the full-precision model with its metadata files.
     :param frames: the pictures.
     :raises OSError: if a picture cannot be read.
     """
@@ -77,16 +77,16 @@ def describe_check(
 
 class CheckStore:
     """
-    Keeps the outcomes of checks in a folder; one that cannot be used costs a check, no more.
+    Store of check outcomes in a folder; an unusable file costs one more check.
 
-    :param directory: made when it is first needed, for its owner only.
+    :param directory: created on first use, for its owner only.
     """
 
     def __init__(self, directory: Path) -> None:
         self._root = directory.expanduser().absolute()
 
     def read(self, key: Key) -> tuple[Agreement, str] | None:
-        """Return an outcome and the day of the check, None where there is none to trust."""
+        """Return the outcome and the day of a check, None if there is no trusted one."""
         path = self._path(key)
         try:
             values = json.loads(read_trusted(path))
@@ -96,11 +96,11 @@ class CheckStore:
         except FileNotFoundError:
             return None
         except (OSError, PlanError, ValueError, TypeError, KeyError, RecursionError) as error:
-            _LOG.warning('the check noted in %s is made again: %s', path, error)
+            _LOG.warning('the INT8 check runs again: %s cannot be used: %s', path, error)
             return None
 
     def write(self, key: Key, agreement: Agreement) -> None:
-        """Keep an outcome; the oldest go beyond a number of them."""
+        """Store an outcome, and remove the oldest beyond the limit."""
         path = self._path(key)
         day = datetime.now(timezone.utc).date().isoformat()
         values = {'format': _FORMAT, 'key': key, 'agreement': asdict(agreement), 'day': day}
@@ -108,7 +108,9 @@ class CheckStore:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomic(path, (json.dumps(values, indent=2) + '\n').encode())
         except OSError as error:
-            _LOG.warning('the check of the INT8 engine is made at each start: %s', error)
+            _LOG.warning(
+                'the INT8 check runs at each start: its outcome cannot be stored: %s', error
+            )
             return
         # Another process may remove the same ones.
         with suppress(OSError):
@@ -124,9 +126,9 @@ class CheckStore:
 
 def _to_agreement(values: object) -> Agreement:
     """
-    Return what a note holds.
+    Read the agreement of a stored check.
 
-    :raises TypeError: if it is something else.
+    :raises TypeError: if it is malformed.
     """
     if not isinstance(values, dict):
         raise TypeError(f'the agreement is {values!r}; expected an object')
@@ -141,7 +143,7 @@ def _to_agreement(values: object) -> Agreement:
 
 
 def _find_runtime_version() -> str:
-    """Return the version of ONNX Runtime, without importing it where its package tells."""
+    """Return the version of ONNX Runtime, from the package metadata if possible."""
     found = []
     for name in ('onnxruntime', 'onnxruntime-gpu'):
         with suppress(metadata.PackageNotFoundError):

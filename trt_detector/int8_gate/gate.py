@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compare an INT8 detector with the full-precision model before it is used."""
+"""INT8 check: compare an INT8 detector with the full-precision model before it is used."""
 
 from __future__ import annotations
 
@@ -17,43 +17,36 @@ from ..model_info import read_model_info
 from ..pipeline import Detector
 from ..plan import find_cache_dir
 from ..quantize.calibration import gate_folder
+from ..values.int8_verdict import Int8Outcome, Int8Verdict
 from .agreement import Agreement, low_threshold, run_gate
 from .check_store import CheckStore, describe_check
 
-__all__ = ['accept_int8', 'find_gate_frames']
+__all__ = ['accept_int8', 'fallback_config', 'find_gate_frames']
 
 OpenDetector = Callable[[DetectorConfig], Detector]
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Check:
     """
-    What came of a check.
+    A verdict and its origin.
 
-    :param passed: whether the engine may be used.
-    :param warning: for the user, '' where all is well.
-    :param outcome: result of the comparison, for the user.
-    :param ran: whether the detector has run; else the check was made before.
+    :param verdict: on the INT8 engine.
+    :param from_store: whether an earlier check gave it, so that the detector has not run.
     """
 
-    passed: bool
-    warning: str = ''
-    outcome: str = ''
-    ran: bool = True
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Return the warning, if there is one."""
-        return (self.warning,) if self.warning else ()
+    verdict: Int8Verdict
+    from_store: bool = False
 
 
 def accept_int8(
     config: DetectorConfig, detector: Detector, open_detector: OpenDetector
 ) -> Detector:
     """
-    Return a detector if it is not INT8 or passes the check, else what stands in for it.
+    Return the detector if it is not INT8 or passes the check, else its replacement.
 
-    The one that is refused is closed, and so is this one if an error is raised.
+    A refused detector is closed, and so is this one if an error is raised. The info of the
+    returned detector holds the verdict.
 
     :param config: the parameters that it was made from.
     :param open_detector: makes a detector from parameters, INT8 unchecked.
@@ -65,27 +58,43 @@ def accept_int8(
         if detector.info.precision != 'int8':
             undo.pop_all()
             return detector
-        frames = find_gate_frames(config)
+        frames = () if config.int8_gate_action == 'off' else find_gate_frames(config)
         if not frames:
-            detector.annotate((), 'none: no frames to check with')
+            off = config.int8_gate_action == 'off'
+            reason = 'off: int8_gate_action is off' if off else 'none: no frames to check with'
+            detector.set_int8_verdict(Int8Verdict(Int8Outcome.UNCHECKED, reason))
             undo.pop_all()
             return detector
         size_was_open = detector.input_size_pending
-        verdict = _check(config, detector, frames, open_detector)
-        if verdict.passed and not (size_was_open and verdict.ran):
+        check = _check(config, detector, frames, open_detector)
+        refused = check.verdict.outcome is Int8Outcome.REFUSED
+        if not refused and (check.from_store or not size_was_open):
             undo.pop_all()
         else:
             undo.close()
             # A camera, not the frames of the check, chooses an input size that is open.
-            again = config if verdict.passed else _fallback_config(config, detector)
+            again = fallback_config(config, detector.info.backend) if refused else config
             detector = open_detector(again)
-        detector.annotate(verdict.warnings, verdict.outcome)
+        detector.set_int8_verdict(check.verdict)
         return detector
+
+
+def fallback_config(config: DetectorConfig, backend: str) -> DetectorConfig:
+    """
+    Return the parameters of the detector that replaces a refused INT8 engine.
+
+    :param backend: that ran the INT8 engine.
+    """
+    # ONNX Runtime has no FP16 of its own: it runs the model as it is.
+    precision = 'auto' if backend == 'onnxruntime' else 'fp16'
+    return config.with_changes(
+        precision=precision, calib_cache_path='', int8_gate_images='', quantize_exclude=()
+    )
 
 
 def find_gate_frames(config: DetectorConfig) -> tuple[Path, ...]:
     """
-    Return the pictures to check INT8 with, none where there are none.
+    Return the pictures to check INT8 with; empty if there are none.
 
     :raises ConfigError: if int8_gate_images is set and holds no pictures.
     """
@@ -108,17 +117,8 @@ def _reference_config(config: DetectorConfig) -> DetectorConfig:
         calib_cache_path='',
         int8_gate_images='',
         quantize_exclude=(),
-        # What runs for the first time may disturb others: warm-up sees to that.
+        # The first run allocates memory; do it before the comparison.
         warmup_iterations=1,
-    )
-
-
-def _fallback_config(config: DetectorConfig, detector: Detector) -> DetectorConfig:
-    """Return the parameters of what stands in for a refused INT8 engine."""
-    # ONNX Runtime has no FP16 of its own: there it is the model as it is.
-    precision = 'auto' if detector.info.backend == 'onnxruntime' else 'fp16'
-    return config.with_changes(
-        precision=precision, calib_cache_path='', int8_gate_images='', quantize_exclude=()
     )
 
 
@@ -127,7 +127,7 @@ def _check(
     detector: Detector,
     frames: tuple[Path, ...],
     open_reference: OpenDetector,
-) -> _Verdict:
+) -> _Check:
     """
     Compare an INT8 detector with the full-precision model on pictures.
 
@@ -141,7 +141,7 @@ def _check(
     if known is not None:
         agreement, day = known
         verdict = _judge(config, agreement, f'{agreement}; checked on {day}')
-        return replace(verdict, ran=False)
+        return _Check(verdict, from_store=True)
     try:
         with open_reference(_reference_config(config)) as reference:
             _check_reference(reference)
@@ -149,19 +149,20 @@ def _check(
     except DetectorError as error:
         if config.int8_gate_images:
             raise
-        return _Verdict(passed=True, warning=f'the INT8 engine could not be checked: {error}')
+        warning = f'the INT8 engine could not be checked: {error}'
+        return _Check(Int8Verdict(Int8Outcome.UNCHECKED, 'failed: see the warning', warning))
     if store:
         # Frames have settled an open size meanwhile; nothing else may have changed.
         _, after = _find_check(config, detector, frames)
         if {**after, 'input size': key['input size']} == key:
             store.write(key, agreement)
-    return _judge(config, agreement, str(agreement))
+    return _Check(_judge(config, agreement, str(agreement)))
 
 
 def _find_check(
     config: DetectorConfig, detector: Detector, frames: tuple[Path, ...]
 ) -> tuple[CheckStore | None, dict[str, str]]:
-    """Return where such a check is kept, and under what; None where it cannot be kept."""
+    """Return the store and the key of a check; None if it cannot be kept."""
     if not detector.info.digest:
         return None, {}
     try:
@@ -169,26 +170,27 @@ def _find_check(
         model = read_model_info(Path(config.model_path).expanduser())
         key = describe_check(config, detector, model, frames)
     except (OSError, DetectorError):
-        # The check itself says what is wrong.
+        # The check itself reports the error.
         return None, {}
     return CheckStore(directory / 'int8_checks'), key
 
 
-def _judge(config: DetectorConfig, agreement: Agreement, said: str) -> _Verdict:
+def _judge(config: DetectorConfig, agreement: Agreement, report: str) -> Int8Verdict:
     """
-    Return whether an agreement is enough.
+    Compare an agreement with the minimum.
 
-    :param said: the agreement, for people.
+    :param report: the agreement as text.
     :raises AccuracyError: if it is not and int8_gate_action is fail.
     """
     if not agreement.reference:
         sentence = (
             f'the INT8 engine could not be checked: the full-precision model finds nothing on '
-            f'the {agreement.frames} frames; name pictures with objects in int8_gate_images'
+            f'the {agreement.frames} frames; set int8_gate_images to a folder of pictures with '
+            'objects'
         )
-        return _Verdict(passed=True, warning=sentence, outcome=said)
+        return Int8Verdict(Int8Outcome.UNCHECKED, report, sentence)
     if agreement.share >= config.int8_min_agreement:
-        return _Verdict(passed=True, outcome=said)
+        return Int8Verdict(Int8Outcome.PASSED, report)
     sentence = (
         f'the INT8 engine is refused: {agreement}; int8_min_agreement is '
         f'{config.int8_min_agreement:g}. Calibrate again with 300 to 500 frames from the place '
@@ -197,11 +199,11 @@ def _judge(config: DetectorConfig, agreement: Agreement, said: str) -> _Verdict:
     )
     if config.int8_gate_action == 'fail':
         raise AccuracyError(sentence)
-    return _Verdict(passed=False, warning=sentence, outcome=said)
+    return Int8Verdict(Int8Outcome.REFUSED, report, sentence)
 
 
 def _check_reference(reference: Detector) -> None:
-    """Refuse a model that is quantized itself."""
+    """Refuse a reference model that is quantized itself."""
     if reference.info.precision == 'int8':
         raise ConfigError(
             f'{reference.model_name} has Q/DQ nodes of its own, so there is no full-precision '
@@ -213,7 +215,7 @@ def _check_reference(reference: Detector) -> None:
 def _compare(
     config: DetectorConfig, reference: Detector, candidate: Detector, frames: tuple[Path, ...]
 ) -> Agreement:
-    """Return how far two detectors agree on pictures."""
+    """Run two detectors on pictures and count what they have in common."""
     threshold = config.score_threshold
     with _lowered(reference, threshold), _lowered(candidate, threshold):
         return run_gate(
@@ -226,7 +228,7 @@ def _compare(
 
 @contextmanager
 def _lowered(detector: Detector, threshold: float) -> Iterator[None]:
-    """Let a detector report what a comparison needs, and no less afterwards."""
+    """Lower the score thresholds of a detector for a comparison, and restore them."""
     before = detector.options
     detector.options = replace(
         before, score_threshold=low_threshold(threshold), class_score_thresholds=()

@@ -27,12 +27,12 @@ _DEFAULT_CHUNK_BYTES = 128 << 20
 
 def calibrated_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
     """
-    Return the tensors that a calibration cache gives a scale, in graph order.
+    Return the tensors that get a scale in a calibration cache, in graph order.
 
-    The input and every float activation up to the last convolutions. TensorRT up to 10 quantizes
-    what has a scale, so the head tail gets none.
+    These are the input and every float activation up to the last convolutions. TensorRT up to 10
+    quantizes every tensor with a scale, so the head tail gets none.
 
-    :raises ModelError: if the network has no convolution, or is FP16 or quantized already.
+    :raises ModelError: if the network has no convolution, or is FP16 or already quantized.
     """
     head = analyse_head(model)
     if not head.convolutions:
@@ -40,7 +40,7 @@ def calibrated_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
     index = GraphIndex(model.graph)
     types = _element_types(model)
     if any(node.op_type == 'DequantizeLinear' for node in index.nodes):
-        raise ModelError('the network is quantized already: it has Q/DQ nodes with their scales')
+        raise ModelError('the network is already quantized: it has Q/DQ nodes with their scales')
     constants = {tensor.name for tensor in model.graph.initializer}
     names = [value.name for value in model.graph.input if value.name not in constants]
     for node in index.nodes:
@@ -68,14 +68,14 @@ def open_cpu_session(model: onnx.ModelProto, threads: int, *, exact: bool = Fals
 
 class ActivationCounter:
     """
-    Keeps a histogram for each tensor of a network that a calibration cache names.
+    Counter of the activations of a network: a histogram per calibrated tensor.
 
     Its memory does not grow with the number of pictures. The activations of one batch are computed
-    in several runs where they exceed a chunk together.
+    in several runs if they exceed a chunk together.
 
     :param model: an FP32 network; left as it is.
     :param batch_shape: shape of the batches that :meth:`add` will get.
-    :param threads: threads of ONNX Runtime; 0 is one a physical core.
+    :param threads: threads of ONNX Runtime; 0 is one per physical core.
     :param chunk_bytes: activations to hold at once; one tensor may exceed it.
     :raises ModelError: if the network cannot be calibrated, or ONNX Runtime refuses it.
     """
@@ -95,12 +95,7 @@ class ActivationCounter:
         unknown = max(sizes.values(), default=chunk_bytes)
         self._chunks: list[tuple[list[str], Any]] = []
         for chunk in _chunks(names[1:], sizes, unknown, chunk_bytes):
-            self._chunks.append((chunk, open_cpu_session(_showing(model, chunk), threads)))
-
-    @property
-    def runs_per_batch(self) -> int:
-        """Return how often the network runs for one batch."""
-        return len(self._chunks)
+            self._chunks.append((chunk, open_cpu_session(_extract_subgraph(model, chunk), threads)))
 
     def add(self, batch: npt.NDArray[Any], count: int | None = None) -> None:
         """
@@ -145,8 +140,8 @@ def _chunks(
     return groups
 
 
-def _showing(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """Return the part of a network that makes some of its tensors, with these as outputs."""
+def _extract_subgraph(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """Return the part of a network that produces some of its tensors, as its outputs."""
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     graph = shown.graph
@@ -178,7 +173,7 @@ def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _values(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    """Return everything that is known of the tensors of a network."""
+    """Return the types and shapes of the tensors of a network."""
     graph = _inferred(model).graph
     return [*graph.input, *graph.value_info, *graph.output]
 
@@ -189,7 +184,7 @@ def _element_types(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def _tensor_bytes(model: onnx.ModelProto, batch_shape: Sequence[int]) -> dict[str, int]:
-    """Return the sizes of the tensors for a batch, as far as they can be told beforehand."""
+    """Return the sizes in bytes of the tensors for a batch, as far as they can be inferred."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     del fixed.graph.value_info[:]

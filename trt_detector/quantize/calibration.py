@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the histograms of a calibration run to the cache and what is known of it."""
+"""Calibration cache and calibration report of a run, from its histograms."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from ..errors import CalibrationCacheError
+from ..trusted_files import write_atomic
 from .calibration_cache import cache_version_number, CalibrationCache
 from .histogram import MagnitudeHistogram
 from .thresholds import DEFAULT_PERCENTILE, METHODS, range_of
@@ -18,21 +19,23 @@ __all__ = [
     'CalibrationMethod',
     'gate_folder',
     'make_cache',
-    'sidecar_path',
+    'report_path',
     'write_calibration',
 ]
 
 _LEVELS = 127
+# Calibration files are copied between users and machines.
+_READABLE = 0o644
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationMethod:
     """
-    How ranges are chosen.
+    Method that chooses the range of a tensor.
 
     :param name: 'entropy', 'minmax' or 'percentile'.
-    :param percentile: share of the values that stay in range at least, 0 to 100.
-    :raises CalibrationCacheError: if one of them cannot be used.
+    :param percentile: minimum share of the values that stay in range, 0 to 100.
+    :raises CalibrationCacheError: if the method is unknown or the percentile is out of range.
     """
 
     name: str = 'entropy'
@@ -43,10 +46,10 @@ class CalibrationMethod:
             raise CalibrationCacheError(
                 f'method is {self.name!r}; expected one of {", ".join(METHODS)}'
             )
-        least = 50 if self.name == 'percentile' else 0
-        if not least <= self.percentile <= 100:
+        minimum = 50 if self.name == 'percentile' else 0
+        if not minimum <= self.percentile <= 100:
             raise CalibrationCacheError(
-                f'percentile is {self.percentile}; expected {least} to 100 for {self.name}'
+                f'percentile is {self.percentile}; expected {minimum} to 100 for {self.name}'
             )
 
 
@@ -56,12 +59,12 @@ def make_cache(
     tensorrt_version: str,
 ) -> CalibrationCache:
     """
-    Return the calibration cache of a run.
+    Choose the range of each tensor and return the calibration cache.
 
-    The format knows no percentile: such a cache bears the name of the entropy calibrator.
+    The format has no name for the percentile method; its caches name the entropy calibrator.
 
-    :param tensorrt_version: for the header, '10.3.0' say.
-    :raises CalibrationCacheError: if nothing was counted, or the version is not one.
+    :param tensorrt_version: version in the header, e.g. '10.3.0'.
+    :raises CalibrationCacheError: if nothing was counted, or the version is malformed.
     """
     counted = {name: h for name, h in histograms.items() if h.counts.any()}
     if not counted:
@@ -75,30 +78,28 @@ def make_cache(
     return CalibrationCache(f'TRT-{number}-{algorithm}', scales)
 
 
-def sidecar_path(cache_path: Path) -> Path:
-    """Return the file beside a cache that says how it was made."""
+def report_path(cache_path: Path) -> Path:
+    """Return the path of the calibration report beside a cache."""
     return cache_path.with_name(cache_path.name + '.json')
 
 
 def gate_folder(cache_path: Path) -> Path:
-    """Return the folder beside a cache that keeps frames to check INT8 with."""
+    """Return the folder beside a cache that keeps the frames of the INT8 check."""
     return cache_path.with_name(cache_path.name + '.frames')
 
 
-def write_calibration(path: Path, cache: CalibrationCache, facts: Mapping[str, object]) -> None:
+def write_calibration(path: Path, cache: CalibrationCache, report: Mapping[str, object]) -> None:
     """
-    Write a cache and its sidecar, each in one step.
+    Write a cache and its calibration report, each in one step.
 
-    :param facts: for the sidecar, ready for JSON.
+    :param report: entries of the calibration report, ready for JSON.
     :raises CalibrationCacheError: if they cannot be written.
     """
-    text = json.dumps({**facts, 'cache_sha256': cache.sha256}, indent=1) + '\n'
-    for target, data in ((path, cache.to_bytes()), (sidecar_path(path), text.encode())):
-        partial = target.with_name(target.name + '.part')
+    text = json.dumps({**report, 'cache_sha256': cache.sha256}, indent=1) + '\n'
+    for target, data in ((path, cache.to_bytes()), (report_path(path), text.encode())):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(data)
-            partial.replace(target)
+            write_atomic(target, data, mode=_READABLE)
         except OSError as error:
             raise CalibrationCacheError(
                 f'{target} cannot be written: {error.strerror or error}; name another --output'

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT's INT8 calibration cache: one scale a tensor, as text."""
+"""TensorRT's INT8 calibration cache: one scale per tensor, as text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CalibrationCache:
     """
     The scales of a network's tensors.
 
-    :param header: first line of the file, 'TRT-101401-EntropyCalibration2', say.
+    :param header: first line of the file, e.g. 'TRT-101401-EntropyCalibration2'.
     :param scales: tensor name to scale (largest magnitude / 127, as float32), in the order of the
         file; 0 for a tensor that was always 0.
     :raises CalibrationCacheError: if a header, name or scale cannot be written to such a file.
@@ -57,7 +57,7 @@ class CalibrationCache:
 
     @property
     def algorithm(self) -> str:
-        """Return the name of the calibrator, 'EntropyCalibration2', say."""
+        """Return the name of the calibrator, e.g. 'EntropyCalibration2'."""
         return _match_header(self.header)[2]
 
     @property
@@ -85,15 +85,16 @@ class CalibrationCache:
 
 def cache_version_number(version: str) -> int:
     """
-    Return the number by which a calibration cache names a version of TensorRT.
+    Return the number of a TensorRT version in the header of a calibration cache.
 
-    :param version: full version, '8.6.1' (8601) or '10.14.1.48' (101401), say.
+    :param version: full version, e.g. '8.6.1' (8601) or '10.14.1.48' (101401).
     :raises CalibrationCacheError: if it is not three or more numbers.
     """
     try:
         major, minor, patch = parse_version(version)
     except ValueError as error:
         raise CalibrationCacheError(f'TensorRT {error}') from error
+    # TensorRT changed the factor of the major number with release 10.0.
     return major * (10_000 if major >= 10 else 1_000) + minor * 100 + patch
 
 
@@ -101,7 +102,7 @@ def read_calibration_cache(path: Path) -> CalibrationCache:
     """
     Read a calibration cache file.
 
-    :raises CalibrationCacheError: if it cannot be read or is not one, with its path.
+    :raises CalibrationCacheError: if it cannot be read or is malformed, with its path.
     """
     try:
         data = path.read_bytes()
@@ -119,8 +120,8 @@ def parse_calibration_cache(data: bytes) -> CalibrationCache:
     """
     Read the text of a calibration cache.
 
-    Taken beside what TensorRT writes: a byte order mark, CR LF, blanks at the end of a line, empty
-    lines at the end, upper-case digits, and fewer than eight of them (leading zeros left out).
+    Beyond the files that TensorRT writes it accepts a byte order mark, CR LF, blanks at the end of
+    a line, empty lines at the end, upper-case digits, and omitted leading zeros.
 
     :raises CalibrationCacheError: with the number of the line and the reason.
     """
@@ -131,7 +132,7 @@ def parse_calibration_cache(data: bytes) -> CalibrationCache:
     if not lines:
         raise CalibrationCacheError(
             "the file is empty; expected a header like 'TRT-101401-EntropyCalibration2' and one "
-            "line 'tensor: scale' a tensor"
+            "line 'tensor: scale' per tensor"
         )
     header = _decode(1, lines[0])
     _match_header(header)
@@ -142,7 +143,7 @@ def parse_calibration_cache(data: bytes) -> CalibrationCache:
         name, scale = _parse_entry(number, _decode(number, raw), cut_off=cut_off)
         if name in scales:
             raise CalibrationCacheError(
-                f'line {number}: tensor {name!r} stands in line {first_lines[name]} already; '
+                f'line {number}: tensor {name!r} is in line {first_lines[name]} already; '
                 'two caches may have been joined'
             )
         scales[name] = scale
@@ -172,7 +173,7 @@ def _match_header(header: str) -> re.Match[str]:
     if match is None:
         raise CalibrationCacheError(
             f"line 1: header is {header[:60]!r}; expected 'TRT-<version>-<calibrator>', "
-            "'TRT-101401-EntropyCalibration2', say"
+            "e.g. 'TRT-101401-EntropyCalibration2'"
         )
     if match[2] not in ALGORITHMS:
         raise CalibrationCacheError(
@@ -206,7 +207,7 @@ def _parse_entry(number: int, line: str, *, cut_off: bool) -> tuple[str, float]:
 
 
 def _scale_fault(scale: float) -> str:
-    """Return what is wrong with a scale, '' for nothing."""
+    """Return the fault of a scale, '' if it is valid."""
     if not math.isfinite(scale):
         return 'expected a finite number; calibrate again'
     if math.copysign(1.0, scale) < 0:
@@ -215,14 +216,15 @@ def _scale_fault(scale: float) -> str:
 
 
 def _check_name(name: str) -> None:
-    """Refuse a tensor name that would not survive being written."""
+    """Refuse a tensor name that cannot be written to the file."""
     try:
         name.encode()
     except UnicodeEncodeError as error:
         raise CalibrationCacheError(f'tensor name {name!r} is not Unicode text') from error
     if not name or '\n' in name or '\0' in name:
         raise CalibrationCacheError(
-            f'tensor name {name!r} cannot stand in a calibration cache; expected one line of text'
+            f'tensor name {name!r} cannot be written to a calibration cache; expected one line of '
+            'text'
         )
 
 

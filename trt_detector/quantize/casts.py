@@ -16,9 +16,9 @@ __all__ = ['remove_redundant_casts', 'sort_nodes']
 
 def remove_redundant_casts(model: onnx.ModelProto) -> None:
     """
-    Remove Cast nodes that are doubled, unread, or lead to FP16 and straight back to FP32.
+    Remove Cast nodes that are duplicates, unused, or a round trip from FP32 through FP16.
 
-    The last kind would round to FP16 between two nodes that both compute in FP32.
+    A round trip would round to FP16 between two nodes that both compute in FP32.
     """
     _drop_doubled(model.graph)
     _skip_round_trips(model.graph)
@@ -26,7 +26,7 @@ def remove_redundant_casts(model: onnx.ModelProto) -> None:
 
 
 def sort_nodes(graph: onnx.GraphProto) -> None:
-    """Put the nodes in an order in which each comes after those that it reads from."""
+    """Sort the nodes of a graph topologically."""
     nodes = list(graph.node)
     producer = {name: number for number, node in enumerate(nodes) for name in node.output if name}
     sorter = graphlib.TopologicalSorter(
@@ -51,7 +51,7 @@ def _drop_doubled(graph: onnx.GraphProto) -> None:
 
 
 def _skip_round_trips(graph: onnx.GraphProto) -> None:
-    """Let the readers of an FP32 tensor that went through FP16 read the tensor itself."""
+    """Connect the consumers of a round trip to the tensor at its start."""
     sources = _round_trips(graph)
     outputs = {value.name for value in graph.output}
     fixed = outputs | _names_from_outside(graph)
@@ -87,7 +87,7 @@ def _round_trips(graph: onnx.GraphProto) -> dict[str, str]:
 
 
 def _names_from_outside(graph: onnx.GraphProto) -> set[str]:
-    """Return the tensors that may not be renamed: no node of the graph makes or reads them."""
+    """Return the tensors that cannot be renamed: inputs, initializers, names of subgraphs."""
     names = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
     for node in graph.node:
         names |= set(read_names(node)) - set(node.input)
@@ -95,7 +95,7 @@ def _names_from_outside(graph: onnx.GraphProto) -> set[str]:
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Remove Cast nodes whose output nobody reads, and those that only they read."""
+    """Remove Cast nodes whose output is unused, repeatedly."""
     while True:
         read = {name for node in graph.node for name in read_names(node)}
         read |= {value.name for value in graph.output}
@@ -106,7 +106,7 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def _element_types(graph: onnx.GraphProto) -> dict[str, int]:
-    """Return the element type of each tensor that the graph tells it of."""
+    """Return the element types of the tensors that the graph declares."""
     values = [*graph.input, *graph.output, *graph.value_info]
     types = {value.name: value.type.tensor_type.elem_type for value in values}
     return types | {tensor.name: tensor.data_type for tensor in graph.initializer}

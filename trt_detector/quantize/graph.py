@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which part of a detector's graph bears low precision, found by structure."""
+"""Split of a detector's graph into layers to quantize and the head tail, by structure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .graph_index import GraphIndex, node_name
 __all__ = ['HeadAnalysis', 'analyse_head']
 
 _CONVOLUTIONS = ('Conv', 'ConvTranspose')
-# These move values and leave them as they are.
+# They move values without changing them.
 _SHAPE_ONLY = ('Flatten', 'Identity', 'Reshape', 'Squeeze', 'Transpose', 'Unsqueeze')
 
 
@@ -42,10 +42,10 @@ def analyse_head(model: onnx.ModelProto) -> HeadAnalysis:
     """
     Find the head tail of a detector.
 
-    The tail is what no path leads from to a convolution: everything that only outputs depend on.
+    A node is in the tail if no convolution depends on it.
     The convolution of a distribution focal loss (DFL), which takes the expectation of a softmax
-    with the constants 0, 1, 2 ..., counts as arithmetic. A node without a name is known by
-    'node_of_<its first output>', as TensorRT's parser names it.
+    with the constants 0, 1, 2 ..., counts as arithmetic. A node without a name is named
+    'node_of_<its first output>', the name that TensorRT's parser gives it.
     """
     index = GraphIndex(model.graph)
     convolutions = [
@@ -68,7 +68,7 @@ def analyse_head(model: onnx.ModelProto) -> HeadAnalysis:
 
 
 def _after(index: GraphIndex, layers: list[int]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the names of the nodes on which none of the layers depends, and their tensors."""
+    """Return the names of the nodes that no layer depends on, and their output tensors."""
     before = index.upstream(layers)
     after = [node for number, node in enumerate(index.nodes) if number not in before]
     tensors = frozenset(name for node in after for name in node.output if name)

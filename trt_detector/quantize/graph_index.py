@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who makes and who reads each tensor of an ONNX graph."""
+"""Producers and consumers of the tensors of an ONNX graph."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def node_name(node: onnx.NodeProto) -> str:
 
 class GraphIndex:
     """
-    Look-ups in a graph; it must not change while the index is used.
+    Index of a graph, which must not change while the index is used.
 
     :param graph: the main graph of a model.
     """
@@ -40,7 +40,7 @@ class GraphIndex:
         }
 
     def producer(self, tensor: str) -> onnx.NodeProto | None:
-        """Return the node that makes a tensor, None for an input or an initializer."""
+        """Return the producer of a tensor, None for an input or an initializer."""
         number = self._producer.get(tensor)
         return None if number is None else self.nodes[number]
 
@@ -58,7 +58,7 @@ class GraphIndex:
         return None
 
     def upstream(self, numbers: Iterable[int]) -> set[int]:
-        """Return the numbers of these nodes and of all whose results they depend on."""
+        """Return the numbers of these nodes and of all nodes that they depend on."""
         found: set[int] = set()
         waiting = list(numbers)
         while waiting:
@@ -72,7 +72,7 @@ class GraphIndex:
 
 
 def read_names(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield the tensors that a node reads, those that its subgraphs take from outside included."""
+    """Yield the tensors that a node and its subgraphs read."""
     yield from (name for name in node.input if name)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
@@ -81,7 +81,7 @@ def read_names(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def tensor_names(model: onnx.ModelProto) -> frozenset[str]:
-    """Return the names of the graph's inputs and of all that its nodes produce."""
+    """Return the names of the inputs and of all tensors that nodes produce."""
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
     inputs = {value.name for value in graph.input if value.name not in constants}
@@ -95,7 +95,7 @@ def match_nodes(model: onnx.ModelProto, patterns: Sequence[str]) -> frozenset[st
     """
     Return the names of the nodes that one of the patterns matches.
 
-    :param patterns: shell patterns of whole names, '/model.22/*' say.
+    :param patterns: shell patterns of whole names, e.g. '/model.22/*'.
     :raises ConfigError: if a pattern matches no node, with some names.
     """
     names = [node_name(node) for node in model.graph.node]

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""How often an activation takes which magnitude, in memory of a fixed size."""
+"""Histogram of the magnitudes of an activation, in memory of a fixed size."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..errors import EngineError
 __all__ = ['BINS', 'MagnitudeHistogram']
 
 BINS = 8192
-# Values a piece: the work arrays of one piece stay in the CPU's cache.
+# Values per piece: the work arrays of one piece stay in the CPU's cache.
 _PIECE = 1 << 16
 
 
 class MagnitudeHistogram:
     """
-    Counts of the magnitudes of a tensor's values.
+    Histogram of the magnitudes of a tensor's values.
 
-    The bins reach from 0 to a power of two above every value so far. When a larger value comes,
-    neighboring bins are joined until it fits. Bin edges are binary fractions, so what is counted
-    does not depend on the order of the values or on how they were divided among calls.
+    The bins reach from 0 to a power of two above every value so far. When a larger value arrives,
+    neighboring bins are merged until it fits. Bin edges are binary fractions, so the counts do not
+    depend on the order of the values or on their division among calls.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class MagnitudeHistogram:
             self.counts += np.bincount(piece.astype(np.intp), minlength=BINS)
 
     def _grow(self, exponent: int) -> None:
-        """Let the bins reach to 2**exponent, above which no value lies."""
+        """Extend the bins to 2**exponent."""
         if self._exponent is None:
             # Only zeros were counted so far; they stay in the first bin.
             self._exponent = exponent

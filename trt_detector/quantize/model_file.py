@@ -36,19 +36,19 @@ def load_onnx_bytes(data: bytes, folder: Path) -> onnx.ModelProto:
 
 def serialize_onnx(model: onnx.ModelProto) -> bytes:
     """
-    Return a network as one ONNX file.
+    Serialize a network as one ONNX file.
 
-    :raises ModelError: if it exceeds the 2 GiB that such a file may have.
+    :raises ModelError: if it exceeds 2 GiB, the maximum of such a file.
     """
     size = sum(
         tensor.ByteSize() for tensor in model.graph.initializer
-    )  # the whole would overflow where the sum does
+    )  # the whole model overflows if the sum does
     try:
         if size <= _LARGEST:
             return bytes(model.SerializeToString())
     except Exception as error:  # protobuf's EncodeError, as above
         raise ModelError(f'the network cannot be written as one ONNX file: {error}') from error
     raise ModelError(
-        f'the network has {size / 2**30:.1f} GiB; one ONNX file holds at most 2 GiB: give a '
+        f'the network has {size / 2**30:.1f} GiB; the maximum of one ONNX file is 2 GiB: give a '
         'smaller network, or run this one at the precision of its file'
     )

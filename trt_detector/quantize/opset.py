@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bring a network to the ONNX version that an operator needs."""
+"""Conversion of a network to the ONNX opset that an operator needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def get_opset(model: onnx.ModelProto) -> int:
 
 def raise_opset(model: onnx.ModelProto, needed: int) -> onnx.ModelProto:
     """
-    Return a network of at least the needed version; the one given is left as it is.
+    Convert a copy of a network to the needed opset, unless it has it.
 
     :raises ModelError: if it cannot be converted.
     """

@@ -24,7 +24,7 @@ def convert_to_fp16(
     model: onnx.ModelProto, *, keep_io: bool = True, exclude: Sequence[str] = ()
 ) -> onnx.ModelProto:
     """
-    Return the network in FP16; the one given is left as it was.
+    Convert a copy of a network to FP16.
 
     The arithmetic that follows the last layer with weights stays FP32: between 512 and 1024 FP16
     counts in steps of half a pixel.
@@ -33,7 +33,7 @@ def convert_to_fp16(
     :param exclude: names of further nodes to leave in FP32.
     :raises ModelError: if it cannot be converted.
     """
-    # Here, because the import takes a second and a start from a stored plan needs none of it.
+    # Imported here: it takes a second, and a start from a stored plan does not need it.
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     quantized = any(node.op_type == 'QuantizeLinear' for node in model.graph.node)

@@ -22,7 +22,7 @@ from .opset import raise_opset
 
 __all__ = ['QdqResult', 'insert_qdq', 'quantize_onnx']
 
-# The first with a scale for each channel.
+# The first with a scale per channel.
 _OPSET = 13
 _EXAMPLES = 3
 
@@ -51,12 +51,12 @@ def insert_qdq(
     """
     Quantize a network's convolutions with the scales of a calibration cache.
 
-    Symmetric INT8: one scale a tensor for inputs, from the cache; one an output channel for
+    Symmetric INT8: one scale per tensor for inputs, from the cache; one per output channel for
     weights, max|w| / 127. Biases and everything after the last convolutions stay in float.
 
     :param exclude: names of nodes to leave in float.
-    :raises CalibrationCacheError: if no convolution's input has a scale, with names of both sides.
-    :raises ModelError: if the network has no convolution, or cannot be brought to opset 13.
+    :raises CalibrationCacheError: if no convolution's input has a scale, with examples.
+    :raises ModelError: if the network has no convolution, or cannot be converted to opset 13.
     """
     model = raise_opset(model, _OPSET)
     candidates = analyse_head(model).convolutions
@@ -82,7 +82,7 @@ def insert_qdq(
 
 
 def _reason_to_skip(index: GraphIndex, node: onnx.NodeProto, cache: CalibrationCache) -> str:
-    """Return why a convolution has to stay in float, '' if it has not."""
+    """Return the reason to leave a convolution in float, '' if there is none."""
     if node.op_type != 'Conv':
         return 'a transposed convolution gains little and is left in float'
     source, weight_name = node.input[0], node.input[1]
@@ -113,7 +113,7 @@ def _no_match(
     cache: CalibrationCache,
     skipped: Mapping[str, str],
 ) -> str:
-    """Return what to tell a user whose cache quantizes nothing."""
+    """Describe the mismatch of a cache that quantizes nothing."""
     inputs = [node.input[0] for node in index.nodes if node_name(node) in skipped]
     matching = len(cache.matching(tensor_names(model)).scales)
     reasons = sorted(set(skipped.values()))[:_EXAMPLES]
@@ -229,7 +229,7 @@ class _Writer:
 def _quantize_channels(
     weights: npt.NDArray[np.generic],
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Return INT8 weights and one scale an output channel (the first dimension)."""
+    """Return INT8 weights and one scale per output channel (the first dimension)."""
     values = weights.astype(np.float64)
     largest = np.abs(values).reshape(len(values), -1).max(axis=1)
     scales = (largest / 127).astype(np.float32)
@@ -246,7 +246,7 @@ def quantize_onnx(
     Quantize an ONNX file with the scales of a calibration cache.
 
     :param data: an FP32 ONNX file.
-    :param folder: where its external data is.
+    :param folder: of its external data.
     :param exclude: patterns of the nodes that stay in float.
     :return: the quantized ONNX file, and entries of a report.
     :raises CalibrationCacheError: if the cache cannot be read or does not fit the network.

@@ -25,10 +25,10 @@ _TENTHS = 10
 @dataclass(frozen=True, slots=True)
 class SourceFrame:
     """
-    A frame that can be had.
+    A frame of the input that can be loaded.
 
-    :param number: its place in the input, from 0.
-    :param name: for people.
+    :param number: its position in the input, from 0.
+    :param name: shown to the user.
     :param load: reads it; raises ImageError.
     """
 
@@ -40,14 +40,14 @@ class SourceFrame:
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """
-    How a sample lies in its input.
+    Coverage of the input by the sample.
 
-    :param available: frames of the input, as far as it was read.
+    :param available: frames in the part of the input that was read.
     :param read: frames that were looked at.
     :param used: frames that were taken.
-    :param duplicates: frames that were left out because one like it was taken before.
+    :param duplicates: frames that were skipped because a similar one was taken before.
     :param unreadable: frames that could not be read.
-    :param tenths: how many of the ten equal parts of the input have a frame in the sample.
+    :param tenths: number of the ten equal parts of the input with a frame in the sample.
     :param sha256: over the pixels of the frames that were taken, in order.
     """
 
@@ -62,13 +62,13 @@ class Coverage:
 
 class FrameSampler:
     """
-    Takes a number of frames out of an input, evenly, none like another.
+    Selects frames that are spread over an input and differ from each other.
 
-    :param wanted: most frames to take.
-    :param total: frames in the input, None where nobody knows: then it takes from the start.
-    :param least_difference: mean difference of two small gray pictures, 0 to 255, below which
+    :param wanted: maximum number of frames to take.
+    :param total: frames in the input; if it is None, the first frames are taken.
+    :param min_difference: mean difference of two small gray pictures, 0 to 255, below which
         frames count as duplicates; 0 takes every frame.
-    :param on_unreadable: told of frames that cannot be read.
+    :param on_unreadable: called with the error of each frame that cannot be read.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class FrameSampler:
         wanted: int,
         total: int | None,
         *,
-        least_difference: float = 2.0,
+        min_difference: float = 2.0,
         on_unreadable: Callable[[ImageError], None] | None = None,
     ) -> None:
         self._wanted = wanted
         self._total = total
-        self._least_difference = least_difference
+        self._min_difference = min_difference
         self._on_unreadable = on_unreadable
         self._taken_thumbnails = np.empty((wanted, _THUMBNAIL[0] * _THUMBNAIL[1]), np.uint8)
         self._numbers: list[int] = []
@@ -92,8 +92,8 @@ class FrameSampler:
         """
         Yield the frames to take, in the order of the input.
 
-        Frame n of N is tried while fewer than its share of the sample were taken, so the frames
-        after a duplicate stand in for it.
+        Frame n of N is tried while fewer than n * wanted / N frames were taken, so the frame
+        after a duplicate replaces it.
         """
         for frame in frames:
             self._seen += 1
@@ -110,7 +110,7 @@ class FrameSampler:
 
     @property
     def coverage(self) -> Coverage:
-        """Return what was taken so far."""
+        """Return the coverage of the frames taken so far."""
         available = max(self._total or 0, self._seen)
         tenths = {number * _TENTHS // max(available, 1) for number in self._numbers}
         return Coverage(
@@ -124,7 +124,7 @@ class FrameSampler:
         )
 
     def _is_due(self, number: int) -> bool:
-        """Return whether the sample is behind its share at a place of the input."""
+        """Return whether another frame is due at this position of the input."""
         if self._total is None or self._total <= self._wanted:
             return True
         return len(self._numbers) * self._total <= number * self._wanted
@@ -144,10 +144,10 @@ class FrameSampler:
         """Return whether a frame like this was taken; keep its thumbnail if not."""
         count = len(self._numbers)
         thumbnail = _thumbnail(image)
-        if count and self._least_difference > 0:
+        if count and self._min_difference > 0:
             taken = self._taken_thumbnails[:count].astype(np.int16)
             differences = np.abs(taken - thumbnail).mean(axis=1)
-            if float(differences.min()) < self._least_difference:
+            if float(differences.min()) < self._min_difference:
                 self._duplicates += 1
                 return True
         self._taken_thumbnails[count] = thumbnail

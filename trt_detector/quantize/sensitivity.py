@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which layers of a network bear INT8 worst, each quantized alone."""
+"""Sensitivity of the layers of a network to INT8, each quantized alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Arrays = list[npt.NDArray[Any]]
 @dataclass(frozen=True, slots=True)
 class LayerSensitivity:
     """
-    What quantizing one layer alone does to the network.
+    Error of the network if one layer alone is quantized.
 
     :param name: of the node.
     :param error: mean over the tensors that enter the head tail of |quantized - float|, as root
@@ -48,13 +48,13 @@ def rank_layers(
     on_layer: Callable[[int, int, str], None] = lambda *_: None,
 ) -> tuple[LayerSensitivity, ...]:
     """
-    Return the quantizable layers of a network, the most sensitive first.
+    Rank the quantizable layers of a network, the most sensitive first.
 
-    The error is taken where the head tail begins: behind it a TopK may order two boxes of almost
-    one score the other way round, which looks like a large error and is none.
+    The error is measured at the inputs of the head tail: behind them a TopK may swap two boxes
+    with nearly equal scores, which looks like a large error.
 
     :param batches: inputs of the network to compare on.
-    :param on_layer: told (layers done, layers in all, name of the next).
+    :param on_layer: called with (layers done, total layers, name of the next).
     :raises CalibrationCacheError: if the cache does not fit.
     :raises ModelError: if the network cannot be quantized, or there is no batch.
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a histogram of magnitudes to the largest one that INT8 represents."""
+"""Choice of the INT8 range of a tensor from the histogram of its magnitudes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .histogram import MagnitudeHistogram
 __all__ = ['DEFAULT_PERCENTILE', 'METHODS', 'range_of']
 
 METHODS = ('entropy', 'minmax', 'percentile')
-# Objects are rare: what detects them are few values among millions, and the largest ones.
+# Objects are rare: few values among millions, and the largest ones, detect them.
 DEFAULT_PERCENTILE = 99.9999
 
 _ENTROPY_BINS = 2048
 _LEVELS = 128
-# A cut in eight is tried: the best one is found to 0.4 % of the range.
+# Every eighth cut is tried, which finds the best one to 0.4 % of the range.
 _CUT_STEP = 8
 
 Floats = npt.NDArray[np.float64]
@@ -27,16 +27,15 @@ def range_of(
     histogram: MagnitudeHistogram, method: str, percentile: float = DEFAULT_PERCENTILE
 ) -> float:
     """
-    Return the magnitude that INT8's 127 shall stand for; 0 for a tensor that was always 0.
+    Return the magnitude that INT8's 127 represents; 0 for a tensor that was always 0.
 
-    'minmax' takes the largest value. 'percentile' leaves the largest values out. 'entropy' cuts
-    where the distribution of the quantized values is nearest to the true one (least
-    Kullback-Leibler divergence, 2048 bins, 128 levels, as TensorRT's calibrator), but leaves out
-    no more than 'percentile' does: to the divergence alone the values that detect an object are
-    noise.
+    'minmax' takes the largest value. 'percentile' clips the largest values. 'entropy' minimizes
+    the Kullback-Leibler divergence between the distributions of float and quantized values (2048
+    bins, 128 levels, as TensorRT's calibrator), but clips no more than 'percentile' does: the
+    divergence alone clips the rare large values that detect an object.
 
-    :param percentile: share of the values that stay in range, 0 to 100; 0 lets the divergence
-        alone decide.
+    :param percentile: share of the values that stay in range, 0 to 100; 0 leaves the choice
+        to the divergence.
     :raises ValueError: if the method is not among :data:`METHODS`.
     """
     if method not in METHODS:
@@ -57,7 +56,7 @@ def _percentile_range(histogram: MagnitudeHistogram, percentile: float) -> float
 
 
 def _entropy_range(histogram: MagnitudeHistogram) -> float:
-    """Return the cut with the least divergence."""
+    """Return the cut with the minimum divergence."""
     used = int(np.flatnonzero(histogram.counts)[-1]) + 1
     joined = max(1, -(-used // _ENTROPY_BINS))
     size = -(-used // joined)

@@ -1,13 +1,13 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Build the TensorRT engine of a model ahead of time, as the node would build it."""
+"""Build the TensorRT engine of a model ahead of time, as the node builds it."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 import json
 from pathlib import Path
 import re
@@ -20,9 +20,11 @@ from typing import Any
 from ..config import DetectorConfig
 from ..errors import BuildCancelledError, DetectorError
 from ..factory import create_detector
-from ..int8_gate.gate import find_gate_frames
+from ..int8_gate.gate import fallback_config, find_gate_frames
 from ..model_info import read_model_info
 from ..process.stop_signals import SignalWatch
+from ..trusted_files import write_atomic
+from ..values.int8_verdict import Int8Outcome, Int8Verdict
 from ..values.progress import Progress
 from .options import add_parameter_options, given_parameters
 
@@ -49,8 +51,39 @@ _NAMES = (
 )
 _BAR_WIDTH = 30
 _CANCELLED = 130
+# Engines are copied between users and machines.
+_READABLE = 0o644
 
-Result = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """
+    Result of the tool.
+
+    :param plan: path of the engine, '' if it could not be kept.
+    :param from_cache: whether it was built before.
+    :param backend: library that built it.
+    :param version: of the library.
+    :param device: name of the GPU, '' if it is not in this machine.
+    :param compute_capability: (major, minor) of the GPU.
+    :param precision: that was built.
+    :param bytes: size of the engine.
+    :param seconds: time that it took.
+    :param warnings: sentences for the user.
+    :param details: report entries.
+    """
+
+    plan: str
+    from_cache: bool
+    backend: str
+    version: str
+    device: str
+    compute_capability: tuple[int, int]
+    precision: str
+    bytes: int
+    seconds: float
+    warnings: tuple[str, ...]
+    details: Mapping[str, str]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the tool.
 
     :param argv: arguments without the program's name; None takes the process's own.
-    :return: 0 when the engine is there, 1 when it could not be built, 130 when it was cancelled.
+    :return: 0 if the engine is ready, 1 if it cannot be built, 130 if cancelled.
     """
     arguments = _parser().parse_args(argv)
     cancel = threading.Event()
@@ -74,17 +107,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'build_engine: {error}', file=sys.stderr)
         return 1
     bar.finish()
-    for warning in result['warnings']:
+    for warning in result.warnings:
         print(f'build_engine: {warning}', file=sys.stderr)
-    print(json.dumps(result, indent=1) if arguments.json else _sentence(result))
+    print(json.dumps(asdict(result), indent=1) if arguments.json else _sentence(result))
     return 0
 
 
 class ProgressBar:
     """
-    Shows how far a build has come: a bar on a terminal, else a line a second at most.
+    Progress of a build: a bar on a terminal, else at most one line per second.
 
-    :param stream: where to.
+    :param stream: output.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -144,13 +177,13 @@ def _capability(text: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2]))
 
 
-def _run_cancellable(work: Callable[[], Result], cancel: threading.Event) -> Result:
+def _run_cancellable(work: Callable[[], BuildReport], cancel: threading.Event) -> BuildReport:
     """
     Run work in a thread and return its result; Ctrl-C sets cancel.
 
-    TensorRT may stay in its own code for minutes, where Python handles no signal in its thread.
+    TensorRT may run for minutes, during which Python handles no signal in its thread.
     """
-    results: list[Result] = []
+    results: list[BuildReport] = []
     errors: list[BaseException] = []
 
     def run() -> None:
@@ -170,8 +203,10 @@ def _run_cancellable(work: Callable[[], Result], cancel: threading.Event) -> Res
     return results[0]
 
 
-def _build(arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Event) -> Result:
-    """Build the engine, or take it from the store, and return what is to be told."""
+def _build(
+    arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Event
+) -> BuildReport:
+    """Build the engine, or load it from the engine folder."""
     given = given_parameters(arguments, _NAMES)
     config = DetectorConfig.from_mapping({'model_path': str(arguments.model), **given})
     model = read_model_info(arguments.model.expanduser())
@@ -190,51 +225,44 @@ def _build(arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Ev
     request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
     stored = prepare_plan(config, device, library, request, on_progress=bar, cancel=cancel)
     if arguments.output is not None:
-        arguments.output.write_bytes(stored.data)
+        write_atomic(arguments.output, stored.data, mode=_READABLE)
     choice, manifest = request.choice, stored.manifest
-    return {
-        'plan': str(arguments.output or stored.path or ''),
-        'from_cache': stored.from_cache,
-        'backend': library.name,
-        'version': library.version,
-        'device': device.name,
-        'compute_capability': list(device.compute_capability),
-        'precision': manifest.built_precision if manifest else choice.precision,
-        'bytes': len(stored.data),
-        'seconds': round(time.monotonic() - start, 3),
-        'warnings': [*verdict.warnings, *choice.notes, *stored.notes],
-        'details': (dict(manifest.details) if manifest else {}) | verdict.details,
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What the check of an INT8 engine says: sentences and facts for the user."""
-
-    warnings: tuple[str, ...] = ()
-    details: dict[str, str] = field(default_factory=dict)
+    details = dict(manifest.details) if manifest else {}
+    if verdict is not None:
+        details['int8 check'] = verdict.report
+    warnings = (verdict.warning,) if verdict is not None and verdict.warning else ()
+    return BuildReport(
+        plan=str(arguments.output or stored.path or ''),
+        from_cache=stored.from_cache,
+        backend=library.name,
+        version=library.version,
+        device=device.name,
+        compute_capability=device.compute_capability,
+        precision=manifest.built_precision if manifest else choice.precision,
+        bytes=len(stored.data),
+        seconds=round(time.monotonic() - start, 3),
+        warnings=(*warnings, *choice.notes, *stored.notes),
+        details=details,
+    )
 
 
 def _accept_int8(
     config: DetectorConfig, bar: ProgressBar, cancel: threading.Event
-) -> tuple[DetectorConfig, _Verdict]:
+) -> tuple[DetectorConfig, Int8Verdict | None]:
     """
-    Compare the INT8 engine with the full-precision model, where there are frames for it.
+    Run the INT8 check if there are frames for it.
 
-    :return: the parameters, or those of what stands in for a refused engine.
+    :return: the parameters of the engine to build, and the verdict if there is one.
     """
-    if config.precision in ('fp32', 'fp16') or not find_gate_frames(config):
-        return config, _Verdict()
+    off = config.int8_gate_action == 'off'
+    if off or config.precision in ('fp32', 'fp16') or not find_gate_frames(config):
+        return config, None
     unwarmed = config.with_changes(warmup_iterations=0)
     with create_detector(unwarmed, on_progress=bar, cancel=cancel) as detector:
-        info = detector.info
-    details = {'int8 check': info.int8_check} if info.int8_check else {}
-    warnings = tuple(text for text in info.warnings if text.startswith('the INT8 engine'))
-    if info.precision != 'int8' and warnings:
-        config = config.with_changes(
-            precision='fp16', calib_cache_path='', int8_gate_images='', quantize_exclude=()
-        )
-    return config, _Verdict(warnings, details)
+        verdict, backend = detector.info.int8_check, detector.info.backend
+    if verdict is not None and verdict.outcome is Int8Outcome.REFUSED:
+        config = fallback_config(config, backend)
+    return config, verdict
 
 
 def _build_elsewhere(
@@ -244,15 +272,15 @@ def _build_elsewhere(
     batch_size: int,
     bar: ProgressBar,
     cancel: threading.Event,
-) -> Result:
+) -> BuildReport:
     """Build the engine for a GPU that is not in this machine, into a file."""
     from ..errors import ConfigError
     from ..trt.builder.make_plan import build_once
 
     if arguments.output is None:
         raise ConfigError(
-            '--compute-capability needs --output: the folder of engines holds those of this '
-            "machine's own GPU only"
+            '--compute-capability needs --output: the engine folder is only for the GPU of this '
+            'machine'
         )
     outcome = build_once(
         config,
@@ -262,29 +290,29 @@ def _build_elsewhere(
         on_progress=bar,
         cancel=cancel,
     )
-    arguments.output.write_bytes(outcome.plan)
-    return {
-        'plan': str(arguments.output),
-        'from_cache': False,
-        'backend': outcome.backend,
-        'version': outcome.version,
-        'device': '',
-        'compute_capability': list(arguments.compute_capability),
-        'precision': outcome.precision,
-        'bytes': len(outcome.plan),
-        'seconds': round(outcome.seconds, 3),
-        'warnings': list(outcome.notes),
-        'details': dict(outcome.details),
-    }
+    write_atomic(arguments.output, outcome.plan, mode=_READABLE)
+    return BuildReport(
+        plan=str(arguments.output),
+        from_cache=False,
+        backend=outcome.backend,
+        version=outcome.version,
+        device='',
+        compute_capability=arguments.compute_capability,
+        precision=outcome.precision,
+        bytes=len(outcome.plan),
+        seconds=round(outcome.seconds, 3),
+        warnings=tuple(outcome.notes),
+        details=dict(outcome.details),
+    )
 
 
-def _sentence(result: Result) -> str:
-    """Return the result for people."""
-    how = 'loaded' if result['from_cache'] else f'built in {result["seconds"]:.1f} s'
-    where = result['plan'] or 'not kept: the folder of engines cannot be written'
+def _sentence(report: BuildReport) -> str:
+    """Format the result as one line."""
+    origin = 'loaded' if report.from_cache else f'built in {report.seconds:.1f} s'
+    path = report.plan or 'not kept: the engine folder cannot be written'
     return (
-        f'{result["precision"].upper()} engine of {result["bytes"] / 1e6:.1f} MB, {how} with '
-        f'{result["backend"]} {result["version"]}: {where}'
+        f'{report.precision.upper()} engine of {report.bytes / 1e6:.1f} MB, {origin} with '
+        f'{report.backend} {report.version}: {path}'
     )
 
 

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the tool.
 
     :param argv: arguments without the program's name; None takes the process's own.
-    :return: 0 when every picture was read, 1 when one was not or the detector cannot start.
+    :return: 0 if every picture was read, 1 if one was not or the detector cannot start.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--images', required=True, nargs='+', type=Path, help='a folder, or picture files'
     )
-    parser.add_argument('--json', required=True, type=Path, help='file to write the result to')
+    parser.add_argument('--json', required=True, type=Path, help='file for the result')
     parser.add_argument(
         '--save-pictures', type=Path, metavar='DIR', help='write pictures with the boxes drawn'
     )
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(arguments: argparse.Namespace) -> DetectorConfig:
-    """Return the parameters that the options give."""
+    """Return the parameters of the detector."""
     given = given_parameters(arguments, _NAMES)
     return DetectorConfig.from_mapping({'model_path': arguments.model, **given})
 
@@ -109,7 +109,7 @@ def _pictures(paths: Sequence[Path]) -> list[tuple[str, Path]]:
 def _detect_all(
     detector: Detector, pictures: Sequence[tuple[str, Path]], save_dir: Path | None
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return the report's entries and how many pictures could not be read."""
+    """Return the report's entries and the number of unreadable pictures."""
     entries: list[dict[str, Any]] = []
     read = 0
     for names, images in _batches(pictures, detector.batch_size):
@@ -126,7 +126,7 @@ def _detect_all(
 def _batches(
     pictures: Sequence[tuple[str, Path]], batch_size: int
 ) -> Iterator[tuple[list[str], list[Image]]]:
-    """Yield names and images in full batches, and the rest; say which could not be read."""
+    """Yield names and images in batches; report unreadable pictures on standard error."""
     names: list[str] = []
     images: list[Image] = []
     for name, path in pictures:

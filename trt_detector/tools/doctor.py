@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Say what is installed here, what the node would run on, and what to do about each problem."""
+"""Show what is installed, which backend the node would use, and the fix of each problem."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _ROS_MODULES = ('rclpy', 'sensor_msgs', 'vision_msgs', 'diagnostic_msgs', 'std_s
 @dataclass(frozen=True, slots=True)
 class Finding:
     """
-    What is known of one thing.
+    Finding about one component.
 
-    :param name: of the thing.
-    :param status: 'ok'; 'note' where something is missing that the node does without; 'problem'.
-    :param text: what there is.
-    :param remedy: what to do, '' for nothing.
+    :param name: of the component.
+    :param status: 'ok'; 'note' if an optional component is missing; 'problem'.
+    :param text: state of the component.
+    :param remedy: action that fixes it, '' for none.
     """
 
     name: str
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the tool.
 
     :param argv: arguments without the program's name; None takes the process's own.
-    :return: 0 when the node can run, 1 when it cannot.
+    :return: 0 if the node can run, 1 if it cannot.
     """
     arguments = _parser().parse_args(argv)
     findings = [*_software(), *_inference(arguments.device_id), *_ros(), *_folders(arguments)]
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if finding.remedy:
             print(f'{"":25} -> {finding.remedy}')
     print(
-        'the node can run here' if can_run else 'the node cannot run here: see the problems above'
+        'the node can run here' if can_run else 'the node cannot run here; fix the problems above'
     )
     return int(not can_run)
 
@@ -76,18 +76,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog='doctor', description=__doc__)
-    parser.add_argument('--device-id', type=int, default=0, help='number of the GPU. Default: 0.')
+    parser.add_argument('--device-id', type=int, default=0, help='index of the GPU. Default: 0.')
     parser.add_argument(
         '--engine-cache-dir',
         default='',
         help='folder of built engines. Default: trt_detector in the user cache folder.',
     )
-    parser.add_argument('--json', action='store_true', help='print all of it as JSON')
+    parser.add_argument('--json', action='store_true', help='print the findings as JSON')
     return parser
 
 
 def _software() -> Iterator[Finding]:
-    """Look at Python and the libraries that every backend needs."""
+    """Check Python and the libraries that every backend needs."""
     system = f'{platform.system()} {platform.release()} {platform.machine()}'
     version = platform.python_version()
     too_old = sys.version_info < (3, 10)
@@ -116,7 +116,7 @@ def _import(name: str) -> tuple[str, str]:
 
 
 def _inference(device_id: int) -> list[Finding]:
-    """Look at the GPU and the runtimes; one that works is enough."""
+    """Check the GPU and the runtimes; one that works is enough."""
     findings = [_device(device_id), _memory(device_id), *_state(device_id)]
     backends = {name: _tensorrt(name, device_id) for name in ('tensorrt', 'tensorrt_rtx')}
     findings += [*backends.values(), _pycuda(device_id)]
@@ -134,18 +134,18 @@ def _inference(device_id: int) -> list[Finding]:
         findings.append(Finding('backend auto', _OK, f'takes {usable[0]}'))
     else:
         remedy = 'install TensorRT and pycuda on a machine with a GPU, or: pip install onnxruntime'
-        findings.append(Finding('backend auto', _PROBLEM, 'finds nothing to run on', remedy))
+        findings.append(Finding('backend auto', _PROBLEM, 'no backend is usable', remedy))
     return findings
 
 
 def _device(device_id: int) -> Finding:
-    """Look at the driver and the GPU."""
+    """Check the driver and the GPU."""
     from ..gpu.device_info import is_jetson, read_device
 
     try:
         device = read_device(device_id)
     except DetectorError as error:
-        return Finding('gpu', _NOTE, 'none that can be used', str(error))
+        return Finding('gpu', _NOTE, 'no usable GPU', str(error))
     major, minor = device.compute_capability
     cuda = '.'.join(str(number) for number in device.cuda_driver)
     kind = 'Jetson' if is_jetson() else 'integrated' if device.integrated else 'discrete'
@@ -158,34 +158,34 @@ def _device(device_id: int) -> Finding:
 
 
 def _memory(device_id: int) -> Finding:
-    """Look at the memory that builds and engines share."""
+    """Check the memory that builds and engines share."""
     from ..gpu.device_info import get_gpu_memory_bytes, LAST_RESORT_BYTES
 
     size = get_gpu_memory_bytes(device_id)
-    known = '' if size != LAST_RESORT_BYTES else ' (a guess: nothing here tells)'
-    return Finding('gpu memory', _OK if not known else _NOTE, f'{size / 2**30:.1f} GiB{known}')
+    guess = ' (a guess: it cannot be read)' if size == LAST_RESORT_BYTES else ''
+    return Finding('gpu memory', _NOTE if guess else _OK, f'{size / 2**30:.1f} GiB{guess}')
 
 
 def _state(device_id: int) -> Iterator[Finding]:
-    """Look at heat, load, clocks and power of the GPU, where anything tells."""
+    """Read temperature, load, clocks and power of the GPU if they are available."""
     from ..gpu.device_monitor import read_device_state
 
     state = read_device_state(device_id)
     known = state.describe()
     for key in ('name', 'compute capability', 'memory total MiB', 'memory shared with the CPU'):
-        known.pop(key, None)  # said before
+        known.pop(key, None)  # reported above
     if not known:
         return
     text = '; '.join(f'{key} {value}' for key, value in known.items())
     if state.slowdowns:
-        remedy = f'it is slowed down: {", ".join(state.slowdowns)}; see to cooling and power'
+        remedy = f'it is slowed down: {", ".join(state.slowdowns)}; check cooling and power'
         yield Finding('gpu state', _NOTE, text, remedy)
     else:
         yield Finding('gpu state', _OK, text)
 
 
 def _tensorrt(name: str, device_id: int) -> Finding:
-    """Look at one TensorRT library: importable, new enough, and fit for the GPU."""
+    """Check that a TensorRT library imports, is new enough, and supports the GPU."""
     from ..gpu.device_info import read_device
     from ..trt.library import find_library, load_library
 
@@ -202,7 +202,7 @@ def _tensorrt(name: str, device_id: int) -> Finding:
 
 
 def _pycuda(device_id: int) -> Finding:
-    """Look at pycuda by taking a context."""
+    """Check pycuda by creating a context."""
     from ..gpu.context import ContextScope, load_pycuda
 
     version, _ = _import('pycuda')
@@ -214,14 +214,14 @@ def _pycuda(device_id: int) -> Finding:
 
 
 def _ros() -> Iterator[Finding]:
-    """Look at ROS 2 and how it moves images."""
+    """Check ROS 2 and its transport of images."""
     distro = os.environ.get('ROS_DISTRO', '')
     missing = {name: reason for name in _ROS_MODULES if (reason := _import(name)[1])}
     if not missing:
         yield Finding('ros 2', _OK, distro or 'from wheels (ROS_DISTRO is not set)')
     else:
         packages = ' '.join(f'ros-{distro}-{name}'.replace('_', '-') for name in missing)
-        remedy = 'source /opt/ros/<distro>/setup.bash, or bringup/env.sh where there is no ROS 2'
+        remedy = 'source /opt/ros/<distro>/setup.bash, or bringup/env.sh if there is no ROS 2'
         if distro:
             remedy = f'sudo apt install {packages}'
         yield Finding('ros 2', _PROBLEM, f'cannot import {", ".join(missing)}', remedy)
@@ -230,7 +230,7 @@ def _ros() -> Iterator[Finding]:
 
 
 def _dds(environ: dict[str, str]) -> Finding:
-    """Look at the middleware's settings, which decide whether large images arrive."""
+    """Check the settings of the middleware, which decide whether large images arrive."""
     from ..process.tuning import use_shared_memory
 
     middleware = environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp (default)')
@@ -248,7 +248,7 @@ def _dds(environ: dict[str, str]) -> Finding:
 
 
 def _shared_memory() -> Finding:
-    """Look at the folder through which processes of one machine share images."""
+    """Check the folder through which processes of one machine share images."""
     try:
         usage = shutil.disk_usage(_SHARED_MEMORY)
     except OSError as error:
@@ -257,7 +257,7 @@ def _shared_memory() -> Finding:
 
 
 def _folders(arguments: argparse.Namespace) -> Iterator[Finding]:
-    """Look at the folder that keeps engines."""
+    """Check the folder of built engines."""
     from ..plan import find_cache_dir, PlanStore
 
     def check() -> Finding:
@@ -268,7 +268,7 @@ def _folders(arguments: argparse.Namespace) -> Iterator[Finding]:
         plans = len(list(folder.glob('*/*.engine')))
         free = shutil.disk_usage(folder).free
         if not existed:
-            # Looking shall leave no trace; another process may have begun to use it meanwhile.
+            # Leave no trace; another process may have begun to use the folder.
             with contextlib.suppress(OSError):
                 folder.rmdir()
         return Finding('engine folder', _OK, f'{folder}: {plans} engine(s), {free >> 20} MiB free')
@@ -277,11 +277,11 @@ def _folders(arguments: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
-    """Return a finding; an error of ours becomes a note with its remedy."""
+    """Return a finding; a DetectorError becomes a note with its remedy."""
     try:
         return check()
     except DetectorError as error:
-        return Finding(name, _NOTE, 'engines would be built at each start', str(error))
+        return Finding(name, _NOTE, 'engines are built at each start', str(error))
 
 
 if __name__ == '__main__':

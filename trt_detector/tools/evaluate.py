@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measure detectors on a data set with known boxes, side by side."""
+"""Compare mAP, latency and size of detectors on a labeled data set."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from .build_engine import ProgressBar
 
 __all__ = ['main']
 
-# What mean average precision is measured at: every detection down to nearly nothing.
+# Mean average precision needs detections down to very low scores.
 _MEASURE = {
     'score_threshold': 0.001,
     'iou_threshold': 0.7,
     'max_detections': 300,
     'batch_size': 1,
-    # A refused engine would be measured as what stands in for it.
-    'int8_min_agreement': 0.0,
+    # Measure the INT8 engine itself, not its replacement.
+    'int8_gate_action': 'off',
 }
 _BASE = 'base'
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the tool.
 
     :param argv: arguments without the program's name; None takes the process's own.
-    :return: 0 when every variant was measured, 1 when one could not be.
+    :return: 0 if every variant was measured, 1 if one could not be.
     """
     arguments = _parser().parse_args(argv)
     bar = ProgressBar(sys.stderr)
@@ -71,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='evaluate',
         description=f'{__doc__} Each --variant is a name and parameters of the detector: '
-        '--variant int8 precision=int8 calib_cache_path=x.calib. The first one is what the '
-        'others are compared with.',
+        '--variant int8 precision=int8 calib_cache_path=x.calib. The others are compared with '
+        'the first one.',
     )
     add = parser.add_argument
     add('--model', required=True, type=Path, help='ONNX file of the detector')
@@ -82,11 +82,15 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="COCO's annotations (.json), YOLO's data.yaml, or a folder with images and labels",
     )
-    add('--images', type=Path, help='folder of the pictures, where it is another')
-    add('--class-names', nargs='*', help='names of the classes in order, where the model has none')
-    add('--limit', type=int, help='only the first so many pictures')
+    add(
+        '--images',
+        type=Path,
+        help='folder of the pictures, if they are not beside the annotations',
+    )
+    add('--class-names', nargs='*', help='names of the classes in order, if the model has none')
+    add('--limit', type=int, help='maximum number of pictures')
     add('--variant', nargs='+', action='append', metavar=('NAME', 'PARAMETER=VALUE'), default=[])
-    add('--threshold', type=float, default=0.25, help='score from which detectors are compared')
+    add('--threshold', type=float, default=0.25, help='minimum score of the detections to compare')
     add('--json', type=Path, help='file for the figures')
     add('--html', type=Path, help='file for the report')
     return parser
@@ -97,7 +101,7 @@ def _variants(arguments: argparse.Namespace) -> dict[str, DetectorConfig]:
     variants: dict[str, DetectorConfig] = {}
     for name, *settings in arguments.variant or [[_BASE]]:
         if name in variants or '=' in name:
-            raise ConfigError(f'--variant {name!r}: expected a name of its own, then parameters')
+            raise ConfigError(f'--variant {name!r}: expected a unique name, then parameters')
         values: dict[str, Any] = {'model_path': str(arguments.model), **_MEASURE}
         if arguments.class_names:
             values['class_names'] = arguments.class_names
@@ -107,7 +111,7 @@ def _variants(arguments: argparse.Namespace) -> dict[str, DetectorConfig]:
 
 
 def _setting(variant: str, text: str) -> tuple[str, Any]:
-    """Return name and value of 'parameter=value'; a list's items are divided by commas."""
+    """Return name and value of 'parameter=value'; items of a list are separated by commas."""
     name, separator, value = text.partition('=')
     types = {spec.name: spec.type for spec in parameter_specs()}
     if not separator or name not in types:
@@ -140,16 +144,18 @@ def _measure(
         with create_detector(config, on_progress=bar) as detector:
             if data is None:
                 data = _data(arguments, detector.class_names)
-            tell = _Teller(bar, name, position * len(data.samples), len(variants), data, start)
-            results.append(run_detector(name, detector, data, arguments.model.expanduser(), tell))
+            show = _VariantProgress(
+                bar, name, position * len(data.samples), len(variants), data, start
+            )
+            results.append(run_detector(name, detector, data, arguments.model.expanduser(), show))
     if data is None:
         raise ConfigError('no --variant to measure')
     return data, results
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Teller:
-    """Tells how far the whole has come when it is told how far one variant has."""
+class _VariantProgress:
+    """Progress of the whole run from the progress of one variant."""
 
     bar: Callable[[Progress], None]
     name: str
@@ -159,7 +165,7 @@ class _Teller:
     started_s: float
 
     def __call__(self, done: int) -> None:
-        """Tell of a picture."""
+        """Show the number of pictures done."""
         count = len(self.data.samples)
         share = (self.done_before + done) / (self.variants * count)
         elapsed_s = time.monotonic() - self.started_s
@@ -167,7 +173,7 @@ class _Teller:
 
 
 def _data(arguments: argparse.Namespace, class_names: Sequence[str]) -> DataSet:
-    """Return the data set, or its beginning."""
+    """Read the data set, up to --limit."""
     data = read_data_set(arguments.data, arguments.images, class_names)
     if arguments.limit is None:
         return data
@@ -177,7 +183,7 @@ def _data(arguments: argparse.Namespace, class_names: Sequence[str]) -> DataSet:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file, and the folder it stands in."""
+    """Write a file and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding='utf-8')
 

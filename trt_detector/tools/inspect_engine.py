@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Show what an engine file was built from, what goes in and out, and the precision of layers."""
+"""Show the origin of an engine file, its inputs and outputs, and the precision of its layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the tool.
 
     :param argv: arguments without the program's name; None takes the process's own.
-    :return: 0 when all of it could be shown, 1 when the file, or the engine in it, could not.
+    :return: 0 if everything is shown, 1 if the file cannot be read or the engine cannot be loaded.
     """
     arguments = _parser().parse_args(argv)
     path = arguments.engine.expanduser()
@@ -57,16 +57,17 @@ def _parser() -> argparse.ArgumentParser:
         '--backend',
         choices=('auto', 'tensorrt', 'tensorrt_rtx'),
         default='auto',
-        help='library that built it; auto asks the manifest, then tries each. Default: auto.',
+        help='library that built the engine; auto reads the manifest, else tries '
+        'each. Default: auto.',
     )
-    parser.add_argument('--device-id', type=int, default=0, help='number of the GPU. Default: 0.')
+    parser.add_argument('--device-id', type=int, default=0, help='index of the GPU. Default: 0.')
     parser.add_argument('--layers', action='store_true', help='list every layer')
-    parser.add_argument('--json', action='store_true', help='print all of it as JSON')
+    parser.add_argument('--json', action='store_true', help='print the report as JSON')
     return parser
 
 
 def _read_manifest(path: Path) -> dict[str, Any] | None:
-    """Return the manifest beside a plan, None where there is none."""
+    """Read the manifest beside a plan, None if there is none."""
     beside = path.with_name(f'{path.name}.json')
     try:
         data = beside.read_bytes()
@@ -79,7 +80,7 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def _inspect(plan: bytes, backend: str, device_id: int) -> dict[str, Any]:
-    """Return what TensorRT says of a plan; it has to be loaded, which needs its GPU."""
+    """Load a plan and describe it, which needs its GPU."""
     from ..gpu.context import ContextScope, load_pycuda
     from ..gpu.device_info import read_device
     from ..trt.library import find_library, LIBRARIES
@@ -129,7 +130,7 @@ def _describe(library: Any, plan: bytes) -> dict[str, Any]:
 
 
 def _lines(report: dict[str, Any], *, with_layers: bool) -> list[str]:
-    """Return the report for people."""
+    """Format the report as text."""
     lines = []
     for name, value in report.items():
         if name == 'manifest':
@@ -144,9 +145,9 @@ def _lines(report: dict[str, Any], *, with_layers: bool) -> list[str]:
 
 
 def _manifest_lines(values: dict[str, Any] | None) -> list[str]:
-    """Return the manifest for people."""
+    """Format the manifest as text."""
     if values is None:
-        return ['manifest: none beside it, so nothing says what it was built from']
+        return ['manifest: none beside the engine, so its origin is unknown']
     return ['manifest:', *(f'  {name}: {value}' for name, value in values.items())]
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters of the detector as options of a command line."""
+"""Parameters of the detector as command-line options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INPUT_PARAMETERS = (
     'input_std',
     'color_order',
 )
-"""Parameters that say how the network reads pictures and is read."""
+"""Parameters of preprocessing and of the head."""
 
 _TYPES: dict[str, Any] = {'int': int, 'float': float, 'str': str}
 
@@ -33,12 +33,12 @@ def add_parameter_options(
     parser: argparse.ArgumentParser, names: Sequence[str], *, without: Sequence[str] = ()
 ) -> None:
     """
-    Add an option for each of some parameters, '--score-threshold' for score_threshold.
+    Add an option per parameter, e.g. '--score-threshold' for score_threshold.
 
-    A switch gets two, '--cuda-graph' and '--no-cuda-graph'.
+    A switch gets two, e.g. '--cuda-graph' and '--no-cuda-graph'.
 
     :param names: of the parameters.
-    :param without: choices that this program does not offer.
+    :param without: choices that this program does not support.
     """
     for spec in parameter_specs():
         if spec.name not in names:
@@ -63,6 +63,6 @@ def add_parameter_options(
 
 
 def given_parameters(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
-    """Return names and values of those parameters that were given, still unchecked."""
+    """Return names and unchecked values of the parameters that were given."""
     given = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in given.items() if value is not None}

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from .int8_verdict import Int8Verdict
+
 __all__ = ['CudaGraphUse', 'EngineInfo']
 
 
@@ -43,7 +45,7 @@ class EngineInfo:
     :param engine_bytes: size of the plan or of the quantized model, None if the model's file runs.
     :param layer_precision: number of layers per precision, e.g. '14 fp16, 2 fp32'; '' if unknown.
     :param cuda_graph: use of CUDA graphs, None if the engine has none.
-    :param int8_check: result of the comparison with the full-precision model, '' if none was due.
+    :param int8_check: verdict of the INT8 check, None if the engine needs none.
     """
 
     backend: str
@@ -58,7 +60,7 @@ class EngineInfo:
     engine_bytes: int | None = None
     layer_precision: str = ''
     cuda_graph: CudaGraphUse | None = None
-    int8_check: str = ''
+    int8_check: Int8Verdict | None = None
 
     def report(self) -> dict[str, str]:
         """Return the entries of a report by key, those of the typed fields included."""
@@ -67,6 +69,6 @@ class EngineInfo:
             'engine bytes': '' if self.engine_bytes is None else str(self.engine_bytes),
             'precision of layers': self.layer_precision,
             'CUDA graph': '' if self.cuda_graph is None else str(self.cuda_graph),
-            'int8 check': self.int8_check,
+            'int8 check': '' if self.int8_check is None else self.int8_check.report,
         }
         return dict(self.entries) | {key: text for key, text in typed.items() if text}

@@ -49,8 +49,8 @@ _NAMES = (
 _PRECISIONS = ('auto', 'fp32', 'fp16', 'int8')
 _SWEEP_PRECISIONS = ('fp32', 'fp16', 'int8')
 _SWEEP_WORKSPACES = (0.25, 0.9)
-# They are held in memory.
-_MOST_PICTURES = 32
+# The pictures are kept in memory.
+_MAX_PICTURES = 32
 _INTERRUPTED = 130
 
 
@@ -59,14 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the tool.
 
     :param argv: arguments without the program's name; None takes the process's own.
-    :return: 0 when a combination ran, 1 when none did, 130 when it was interrupted.
+    :return: 0 if a combination ran, 1 if none did, 130 if interrupted.
     """
     arguments = _parser().parse_args(argv)
     try:
         report = _run(arguments)
         if arguments.json is not None:
             _write(arguments.json, json.dumps(report, indent=1) + '\n')
-        ran = [row for row in report['rows'] if 'ways' in row]
+        ran = [row for row in report['rows'] if 'modes' in row]
         if arguments.svg is not None and ran:
             _write(arguments.svg, as_svg(report))
     except (DetectorError, OSError) as error:
@@ -86,14 +86,14 @@ def _parser() -> argparse.ArgumentParser:
     """Return the command line; options of the detector come from its parameters."""
     parser = argparse.ArgumentParser(
         prog='benchmark',
-        description=f'{__doc__} Each combination runs in a process of its own. What cannot run '
-        'is listed with the reason.',
+        description=f'{__doc__} Each combination runs in its own process. One that cannot '
+        'run is listed with the reason.',
     )
     add = parser.add_argument
     add('--model', required=True, help='ONNX file, or a .engine or .plan file')
     add(
         '--images', nargs='+', type=Path,
-        help=f'folder or picture files, the first {_MOST_PICTURES} are used; default: a '
+        help=f'folder or picture files, the first {_MAX_PICTURES} are used; default: a '
         'synthetic picture',
     )  # fmt: skip
     add('--picture-size', type=_size, default=(1280, 720), metavar='WxH', help='of that picture')
@@ -112,8 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add(
         '--compare', action='store_true',
-        help='measure beside it a plain chain of library calls: cv2.resize, cvtColor, float, '
-        'transpose, the engine, the same decoding',
+        help='also measure a baseline of library calls: cv2.resize, cvtColor, float, transpose, '
+        'the engine, the same decoding',
     )  # fmt: skip
     add('--json', type=Path, metavar='FILE', help='file for all figures')
     add('--svg', type=Path, metavar='FILE', help='file for the plot')
@@ -123,9 +123,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure all combinations and return the report."""
-    pictures = picture_files(arguments.images)[:_MOST_PICTURES] if arguments.images else ()
+    pictures = picture_files(arguments.images)[:_MAX_PICTURES] if arguments.images else ()
     rows: list[dict[str, Any]] = []
-    # Wrong parameters are wrong for all; wrong combinations are found one by one.
+    # A parameter error applies to all combinations: raise it at once.
     given = {'model_path': arguments.model, **given_parameters(arguments, _NAMES)}
     DetectorConfig.from_mapping(given)
     for asked in _combinations(arguments):
@@ -162,7 +162,7 @@ def _combinations(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """
     Yield the combinations in the order given, each once.
 
-    :raises ConfigError: if a workspace is no share.
+    :raises ConfigError: if a workspace fraction is out of range.
     """
     default = DetectorConfig().workspace_fraction
     precisions = arguments.precisions or (_SWEEP_PRECISIONS if arguments.sweep else ('auto',))
@@ -180,20 +180,20 @@ def _combinations(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def _known_reason(asked: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
-    """Return why a combination need not be tried, '' where it has to be."""
+    """Return the reason to skip a combination, '' if it has to run."""
     for row in rows:
         other = row['asked']
         same = all(asked[key] == other[key] for key in ('precision', 'batch_size'))
         if same and row.get('ran', {}).get('backend') == 'onnxruntime':
             return (
-                'ONNX Runtime builds nothing, so the workspace does not matter: the same as '
+                'ONNX Runtime has no build workspace: the result is the same as for '
                 f'{other["workspace_fraction"]:g}'
             )
     return ''
 
 
 def _in_child(job: Job) -> dict[str, Any]:
-    """Measure in a fresh process, so that no combination leaves its memory to the next."""
+    """Measure in a new process, so that memory is not shared between combinations."""
     root = str(Path(__file__).parents[3])
     path = os.pathsep.join(filter(None, [root, os.environ.get('PYTHONPATH')]))
     with tempfile.TemporaryDirectory(prefix='trt_detector_') as folder:
@@ -211,16 +211,18 @@ def _in_child(job: Job) -> dict[str, Any]:
         if done.returncode == 0 and result.is_file():
             values: dict[str, Any] = json.loads(result.read_text(encoding='utf-8'))
             return values
-    last = (done.stderr.strip().splitlines() or ['it said nothing'])[-1]
-    how = f'signal {-done.returncode}' if done.returncode < 0 else f'exit code {done.returncode}'
-    return {'refused': f'its process ended with {how}: {last}'}
+    last = (done.stderr.strip().splitlines() or ['no output'])[-1]
+    status = (
+        f'signal {-done.returncode}' if done.returncode < 0 else f'exit code {done.returncode}'
+    )
+    return {'refused': f'its process ended with {status}: {last}'}
 
 
 def _size(text: str) -> tuple[int, int]:
     """Return (width, height) of '1280x720'."""
     match = re.fullmatch(r'([1-9]\d{0,4})[xX]([1-9]\d{0,4})', text)
     if match is None:
-        raise argparse.ArgumentTypeError(f'{text!r} is no size like 1280x720')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a size like 1280x720')
     return int(match[1]), int(match[2])
 
 
@@ -240,7 +242,7 @@ def _positive(text: str) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file, and the folder it stands in."""
+    """Write a file and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding='utf-8')
 

@@ -1,18 +1,15 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measure one combination of precision, batch size and workspace, best in a process of its own."""
+"""Measure one combination of precision, batch size and workspace, in its own process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 import itertools
 import json
 from pathlib import Path
-import shutil
 import sys
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -25,7 +22,7 @@ from ...image.image import Image
 from ...pipeline import Detector
 from ...values.device_state import DeviceState
 from ...values.engine_info import EngineInfo
-from .modes import CUDA_EVENTS, HOST, make_ways, measure_rounds
+from .modes import CUDA_EVENTS, HOST, make_modes, measure_rounds
 
 __all__ = ['Job', 'main', 'measure']
 
@@ -33,14 +30,14 @@ __all__ = ['Job', 'main', 'measure']
 @dataclass(frozen=True, slots=True)
 class Job:
     """
-    One combination and how to measure it.
+    Combination to measure.
 
     :param parameters: of the detector; precision and batch_size among them.
     :param pictures: files; none for a synthetic picture.
     :param picture_size: (width, height) of the synthetic picture.
-    :param iterations: batches of each way.
-    :param warm_up: batches of each way before.
-    :param compare: whether to measure plain calls of libraries, too.
+    :param iterations: batches of each mode.
+    :param warm_up: batches of each mode before the measurement.
+    :param compare: whether to measure the baseline, too.
     """
 
     parameters: Mapping[str, Any]
@@ -66,40 +63,23 @@ def measure(job: Job) -> dict[str, Any]:
     """
     Run a combination.
 
-    :return: what ran and its figures, or 'refused' with the reason; ready for JSON.
+    :return: the detector that ran and its figures, or 'refused' with the reason; ready for JSON.
     """
     try:
         images = _images(job)
         before = _Memory.read(job)
-        with _unchecked(job) as config, create_detector(config) as detector:
+        config = DetectorConfig.from_mapping(job.parameters)
+        # The INT8 engine is measured as it is, without a reference model beside it.
+        with create_detector(config.with_changes(int8_gate_action='off')) as detector:
             _check(job, detector)
             return _figures(job, detector, images, before)
     except (DetectorError, OSError) as error:
         return {'refused': str(error)}
 
 
-@contextmanager
-def _unchecked(job: Job) -> Iterator[DetectorConfig]:
-    """
-    Give parameters whose INT8 engine is measured as it is, without a reference model beside it.
-
-    The check of INT8 finds its frames beside the calibration cache: a copy has none.
-    """
-    config = DetectorConfig.from_mapping(job.parameters)
-    config = config.with_changes(int8_gate_images='', int8_min_agreement=0.0)
-    cache = Path(config.calib_cache_path).expanduser()
-    if not (config.calib_cache_path and cache.is_file()):
-        yield config
-        return
-    with tempfile.TemporaryDirectory(prefix='trt_detector_') as folder:
-        copy = Path(folder) / cache.name
-        shutil.copyfile(cache, copy)
-        yield config.with_changes(calib_cache_path=str(copy))
-
-
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """Bytes in use, None where nobody tells."""
+    """Bytes in use, None if unknown."""
 
     resident: int | None
     peak: int | None
@@ -114,7 +94,7 @@ class _Memory:
         return cls(_status_bytes('VmRSS'), _status_bytes('VmHWM'), gpu)
 
     def growth_since(self, before: _Memory) -> dict[str, int | None]:
-        """Return how much more it is than before, by kind."""
+        """Return the growth since an earlier reading, by kind."""
         return {
             'resident_bytes': _difference(self.resident, before.resident),
             'peak_resident_bytes': _difference(self.peak, before.resident),
@@ -123,15 +103,15 @@ class _Memory:
 
 
 def _figures(job: Job, detector: Detector, images: list[Image], before: _Memory) -> dict[str, Any]:
-    """Return what an open detector does."""
+    """Measure an open detector."""
     size = int(job.parameters['batch_size'])
     endless = itertools.cycle(images)
     batches = [list(itertools.islice(endless, size)) for _ in range(-(-len(images) // size))]
-    # Settles an input size that is open, before the slots are asked to time themselves.
+    # Chooses an open input size before the slots begin to time their stages.
     detector.detect(batches[0])
     has_events = detector.time_stages()
-    ways = measure_rounds(
-        make_ways(detector, compare=job.compare), batches, job.iterations, job.warm_up
+    modes = measure_rounds(
+        make_modes(detector, compare=job.compare), batches, job.iterations, job.warm_up
     )
     info = detector.info
     device = _device_state(info)
@@ -148,7 +128,7 @@ def _figures(job: Job, detector: Detector, images: list[Image], before: _Memory)
         },
         'device_state': device.as_json(),
         'clocks': [HOST, CUDA_EVENTS] if has_events else [HOST],
-        'ways': ways,
+        'modes': modes,
         'memory': _Memory.read(job).growth_since(before),
         'engine_bytes': get_engine_bytes(
             info, Path(str(job.parameters['model_path'])).expanduser()
@@ -157,7 +137,7 @@ def _figures(job: Job, detector: Detector, images: list[Image], before: _Memory)
 
 
 def _device_state(info: EngineInfo) -> DeviceState:
-    """Return how the GPU is right after the work; nothing is known where none was used."""
+    """Read the state of the GPU right after the work; empty if none was used."""
     if info.device_id is None:
         return DeviceState()
     from ...gpu.device_monitor import read_device_state
@@ -166,17 +146,17 @@ def _device_state(info: EngineInfo) -> DeviceState:
 
 
 def _check(job: Job, detector: Detector) -> None:
-    """Refuse what is not the combination that was asked for."""
+    """Refuse a detector that is not the requested combination."""
     wanted, info = str(job.parameters.get('precision', 'auto')), detector.info
     if wanted not in ('auto', info.precision):
         reason = '; '.join(info.warnings) or f'{info.backend} runs it in no other precision'
         if wanted == 'int8' and not job.parameters.get('calib_cache_path'):
             reason += '; INT8 needs --calib-cache-path, which the tool calibrate makes'
-        raise ConfigError(f'asked for {wanted}, but {info.precision} is what runs: {reason}')
+        raise ConfigError(f'asked for {wanted}, but {info.precision} runs: {reason}')
     size = int(job.parameters['batch_size'])
     if size > detector.batch_size:
         raise ConfigError(
-            f'asked for batches of {size}, but the network takes {detector.batch_size} at most'
+            f'asked for batches of {size}, but the maximum of the network is {detector.batch_size}'
         )
 
 
@@ -189,7 +169,7 @@ def _images(job: Job) -> list[Image]:
     if job.pictures:
         return [Image.from_file(Path(path)) for path in job.pictures]
     width, height = job.picture_size
-    # A gradient with coarse noise: neither empty nor what no camera sees.
+    # A gradient with coarse noise.
     random = np.random.default_rng(0)
     coarse = random.integers(0, 128, (-(-height // 16), -(-width // 16), 3), np.uint8)
     noise = coarse.repeat(16, 0).repeat(16, 1)[:height, :width]
@@ -198,12 +178,12 @@ def _images(job: Job) -> list[Image]:
 
 
 def _difference(after: int | None, before: int | None) -> int | None:
-    """Return a difference, None where a side is not known."""
+    """Return a difference, None if a side is unknown."""
     return None if after is None or before is None else after - before
 
 
 def _status_bytes(key: str) -> int | None:
-    """Return a figure of this process, None where the kernel does not tell."""
+    """Return a figure of this process from the kernel, None if there is none."""
     try:
         lines = Path('/proc/self/status').read_text(encoding='ascii').splitlines()
     except OSError:

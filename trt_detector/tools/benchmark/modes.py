@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""The ways to run a detector that the benchmark compares, and the figures of a way."""
+"""Modes of running a detector that the benchmark compares, and their figures."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ...image.image import Image
 from ...pipeline import Detector, PendingBatch
 from ...values.tensor_spec import is_channels_last
 
-__all__ = ['CUDA_EVENTS', 'HOST', 'Series', 'Way', 'make_ways', 'measure_rounds']
+__all__ = ['CUDA_EVENTS', 'HOST', 'Series', 'Mode', 'make_modes', 'measure_rounds']
 
 HOST = 'host clock'
 CUDA_EVENTS = 'CUDA events'
-# So short that what else the machine does falls on every way alike.
+# Short rounds spread the other load of the machine over all modes.
 _ROUND = 10
 
 
 class Series:
     """
-    The times of one way.
+    Times of one mode.
 
-    :param batch_size: images of a batch.
+    :param batch_size: images per batch.
     """
 
     def __init__(self, batch_size: int) -> None:
@@ -43,12 +43,12 @@ class Series:
             self._times_ms.setdefault((stage, clock), []).append(value)
 
     def add_round(self, batches: int, elapsed_s: float) -> None:
-        """Add what a round took as a whole."""
+        """Add the time of a whole round."""
         self._batches += batches
         self._elapsed_s += elapsed_s
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures: times of a batch by stage, rate, latency of an image."""
+        """Return the figures: times per batch and stage, rate, latency per image."""
         stages = [
             {'stage': stage, 'clock': clock, **_percentiles(values)}
             for (stage, clock), values in self._times_ms.items()
@@ -64,8 +64,8 @@ class Series:
         }
 
 
-class Way(Protocol):
-    """One way to run batches."""
+class Mode(Protocol):
+    """Mode of running batches."""
 
     name: str
 
@@ -74,7 +74,7 @@ class Way(Protocol):
 
 
 class OneByOne:
-    """The detector, each batch finished before the next begins."""
+    """Detector that finishes each batch before the next begins."""
 
     name = 'detector'
 
@@ -99,7 +99,7 @@ class OneByOne:
 
 
 class Pipelined:
-    """The detector with as many batches under way as it takes."""
+    """Detector with as many batches in flight as it supports."""
 
     name = 'detector, pipelined'
 
@@ -107,10 +107,10 @@ class Pipelined:
         self._detector = detector
 
     def run(self, images: Sequence[Image], count: int, series: Series) -> None:
-        """Run a batch of these images count times; the time of a batch runs from its start."""
+        """Run a batch of these images count times; its time starts at its submission."""
         waiting: deque[tuple[float, PendingBatch]] = deque()
         for _ in range(count):
-            # As the node's thread does it: begin the next batch, then decode the one that is done.
+            # As the node's thread: begin the next batch, then decode the finished one.
             if len(waiting) == self._detector.depth - 1:
                 self._detector.wait(waiting[0][1])
             start = time.perf_counter()
@@ -128,10 +128,10 @@ class Pipelined:
         series.add(CUDA_EVENTS, **result.device_ms)
 
 
-class Plain:
-    """What one writes first: a call of a library for each step, stretched, one batch at a time."""
+class Baseline:
+    """One library call per step, stretched resize, one batch at a time."""
 
-    name = 'plain calls'
+    name = 'baseline'
 
     def __init__(self, detector: Detector) -> None:
         self._engine, self._head = detector.engine, detector.head
@@ -171,49 +171,49 @@ class Plain:
         return ready if self._channels_last else ready.transpose(2, 0, 1)
 
 
-def make_ways(detector: Detector, *, compare: bool) -> list[Way]:
+def make_modes(detector: Detector, *, compare: bool) -> list[Mode]:
     """
-    Return the ways to measure.
+    Return the modes to measure.
 
     :param detector: with a settled input size.
-    :param compare: whether to measure the plain calls, too.
+    :param compare: whether to measure the baseline, too.
     """
-    ways: list[Way] = [OneByOne(detector)]
+    modes: list[Mode] = [OneByOne(detector)]
     if detector.depth > 1:
-        ways.append(Pipelined(detector))
+        modes.append(Pipelined(detector))
     if compare:
-        ways.append(Plain(detector))
-    return ways
+        modes.append(Baseline(detector))
+    return modes
 
 
 def measure_rounds(
-    ways: Sequence[Way],
+    modes: Sequence[Mode],
     batches: Sequence[Sequence[Image]],
     iterations: int,
     warm_up: int,
 ) -> dict[str, dict[str, Any]]:
     """
-    Return the figures of each way.
+    Measure each mode.
 
-    The ways take turns in short rounds, so that whatever else the machine does falls on all.
+    The modes alternate in short rounds, so that other load of the machine affects all of them.
 
-    :param batches: batches of images, all of one length, run in turn.
-    :param iterations: batches of each way that are measured.
-    :param warm_up: batches of each way before.
+    :param batches: batches of images, all of one size, used in rotation.
+    :param iterations: batches of each mode that are measured.
+    :param warm_up: batches of each mode before.
     """
     count = len(batches[0])
-    series = {way.name: Series(count) for way in ways}
+    series = {mode.name: Series(count) for mode in modes}
     if warm_up:
-        for way in ways:
-            way.run(batches[0], warm_up, Series(count))
-    done = turn = 0
+        for mode in modes:
+            mode.run(batches[0], warm_up, Series(count))
+    done = number = 0
     while done < iterations:
         size = min(_ROUND, iterations - done)
-        for way in ways:
+        for mode in modes:
             start = time.perf_counter()
-            way.run(batches[turn % len(batches)], size, series[way.name])
-            series[way.name].add_round(size, time.perf_counter() - start)
-        done, turn = done + size, turn + 1
+            mode.run(batches[number % len(batches)], size, series[mode.name])
+            series[mode.name].add_round(size, time.perf_counter() - start)
+        done, number = done + size, number + 1
     return {name: one.as_json() for name, one in series.items()}
 
 

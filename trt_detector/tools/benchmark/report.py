@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the benchmark found, as a table and as a drawing."""
+"""Results of the benchmark as tables and as an SVG plot."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MEBI = 1 << 20
 
 def as_text(report: dict[str, Any]) -> str:
     """
-    Return the tables: a line a combination and way, the stages of each, and what was refused.
+    Format the results: a line per combination and mode, the stages, and refused combinations.
 
-    :param report: as the tool writes it to JSON.
+    :param report: in the format of the JSON file.
     """
-    ran = [row for row in report['rows'] if 'ways' in row]
+    ran = [row for row in report['rows'] if 'modes' in row]
     refused = [row for row in report['rows'] if 'refused' in row]
     parts = []
     if ran:
@@ -33,23 +33,23 @@ def as_text(report: dict[str, Any]) -> str:
 
 def as_svg(report: dict[str, Any]) -> str:
     """
-    Return bars of latency, throughput, memory and engine size.
+    Plot latency, throughput, memory and engine size.
 
-    :param report: as the tool writes it to JSON.
+    :param report: in the format of the JSON file.
     """
-    ran = [row for row in report['rows'] if 'ways' in row]
+    ran = [row for row in report['rows'] if 'modes' in row]
     labels, latency, rate = [], [], []
     for row in ran:
-        for name, way in row['ways'].items():
+        for name, mode in row['modes'].items():
             short = '' if name == 'detector' else f', {name.removeprefix("detector, ")}'
             labels.append(_label(row, short))
-            latency.append(way['ms_per_image'])
-            rate.append(way['images_per_s'])
+            latency.append(mode['ms_per_image'])
+            rate.append(mode['images_per_s'])
     charts = [
         bar_chart(
-            'Time of an image in ms (precision, batch size, workspace)', labels, latency, '{:.2f}'
+            'Time per image in ms (precision, batch size, workspace)', labels, latency, '{:.2f}'
         ),
-        bar_chart('Images a second', labels, rate, '{:.1f}'),
+        bar_chart('Images per second', labels, rate, '{:.1f}'),
     ]
     sizes: list[tuple[str, Callable[[dict[str, Any]], int | None]]] = [
         ('Growth of resident memory in MiB', lambda row: row['memory']['resident_bytes']),
@@ -65,41 +65,41 @@ def as_svg(report: dict[str, Any]) -> str:
 
 
 def _summary(rows: Sequence[dict[str, Any]]) -> str:
-    """Return a line a combination and way."""
+    """Format a line per combination and mode."""
     head = [
-        'backend', 'precision', 'batch', 'workspace', 'way', 'ms/image', 'p50 ms', 'p95 ms',
+        'backend', 'precision', 'batch', 'workspace', 'mode', 'ms/image', 'p50 ms', 'p95 ms',
         'p99 ms', 'images/s', 'memory MiB', 'GPU MiB', 'engine MiB',
     ]  # fmt: skip
     lines = []
     for row in rows:
         asked, ran, memory = row['asked'], row['ran'], row['memory']
-        for name, way in row['ways'].items():
-            batch = way['latency_ms']
+        for name, mode in row['modes'].items():
+            batch = mode['latency_ms']
             lines.append([
                 ran['backend'], ran['precision'], str(asked['batch_size']),
-                f'{asked["workspace_fraction"]:g}', name, f'{way["ms_per_image"]:.2f}',
+                f'{asked["workspace_fraction"]:g}', name, f'{mode["ms_per_image"]:.2f}',
                 *(f'{batch[key]:.2f}' for key in ('p50', 'p95', 'p99')),
-                f'{way["images_per_s"]:.1f}', _mebi(memory['resident_bytes']),
+                f'{mode["images_per_s"]:.1f}', _mebi(memory['resident_bytes']),
                 _mebi(memory['gpu_bytes']), _mebi(row['engine_bytes']),
             ])  # fmt: skip
     note = (
-        'p50 to p99 are of a whole batch. Memory is what the process grew by, libraries of the '
-        'runtime included.'
+        'p50 to p99 are times of a whole batch. Memory is the growth of the process, including '
+        'the libraries of the runtime.'
     )
     return f'{_table(head, lines)}\n{note}'
 
 
 def _stages(rows: Sequence[dict[str, Any]]) -> str:
-    """Return a line a stage."""
-    head = ['precision', 'batch', 'way', 'stage', 'clock', 'p50 ms', 'p95 ms', 'p99 ms', 'max ms']
+    """Format a line per stage."""
+    head = ['precision', 'batch', 'mode', 'stage', 'clock', 'p50 ms', 'p95 ms', 'p99 ms', 'max ms']
     lines = [
         [
             row['ran']['precision'], str(row['asked']['batch_size']), name, stage['stage'],
             stage['clock'], *(f'{stage[key]:.3f}' for key in ('p50', 'p95', 'p99', 'max')),
         ]
         for row in rows
-        for name, way in row['ways'].items()
-        for stage in way['stages']
+        for name, mode in row['modes'].items()
+        for stage in mode['stages']
     ]  # fmt: skip
     without = sorted({row['ran']['backend'] for row in rows if len(row['clocks']) == 1})
     note = f'\nNo CUDA events on {", ".join(without)}: host clock only.' if without else ''
@@ -116,18 +116,18 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _asked(asked: dict[str, Any]) -> str:
-    """Return a combination for people."""
+    """Format a combination."""
     return (
         f'{asked["precision"]}, batch {asked["batch_size"]}, '
         f'workspace {asked["workspace_fraction"]:g}'
     )
 
 
-def _label(row: dict[str, Any], way: str = '') -> str:
+def _label(row: dict[str, Any], mode: str = '') -> str:
     """Return the name of a bar."""
     asked = row['asked']
     text = f'{row["ran"]["precision"]}, {asked["batch_size"]}, {asked["workspace_fraction"]:g}'
-    return text + way
+    return text + mode
 
 
 def _mebi(size: int | None) -> str:

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What calibrate does with the frames that were sampled: some to check with, the rest as input."""
+"""Use of the sampled frames: some for the INT8 check, the rest as calibration input."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _JPEG_QUALITY = 95
 
 class GateFrames:
     """
-    Takes its share of the frames, evenly, and keeps them beside the cache as JPEG.
+    Frames for the INT8 check, selected evenly and kept beside the cache as JPEG.
 
     :param folder: to write them to.
-    :param wanted: how many of them.
-    :param frames: how many frames there will be in all.
+    :param wanted: number of frames to select.
+    :param frames: expected number of all frames.
     """
 
     def __init__(self, folder: Path, wanted: int, frames: int) -> None:
@@ -38,11 +38,11 @@ class GateFrames:
 
     @property
     def count(self) -> int:
-        """Return how many frames were taken."""
+        """Return the number of frames selected so far."""
         return len(self._encoded)
 
     def takes(self, image: Image) -> bool:
-        """Return whether this frame is for checking, not for calibration; keep it if so."""
+        """Keep this frame for the check if it is due; return whether it is."""
         self._seen += 1
         if self._seen * self._wanted < (self.count + 1) * self._frames:
             return False
@@ -53,7 +53,7 @@ class GateFrames:
         return bool(done)
 
     def write(self) -> None:
-        """Replace the folder's frames by these."""
+        """Replace the frames in the folder."""
         for old in self._folder.glob('frame_*.jpg'):
             old.unlink()
         if self._encoded:
@@ -64,12 +64,12 @@ class GateFrames:
 
 class InputBatches:
     """
-    Makes the network's inputs of pictures, in batches of the network's own size.
+    Network inputs made from pictures, in batches.
 
     :param detector: prepares the pictures as for inference.
-    :param size: pictures in a batch.
-    :param keep: how many batches to keep a copy of, in :attr:`kept`, evenly.
-    :param expected: how many pictures will come, about.
+    :param size: pictures per batch.
+    :param keep: number of batches to copy to :attr:`kept`, evenly.
+    :param expected: approximate number of pictures.
     """
 
     def __init__(self, detector: Detector, size: int, *, keep: int, expected: int) -> None:
@@ -81,7 +81,7 @@ class InputBatches:
         self.frames = 0
 
     def of(self, images: Iterable[Image]) -> Iterator[tuple[npt.NDArray[Any], int]]:
-        """Yield each batch, valid until the next, and how many pictures in it are new."""
+        """Yield each batch, valid until the next, and the number of new pictures in it."""
         waiting: list[Image] = []
         for image in images:
             waiting.append(image)
@@ -89,7 +89,7 @@ class InputBatches:
                 yield self._batch(waiting), len(waiting)
                 waiting = []
         if waiting:
-            # The places behind a batch that is not full get its last picture once more.
+            # An incomplete batch is padded with its last picture.
             filled = waiting + waiting[-1:] * (self._size - len(waiting))
             yield self._batch(filled, len(waiting)), len(waiting)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Make the INT8 calibration cache of a model, on any machine."""
+"""Create the INT8 calibration cache of a model, on any machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ...quantize.calibration import (
     CalibrationMethod,
     gate_folder,
     make_cache,
-    sidecar_path,
+    report_path,
     write_calibration,
 )
 from ...quantize.histogram import MagnitudeHistogram
@@ -44,19 +44,16 @@ if TYPE_CHECKING:
 
 __all__ = ['main']
 
-# What decides how pictures become inputs of the network.
 _FEW_FRAMES = 100
-_LEAST_FRAMES_A_CHECK = 4
+_MIN_FRAMES_PER_CHECK = 4
 _CANCELLED = 130
 _SENSITIVITY_BATCHES = 8
 _SHOWN_LAYERS = 5
 
-Tell = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What to calibrate."""
+    """Options of a calibration run."""
 
     config: DetectorConfig
     model: ModelInfo
@@ -64,7 +61,7 @@ class _Job:
     output: Path
     frames: int
     gate_frames: int
-    least_difference: float
+    min_difference: float
     tensorrt_version: str
     threads: int
     sensitivity: Path | None
@@ -76,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the tool.
 
     :param argv: arguments without the program's name; None takes the process's own.
-    :return: 0 when the cache is written, 1 when it could not be made, 130 when it was cancelled.
+    :return: 0 if the cache is written, 1 if it cannot be created, 130 if cancelled.
     """
     arguments = _parser().parse_args(argv)
     bar = ProgressBar(sys.stderr)
@@ -84,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         job = _job(arguments)
         source = _source(arguments)
         try:
-            facts = _calibrate(job, source, bar)
+            report = _calibrate(job, source, bar)
         finally:
             source.close()
     except KeyboardInterrupt:
@@ -96,12 +93,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'calibrate: {error}', file=sys.stderr)
         return 1
     bar.finish()
-    print(json.dumps(facts, indent=1) if arguments.json else _sentence(job, facts))
+    print(json.dumps(report, indent=1) if arguments.json else _sentence(job, report))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return the command line; how pictures become inputs comes from the detector's parameters."""
+    """Return the command line, with the preprocessing parameters of the detector."""
     parser = argparse.ArgumentParser(prog='calibrate', description=__doc__)
     add = parser.add_argument
     add('--model', required=True, type=Path, help='ONNX file of the detector, in FP32')
@@ -112,25 +109,25 @@ def _parser() -> argparse.ArgumentParser:
     inputs.add_argument('--bag', type=Path, help='folder of a rosbag2 (sqlite3 or mcap)')
     inputs.add_argument('--topic', help='a live image topic; compressed if it ends in /compressed')
     add('--bag-topics', nargs='*', default=[], help='image topics of the bag; default: all')
-    add('--every', type=_positive, default=10, help='of a live topic, one image in so many')
+    add('--every', type=_positive, default=10, help='take every k-th image of a live topic')
     add('--timeout', type=float, default=10.0, help='seconds to wait for a live image')
-    add('--frames', type=_positive, default=400, help='most frames to calibrate with')
+    add('--frames', type=_positive, default=400, help='maximum number of frames to calibrate with')
     add(
         '--gate-frames',
         type=int,
         default=32,
-        help='frames, a quarter of all at most, to keep beside the cache, not calibrated with, '
-        'that INT8 engines are checked on; 0 keeps none',
+        help='frames to keep beside the cache for the INT8 check, at most a quarter of all; they '
+        'are not used for calibration; 0 keeps none',
     )
-    add('--method', choices=METHODS, default='entropy', help='how ranges are chosen')
+    add('--method', choices=METHODS, default='entropy', help='method that chooses the ranges')
     add(
         '--percentile',
         type=float,
         default=DEFAULT_PERCENTILE,
-        help='share of the values that entropy and percentile keep in range at least',
+        help='minimum share of the values that entropy and percentile keep in range',
     )
     add(
-        '--least-difference',
+        '--min-difference',
         type=float,
         default=2.0,
         help='mean difference of gray levels below which frames are duplicates; 0 takes all',
@@ -138,13 +135,13 @@ def _parser() -> argparse.ArgumentParser:
     add(
         '--tensorrt-version',
         default='10.3.0',
-        help='version in the header; this package reads the cache under any',
+        help='version in the header; this package reads any version',
     )
     add(
         '--sensitivity',
         type=Path,
         metavar='FILE',
-        help='also rank the layers by the error that each makes when it alone is INT8, into this '
+        help='also rank the layers by the error if each alone is INT8; write the ranking to this '
         'JSON file',
     )
     add(
@@ -153,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         help="use TensorRT's own entropy calibrator on the GPU of this machine (TensorRT up to "
         '10); --method and --percentile are not used',
     )
-    add('--threads', type=int, default=0, help='threads of ONNX Runtime; 0 is one a core')
+    add('--threads', type=int, default=0, help='threads of ONNX Runtime; 0 is one per core')
     add('--json', action='store_true', help='print the result as JSON')
     add_parameter_options(parser, INPUT_PARAMETERS)
     return parser
@@ -167,7 +164,7 @@ def _positive(text: str) -> int:
 
 
 def _job(arguments: argparse.Namespace) -> _Job:
-    """Return what the options ask for."""
+    """Read the options."""
     values = given_parameters(arguments, INPUT_PARAMETERS)
     config = DetectorConfig.from_mapping({
         'model_path': str(arguments.model),
@@ -191,7 +188,7 @@ def _job(arguments: argparse.Namespace) -> _Job:
         output=arguments.output.expanduser(),
         frames=arguments.frames,
         gate_frames=max(0, arguments.gate_frames),
-        least_difference=arguments.least_difference,
+        min_difference=arguments.min_difference,
         tensorrt_version=arguments.tensorrt_version,
         threads=arguments.threads,
         sensitivity=arguments.sensitivity,
@@ -200,7 +197,7 @@ def _job(arguments: argparse.Namespace) -> _Job:
 
 
 def _source(arguments: argparse.Namespace) -> FrameSource:
-    """Return where the frames come from."""
+    """Open the source of the frames."""
     if arguments.images is not None:
         return PictureSource(arguments.images)
     if arguments.video is not None:
@@ -211,18 +208,17 @@ def _source(arguments: argparse.Namespace) -> FrameSource:
 
 
 def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) -> dict[str, Any]:
-    """Calibrate, write the cache, its sidecar and the frames to check with; return the facts."""
+    """Calibrate; write the cache, its report and the gate frames; return the report."""
     start = time.monotonic()
     wanted = job.frames + job.gate_frames
     sampler = FrameSampler(
         wanted,
         source.total,
-        least_difference=job.least_difference,
+        min_difference=job.min_difference,
         on_unreadable=lambda error: print(f'calibrate: {error}', file=sys.stderr),
     )
     coming = min(wanted, source.total or wanted)
-    # Of a few pictures most are needed to calibrate with.
-    checking = min(job.gate_frames, coming // _LEAST_FRAMES_A_CHECK)
+    checking = min(job.gate_frames, coming // _MIN_FRAMES_PER_CHECK)
     gate = GateFrames(gate_folder(job.output), checking, coming)
     network: onnx.ModelProto | None = None
     with create_detector(job.config) as detector:
@@ -252,14 +248,14 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
             network = _network(job, detector)
     coverage = sampler.coverage
     gate.write()
-    facts = _facts(job, coverage, batches, gate.count)
-    facts['tensors'] = len(cache.scales)
-    write_calibration(job.output, cache, facts)
+    report = _report(job, coverage, batches, gate.count)
+    report['tensors'] = len(cache.scales)
+    write_calibration(job.output, cache, report)
     if job.sensitivity is not None and network is not None:
         layers = _rank(job, network, cache, batches.kept, bar)
         job.sensitivity.write_text(json.dumps(layers, indent=1) + '\n', encoding='utf-8')
-        facts['most_sensitive'] = layers['layers'][:_SHOWN_LAYERS]
-    return facts
+        report['most_sensitive'] = layers['layers'][:_SHOWN_LAYERS]
+    return report
 
 
 def _rank(
@@ -269,15 +265,15 @@ def _rank(
     batches: Sequence[npt.NDArray[Any]],
     bar: Callable[[Progress], None],
 ) -> dict[str, Any]:
-    """Return the layers by their sensitivity, ready for JSON."""
+    """Rank the layers by sensitivity; the result is ready for JSON."""
     from ...quantize.sensitivity import rank_layers
 
     start = time.monotonic()
 
-    def tell(done: int, total: int, name: str) -> None:
+    def show(done: int, total: int, name: str) -> None:
         bar(Progress(f'alone in INT8: {name}', done / total, time.monotonic() - start))
 
-    ranked = rank_layers(network, cache, batches, threads=job.threads, on_layer=tell)
+    ranked = rank_layers(network, cache, batches, threads=job.threads, on_layer=show)
     return {
         'model': job.model.path.name,
         'error': 'relative root mean square error at the inputs of the head tail',
@@ -323,12 +319,12 @@ def _network(job: _Job, detector: Detector) -> onnx.ModelProto:
     return load_onnx_bytes(data, job.model.path.resolve().parent)
 
 
-def _facts(
+def _report(
     job: _Job, coverage: Coverage, batches: InputBatches, gate_frames: int
 ) -> dict[str, Any]:
-    """Return what is to be known of a cache; nothing of it changes from run to run."""
-    facts = asdict(coverage)
-    sample_sha256 = facts.pop('sha256')
+    """Return the entries of the calibration report, which are the same in every run."""
+    frames = asdict(coverage)
+    sample_sha256 = frames.pop('sha256')
     return {
         'package': f'trt_detector {__version__}',
         'model': job.model.path.name,
@@ -340,28 +336,28 @@ def _facts(
         'frames': batches.frames,
         'gate_frames': gate_frames,
         'sample_sha256': sample_sha256,
-        'coverage': facts,
+        'coverage': frames,
     }
 
 
-def _sentence(job: _Job, facts: dict[str, Any]) -> str:
-    """Return the result for people."""
-    coverage = facts['coverage']
+def _sentence(job: _Job, report: dict[str, Any]) -> str:
+    """Format the result as text."""
+    coverage = report['coverage']
     result = (
-        f'{job.output}: {facts["tensors"]} tensors by {facts["method"]} from {facts["frames"]} '
-        f'of {coverage["available"]} frames ({coverage["duplicates"]} like others left out, '
+        f'{job.output}: {report["tensors"]} tensors by {report["method"]} from {report["frames"]} '
+        f'of {coverage["available"]} frames ({coverage["duplicates"]} duplicates skipped, '
         f'{coverage["unreadable"]} unreadable), from {coverage["tenths"]} of 10 parts of the '
-        f'input; {sidecar_path(job.output).name} says how'
+        f'input; details: {report_path(job.output).name}'
     )
     lines = [result]
-    if facts['gate_frames']:
+    if report['gate_frames']:
         folder = gate_folder(job.output).name
-        lines.append(f'{facts["gate_frames"]} further frames to check INT8 with: {folder}')
-    ranked = facts.get('most_sensitive', ())
+        lines.append(f'{report["gate_frames"]} frames for the INT8 check: {folder}')
+    ranked = report.get('most_sensitive', ())
     lines += [f'{entry["error"]:8.4f}  {entry["name"]}' for entry in ranked]
-    if facts['frames'] < _FEW_FRAMES:
+    if report['frames'] < _FEW_FRAMES:
         lines.append(
-            f'{facts["frames"]} frames are few: calibrate with 300 to 500 from the place of use'
+            f'{report["frames"]} frames are few; calibrate with 300 to 500 from the place of use'
         )
     return '\n'.join(lines)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames to calibrate with: pictures, a video, a rosbag2, or a live topic."""
+"""Sources of calibration frames: pictures, a video, a rosbag2, or a live topic."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 
 
 class FrameSource(Protocol):
-    """Somewhere frames come from; made, read and closed in one thread."""
+    """Source of frames; created, read and closed in one thread."""
 
     @property
     def total(self) -> int | None:
-        """Return how many frames there are, None where nobody knows."""
+        """Return the number of frames, None if it is unknown."""
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Yield the frames in order; each is loaded, if at all, before the next is asked for."""
+        """Yield the frames in order; a frame can be loaded until the next is requested."""
 
     def close(self) -> None:
         """Free everything."""
@@ -62,7 +62,7 @@ class PictureSource:
             yield SourceFrame(number, path.name, partial(Image.from_file, path))
 
     def close(self) -> None:
-        """Do nothing: every file is closed once it is read."""
+        """Do nothing: each file is closed after it is read."""
 
 
 class VideoSource:
@@ -75,18 +75,18 @@ class VideoSource:
     def __init__(self, path: Path) -> None:
         path = path.expanduser()
         if not path.is_file():
-            raise ImageError(f'--video {path} is no file')
+            raise ImageError(f'--video {path} is not a file')
         self._path = path
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             raise ImageError(
-                f'--video {path}: OpenCV cannot open it; convert it (H.264 in MP4, say), or '
+                f'--video {path}: OpenCV cannot open it; convert it, e.g. to H.264 in MP4, or '
                 'extract pictures and name their folder with --images'
             )
 
     @property
     def total(self) -> int | None:
-        """Return the number of frames as the file tells it."""
+        """Return the number of frames that the file declares."""
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         return count if count > 0 else None
 
@@ -149,7 +149,7 @@ class BagSource:
         return int(sum(connection.msgcount for connection in self._connections))
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Yield the images in the order of their recording."""
+        """Yield the images in recording order."""
         messages = self._reader.messages(connections=self._connections)
         for number, (connection, stamp_ns, raw) in enumerate(messages):
 
@@ -168,10 +168,10 @@ class TopicSource:
     """
     Every k-th image of a live topic.
 
-    :param topic: of sensor_msgs/Image, or of CompressedImage where it ends in '/compressed'.
-    :param every: take one image in so many.
-    :param timeout_s: how long to wait for an image; then the input has ended.
-    :raises ImageError: if there is no ROS 2, or the topic's name is not one.
+    :param topic: of sensor_msgs/Image, or of CompressedImage if it ends in '/compressed'.
+    :param every: k.
+    :param timeout_s: seconds without an image after which the input ends.
+    :raises ImageError: if there is no ROS 2, or the topic's name is invalid.
     """
 
     def __init__(self, topic: str, every: int, timeout_s: float) -> None:
@@ -201,16 +201,16 @@ class TopicSource:
             self._node.create_subscription(kind, topic, self._keep, qos_profile_sensor_data)
         except InvalidTopicNameException as error:
             self.close()
-            raise ImageError(f'--topic {topic!r} is not the name of a topic: {error}') from error
+            raise ImageError(f'--topic {topic!r} is not a valid topic name: {error}') from error
         self._topic = topic
 
     @property
     def total(self) -> int | None:
-        """Return None: nobody knows."""
+        """Return None: the number is unknown."""
         return None
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Yield images until none comes for the timeout."""
+        """Yield images until none arrives within the timeout."""
         number = 0
         while (message := self._wait()) is not None:
 
@@ -227,13 +227,13 @@ class TopicSource:
         self._rclpy.shutdown(context=self._context)
 
     def _keep(self, message: Any) -> None:
-        """Keep one image in so many."""
+        """Keep every k-th image."""
         if self._received % self._every == 0:
             self._newest = message
         self._received += 1
 
     def _wait(self) -> Any:
-        """Return the next image to take, None if none came in time."""
+        """Wait for the next image to take, None after the timeout."""
         deadline = time.monotonic() + self._timeout_s
         self._newest = None
         while self._newest is None and time.monotonic() < deadline:

@@ -20,7 +20,7 @@ Pixels = npt.NDArray[np.uint8]
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedPicture:
     """
-    What goes into a sensor_msgs/Image.
+    Fields of a sensor_msgs/Image.
 
     :param data: the bytes.
     :param width: pixels in a row.
@@ -38,7 +38,7 @@ class EncodedPicture:
 
 def encode_picture(picture: Pixels, encoding: str) -> EncodedPicture:
     """
-    Return a picture in an encoding; a row or column may be cut off where sizes have to be even.
+    Convert a picture to an encoding; encodings with even sizes may lose a row or column.
 
     :param picture: uint8 (height, width, 3) in BGR order.
     :param encoding: one of :data:`ENCODINGS`.
@@ -78,7 +78,7 @@ def _planes(picture: Pixels, first: int) -> Pixels:
 
 
 def _packed(picture: Pixels, *, luma_first: bool) -> Pixels:
-    """Return two bytes a pixel, in which each pair of neighbors shares its color."""
+    """Return two bytes per pixel; two neighbors share their chroma."""
     yuv = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV)
     # The same 16 to 235 as in the planes: cameras send video range.
     planar = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
@@ -92,9 +92,9 @@ def _packed(picture: Pixels, *, luma_first: bool) -> Pixels:
 
 def _mosaic(pattern: str) -> Callable[[Pixels], Pixels]:
     """
-    Return what puts a picture behind a color filter: one value a pixel.
+    Return a function that applies a Bayer color filter: one value per pixel.
 
-    :param pattern: colors of the first two pixels of the first two rows, 'rggb' say.
+    :param pattern: colors of the first two pixels of the first two rows, e.g. 'rggb'.
     """
 
     def encode(picture: Pixels) -> Pixels:
@@ -143,4 +143,4 @@ _EVEN_SIZE: dict[str, Callable[[Pixels], Any]] = {
 _ENCODERS = {**_ANY_SIZE, **_EVEN_SIZE}
 
 ENCODINGS = tuple(_ENCODERS)
-"""Encodings that can be made."""
+"""Supported encodings."""

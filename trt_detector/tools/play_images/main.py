@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera for machines without one: publishes picture files."""
+"""Publish picture files as a camera driver does."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from typing import Any, TextIO
 import cv2
 
 from ...errors import ImageError
+from ...image.files import picture_files
 from ...image.image import Image
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import tune_process
@@ -25,17 +26,16 @@ from .encode import encode_picture, ENCODINGS
 
 __all__ = ['main']
 
-_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp'})
 _FORMATS = {'.jpeg': 'jpeg', '.jpg': 'jpeg', '.png': 'png'}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Publish until all is played, or SIGINT.
+    Publish until all pictures are published, or SIGINT.
 
     :param argv: arguments without the program's name, ROS arguments among them; None takes the
         process's own.
-    :return: 0, also after a signal; 1 if there is nothing to play or nobody to play to.
+    :return: 0, also after a signal; 1 if there is no picture or no subscriber.
     """
     notes = tune_process()
     import rclpy
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'play_images: {note}', file=sys.stderr)
     with ExitStack() as stack:
         try:
-            paths = _find_pictures(options.images)
+            paths = picture_files(options.images)
             log = stack.enter_context(options.log.open('w')) if options.log else None
         except (OSError, ImageError) as error:
             print(f'play_images: {error}', file=sys.stderr)
@@ -75,7 +75,7 @@ def _play(
     publisher = _create_publisher(node, options)
     if not _wait_for_subscriber(publisher, options.wait_for_subscriber, stop):
         print(
-            f'play_images: nobody subscribed to {publisher.topic_name} within '
+            f'play_images: no subscriber on {publisher.topic_name} within '
             f'{options.wait_for_subscriber:g} s',
             file=sys.stderr,
         )
@@ -83,10 +83,10 @@ def _play(
     published = 0
     next_s = time.monotonic()
     for path, message in _messages(paths, options):
-        # Reading a picture for the first time takes part of the pause, and does not add to it.
+        # Reading a picture for the first time is part of the period.
         if stop.wait(max(0.0, next_s - time.monotonic())):
             break
-        # Never in a burst to make up for a pause: that is not what a camera does.
+        # No burst after a delay: a camera does not send one.
         next_s = max(next_s, time.monotonic()) + 1 / options.rate
         now = node.get_clock().now()
         message.header.stamp = now.to_msg()
@@ -95,14 +95,14 @@ def _play(
         if log is not None:
             log.write(json.dumps({'stamp_ns': now.nanoseconds, 'file': str(path)}) + '\n')
             log.flush()
-    # Ending at once would take the last message from a reader that has not copied it yet.
+    # Shutting down at once would discard the last message before a reader has copied it.
     stop.wait(0.5)
     print(f'published {published} images on {publisher.topic_name}')
     return 0 if published or stop.is_set() else 1
 
 
 def _messages(paths: Sequence[Path], options: argparse.Namespace) -> Iterator[tuple[Path, Any]]:
-    """Yield pictures and their messages, as often as asked; each file is read once and kept."""
+    """Yield pictures and their messages; each file is read once."""
     made: dict[Path, Any] = {}
     total = options.count or (None if options.loop else len(paths))
     for path in itertools.islice(itertools.cycle(paths), total):
@@ -146,7 +146,7 @@ def _make_message(path: Path, options: argparse.Namespace) -> Any:
 
 
 def _compressed_bytes(path: Path) -> tuple[bytes, str]:
-    """Return the file as it is where it is JPEG or PNG, else as JPEG; and the format's name."""
+    """Return a JPEG or PNG file unchanged, any other as JPEG; and the name of the format."""
     kind = _FORMATS.get(path.suffix.lower())
     if kind is not None:
         return path.read_bytes(), kind
@@ -169,7 +169,7 @@ def _create_publisher(node: Any, options: argparse.Namespace) -> Any:
 
 
 def _wait_for_subscriber(publisher: Any, timeout_s: float | None, stop: threading.Event) -> bool:
-    """Return whether someone subscribed in time; True at once where no time is given."""
+    """Return whether there is a subscriber in time; True at once without a timeout."""
     if timeout_s is None:
         return True
     deadline_s = time.monotonic() + timeout_s
@@ -178,29 +178,9 @@ def _wait_for_subscriber(publisher: Any, timeout_s: float | None, stop: threadin
             return False
         if stop.wait(0.05):
             return True
-    # The subscriber learns of this publisher at about the same time, but not before it.
+    # The subscriber discovers this publisher at about the same time or later.
     stop.wait(0.5)
     return True
-
-
-def _find_pictures(paths: Sequence[Path]) -> list[Path]:
-    """
-    Return the picture files, those of a folder in the order of their names.
-
-    :raises ImageError: if there is none.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found += sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise ImageError(f'--images {path} does not exist; name folders or picture files')
-    if not found:
-        names = ' '.join(str(path) for path in paths)
-        raise ImageError(f'--images {names} holds no picture ({" ".join(sorted(_SUFFIXES))})')
-    return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -216,9 +196,9 @@ def _parser() -> argparse.ArgumentParser:
         '--rate', type=_positive, default=5.0, help='images per second (%(default)s)'
     )
     parser.add_argument(
-        '--count', type=int, help='images to publish in all, beginning again when all were shown'
+        '--count', type=int, help='total number of images to publish, repeating the pictures'
     )
-    parser.add_argument('--loop', action='store_true', help='begin again until stopped')
+    parser.add_argument('--loop', action='store_true', help='repeat until stopped')
     parser.add_argument('--encoding', choices=ENCODINGS, default='bgr8', help='(%(default)s)')
     parser.add_argument(
         '--compressed', action='store_true', help='publish CompressedImage on TOPIC/compressed'
@@ -229,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
         '--wait-for-subscriber',
         type=_positive,
         metavar='S',
-        help='wait until someone subscribes, at most S seconds',
+        help='wait for a subscriber, maximum S seconds',
     )
     parser.add_argument(
         '--log', type=Path, metavar='FILE', help='write stamp and file of each image as JSON lines'
