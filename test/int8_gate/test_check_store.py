@@ -43,7 +43,7 @@ def _checks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def check(config: DetectorConfig) -> tuple[str, str, tuple[str, ...]]:
     """Return precision, outcome of the check and warnings of a detector."""
     with create_detector(config) as detector:
-        outcome = detector.info.int8_check
+        outcome = detector.info.report()['int8 check']
         return detector.info.precision, outcome, detector.info.warnings
 
 

@@ -83,7 +83,7 @@ def test_a_good_cache_passes(caches: Path, frames: Path) -> None:
     with create_detector(config) as detector:
         assert detector.info.precision == 'int8'
         assert detector.info.warnings == ()
-        assert 'detections found again' in detector.info.int8_check
+        assert 'detections found again' in detector.info.report()['int8 check']
         # The check lowers the threshold of the options for itself only.
         assert detector.options.score_threshold == config.score_threshold
 
@@ -141,7 +141,7 @@ def test_the_frames_beside_the_cache_are_used(caches: Path, frames: Path, tmp_pa
     shutil.copy(caches / 'x8.calib', cache)
     with create_detector(settings(cache)) as detector:
         assert detector.info.precision == 'int8'
-        assert detector.info.int8_check == 'none: no frames to check with'
+        assert detector.info.report()['int8 check'] == 'none: no frames to check with'
     shutil.copytree(frames, tmp_path / 'a.calib.frames')
     with create_detector(settings(cache)) as detector:
         assert detector.info.precision == 'fp32'

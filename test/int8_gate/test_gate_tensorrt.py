@@ -68,7 +68,7 @@ def test_a_good_engine_is_used(world: Any, caches: Path, tmp_path: Path) -> None
     with opened(**settings(caches, 'good', tmp_path)) as detector:
         assert detector.info.precision == 'int8'
         assert not [w for w in detector.info.warnings if 'refused' in w]
-        assert 'found again' in detector.info.int8_check
+        assert 'found again' in detector.info.report()['int8 check']
     world.cuda.assert_clean()
 
 

@@ -56,5 +56,5 @@ def test_what_one_file_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -
     model = yolox_like()
     assert len(serialize_onnx(model)) == model.ByteSize()
     monkeypatch.setattr('trt_detector.quantize.model_file._LARGEST', 10_000)
-    with pytest.raises(ModelError, match='at most 2 GiB'):
+    with pytest.raises(ModelError, match='maximum of one ONNX file is 2 GiB'):
         serialize_onnx(model)

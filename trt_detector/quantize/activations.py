@@ -95,7 +95,9 @@ class ActivationCounter:
         unknown = max(sizes.values(), default=chunk_bytes)
         self._chunks: list[tuple[list[str], Any]] = []
         for chunk in _chunks(names[1:], sizes, unknown, chunk_bytes):
-            self._chunks.append((chunk, open_cpu_session(_extract_subgraph(model, chunk), threads)))
+            self._chunks.append(
+                (chunk, open_cpu_session(_extract_subgraph(model, chunk), threads))
+            )
 
     def add(self, batch: npt.NDArray[Any], count: int | None = None) -> None:
         """
