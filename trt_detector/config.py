@@ -64,8 +64,8 @@ class DetectorConfig:
     )
     int8_gate_action: str = parameter(
         'fp16',
-        'Action if an INT8 engine is below int8_min_agreement: use FP16 instead, or fail; off runs '
-        'no check.',
+        'Action if an INT8 engine is below int8_min_agreement: use FP16 instead, or fail; off '
+        'runs no check.',
         choices=('fp16', 'fail', 'off'),
     )
     engine_cache_dir: str = parameter(
