@@ -200,6 +200,9 @@ class DetectorConfig:
             'yolo_objectness',
             'yolox',
             'yolox_decoded',
+            'yolo_split',
+            'yolo_grid',
+            'darknet_grid',
             'detr',
             'detr_rows',
             'detr_sigmoid',
@@ -208,6 +211,13 @@ class DetectorConfig:
             'efficient_nms',
             'torchvision',
         ),
+    )
+    anchors: tuple[float, ...] = parameter(
+        (),
+        'Width and height of every anchor for the heads yolo_grid and darknet_grid, those of the '
+        "smallest stride first; empty takes the metadata, else YOLOv5's.",
+        unit='pixels',
+        minimum=0.001,
     )
     input_shape: str = parameter(
         'auto',

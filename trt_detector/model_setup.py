@@ -65,13 +65,19 @@ class ModelSetup:
         """
         info = GraphInfo(
             outputs=tuple(outputs),
-            metadata=self.metadata,
+            metadata=self._metadata(),
             input_size=input_size,
             operators=frozenset() if self.model is None else self.model.operators,
             tails={} if self.model is None else self.model.tails,
             num_names=len(self.names) or None,
         )
         return recognize(info, self.config.head)
+
+    def _metadata(self) -> Mapping[str, str]:
+        """Get the metadata, with what parameters replace of them."""
+        if not self.config.anchors:
+            return self.metadata
+        return {**self.metadata, 'anchors': str(list(self.config.anchors))}
 
     def recognize_before_load(self, input_size: tuple[int, int]) -> Recognized | None:
         """

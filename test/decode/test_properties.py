@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 import warnings
 
@@ -36,6 +35,18 @@ LAYOUTS: dict[str, Shapes] = {
     'yolo_objectness': {'out': ((ANCHORS, 5 + CLASSES), 'f4')},
     'yolox': {'out': ((ANCHORS, 5 + CLASSES), 'f4')},
     'yolox_decoded': {'out': ((ANCHORS, 5 + CLASSES), 'f4')},
+    'yolo_split': {
+        f'{kind}{stride}': ((channels, HEIGHT // stride, WIDTH // stride), 'f4')
+        for stride in (8, 16, 32) for kind, channels in (('box', 64), ('scores', CLASSES))
+    },
+    'yolo_grid': {
+        f'p{stride}': ((3, HEIGHT // stride, WIDTH // stride, 5 + CLASSES), 'f4')
+        for stride in (8, 16, 32)
+    },
+    'darknet_grid': {
+        f'p{stride}': ((3 * (5 + CLASSES), HEIGHT // stride, WIDTH // stride), 'f4')
+        for stride in (8, 16, 32)
+    },
     'detr': {'out': ((ROWS, 4 + CLASSES), 'f4')},
     'detr_rows': {'out': ((ROWS, 6), 'f4')},
     'detr_sigmoid': {'pred_boxes': ((ROWS, 4), 'f4'), 'pred_logits': ((ROWS, CLASSES), 'f4')},
@@ -123,7 +134,9 @@ def _random(layout: str, seed: int, spoil: float) -> list[np.ndarray]:
         if spec.dtype.kind == 'i':
             outputs.append(rng.integers(-2, ROWS + 5, shape).astype(spec.dtype))
             continue
-        pixels = layout not in ('detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'yolox')
+        pixels = layout not in (
+            'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'yolox', 'darknet_grid',
+        )  # fmt: skip
         values = rng.uniform(0, 1, shape) * np.where(rng.random(shape) < 0.3 * pixels, WIDTH, 1)
         bad = rng.random(shape) < spoil
         outputs.append(np.where(bad, rng.choice(strange, shape), values).astype(spec.dtype))
@@ -179,22 +192,21 @@ def test_nothing_impossible_is_reported(
     _check(result.detections[0], options, *size)
 
 
-def _spoil_scores(value: float) -> Callable[[str, list[np.ndarray]], None]:
-    """Return a function that writes a value into every score of a layout's outputs."""
-
-    def spoil(layout: str, outputs: list[np.ndarray]) -> None:
-        names = list(LAYOUTS[layout])
-        if len(names) > 1:
-            scores = next(n for n in names if 'score' in n or 'logit' in n)
-            outputs[names.index(scores)][...] = value
-        elif layout == 'yolo':
-            outputs[0][:, 4:] = value
-        elif layout in ('end_to_end', 'detr_rows'):
-            outputs[0][..., 4] = value
-        else:
-            outputs[0][..., 4:] = value
-
-    return spoil
+def _scores(layout: str, outputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Return views of every score, and objectness, in a layout's outputs."""
+    names = list(LAYOUTS[layout])
+    if layout == 'darknet_grid':
+        return [a.reshape(len(a), 3, -1, *a.shape[2:])[:, :, 4:] for a in outputs]
+    if layout == 'yolo_grid':
+        return [array[..., 4:] for array in outputs]
+    if len(names) > 1:
+        found = [n for n, name in enumerate(names) if 'score' in name or 'logit' in name]
+        return [outputs[n] for n in found]
+    if layout == 'yolo':
+        return [outputs[0][:, 4:]]
+    if layout in ('end_to_end', 'detr_rows'):
+        return [outputs[0][..., 4]]
+    return [outputs[0][..., 4:]]
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
@@ -207,7 +219,8 @@ def test_scores_that_are_no_numbers_give_no_detection_and_are_counted(
         outputs[0][...] = ROWS
     options = DecodeOptions(score_threshold=0.1)
     assert _run(layout, outputs, options, 96, 64).invalid == 0
-    _spoil_scores(value)(layout, outputs)
+    for scores in _scores(layout, outputs):
+        scores[...] = value
     result = _run(layout, outputs, options, 96, 64)
     assert len(result.detections[0]) == 0
     # Less than nothing scores too little: that needs no warning, but a share of it is none.
@@ -249,10 +262,10 @@ def test_filter_and_thresholds_take_their_classes_out_of_all(
     layout: str, seed: int, classes: frozenset[int], scores: list[float]
 ) -> None:
     outputs = _random(layout, seed, 0.0)
-    if 'objectness' in layout or 'yolox' in layout:
+    if 'objectness' in layout or 'yolox' in layout or 'grid' in layout:
         # Objectness rules out what scores too little, for no class score is above 1.
-        part = outputs[0][:, 4:] if 'transposed' in layout else outputs[0][..., 4:]
-        np.minimum(part, 1, out=part)
+        for part in _scores(layout, outputs):
+            np.minimum(part, 1, out=part)
     everything = DecodeOptions(score_threshold=0.0, max_detections=1000)
     whole = _run(layout, outputs, everything, 96, 64).detections[0]
     thresholds = tuple(enumerate(scores))

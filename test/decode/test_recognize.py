@@ -245,7 +245,7 @@ def test_a_head_that_cannot_be_is_refused(info: GraphInfo, head: str, message: s
         (_info((1, 56, 8400), metadata={'task': 'pose'}), "no 'kpt_shape'"),
         (_info((1, 116, 8400), metadata={'task': 'segment'}), 'no output of mask prototypes'),
         (_info((1, 85, 8400), metadata={'task': 'obb'}), "task is 'obb'; expected 'detect'"),
-        (_info((1, 3, 80, 80, 85), (1, 3, 40, 40, 85)), 'no head layout fits'),
+        (_info((1, 3, 80, 80, 85), (1, 3, 40, 40, 85)), 'anchors are unknown'),
     ],
 )
 def test_tasks_whose_boxes_cannot_be_told_are_refused(info: GraphInfo, message: str) -> None:

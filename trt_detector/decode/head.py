@@ -117,6 +117,7 @@ class LayoutMatch:
     :param build: builds the head; raises ModelError if something that it needs is unknown.
     :param evidence: strength of the evidence for this reading.
     :param preference: decides between readings of equal evidence; the larger one is more common.
+    :param warnings: sentences for the user: assumptions of this reading.
     """
 
     num_classes: int | None
@@ -124,6 +125,7 @@ class LayoutMatch:
     build: Callable[[], Head]
     evidence: Evidence
     preference: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 class HeadLayout(Protocol):

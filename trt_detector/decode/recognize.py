@@ -21,7 +21,9 @@ from .layouts.efficient_nms import EfficientNmsLayout
 from .layouts.end_to_end import EndToEndLayout
 from .layouts.torchvision import TorchvisionLayout
 from .layouts.yolo import YoloLayout
+from .layouts.yolo_grid import YoloGridLayout
 from .layouts.yolo_objectness import YoloObjectnessLayout
+from .layouts.yolo_split import YoloSplitLayout
 from .layouts.yolox import YoloxLayout
 
 __all__ = ['LAYOUTS', 'Recognized', 'known_layouts', 'layout_names', 'recognize']
@@ -35,6 +37,9 @@ LAYOUTS: tuple[HeadLayout, ...] = (
     YoloObjectnessLayout(),
     YoloxLayout(decoded=False),
     YoloxLayout(decoded=True),
+    YoloSplitLayout(),
+    YoloGridLayout(),
+    YoloGridLayout(exponential=True),
     DetrLayout(),
     DetrRowsLayout(),
     DetrLogitsLayout('sigmoid'),
@@ -91,8 +96,8 @@ def recognize(info: GraphInfo, name: str = 'auto') -> Recognized:
             'their boxes)'
         )
     layout, match = _choose(info) if name == 'auto' else _match_named(info, name)
-    warnings = []
-    if info.task != 'detect' or info.extra_values():
+    warnings = list(match.warnings)
+    if info.task != 'detect' or (info.plane() is not None and info.extra_values()):
         task = info.task if info.task != 'detect' else 'segment'
         warnings.append(f"the model's task is {task!r}: only its boxes are reported")
     return Recognized(
