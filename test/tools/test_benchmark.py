@@ -202,7 +202,13 @@ def test_one_combination_on_a_cuda_device(precision: str, tmp_path: Path) -> Non
         'calib_cache_path': str(cache), 'batch_size': 2, 'workspace_fraction': 0.5,
         'engine_cache_dir': str(tmp_path / 'plans'),
     }  # fmt: skip
-    job = Job(parameters, picture_size=(80, 60), iterations=3, warm_up=1, compare=True)
+    job = Job(
+        DetectorConfig.from_mapping(parameters),
+        picture_size=(80, 60),
+        iterations=3,
+        warm_up=1,
+        compare=True,
+    )
     with machine('tensorrt-10.3') as world:
         sys.modules['pynvml'] = make_nvml(
             {**DISCRETE, 'nvmlDeviceGetCurrentClocksEventReasons': 0x20}
@@ -230,7 +236,7 @@ def test_tensorrt_without_a_cache_refuses_int8(tmp_path: Path) -> None:
         'engine_cache_dir': str(tmp_path / 'plans'),
     }  # fmt: skip
     with machine('tensorrt-10.3') as world:
-        result = measure(Job(parameters, iterations=1))
+        result = measure(Job(DetectorConfig.from_mapping(parameters), iterations=1))
         world.cuda.assert_clean()
     assert 'calib_cache_path' in result['refused']
 

@@ -25,15 +25,15 @@ from .build_engine import ProgressBar
 
 __all__ = ['main']
 
-# Mean average precision needs detections down to very low scores.
-_MEASURE = {
-    'score_threshold': 0.001,
-    'iou_threshold': 0.7,
-    'max_detections': 300,
-    'batch_size': 1,
-    # Measure the INT8 engine itself, not its replacement.
-    'int8_gate_action': 'off',
-}
+# Mean average precision needs detections down to very low scores. The INT8 engine itself is
+# measured, not its replacement.
+_MEASURE = DetectorConfig(
+    score_threshold=0.001,
+    iou_threshold=0.7,
+    max_detections=300,
+    batch_size=1,
+    int8_gate_action='off',
+)
 _BASE = 'base'
 
 
@@ -102,11 +102,11 @@ def _variants(arguments: argparse.Namespace) -> dict[str, DetectorConfig]:
     for name, *settings in arguments.variant or [[_BASE]]:
         if name in variants or '=' in name:
             raise ConfigError(f'--variant {name!r}: expected a unique name, then parameters')
-        values: dict[str, Any] = {'model_path': str(arguments.model), **_MEASURE}
-        if arguments.class_names:
-            values['class_names'] = arguments.class_names
-        values.update(_setting(name, text) for text in settings)
-        variants[name] = DetectorConfig.from_mapping(values)
+        given = dict(_setting(name, text) for text in settings)
+        base = _MEASURE.with_changes(
+            model_path=str(arguments.model), class_names=arguments.class_names or ()
+        )
+        variants[name] = base.with_changes(**given)
     return variants
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 import itertools
 import json
 import os
@@ -52,6 +53,32 @@ _SWEEP_WORKSPACES = (0.25, 0.9)
 # The pictures are kept in memory.
 _MAX_PICTURES = 32
 _INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """
+    Combination of parameters to measure.
+
+    :param precision: requested precision.
+    :param batch_size: images per batch.
+    :param workspace_fraction: share of the GPU memory for the build.
+    """
+
+    precision: str
+    batch_size: int
+    workspace_fraction: float
+
+    def apply(self, config: DetectorConfig) -> DetectorConfig:
+        """Return the parameters with those of this combination."""
+        return config.with_changes(
+            precision=self.precision,
+            batch_size=self.batch_size,
+            workspace_fraction=self.workspace_fraction,
+        )
+
+    def __str__(self) -> str:
+        return f'{self.precision}, batch {self.batch_size}, workspace {self.workspace_fraction:g}'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -125,27 +152,23 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure all combinations and return the report."""
     pictures = picture_files(arguments.images)[:_MAX_PICTURES] if arguments.images else ()
     rows: list[dict[str, Any]] = []
-    # A parameter error applies to all combinations: raise it at once.
     given = {'model_path': arguments.model, **given_parameters(arguments, _NAMES)}
-    DetectorConfig.from_mapping(given)
+    config = DetectorConfig.from_mapping(given)
     for asked in _combinations(arguments):
         reason = _known_reason(asked, rows)
         if reason:
-            rows.append({'asked': asked, 'refused': reason})
+            rows.append({'asked': asdict(asked), 'refused': reason})
             continue
-        print(
-            f'benchmark: {asked["precision"]}, batch {asked["batch_size"]}, workspace '
-            f'{asked["workspace_fraction"]:g}', file=sys.stderr, flush=True,
-        )  # fmt: skip
+        print(f'benchmark: {asked}', file=sys.stderr, flush=True)
         job = Job(
-            parameters={**given, **asked},
+            config=asked.apply(config),
             pictures=tuple(str(path) for path in pictures),
             picture_size=arguments.picture_size,
             iterations=arguments.iterations,
             warm_up=arguments.warm_up,
             compare=arguments.compare,
         )
-        rows.append({'asked': asked, **_in_child(job)})
+        rows.append({'asked': asdict(asked), **_in_child(job)})
     return {
         'trt_detector': __version__,
         'machine': {'platform': platform.platform(), 'processors': os.cpu_count()},
@@ -158,7 +181,7 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _combinations(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _combinations(arguments: argparse.Namespace) -> Iterator[Combination]:
     """
     Yield the combinations in the order given, each once.
 
@@ -176,18 +199,18 @@ def _combinations(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         dict.fromkeys(arguments.batch_sizes),
         dict.fromkeys(workspaces),
     ):
-        yield {'precision': precision, 'batch_size': size, 'workspace_fraction': fraction}
+        yield Combination(precision, size, fraction)
 
 
-def _known_reason(asked: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+def _known_reason(asked: Combination, rows: Sequence[dict[str, Any]]) -> str:
     """Return the reason to skip a combination, '' if it has to run."""
     for row in rows:
-        other = row['asked']
-        same = all(asked[key] == other[key] for key in ('precision', 'batch_size'))
+        other = Combination(**row['asked'])
+        same = (asked.precision, asked.batch_size) == (other.precision, other.batch_size)
         if same and row.get('ran', {}).get('backend') == 'onnxruntime':
             return (
                 'ONNX Runtime has no build workspace: the result is the same as for '
-                f'{other["workspace_fraction"]:g}'
+                f'{other.workspace_fraction:g}'
             )
     return ''
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 import itertools
 import json
@@ -32,7 +31,7 @@ class Job:
     """
     Combination to measure.
 
-    :param parameters: of the detector; precision and batch_size among them.
+    :param config: parameters of the detector, with the batch size to measure.
     :param pictures: files; none for a synthetic picture.
     :param picture_size: (width, height) of the synthetic picture.
     :param iterations: batches of each mode.
@@ -40,7 +39,7 @@ class Job:
     :param compare: whether to measure the baseline, too.
     """
 
-    parameters: Mapping[str, Any]
+    config: DetectorConfig
     pictures: tuple[str, ...] = ()
     picture_size: tuple[int, int] = (1280, 720)
     iterations: int = 100
@@ -56,7 +55,8 @@ class Job:
         """Return the job that :meth:`as_json` wrote."""
         values = json.loads(text)
         sequences = {name: tuple(values[name]) for name in ('pictures', 'picture_size')}
-        return cls(**{**values, **sequences})
+        config = DetectorConfig.from_mapping(values['config'])
+        return cls(**{**values, **sequences, 'config': config})
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -68,9 +68,9 @@ def measure(job: Job) -> dict[str, Any]:
     try:
         images = _images(job)
         before = _Memory.read(job)
-        config = DetectorConfig.from_mapping(job.parameters)
         # The INT8 engine is measured as it is, without a reference model beside it.
-        with create_detector(config.with_changes(int8_gate_action='off')) as detector:
+        config = job.config.with_changes(int8_gate_action='off')
+        with create_detector(config) as detector:
             _check(job, detector)
             return _figures(job, detector, images, before)
     except (DetectorError, OSError) as error:
@@ -90,7 +90,7 @@ class _Memory:
         """Ask the kernel for this process, NVML for the GPU."""
         from ...gpu.device_info import get_used_gpu_memory_bytes
 
-        gpu = get_used_gpu_memory_bytes(int(job.parameters.get('device_id', 0)))
+        gpu = get_used_gpu_memory_bytes(job.config.device_id)
         return cls(_status_bytes('VmRSS'), _status_bytes('VmHWM'), gpu)
 
     def growth_since(self, before: _Memory) -> dict[str, int | None]:
@@ -104,7 +104,7 @@ class _Memory:
 
 def _figures(job: Job, detector: Detector, images: list[Image], before: _Memory) -> dict[str, Any]:
     """Measure an open detector."""
-    size = int(job.parameters['batch_size'])
+    size = job.config.batch_size
     endless = itertools.cycle(images)
     batches = [list(itertools.islice(endless, size)) for _ in range(-(-len(images) // size))]
     # Chooses an open input size before the slots begin to time their stages.
@@ -130,9 +130,7 @@ def _figures(job: Job, detector: Detector, images: list[Image], before: _Memory)
         'clocks': [HOST, CUDA_EVENTS] if has_events else [HOST],
         'modes': modes,
         'memory': _Memory.read(job).growth_since(before),
-        'engine_bytes': get_engine_bytes(
-            info, Path(str(job.parameters['model_path'])).expanduser()
-        ),
+        'engine_bytes': get_engine_bytes(info, Path(job.config.model_path).expanduser()),
     }
 
 
@@ -147,13 +145,13 @@ def _device_state(info: EngineInfo) -> DeviceState:
 
 def _check(job: Job, detector: Detector) -> None:
     """Refuse a detector that is not the requested combination."""
-    wanted, info = str(job.parameters.get('precision', 'auto')), detector.info
+    wanted, info = job.config.precision, detector.info
     if wanted not in ('auto', info.precision):
         reason = '; '.join(info.warnings) or f'{info.backend} runs it in no other precision'
-        if wanted == 'int8' and not job.parameters.get('calib_cache_path'):
+        if wanted == 'int8' and not job.config.calib_cache_path:
             reason += '; INT8 needs --calib-cache-path, which the tool calibrate makes'
         raise ConfigError(f'asked for {wanted}, but {info.precision} runs: {reason}')
-    size = int(job.parameters['batch_size'])
+    size = job.config.batch_size
     if size > detector.batch_size:
         raise ConfigError(
             f'asked for batches of {size}, but the maximum of the network is {detector.batch_size}'
