@@ -111,8 +111,8 @@ class DetectorConfig:
     )
     onnxruntime_provider: str = parameter(
         'auto',
-        'Execution provider of ONNX Runtime; cuda needs onnxruntime-gpu and pycuda, and '
-        'preprocesses on the GPU as well; auto is cuda if both are found.',
+        'Execution provider of ONNX Runtime; cuda needs onnxruntime-gpu and pycuda or '
+        'cuda-bindings, and preprocesses on the GPU as well; auto is cuda if both are found.',
         choices=('auto', 'cpu', 'cuda'),
     )
     cuda_graph: bool = parameter(

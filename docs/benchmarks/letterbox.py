@@ -27,7 +27,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from trt_detector.gpu.context import ContextScope, load_pycuda
+from trt_detector.gpu.context import ContextScope, load_cuda
 from trt_detector.gpu.image_upload import rows_read
 from trt_detector.gpu.kernels.letterbox import LetterboxJob, LetterboxKernel
 from trt_detector.image.image import Image
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument('--json', type=Path, help='file for the raw figures')
     arguments = parser.parse_args()
     torch.zeros(1, device='cuda')
-    cuda = load_pycuda()
+    cuda = load_cuda()
     with closing(ContextScope(cuda, 0)):
         results = measure_all(cuda)
     text = json.dumps(results, indent=1)

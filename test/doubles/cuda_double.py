@@ -50,6 +50,7 @@ class CudaDouble:
         self.graveyard: list[np.ndarray] = []
         self.streams: dict[int, Stream] = {}
         self.contexts: dict[int, PrimaryContext] = {}
+        self.bindings_handles: dict[int, Any] = {}
         self.graphs: dict[int, list[Any]] = {}
         self.executables: dict[int, list[Any]] = {}
         self.graph_node = 'kernel'
@@ -73,6 +74,7 @@ class CudaDouble:
             'device allocations': len(self.device_blocks),
             'host allocations': len(self.host_blocks),
             'streams': len(self.streams),
+            'handles of cuda.bindings': len(self.bindings_handles),
             'graphs': len(self.graphs) + len(self.executables),
             'memory that the runtime keeps until a synchronous run': self.kept_by_runtime,
             'pushed contexts': sum(len(stack) for stack in self.stacks.values()),

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""A whole machine of doubles: driver, pycuda and one TensorRT, put where imports find them."""
+"""A whole machine of doubles: driver, CUDA bindings and one TensorRT, found by imports."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
+from support import device_memory
 from trt_detector.gpu import context as gpu_cuda
 from trt_detector.gpu import device_info
 from trt_detector.gpu import driver as libcuda
 from trt_detector.trt import plugins
 
 from doubles.api_records import load_record
+from doubles.cuda_bindings_double import make_bindings
 from doubles.cuda_double import CudaDouble, DriverDouble
 from doubles.graph_double import GraphDriverDouble
 from doubles.trt_double import make_tensorrt, World
@@ -40,21 +42,21 @@ def machine(
     *,
     gpus: list[dict[str, Any]] | None = None,
     limit_bytes: int = 1 << 34,
+    cuda_bindings: str = 'pycuda',
     **behavior: Any,
 ) -> Iterator[World]:
     """
     Make this process believe that it has a GPU and a TensorRT.
 
-    :param personality: one of records.PERSONALITIES, None for a machine with pycuda alone.
+    :param personality: one of records.PERSONALITIES, None for a machine without TensorRT.
     :param gpus: its GPUs, [] for none; each a dict like GPU.
+    :param cuda_bindings: the bindings that are installed, 'pycuda', 'cuda_python' or ''.
     :param behavior: fields of World.
     """
     gpus = [GPU] if gpus is None else gpus
     cuda = CudaDouble(devices=len(gpus), limit_bytes=limit_bytes)
     modules: dict[str, Any] = {'tensorrt': None, 'tensorrt_rtx': None, 'pynvml': None}
-    pycuda: Any = ModuleType('pycuda')
-    pycuda.driver = cuda.module()
-    modules |= {'pycuda': pycuda, 'pycuda.driver': pycuda.driver}
+    modules |= _bindings(cuda, cuda_bindings)
     record = load_record(personality or 'tensorrt-10.3')
     capability = gpus[0]['cc'] if gpus else (8, 6)
     world = World(record, cuda, **{'compute_capability': capability, **behavior})
@@ -70,41 +72,52 @@ def machine(
         assert world.logger_faults == []
 
 
-class RealCuda:
-    """Lets the double of TensorRT execute on the memory of a real GPU."""
+def _bindings(cuda: CudaDouble, installed: str) -> dict[str, Any]:
+    """Return the modules of the CUDA bindings, None for those that are not installed."""
+    names = ['pycuda', 'pycuda.driver', 'cuda', 'cuda.bindings', 'cuda.bindings.driver']
+    modules: dict[str, Any] = dict.fromkeys(names)
+    if installed == 'pycuda':
+        modules |= {name: ModuleType(name) for name in names[:1]}
+        modules['pycuda'].VERSION_TEXT = '2026.1'
+        modules['pycuda'].driver = modules['pycuda.driver'] = cuda.module()
+    elif installed == 'cuda_python':
+        modules |= {name: ModuleType(name) for name in names[2:4]}
+        modules['cuda'].bindings = modules['cuda.bindings']
+        modules['cuda.bindings'].__version__ = '13.0.0'
+        modules['cuda.bindings'].driver = modules['cuda.bindings.driver'] = make_bindings(cuda)
+    return modules
 
-    def __init__(self, cuda: Any) -> None:
-        self._cuda = cuda
+
+class RealCuda:
+    """State for the double of TensorRT that executes on the memory of a real GPU."""
 
     def require_context(self, what: str) -> None:
         """Refuse what needs a current context in this thread."""
-        if self._cuda.Context.get_current() is None:
+        if device_memory.get_context() is None:
             raise AssertionError(f'{what}: no CUDA context is current in this thread')
 
     def read(self, address: int, nbytes: int, stream: Any) -> bytes:
         """Read device memory inside a kernel."""
-        data = bytearray(nbytes)
-        self._cuda.memcpy_dtoh(data, address)
-        return bytes(data)
+        return device_memory.read(address, nbytes)
 
     def write(self, address: int, data: bytes, stream: Any) -> None:
         """Write device memory inside a kernel."""
-        self._cuda.memcpy_htod(address, data)
+        device_memory.write(address, data)
 
     def enqueue(self, handle: int, work: Any) -> None:
         """Run a kernel behind all that was queued before."""
-        self._cuda.Context.synchronize()
+        device_memory.synchronize()
         work()
         # A copy to the device may end after the call, and streams do not wait for it.
-        self._cuda.Context.synchronize()
+        device_memory.synchronize()
 
 
 @contextlib.contextmanager
-def machine_with_real_cuda(personality: str, cuda: Any, **behavior: Any) -> Iterator[World]:
-    """Put a double of TensorRT on a machine whose GPU, driver and pycuda are real."""
+def machine_with_real_cuda(personality: str, **behavior: Any) -> Iterator[World]:
+    """Put a double of TensorRT on a machine whose GPU, driver and CUDA bindings are real."""
     record = load_record(personality)
     capability = device_info.read_device(0).compute_capability
-    world = World(record, RealCuda(cuda), compute_capability=capability, **behavior)
+    world = World(record, RealCuda(), compute_capability=capability, **behavior)
     modules: dict[str, Any] = {'tensorrt': None, 'tensorrt_rtx': None}
     modules[record.module] = make_tensorrt(world)
     with mock.patch.dict(sys.modules, modules):

@@ -14,7 +14,7 @@ from support import networks
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import EngineError
 from trt_detector.gpu import buffers
-from trt_detector.gpu.context import load_pycuda
+from trt_detector.gpu.context import load_cuda
 from trt_detector.model_info import read_model_info
 from trt_detector.trt.builder.make_plan import build_once
 from trt_detector.trt.engine import TensorRTEngine
@@ -93,7 +93,7 @@ def test_work_without_a_context_is_refused(plan: bytes) -> None:
 
 def test_pageable_memory_is_refused() -> None:
     with machine('tensorrt-10.3') as world:
-        cuda: Any = load_pycuda()
+        cuda: Any = load_cuda()
         cuda.Device(0).retain_primary_context().push()
         buffer = buffers.TensorBuffer(cuda, 'x', np.dtype(np.float32), (4,))
         with pytest.raises(LogicError, match='not page-locked'):
@@ -121,7 +121,7 @@ def test_what_is_not_freed_is_counted(
 
 def test_a_stream_dropped_without_context_is_a_fault() -> None:
     with machine('tensorrt-10.3') as world:
-        cuda: Any = load_pycuda()
+        cuda: Any = load_cuda()
         cuda.Device(0).retain_primary_context().push()
         stream = cuda.Stream()
         cuda.Context.pop()

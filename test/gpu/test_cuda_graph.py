@@ -16,8 +16,8 @@ from unittest import mock
 
 from doubles.graph_double import GraphDriverDouble
 from doubles.machine import machine
-import numpy as np
 import pytest
+from support import device_memory
 from support.detectors import (
     assert_same,
     collect_all,
@@ -29,7 +29,7 @@ from support.detectors import (
     require_cuda_provider,
 )
 from support.images import make_image
-from support.requirements import require_pycuda
+from support.requirements import require_cuda
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu import device_lock as locks
@@ -47,7 +47,7 @@ def model(tmp_path: Path) -> Path:
     return means_model(tmp_path)
 
 
-@pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3', 'onnxruntime'])
+@pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3, cuda_python', 'onnxruntime'])
 def kind(request: pytest.FixtureRequest) -> str:
     """Name of a machine with a GPU."""
     return str(request.param)
@@ -288,7 +288,7 @@ def test_cuda_graph_off_launches_no_graph(kind: str, model: Path, tmp_path: Path
 @pytest.mark.gpu
 def test_detectors_opened_in_parallel_on_a_gpu_all_capture(model: Path, tmp_path: Path) -> None:
     require_cuda_provider()
-    cuda = require_pycuda()
+    cuda = require_cuda()
     images = pictures()[:3]
     expected = on_cpu(model, tmp_path, images)
     ended = threading.Event()
@@ -296,10 +296,10 @@ def test_detectors_opened_in_parallel_on_a_gpu_all_capture(model: Path, tmp_path
 
     def copy_in_the_default_stream() -> None:
         with contextlib.closing(ContextScope(cuda, 0)):
-            data = np.zeros(1 << 16, np.uint8)
-            memory = cuda.mem_alloc(data.nbytes)
+            data = bytes(1 << 16)
+            memory = cuda.mem_alloc(len(data))
             while not ended.is_set():
-                cuda.memcpy_htod(memory, data)
+                device_memory.write(int(memory), data)
             memory.free()
 
     def open_repeatedly() -> None:

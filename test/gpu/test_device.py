@@ -19,12 +19,13 @@ from doubles.machine import machine_with_real_cuda
 import numpy as np
 import onnxruntime
 import pytest
-from support import networks
-from support.requirements import require_pycuda, require_tensorrt_on_gpu
+from support import device_memory, networks
+from support.requirements import require_cuda, require_tensorrt_on_gpu
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import EngineError
 from trt_detector.gpu.buffers import TensorBuffer
-from trt_detector.gpu.context import ContextScope
+from trt_detector.gpu.context import ContextScope, make_stream
+from trt_detector.gpu.cuda_python import CudaPython
 from trt_detector.gpu.device_info import get_gpu_memory_bytes, read_device
 from trt_detector.model_info import read_model_info
 from trt_detector.trt.backend import open_engine
@@ -38,8 +39,8 @@ SHAPES = {'min_shape': (1, 3, 32, 32), 'opt_shape': (2, 3, 64, 64), 'max_shape':
 
 @pytest.fixture
 def cuda() -> Any:
-    """Return pycuda.driver."""
-    return require_pycuda()
+    """Return the CUDA bindings."""
+    return require_cuda()
 
 
 @pytest.fixture
@@ -63,13 +64,17 @@ def free_bytes(cuda: Any) -> int:
     """Return the free memory of the device."""
     scope = ContextScope(cuda, 0)
     try:
-        return int(cuda.mem_get_info()[0])
+        return device_memory.get_free_bytes()
     finally:
         scope.close()
 
 
 def test_device_info_equals_that_of_the_bindings(cuda: Any) -> None:
-    device, info = cuda.Device(0), read_device(0)
+    info = read_device(0)
+    if isinstance(cuda, CudaPython):
+        assert info.name == cuda.Device(0).name()
+        return
+    device = cuda.Device(0)
     assert info.name == device.name()
     assert info.compute_capability == device.compute_capability()
     assert info.sm_count == device.multiprocessor_count
@@ -84,11 +89,11 @@ def test_context_is_pushed_and_popped_in_each_thread(cuda: Any) -> None:
         try:
             for _ in range(20):
                 scope = ContextScope(cuda, 0)
-                assert cuda.Context.get_current() is not None
+                assert device_memory.get_context() is not None
                 cuda.mem_alloc(16).free()
                 scope.close()
                 scope.close()
-                assert cuda.Context.get_current() is None
+                assert device_memory.get_context() is None
         except BaseException as error:
             errors.append(error)
 
@@ -103,7 +108,7 @@ def test_context_is_pushed_and_popped_in_each_thread(cuda: Any) -> None:
 def test_buffer_is_copied_to_the_device_and_back(cuda: Any) -> None:
     scope = ContextScope(cuda, 0)
     try:
-        stream = cuda.Stream()
+        stream = make_stream(cuda)
         buffer = TensorBuffer(cuda, 'x', np.dtype(np.float32), (4, 3, 64, 64))
         view = buffer.view((2, 3, 64, 64))
         batch = pictures(2, 3, 64, 64)
@@ -140,18 +145,18 @@ def test_failed_allocation_frees_all_memory(cuda: Any) -> None:
 @pytest.mark.parametrize('personality', ['tensorrt-8.6', 'tensorrt-10.16', 'tensorrt-11.4'])
 def test_engine_computes_on_device_memory(personality: str, cuda: Any, model: Path) -> None:
     config = DetectorConfig(precision='fp32', backend='tensorrt', **SHAPES)
-    with machine_with_real_cuda(personality, cuda):
+    with machine_with_real_cuda(personality):
         plan = build_once(config, read_model_info(model), batch_size=4).plan
         with TensorRTEngine(plan) as engine:
             for shape in [(2, 3, 64, 64), (4, 3, 96, 128), (1, 3, 32, 32)]:
                 batch = pictures(*shape)
                 np.testing.assert_array_equal(engine.run(batch)[0], reference(model, batch))
-    assert cuda.Context.get_current() is None
+    assert device_memory.get_context() is None
 
 
 def test_a_hundred_engines_leak_no_memory(cuda: Any, model: Path) -> None:
     config = DetectorConfig(precision='fp32', backend='tensorrt', **SHAPES)
-    with machine_with_real_cuda('tensorrt-10.3', cuda):
+    with machine_with_real_cuda('tensorrt-10.3'):
         plan = build_once(config, read_model_info(model), batch_size=4).plan
         with TensorRTEngine(plan) as engine:
             engine.warm_up(1)

@@ -15,7 +15,7 @@ from doubles.machine import GPU, machine, machine_with_real_cuda
 from doubles.onnxruntime_double import cuda_provider
 import numpy as np
 import pytest
-from support import networks
+from support import device_memory, networks
 from support.detectors import (
     assert_same,
     collect_all,
@@ -28,7 +28,7 @@ from support.detectors import (
 )
 from support.images import make_image
 from support.models import lamp_detector
-from support.requirements import require_pycuda
+from support.requirements import require_cuda
 from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu import device_preprocessor
@@ -46,7 +46,7 @@ def model(tmp_path: Path) -> Path:
     return means_model(tmp_path)
 
 
-@pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3', 'onnxruntime'])
+@pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3, cuda_python', 'onnxruntime'])
 def kind(request: pytest.FixtureRequest) -> str:
     """Name of a machine with a GPU."""
     return str(request.param)
@@ -376,7 +376,7 @@ def test_onnxruntime_is_reopened_on_a_gpu(model: Path, tmp_path: Path) -> None:
 @pytest.mark.gpu
 def test_two_gpus_in_one_process(model: Path, tmp_path: Path) -> None:
     require_cuda_provider()
-    if require_pycuda().Device.count() < 2:
+    if device_memory.count_devices() < 2:
         pytest.skip('one GPU: this needs two in one machine')
     images = pictures()[:3]
     expected = on_cpu(model, tmp_path, images)
@@ -410,10 +410,10 @@ def test_two_gpus_in_one_process(model: Path, tmp_path: Path) -> None:
 def test_gpu_copies_a_page_locked_image(
     size: tuple[int, int], model: Path, tmp_path: Path
 ) -> None:
-    cuda = require_pycuda()
+    cuda = require_cuda()
     image = make_image('bgr8', *size, 4, seed=3)
     with (
-        machine_with_real_cuda('tensorrt-10.3', cuda),
+        machine_with_real_cuda('tensorrt-10.3'),
         create_detector(config(model, tmp_path, backend='tensorrt')) as detector,
     ):
         data = cuda.pagelocked_empty((image.data.size,), np.uint8)

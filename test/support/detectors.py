@@ -64,7 +64,14 @@ def means_model(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def device(kind: str, **behavior: Any) -> Iterator[tuple[Any, str]]:
-    """Yield (the state of the double of CUDA, name of the backend) of a kind of machine."""
+    """
+    Yield (the state of the double of CUDA, name of the backend) of a kind of machine.
+
+    :param kind: 'onnxruntime' or a personality of TensorRT; ', cuda_python' after it replaces
+        pycuda by CUDA Python.
+    """
+    kind, _, bindings = kind.partition(', ')
+    behavior = {'cuda_bindings': bindings or 'pycuda', **behavior}
     if kind == 'onnxruntime':
         with machine(None, **behavior) as world, cuda_provider(world.cuda):
             yield world.cuda, kind

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 from trt_detector.errors import BackendUnavailableError
-from trt_detector.gpu.context import load_pycuda
+from trt_detector.gpu.context import load_cuda
 from trt_detector.gpu.device_info import read_device
 
 
@@ -21,11 +21,11 @@ def lack(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def require_pycuda() -> Any:
-    """Return pycuda.driver on a machine with a GPU."""
+def require_cuda() -> Any:
+    """Return the CUDA bindings on a machine with a GPU."""
     try:
         read_device(0)
-        return load_pycuda()
+        return load_cuda()
     except BackendUnavailableError as error:
         lack(str(error))
 
@@ -34,7 +34,7 @@ def require_tensorrt_on_gpu() -> str:
     """Return the name of a TensorRT library that supports the GPU of this machine."""
     from trt_detector.trt.library import find_library
 
-    require_pycuda()
+    require_cuda()
     try:
         return find_library('auto', read_device(0)).name
     except BackendUnavailableError as error:

@@ -18,7 +18,7 @@ import pytest
 from support import networks
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import BackendUnavailableError, EngineError
-from trt_detector.gpu.context import ContextScope, load_pycuda
+from trt_detector.gpu.context import ContextScope, load_cuda
 from trt_detector.model_info import read_model_info
 from trt_detector.trt.builder.make_plan import build_once
 from trt_detector.trt.engine import TensorRTEngine
@@ -285,7 +285,7 @@ def test_two_engines_in_one_thread_share_the_context(dynamic: Path) -> None:
 def test_a_device_that_is_not_there_is_said() -> None:
     with machine('tensorrt-10.3') as world:
         with pytest.raises(BackendUnavailableError, match='no CUDA context on device 3'):
-            ContextScope(load_pycuda(), 3)
+            ContextScope(load_cuda(), 3)
         assert_clean(world)
 
 

@@ -3,6 +3,6 @@
 """
 CUDA: contexts, memory, streams, graphs, kernels, and the state of the GPU.
 
-It is the only package that imports pycuda and pynvml. Both are imported inside functions, so that
-importing this package needs neither.
+It is the only package that imports pycuda, cuda (CUDA Python) and pynvml. They are imported inside
+functions, so that importing this package needs none of them.
 """

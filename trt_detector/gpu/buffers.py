@@ -21,7 +21,7 @@ class TensorBuffer:
 
     The context in which it was allocated must be current for every call.
 
-    :param cuda: pycuda.driver.
+    :param cuda: CUDA bindings, see :func:`.context.load_cuda`.
     :param name: name of the tensor, for messages.
     :param dtype: element type.
     :param max_shape: largest shape.

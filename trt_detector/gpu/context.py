@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Import of pycuda on first use, and the CUDA context of a thread."""
+"""Import of the CUDA bindings on first use, and the CUDA context of a thread."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import threading
 from typing import Any
 
 from ..errors import BackendUnavailableError, EngineError
+from .cuda_python import CudaPython
 
-__all__ = ['ContextScope', 'load_pycuda', 'make_stream']
+__all__ = ['ContextScope', 'describe_bindings', 'load_cuda', 'make_stream']
 
 # Each call of pycuda's retain_primary_context() creates a new object, which pycuda treats as a
 # different context. So it is retained once per device and process, and never released: the driver
@@ -20,24 +21,52 @@ _LOCK = threading.Lock()
 _NON_BLOCKING = 1
 
 
-def load_pycuda() -> Any:
+def load_cuda() -> Any:
     """
-    Import and initialize pycuda.driver.
+    Import and initialize the CUDA bindings: pycuda, or CUDA Python if pycuda is not installed.
 
-    :raises BackendUnavailableError: if it cannot be imported or finds no driver.
+    :return: pycuda.driver, or :class:`.cuda_python.CudaPython`, which has the same interface.
+    :raises BackendUnavailableError: if neither can be imported, or CUDA cannot be initialized.
     """
     try:
         import pycuda.driver as cuda
     except (ImportError, OSError) as error:
-        raise BackendUnavailableError(
-            f'pycuda cannot be imported ({type(error).__name__}: {error}); install it: pip '
-            'install "pycuda>=2022.1" ("pycuda>=2025.1.2" for CUDA 13, which JetPack 7 has)'
-        ) from error
+        cuda = _load_cuda_python(f'{type(error).__name__}: {error}')
     try:
         cuda.init()
-    except cuda.Error as error:
-        raise BackendUnavailableError(f'pycuda cannot start CUDA: {error}') from error
+    except (cuda.Error, RuntimeError) as error:
+        raise BackendUnavailableError(f'CUDA cannot be initialized: {error}') from error
     return cuda
+
+
+def _load_cuda_python(reason: str) -> Any:
+    """
+    Import CUDA Python.
+
+    :param reason: why pycuda cannot be imported.
+    :raises BackendUnavailableError: if CUDA Python cannot be imported either.
+    """
+    try:
+        from cuda.bindings import driver
+    except (ImportError, OSError) as error:
+        raise BackendUnavailableError(
+            f'neither pycuda ({reason}) nor CUDA Python ({type(error).__name__}: {error}) can be '
+            'imported; install one of them: pip install "pycuda>=2022.1" ("pycuda>=2025.1.2" for '
+            'CUDA 13, which JetPack 7 has), or without a compiler: pip install cuda-bindings '
+            '("cuda-bindings<13" for a driver of CUDA 12)'
+        ) from error
+    return CudaPython(driver)
+
+
+def describe_bindings(cuda: Any) -> str:
+    """Return the name and version of the CUDA bindings from :func:`load_cuda`."""
+    if isinstance(cuda, CudaPython):
+        from cuda import bindings
+
+        return f'cuda-bindings {bindings.__version__}'
+    import pycuda
+
+    return f'pycuda {pycuda.VERSION_TEXT}'
 
 
 def make_stream(cuda: Any) -> Any:
@@ -47,7 +76,7 @@ def make_stream(cuda: Any) -> Any:
     Otherwise a copy of another thread in the default stream would wait for this one, and
     invalidate a stream capture (CUDA Driver API, "Stream synchronization behavior").
 
-    :param cuda: pycuda.driver; the stream belongs to the current context.
+    :param cuda: from :func:`load_cuda`; the stream belongs to the current context.
     """
     return cuda.Stream(_NON_BLOCKING)
 
@@ -60,7 +89,7 @@ class ContextScope:
     per thread and aborts the process if a thread ends with contexts on its stack: close a scope in
     the thread that created it. Close the scopes of several devices in one thread in reverse order.
 
-    :param cuda: pycuda.driver.
+    :param cuda: from :func:`load_cuda`.
     :param device_id: number of the device.
     :raises BackendUnavailableError: if the device cannot be used.
     """

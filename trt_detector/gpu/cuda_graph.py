@@ -3,8 +3,8 @@
 """
 Stream capture: work captured as a CUDA graph once, then launched with one driver call.
 
-pycuda has no stream capture, so the driver is called with ctypes, in the context that is current
-(CUDA Driver API, "Graph Management" and "Stream Management").
+pycuda has no stream capture. So the driver is called with ctypes in the current context, with
+either CUDA bindings (CUDA Driver API, "Graph Management" and "Stream Management").
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class DeviceEngine(InferenceEngine):
 
     @property
     def cuda(self) -> Any:
-        """Return pycuda.driver; the primary context is current in the engine's thread."""
+        """Return the CUDA bindings; the primary context is current in the engine's thread."""
         return self._cuda
 
     @property

@@ -116,7 +116,7 @@ class ImageUpload:
     A bilinear resize reads two source rows for each resized row. If it more than halves the
     height, only those rows are copied: 720 of 2160 rows of a 4K image for a 640x640 network.
 
-    :param cuda: pycuda.driver.
+    :param cuda: CUDA bindings, see :func:`.context.load_cuda`.
     :param mapped: let the device read the page-locked memory directly, without another copy, for
         GPUs that share the system memory.
     """

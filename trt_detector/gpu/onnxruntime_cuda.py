@@ -22,7 +22,7 @@ from ..onnxruntime_engine import (
     OnnxRuntimeOptions,
 )
 from .buffers import TensorBuffer
-from .context import ContextScope, load_pycuda, make_stream
+from .context import ContextScope, load_cuda, make_stream
 from .device_engine import DeviceEngine
 from .device_lock import device_lock
 
@@ -46,7 +46,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         cannot be allocated before the run, so :attr:`works_on_device` is False.
     :param cuda_graph: the network may be captured, for which a batch of one image gets a session
         of its own.
-    :raises BackendUnavailableError: if pycuda, the driver or the CUDA provider is missing.
+    :raises BackendUnavailableError: if CUDA bindings, driver or CUDA provider are missing.
 
     For the other parameters see :class:`..onnxruntime_engine.OnnxRuntimeEngine`.
     """
@@ -70,7 +70,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         self._resources = ExitStack()
         with device_lock(device_id), ExitStack() as undo:
             undo.callback(self._resources.close)
-            self._cuda = load_pycuda()
+            self._cuda = load_cuda()
             self._scope = ContextScope(self._cuda, device_id)
             self._resources.callback(self._scope.close)
             self._stream: Any = make_stream(self._cuda)

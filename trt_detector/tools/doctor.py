@@ -119,7 +119,7 @@ def _inference(device_id: int) -> list[Finding]:
     """Check the GPU and the runtimes; one that works is enough."""
     findings = [_device(device_id), _memory(device_id), *_state(device_id)]
     backends = {name: _tensorrt(name, device_id) for name in ('tensorrt', 'tensorrt_rtx')}
-    findings += [*backends.values(), _pycuda(device_id)]
+    findings += [*backends.values(), _cuda_bindings(device_id)]
     version, reason = _import('onnxruntime')
     kind = 'for CUDA' if has_cuda_provider() else 'for the CPU'
     findings.append(
@@ -133,7 +133,10 @@ def _inference(device_id: int) -> list[Finding]:
     if usable:
         findings.append(Finding('backend auto', _OK, f'takes {usable[0]}'))
     else:
-        remedy = 'install TensorRT and pycuda on a machine with a GPU, or: pip install onnxruntime'
+        remedy = (
+            'install TensorRT and pycuda (or cuda-bindings) on a machine with a GPU, or: pip '
+            'install onnxruntime'
+        )
         findings.append(Finding('backend auto', _PROBLEM, 'no backend is usable', remedy))
     return findings
 
@@ -201,16 +204,16 @@ def _tensorrt(name: str, device_id: int) -> Finding:
     return Finding(name, _OK, f'{library.label} ({modes})')
 
 
-def _pycuda(device_id: int) -> Finding:
-    """Check pycuda by creating a context."""
-    from ..gpu.context import ContextScope, load_pycuda
+def _cuda_bindings(device_id: int) -> Finding:
+    """Check the CUDA bindings by creating a context."""
+    from ..gpu.context import ContextScope, describe_bindings, load_cuda
 
-    version, _ = _import('pycuda')
     try:
-        with contextlib.closing(ContextScope(load_pycuda(), device_id)):
-            return Finding('pycuda', _OK, f'{version}, its context works')
+        cuda = load_cuda()
+        with contextlib.closing(ContextScope(cuda, device_id)):
+            return Finding('cuda bindings', _OK, f'{describe_bindings(cuda)}, its context works')
     except DetectorError as error:
-        return Finding('pycuda', _NOTE, 'not usable', str(error))
+        return Finding('cuda bindings', _NOTE, 'not usable', str(error))
 
 
 def _ros() -> Iterator[Finding]:

@@ -81,7 +81,7 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
 
 def _inspect(plan: bytes, backend: str, device_id: int) -> dict[str, Any]:
     """Load a plan and describe it, which needs its GPU."""
-    from ..gpu.context import ContextScope, load_pycuda
+    from ..gpu.context import ContextScope, load_cuda
     from ..gpu.device_info import read_device
     from ..trt.library import find_library, LIBRARIES
     from ..trt.runtime import PlanRefusedError
@@ -91,7 +91,7 @@ def _inspect(plan: bytes, backend: str, device_id: int) -> dict[str, Any]:
     for name in LIBRARIES if backend == 'auto' else (backend,):
         try:
             library = find_library(name, device)
-            with closing(ContextScope(load_pycuda(), device_id)):
+            with closing(ContextScope(load_cuda(), device_id)):
                 return _describe(library, plan)
         except (PlanRefusedError, DetectorError) as error:
             refusals.append(str(error))

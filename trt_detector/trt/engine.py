@@ -16,7 +16,7 @@ from ..config import DetectorConfig
 from ..errors import EngineError
 from ..gpu import device_info
 from ..gpu.buffers import TensorBuffer
-from ..gpu.context import ContextScope, load_pycuda, make_stream
+from ..gpu.context import ContextScope, load_cuda, make_stream
 from ..gpu.device_engine import DeviceEngine
 from ..gpu.device_lock import device_lock
 from ..plan import get_engine_filename
@@ -89,7 +89,7 @@ class TensorRTEngine(DeviceEngine):
         with device_lock(device_id), ExitStack() as undo:
             undo.callback(self._resources.close)
             library = load_library(backend)
-            self._cuda = load_pycuda()
+            self._cuda = load_cuda()
             self._scope = ContextScope(self._cuda, device_id)
             self._resources.callback(self._scope.close)
             self._resources.callback(self._release)

@@ -17,7 +17,7 @@ import onnxruntime
 import pytest
 from support.detectors import config, device
 from support.models import metadata, tensor
-from support.requirements import lack, require_pycuda
+from support.requirements import lack, require_cuda
 from trt_detector.decode import CandidateHead
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
@@ -135,7 +135,7 @@ def open_config(path: Path, folder: Path, backend: str, head: str) -> Any:
 @pytest.mark.parametrize('mapped_memory', ['on', 'off'])
 @pytest.mark.parametrize('dtype', TYPES)
 @pytest.mark.parametrize('head', HEADS)
-@pytest.mark.parametrize('kind', ['tensorrt-10.3', 'onnxruntime'])
+@pytest.mark.parametrize('kind', ['tensorrt-10.3, cuda_python', 'onnxruntime'])
 def test_every_raw_head_decodes_its_candidates(
     kind: str, head: str, dtype: str, mapped_memory: str, tmp_path: Path
 ) -> None:
@@ -201,7 +201,8 @@ def test_candidate_kernels_on_a_gpu_equal_the_host(
 ) -> None:
     path = raw_detector(tmp_path / 'raw.onnx', head, dtype)
     expected = on_cpu(path, tmp_path, head)
-    with machine_with_real_cuda('tensorrt-10.3', require_pycuda()):
+    require_cuda()
+    with machine_with_real_cuda('tensorrt-10.3'):
         values = open_config(path, tmp_path, 'tensorrt', head)
         values = values.with_changes(mapped_memory=mapped_memory, cuda_graph=False)
         with create_detector(values) as detector:
@@ -216,7 +217,7 @@ def test_candidate_kernels_on_a_gpu_equal_the_host(
 def test_every_raw_head_decodes_its_candidates_on_a_gpu(
     head: str, dtype: str, tmp_path: Path
 ) -> None:
-    require_pycuda()
+    require_cuda()
     if 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
         lack('ONNX Runtime is not built for CUDA: pip install onnxruntime-gpu')
     path = raw_detector(tmp_path / 'raw.onnx', head, dtype)

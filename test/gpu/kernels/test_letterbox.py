@@ -16,8 +16,10 @@ from typing import Any
 from doubles.kernel_host import host_kernel
 import numpy as np
 import pytest
+from support import device_memory
 from support.images import make_image, PLANAR
 from trt_detector.errors import BackendUnavailableError
+from trt_detector.gpu.context import ContextScope, load_cuda, make_stream
 from trt_detector.gpu.image_upload import rows_read
 from trt_detector.gpu.kernels.letterbox import (
     KERNEL_ENCODINGS,
@@ -110,7 +112,7 @@ class GpuRunner:
     """
     Runner of the kernel on the GPU.
 
-    :param cuda: pycuda.driver, with the context current.
+    :param cuda: CUDA bindings; the context is current.
     """
 
     def __init__(self, cuda: Any) -> None:
@@ -126,23 +128,24 @@ class GpuRunner:
     ) -> np.ndarray:
         cuda = self._cuda
         out = poisoned(images, input_spec)
-        slots = cuda.to_device(out)
-        sources: list[Any] = []
+        batch = device_memory.to_device(out)
+        sources: list[int] = []
 
         def send(data: np.ndarray) -> int:
-            sources.append(cuda.to_device(np.ascontiguousarray(data)))
-            return int(sources[-1])
+            sources.append(device_memory.to_device(data))
+            return sources[-1]
 
-        jobs = make_jobs(images, spec, size, gathered, send, int(slots), out[0].nbytes)
-        stream = cuda.Stream()
+        jobs = make_jobs(images, spec, size, gathered, send, batch, out[0].nbytes)
+        stream = make_stream(cuda)
+        device_memory.synchronize()
         kernel = LetterboxKernel(cuda, spec, InputLayout.of(input_spec), size, (0, 0))
         with closing(kernel):
             kernel.launch(jobs, stream)
             stream.synchronize()
-        cuda.memcpy_dtoh(out, slots)
-        for memory in (slots, *sources):
-            memory.free()
-        return out
+        data = device_memory.read(batch, out.nbytes)
+        for address in (batch, *sources):
+            device_memory.free(address)
+        return np.frombuffer(data, out.dtype).reshape(out.shape)
 
 
 @pytest.fixture(params=['host', pytest.param('gpu', marks=pytest.mark.gpu)])
@@ -151,10 +154,8 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     if request.param == 'host':
         yield run_on_host
         return
-    from trt_detector.gpu.context import ContextScope, load_pycuda
-
     try:
-        cuda = load_pycuda()
+        cuda = load_cuda()
         scope = ContextScope(cuda, 0)
     except BackendUnavailableError as error:
         pytest.skip(f'no GPU to test on: {error}')

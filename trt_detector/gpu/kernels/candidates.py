@@ -40,7 +40,7 @@ class CandidateFilter:
     """
     Candidate kernels, loaded into the current context.
 
-    :param cuda: pycuda.driver.
+    :param cuda: CUDA bindings, see :func:`..context.load_cuda`.
     :param rule: rule that selects the candidates.
     :param compute_capability: of the GPU, to compile for it if the driver refuses the shipped PTX.
     :raises BackendUnavailableError: if the driver refuses both the shipped and the compiled PTX.
@@ -77,7 +77,7 @@ class CandidateSlot:
     The device writes their values directly to page-locked memory, so that only the candidates
     cross the bus. It is the host memory of the output's own buffer, unless that is mapped.
 
-    :param cuda: pycuda.driver.
+    :param cuda: CUDA bindings, see :func:`..context.load_cuda`.
     :param kernels: shared by the slots.
     :param buffer: buffer of the output, [N, values, A] or [N, A, values]; the caller frees it.
     :raises EngineError: if the memory cannot be allocated.

@@ -86,7 +86,7 @@ class LetterboxKernel:
     """
     Letterbox kernel for one network at one input size, loaded into the current context.
 
-    :param cuda: pycuda.driver.
+    :param cuda: CUDA bindings, see :func:`..context.load_cuda`.
     :param spec: see :func:`pack_spec`.
     :param layout: see :func:`pack_spec`.
     :param input_size: (height, width) in pixels.

@@ -64,7 +64,7 @@ class KernelSource:
         """
         Load the module into the current context: the shipped PTX, else PTX compiled by NVRTC.
 
-        :param cuda: pycuda.driver.
+        :param cuda: CUDA bindings, see :func:`..context.load_cuda`.
         :param compute_capability: of the GPU.
         :raises BackendUnavailableError: if the driver refuses both.
         """

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ...config import DetectorConfig
 from ...errors import BuildError, ConfigError
 from ...gpu.buffers import TensorBuffer
-from ...gpu.context import ContextScope, load_pycuda, make_stream
+from ...gpu.context import ContextScope, load_cuda, make_stream
 from ...gpu.device_info import get_gpu_memory_bytes, read_device
 from ...gpu.device_lock import build_in_progress
 from ...quantize import CalibrationCache, parse_calibration_cache
@@ -57,7 +57,7 @@ def calibrate_on_device(
     first = next(batches, None)
     if first is None:
         raise ConfigError('there is no image to calibrate with; choose an input with images')
-    cuda = load_pycuda()
+    cuda = load_cuda()
     with ExitStack() as undo:
         undo.enter_context(build_in_progress(config.device_id))
         undo.enter_context(closing(ContextScope(cuda, config.device_id)))
@@ -124,7 +124,7 @@ class _Feeder:
         """Free the buffer and the stream; the context has to be current."""
         self._stream.synchronize()
         self._buffer.free()
-        # pycuda destroys the stream with its last reference, which must not outlive the context.
+        # The stream is destroyed with its last reference, which must not outlive the context.
         self._stream = None
 
 

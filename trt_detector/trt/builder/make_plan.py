@@ -13,7 +13,7 @@ import time
 
 from ...config import DetectorConfig
 from ...errors import BuildError, ConfigError
-from ...gpu.context import ContextScope, load_pycuda
+from ...gpu.context import ContextScope, load_cuda
 from ...gpu.device_info import DeviceInfo, has_fast_fp16, read_device
 from ...gpu.device_lock import build_in_progress
 from ...model_info import ModelInfo, read_model_info
@@ -59,7 +59,7 @@ def prepare_plan(
         if on_progress is not None:
             on_progress(Progress(sentence, None, time.monotonic() - start))
 
-    with closing(ContextScope(load_pycuda(), config.device_id)):
+    with closing(ContextScope(load_cuda(), config.device_id)):
         return job.store.load_or_build(
             job.key(), lambda: job.build(on_progress, cancel), log=log, cancel=cancel
         )
@@ -101,7 +101,7 @@ def build_once(
     with BuildProgress(on_progress, cancel) as progress:
         if compute_capability is not None:
             return build_plan(library, request, progress)
-        cuda, device_id = load_pycuda(), config.device_id
+        cuda, device_id = load_cuda(), config.device_id
         with build_in_progress(device_id), closing(ContextScope(cuda, device_id)):
             return build_plan(library, request, progress)
 
