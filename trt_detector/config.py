@@ -209,6 +209,7 @@ class DetectorConfig:
             'detr_softmax',
             'detr_deploy',
             'efficient_nms',
+            'tf_detection',
             'torchvision',
         ),
     )
@@ -228,7 +229,17 @@ class DetectorConfig:
         'auto',
         'Preprocessing preset; auto is the one of the recognized layout. The parameters below '
         'override single values of it.',
-        choices=('auto', 'yolo', 'yolox', 'detr', 'detr_imagenet', 'torchvision'),
+        choices=(
+            'auto',
+            'yolo',
+            'yolox',
+            'detr',
+            'detr_imagenet',
+            'torchvision',
+            'tao',
+            'tensorflow',
+            'efficientdet',
+        ),
     )
     resize_mode: str = parameter(
         'auto',

@@ -79,6 +79,8 @@ class PreprocessSpec:
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
+# ImageNet's mean of blue, green and red on the scale of 0 to 255.
+_CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 # Preprocessing that the networks of a family were trained with.
 PRESETS: Mapping[str, PreprocessSpec] = MappingProxyType(
@@ -88,6 +90,11 @@ PRESETS: Mapping[str, PreprocessSpec] = MappingProxyType(
         'detr': PreprocessSpec(mode='stretch'),
         'detr_imagenet': PreprocessSpec(mode='stretch', mean=_IMAGENET_MEAN, std=_IMAGENET_STD),
         'torchvision': PreprocessSpec(anchor='top_left'),
+        'tao': PreprocessSpec(
+            anchor='top_left', pad_value=0, color='bgr', scale=1.0, mean=_CAFFE_MEAN
+        ),
+        'tensorflow': PreprocessSpec(mode='stretch', scale=1.0),
+        'efficientdet': PreprocessSpec(anchor='top_left', pad_value=0, scale=1.0),
     }
 )
 

@@ -58,6 +58,10 @@ LAYOUTS: dict[str, Shapes] = {
         'num_dets': ((1,), 'i4'), 'det_boxes': ((ROWS, 4), 'f4'), 'det_scores': ((ROWS,), 'f4'),
         'det_classes': ((ROWS,), 'i4'),
     },
+    'tf_detection': {
+        'detection_boxes': ((ROWS, 4), 'f4'), 'detection_scores': ((ROWS,), 'f4'),
+        'detection_classes': ((ROWS,), 'f4'),
+    },
     'torchvision': {'boxes': ((4,), 'f4'), 'labels': ((), 'i8'), 'scores': ((), 'f4')},
 }  # fmt: skip
 

@@ -118,6 +118,7 @@ class LayoutMatch:
     :param evidence: strength of the evidence for this reading.
     :param preference: decides between readings of equal evidence; the larger one is more common.
     :param warnings: sentences for the user: assumptions of this reading.
+    :param preset: preprocessing that this graph expects, '' for that of the layout.
     """
 
     num_classes: int | None
@@ -126,6 +127,7 @@ class LayoutMatch:
     evidence: Evidence
     preference: int = 0
     warnings: tuple[str, ...] = ()
+    preset: str = ''
 
 
 class HeadLayout(Protocol):

@@ -19,6 +19,7 @@ from .layouts.detr_deploy import DetrDeployLayout
 from .layouts.detr_logits import DetrLogitsLayout
 from .layouts.efficient_nms import EfficientNmsLayout
 from .layouts.end_to_end import EndToEndLayout
+from .layouts.tf_detection import TfDetectionLayout
 from .layouts.torchvision import TorchvisionLayout
 from .layouts.yolo import YoloLayout
 from .layouts.yolo_grid import YoloGridLayout
@@ -46,6 +47,7 @@ LAYOUTS: tuple[HeadLayout, ...] = (
     DetrLogitsLayout('softmax'),
     DetrDeployLayout(),
     EfficientNmsLayout(),
+    TfDetectionLayout(),
     TorchvisionLayout(),
 )
 _LAYOUT_OF_NAME = {layout.name: layout for layout in LAYOUTS}
@@ -103,7 +105,7 @@ def recognize(info: GraphInfo, name: str = 'auto') -> Recognized:
     return Recognized(
         head=match.build(),
         name=layout.name,
-        preset=layout.preset,
+        preset=match.preset or layout.preset,
         single_image=layout.single_image,
         warnings=tuple(warnings),
     )

@@ -1,6 +1,12 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Outputs of TensorRT's NMS plugins: count, boxes, scores, classes."""
+"""
+Outputs of suppression plugins and their like: count, boxes, scores, classes.
+
+Contract: the README files of TensorRT's EfficientNMS and BatchedNMS plugins, and of exporters that
+take their form under other names (YOLO-NAS in batch format, MMYOLO, YOLOv8-TensorRT). Models of
+NVIDIA TAO have the names BatchedNMS, BatchedNMS_1 and so on, and boxes of 0 to 1.
+"""
 
 from __future__ import annotations
 
@@ -12,73 +18,134 @@ import numpy as np
 import numpy.typing as npt
 
 from ...values.detections import Detections
+from ...values.tensor_spec import TensorSpec
 from ..graph_info import GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import filter_and_suppress
 
-__all__ = ['EfficientNmsLayout', 'EfficientNmsHead']
+__all__ = ['EfficientNmsHead', 'EfficientNmsLayout']
 
 _NAMES = (
     ('num_dets', 'det_boxes', 'det_scores', 'det_classes'),
     ('num_detections', 'nmsed_boxes', 'nmsed_scores', 'nmsed_classes'),
 )
+_TAO_NAMES = ('BatchedNMS', 'BatchedNMS_1', 'BatchedNMS_2', 'BatchedNMS_3')
+# TensorFlow's boxes begin with y.
+_TENSORFLOW = 'detection_boxes'
+# Boxes of 0 to 1 may reach a little beyond the picture; no object of pixels is so small.
+_MAX_NORMALIZED = 2.0
 
 
 class EfficientNmsHead:
     """
-    Decoder for num_dets [N, 1], det_boxes [N, M, 4], det_scores [N, M], det_classes [N, M].
+    Decoder for count [N, 1], boxes [N, M, 4], scores [N, M], classes [N, M].
 
-    Boxes are x1, y1, x2, y2 in input pixels; rows beyond the count are ignored.
+    Boxes are x1, y1, x2, y2 in input pixels, or shares of the input if no coordinate was ever
+    above 2. Rows after the count are ignored.
 
     :param order: indices of the outputs in that order.
+    :param input_size: (height, width) of the network's input in pixels, None if unknown.
     """
 
     layout = 'EfficientNMS num_dets, det_boxes, det_scores, det_classes'
     num_classes: int | None = None
 
-    def __init__(self, order: tuple[int, ...] = (0, 1, 2, 3)) -> None:
+    def __init__(
+        self,
+        order: tuple[int, ...] = (0, 1, 2, 3),
+        input_size: tuple[int, int] | None = None,
+    ) -> None:
         self._order = order
+        self._size: npt.NDArray[np.float32] | None = None
+        if input_size is not None:
+            self._size = np.array((input_size[1], input_size[0]) * 2, np.float32)
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, see :class:`.head.Head`."""
-        counts, boxes, scores, classes = (outputs[number] for number in self._order)
-        found = []
-        for n, count in enumerate(counts.reshape(len(boxes)).astype(np.intp)):
-            rows = slice(0, max(0, count))
-            found.append(
-                filter_and_suppress(
-                    boxes[n, rows], scores[n, rows], classes[n, rows], options, suppress=False
-                )
+        """Decode a batch, as :class:`.head.Head` says."""
+        counts, boxes, scores, classes = (outputs[index] for index in self._order)
+        if classes.dtype.kind == 'f':
+            classes = classes.astype(np.float32, copy=False)
+        rows = [slice(max(0, int(count))) for count in counts.reshape(len(boxes))]
+        scaled = self._to_pixels([boxes[n, kept] for n, kept in enumerate(rows)])
+        return [
+            filter_and_suppress(
+                scaled[n], scores[n, kept], classes[n, kept], options, suppress=False
             )
-        return found
+            for n, kept in enumerate(rows)
+        ]
+
+    def _to_pixels(self, boxes: list[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """Scale normalized boxes (n, 4) to the input, and remember a model with pixels."""
+        with np.errstate(invalid='ignore'):
+            if self._size is not None and any((one > _MAX_NORMALIZED).any() for one in boxes):
+                self._size = None
+        if self._size is None:
+            return boxes
+        return [one.astype(np.float32, copy=False) * self._size for one in boxes]
 
 
 class EfficientNmsLayout:
-    """Recognizer of the four outputs by their names."""
+    """Recognizes the four outputs by names, else by ranks and types."""
 
     name = 'efficient_nms'
     description = (
-        'num_dets [N, 1], det_boxes [N, M, 4] x1, y1, x2, y2 in input pixels, det_scores [N, M], '
-        'det_classes [N, M]'
+        'num_dets [N, 1], det_boxes [N, M, 4] x1, y1, x2, y2 in input pixels or 0 to 1, '
+        'det_scores [N, M], det_classes [N, M], under any names'
     )
     preset = 'yolo'
     single_image = False
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
-        """Match a graph, see :class:`.head.HeadLayout`."""
-        order = _order(info)
+        """Match a graph, as :class:`.head.HeadLayout` says."""
+        order = _find_names(info) or _find_types(info)
         if not order:
             return None
-        head = partial(EfficientNmsHead, order)
-        return LayoutMatch(None, 'count, boxes, scores, classes', head, Evidence.CERTAIN)
+        return LayoutMatch(
+            None,
+            'count, boxes, scores, classes',
+            partial(EfficientNmsHead, order, info.input_size),
+            evidence=Evidence.CERTAIN,
+            preset='tao' if info.outputs[order[0]].name == _TAO_NAMES[0] else '',
+        )
 
 
-def _order(info: GraphInfo) -> tuple[int, ...]:
-    """Find the indices of the outputs count, boxes, scores, classes; () if there are others."""
+def _find_names(info: GraphInfo) -> tuple[int, ...]:
+    """Find the indices of count, boxes, scores, classes by name; empty if they are others."""
     found = [output.name for output in info.outputs]
-    for names in _NAMES:
+    for names in (*_NAMES, _TAO_NAMES):
         if sorted(names) == sorted(found):
             return tuple(found.index(name) for name in names)
     return ()
+
+
+def _find_types(info: GraphInfo) -> tuple[int, ...]:
+    """Find them by rank, size and type; empty if they are others or cannot be told apart."""
+    outputs = list(enumerate(info.outputs))
+    if len(outputs) != 4 or any(_TENSORFLOW in output.name for _, output in outputs):
+        return ()
+    boxes = [n for n, out in outputs if len(out.shape) == 3 and out.shape[2] == 4]
+    counts = [n for n, out in outputs if len(out.shape) == 1 or out.shape[1:] == (1,)]
+    if len(boxes) != 1 or len(counts) != 1:
+        return ()
+    rest = [n for n, _ in outputs if n not in (boxes[0], counts[0])]
+    rows = {info.outputs[n].shape[1] for n in (*boxes, *rest) if len(info.outputs[n].shape) > 1}
+    if any(len(info.outputs[n].shape) != 2 for n in rest) or len(rows) != 1:
+        return ()
+    scores = [n for n in rest if _is_score(info.outputs[n])]
+    classes = [n for n in rest if _is_class(info.outputs[n])]
+    if len(scores) != 1 or len(classes) != 1 or scores == classes:
+        return ()
+    return counts[0], boxes[0], scores[0], classes[0]
+
+
+def _is_score(output: TensorSpec) -> bool:
+    """Tell whether an output holds scores: real numbers that are not called classes."""
+    return bool(np.issubdtype(output.dtype, np.floating)) and not _is_class(output)
+
+
+def _is_class(output: TensorSpec) -> bool:
+    """Tell whether an output holds classes: whole numbers, or numbers that are called so."""
+    named = any(word in output.name.lower() for word in ('class', 'label', 'cls'))
+    return bool(np.issubdtype(output.dtype, np.integer)) or named

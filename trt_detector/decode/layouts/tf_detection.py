@@ -1,0 +1,121 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+TensorFlow's Object Detection API and EfficientDet: normalized boxes that begin with y.
+
+Contract: exporter_lib_v2 of the Object Detection API (float outputs, classes from 1, through
+tf2onnx), and TensorRT's sample efficientdet with NVIDIA TAO (EfficientNMS, whole classes from 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import ModelError
+from ...values.detections import Detections
+from ..graph_info import GraphInfo
+from ..head import DecodeOptions, Evidence, LayoutMatch
+from ..postprocess import filter_and_suppress
+
+__all__ = ['TfDetectionHead', 'TfDetectionLayout']
+
+_NAMES = ('detection_boxes', 'detection_scores', 'detection_classes')
+_RANKS = (3, 2, 2)
+_COUNT = 'num_detections'
+_Y_FIRST = (1, 0, 3, 2)
+
+
+class TfDetectionHead:
+    """
+    Decoder for detection_boxes [N, M, 4], detection_scores [N, M], detection_classes [N, M].
+
+    Boxes are y1, x1, y2, x2 as shares of the input.
+
+    :param order: indices of the outputs in that order.
+    :param count: index of num_detections, None if there is none.
+    :param first_class: number of the first class.
+    :param input_size: (height, width) of the network's input in pixels.
+    """
+
+    layout = 'TensorFlow detection_boxes, detection_scores, detection_classes'
+    num_classes: int | None = None
+
+    def __init__(
+        self,
+        order: tuple[int, ...],
+        count: int | None,
+        first_class: int,
+        input_size: tuple[int, int],
+    ) -> None:
+        self._order = order
+        self._count = count
+        self._first_class = first_class
+        self._size = np.array((input_size[1], input_size[0]) * 2, np.float32)
+
+    def decode(
+        self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
+    ) -> list[Detections]:
+        """Decode a batch, as :class:`.head.Head` says."""
+        boxes, scores, classes = (outputs[index] for index in self._order)
+        counts = np.full(len(boxes), boxes.shape[1])
+        if self._count is not None:
+            counts = outputs[self._count].reshape(len(boxes)).astype(np.intp)
+        found = []
+        for n, count in enumerate(counts.tolist()):
+            rows = slice(max(0, count))
+            with np.errstate(invalid='ignore', over='ignore'):
+                pixels = boxes[n, rows][:, _Y_FIRST].astype(np.float32) * self._size
+                class_ids = classes[n, rows].astype(np.float32) - self._first_class
+            found.append(
+                filter_and_suppress(pixels, scores[n, rows], class_ids, options, suppress=False)
+            )
+        return found
+
+
+class TfDetectionLayout:
+    """Recognizes the outputs by their names; others may stand beside them."""
+
+    name = 'tf_detection'
+    description = (
+        'detection_boxes [N, M, 4] y1, x1, y2, x2 of 0 to 1, detection_scores [N, M], '
+        'detection_classes [N, M] (numbers from 1, or integers from 0), num_detections [N]'
+    )
+    preset = 'tensorflow'
+    single_image = False
+
+    def match(self, info: GraphInfo) -> LayoutMatch | None:
+        """Match a graph, as :class:`.head.HeadLayout` says."""
+        # TensorFlow's tensors end with the number of the output: 'detection_boxes:0'.
+        names = [output.name.removesuffix(':0') for output in info.outputs]
+        if any(name not in names for name in _NAMES):
+            return None
+        order = tuple(names.index(name) for name in _NAMES)
+        outputs = [info.outputs[index] for index in order]
+        if tuple(len(output.shape) for output in outputs) != _RANKS:
+            return None
+        count = names.index(_COUNT) if _COUNT in names else None
+        # The plugin counts classes from 0 and writes integers; its networks pad the picture.
+        plugin = bool(np.issubdtype(outputs[2].dtype, np.integer))
+        return LayoutMatch(
+            None,
+            f'normalized boxes from y, scores, classes from {0 if plugin else 1}',
+            partial(_build, info, order, count, 0 if plugin else 1),
+            evidence=Evidence.CERTAIN,
+            preset='efficientdet' if plugin else '',
+        )
+
+
+def _build(
+    info: GraphInfo, order: tuple[int, ...], count: int | None, first_class: int
+) -> TfDetectionHead:
+    """Build the head, or raise ModelError if the input size is unknown."""
+    if info.input_size is None:
+        raise ModelError(
+            'detection_boxes are shares of the input size, which is unknown; set input_shape'
+        )
+    return TfDetectionHead(order, count, first_class, info.input_size)
