@@ -144,7 +144,7 @@ class DetectorConfig:
     image_transport: str = parameter(
         'raw',
         'Image message: raw is sensor_msgs/Image, compressed is sensor_msgs/CompressedImage '
-        '(JPEG, PNG, WebP, TIFF).',
+        '(JPEG, PNG, WebP, TIFF). A topic that ends in /compressed is always compressed.',
         choices=('raw', 'compressed'),
     )
     max_image_pixels: int = parameter(
@@ -156,9 +156,24 @@ class DetectorConfig:
     )
     qos_reliability: str = parameter(
         'auto',
-        'Reliability of the image subscriptions; auto is best effort, which is compatible with '
-        'every publisher.',
+        'Reliability of the image subscriptions; auto is reliable if every publisher of the topic '
+        'is, else best effort, and follows changes.',
         choices=('auto', 'best_effort', 'reliable'),
+    )
+    image_timeout: float = parameter(
+        2.0,
+        'Time without an image after which a camera is reported as silent.',
+        unit='s',
+        minimum=0.1,
+        maximum=3600.0,
+        live=True,
+    )
+    batch_wait_ms: float = parameter(
+        0.0,
+        'Maximum time that the first image of a batch waits for those of the other cameras.',
+        unit='ms',
+        minimum=0.0,
+        maximum=1000.0,
     )
     score_threshold: float = parameter(
         0.25, 'Minimum score of a detection.', minimum=0.0, maximum=1.0, live=True
@@ -282,6 +297,14 @@ class DetectorConfig:
         1.0, 'Period of the diagnostics messages.', unit='s', minimum=0.1, maximum=60.0
     )
     autostart: bool = parameter(False, 'Configure and activate without a lifecycle manager.')
+    bond_timeout: float = parameter(
+        0.0,
+        'Heartbeat timeout of the bond with the lifecycle manager of Nav2, as its bond_timeout; 0 '
+        'is no bond; needs bondpy.',
+        unit='s',
+        minimum=0.0,
+        maximum=600.0,
+    )
 
     def __post_init__(self) -> None:
         for spec in parameter_specs():

@@ -370,7 +370,7 @@ def test_silent_camera_is_reported_with_the_reason() -> None:
         assert 'nobody publishes /image_raw' in status.message
         running.publisher(ImageMessage, '/image_raw', qos_profile_sensor_data)
         status = running.status('camera /image_raw', lambda s: 'best effort' in s.message)
-        assert 'set it to auto' in status.message
+        assert 'set qos_reliability to auto' in status.message
 
 
 def test_exception_while_publishing_does_not_end_the_inference_thread(

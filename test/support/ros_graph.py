@@ -190,10 +190,16 @@ class RunningNode:
     :param create: makes the detector.
     :param parameters: of the node.
     :param watch: begins to read the detector's device.
+    :param cli_args: ROS arguments of the node.
     """
 
     def __init__(
-        self, context: Any, create: Any, parameters: dict[str, Any], watch: Any = watch_device
+        self,
+        context: Any,
+        create: Any,
+        parameters: dict[str, Any],
+        watch: Any = watch_device,
+        cli_args: Sequence[str] = (),
     ) -> None:
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.node = DetectorNode(
@@ -203,6 +209,7 @@ class RunningNode:
             context=context,
             parameter_overrides=overrides,
             use_global_arguments=False,
+            cli_args=['--ros-args', *cli_args] if cli_args else None,
         )
         self.client = rclpy.create_node('client', context=context, use_global_arguments=False)
         self._clients: dict[str, Any] = {}
@@ -295,12 +302,16 @@ class RunningNode:
 
 @contextmanager
 def detector_node(
-    create: Any = None, *, watch: Any = watch_device, **parameters: Any
+    create: Any = None,
+    *,
+    watch: Any = watch_device,
+    cli_args: Sequence[str] = (),
+    **parameters: Any,
 ) -> Iterator[RunningNode]:
     """Run a node with a stand-in detector, and a client beside it."""
     values = {'model_path': 'stub.onnx', 'diagnostics_period': 0.2, **parameters}
     with ros_context() as context:
-        running = RunningNode(context, create or StubFactory(), values, watch)
+        running = RunningNode(context, create or StubFactory(), values, watch, cli_args)
         try:
             yield running
         finally:

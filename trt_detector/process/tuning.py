@@ -22,6 +22,7 @@ import sys
 from .package_files import find_package_file
 
 __all__ = [
+    'describe_camera_settings',
     'keep_image_memory',
     'release_memory',
     'tune_process',
@@ -128,3 +129,19 @@ def release_memory() -> bool:
         return bool(ctypes.CDLL(None).malloc_trim(0))
     except (OSError, AttributeError):
         return False
+
+
+def describe_camera_settings(environ: MutableMapping[str, str] = os.environ) -> str:
+    """
+    Describe how to start a camera so that its images are not lost.
+
+    :param environ: environment variables of this process.
+    """
+    others = 'publish reliable, or send compressed images'
+    if environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp') != 'rmw_fastrtps_cpp':
+        return f'{others}; see docs/cameras.md for settings of the middleware'
+    profile = find_package_file(_PROFILE, environ)
+    settings = ['FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA']
+    if profile is not None:
+        settings.insert(0, f'{_PROFILE_VARIABLES[_is_fast_dds_2(environ)]}={profile}')
+    return f'start the camera with {" or ".join(settings)}, {others}'

@@ -203,7 +203,7 @@ class BatchProcessor:
     ) -> None:
         """Add the stage times of an image that was just published."""
         now_ns = time.monotonic_ns()
-        stages = {
+        times_ms = {
             'wait': (batch.taken_ns - queued.received_ns) / 1e6,
             'preprocess': result.times.preprocess_ms + batch.read_ms,
             'infer': result.times.infer_ms,
@@ -215,8 +215,9 @@ class BatchProcessor:
         stamp_ns = stamp.sec * 10**9 + stamp.nanosec
         # A driver can write anything here: a negative stamp has no age, and 0 means "not set".
         if stamp_ns > 0:
-            stages['age'] = (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6
-        self._statistics.add_times(stages)
+            age_ms = (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6
+            self._statistics.add_age(queued.camera, age_ms)
+        self._statistics.add_times(times_ms)
 
     def _note_invalid(self, camera: int, number: int) -> None:
         """Count and log non-finite candidates."""

@@ -4,19 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import time
 import traceback
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import ReliabilityPolicy
 
 from ..pipeline import Detector
+from .camera_diagnostics import CameraDiagnostics, CameraStatus
 from .session import DetectionSession
-from .statistics import CameraCounts, SessionStatistics
+from .statistics import SessionStatistics
 
 __all__ = ['Diagnostics', 'NodeHealth']
 
@@ -54,7 +55,6 @@ class NodeHealth:
         self.last_error = text
 
 
-_SILENCE_S = 2.0
 # A device is read once per second; after this time its driver hangs.
 _DEVICE_SILENCE_S = 10.0
 _LEVELS = {
@@ -62,14 +62,6 @@ _LEVELS = {
     'warn': DiagnosticStatus.WARN,
     'error': DiagnosticStatus.ERROR,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Previous:
-    """Counts of a camera at the previous message."""
-
-    counts: CameraCounts
-    at_s: float
 
 
 class Diagnostics:
@@ -87,10 +79,15 @@ class Diagnostics:
         self._node = node
         self._health = health
         self._name = node.get_fully_qualified_name().lstrip('/')
-        self._previous: dict[str, _Previous] = {}
+        self._cameras: list[CameraDiagnostics] = []
+        self._session: DetectionSession | None = None
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._timer = node.create_timer(
-            period_s, self._tick, callback_group=MutuallyExclusiveCallbackGroup()
+            period_s,
+            self._tick,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            # Not the clock of the node: simulated time can stand still.
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
 
     def set_period(self, period_s: float) -> None:
@@ -104,15 +101,36 @@ class Diagnostics:
         session = self._health.session
         # Once: another thread sets them to None.
         detector = None if session is None else session.detector
-        statuses = [self._node_status(session, detector)]
         if session is None or detector is None:
-            self._previous.clear()
+            self._session, self._cameras = None, []
+            statuses = [self._node_status(session, detector, '')]
         else:
+            cameras = self._judge_cameras(session)
+            statuses = [self._node_status(session, detector, _describe_silence(cameras))]
             statuses += self._device_status(session)
-            statuses += [self._camera_status(session, n) for n in range(len(session.cameras))]
+            for camera, status in zip(session.cameras, cameras, strict=True):
+                statuses.append(
+                    self._make_status(
+                        f'camera {camera.image}',
+                        status.level,
+                        status.text,
+                        status.values,
+                        camera.image,
+                    )
+                )
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self._node.get_clock().now().to_msg()
         return message
+
+    def _judge_cameras(self, session: DetectionSession) -> list[CameraStatus]:
+        """Judge every camera of the session."""
+        if session is not self._session:
+            self._session = session
+            self._cameras = [
+                CameraDiagnostics(self._node, session, number)
+                for number in range(len(session.cameras))
+            ]
+        return [camera.make_status() for camera in self._cameras]
 
     def _tick(self) -> None:
         """Publish a message; a failure must not end the executor."""
@@ -124,7 +142,7 @@ class Diagnostics:
             )
 
     def _node_status(
-        self, session: DetectionSession | None, detector: Detector | None
+        self, session: DetectionSession | None, detector: Detector | None, silence: str
     ) -> DiagnosticStatus:
         """Create the status of the node as a whole."""
         state = self._health.state
@@ -146,6 +164,8 @@ class Diagnostics:
                 hardware = info.device
                 if info.warnings and level == 'ok':
                     level, text = 'warn', f'{state}; {info.warnings[0]}'
+                if silence and level == 'ok':
+                    level, text = 'warn', f'{state}; {silence}'
         return self._make_status('detector', level, text, values, hardware)
 
     def _device_status(self, session: DetectionSession) -> list[DiagnosticStatus]:
@@ -162,61 +182,6 @@ class Diagnostics:
             level, text = 'warn', f'the GPU is slowed down: {", ".join(state.slowdowns)}'
         return [self._make_status('device', level, text, state.describe(), state.name or '')]
 
-    def _camera_status(self, session: DetectionSession, number: int) -> DiagnosticStatus:
-        """Create the status of one camera."""
-        topic = session.cameras[number].image
-        now_s = time.monotonic()
-        counts = session.statistics.counts(number)
-        last = self._previous.get(topic, _Previous(CameraCounts(), session.opened_s))
-        self._previous[topic] = _Previous(counts, now_s)
-        # Each configure starts the counts from zero.
-        before = last.counts if last.counts.received <= counts.received else CameraCounts()
-        rate = (counts.received - before.received) / max(now_s - last.at_s, 1e-3)
-        values = {
-            'images per second': f'{rate:.1f}',
-            'received': str(counts.received),
-            'published': str(counts.published),
-            'dropped': str(counts.dropped),
-            'malformed': str(counts.malformed),
-            'failed': str(counts.failed),
-            'invalid candidates': str(counts.invalid),
-        }
-        level, text = 'ok', f'{rate:.1f} images per second'
-        failed, malformed = counts.failed - before.failed, counts.malformed - before.malformed
-        invalid = counts.invalid - before.invalid
-        if session.started_s is None:
-            text = 'not subscribed'
-        elif failed:
-            level, text = (
-                'error',
-                f'inference failed for {failed} images; nothing is published for them',
-            )
-        elif malformed:
-            level, text = 'warn', f'{malformed} images could not be read and were dropped'
-        elif invalid:
-            level, text = 'warn', f'dropped {invalid} non-finite candidates'
-        elif (silent_s := now_s - max(session.started_s, counts.received_s or 0.0)) > _SILENCE_S:
-            level, text = 'warn', self._explain_silence(session, number, silent_s)
-        return self._make_status(f'camera {topic}', level, text, values, topic)
-
-    def _explain_silence(self, session: DetectionSession, number: int, silent_s: float) -> str:
-        """Explain from the ROS graph why no image arrives."""
-        if number >= len(session.subscriptions):
-            return 'not subscribed'
-        topic = session.subscriptions[number].topic_name
-        publishers = self._node.get_publishers_info_by_topic(topic)
-        if not publishers:
-            return f'no image for {silent_s:.0f} s: nobody publishes {topic}'
-        offered = {info.qos_profile.reliability for info in publishers}
-        if session.config.qos_reliability == 'reliable' and offered == {
-            ReliabilityPolicy.BEST_EFFORT
-        }:
-            return (
-                f'no image can arrive: {topic} is published best effort and qos_reliability is '
-                'reliable; set it to auto'
-            )
-        return f'no image for {silent_s:.0f} s from {len(publishers)} publisher(s) of {topic}'
-
     def _make_status(
         self, part: str, level: str, text: str, values: dict[str, str], hardware: str
     ) -> DiagnosticStatus:
@@ -228,6 +193,15 @@ class Diagnostics:
             hardware_id=hardware,
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
+
+
+def _describe_silence(cameras: Sequence[CameraStatus]) -> str:
+    """Describe that no camera sends images; '' if one does."""
+    if not all(camera.is_silent for camera in cameras):
+        return ''
+    if len(cameras) == 1:
+        return cameras[0].text
+    return f'no images from any of the {len(cameras)} cameras; {cameras[0].text}'
 
 
 def _describe_detector(detector: Detector, statistics: SessionStatistics) -> dict[str, str]:

@@ -7,19 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+import threading
 import time
 from typing import Any
 
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import (
-    DurabilityPolicy,
-    HistoryPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-)
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image as ImageMessage
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
@@ -32,8 +28,9 @@ from ..values.engine_info import EngineInfo
 from ..values.progress import Progress
 from .batch_processor import BatchProcessor
 from .camera_publisher import CameraPublisher
+from .camera_subscription import CameraSubscription
 from .image_queue import ImageQueue
-from .image_receiver import ImageGroup, ImageReceiver
+from .image_receiver import ImageReceiver
 from .inference_thread import DetectorFactory, InferenceThread
 from .messages import make_label_info
 from .statistics import SessionStatistics
@@ -46,6 +43,8 @@ WatchDevice = Callable[[EngineInfo], DeviceWatch | None]
 
 _DRAIN_TIMEOUT_S = 30.0
 _CLOSE_TIMEOUT_S = 10.0
+# Time between two looks at the publishers of the image topics.
+_FOLLOW_PERIOD_S = 0.5
 
 
 class DetectionSession:
@@ -79,17 +78,26 @@ class DetectionSession:
         self._watch = watch
         self.config = config
         self.cameras: tuple[CameraTopics, ...] = name_camera_topics(
-            config, node.resolve_topic_name
+            config,
+            node.resolve_topic_name,
+            lambda topic: node.resolve_topic_name(topic, only_expand=True),
         )
         self.statistics = SessionStatistics(len(self.cameras))
         self.progress: Progress | None = None
         self.detector: Detector | None = None
         self.device: DeviceWatch | None = None
-        self.subscriptions: tuple[Subscription, ...] = ()
+        self.subscriptions = tuple(
+            CameraSubscription(
+                node, camera, config.qos_reliability, partial(self._receive, number)
+            )
+            for number, camera in enumerate(self.cameras)
+        )
         self.opened_s = time.monotonic()
         self.started_s: float | None = None
         self.is_hanging = False
         self._progress_logged_s = 0.0
+        self._subscribe_lock = threading.Lock()
+        self._follow_timer: Any = None
         self._publishers: list[CameraPublisher] = []
         self._label_info: Any = None
         self._image_queue = ImageQueue(len(self.cameras))
@@ -129,9 +137,7 @@ class DetectionSession:
         self._image_queue.open()
         with ExitStack() as undo:
             undo.callback(self._unsubscribe)
-            for number in range(len(self.cameras)):
-                self.subscriptions += (self._subscribe(number),)
-            self._receiver.start(self.subscriptions)
+            self._subscribe()
             self.started_s = time.monotonic()
             undo.pop_all()
 
@@ -194,31 +200,47 @@ class DetectionSession:
         if threshold_changed and self.started_s is not None:
             self._publish_label_info()
 
-    def _subscribe(self, number: int) -> Subscription:
-        """Create the subscription of one camera."""
-        reliable = self.config.qos_reliability == 'reliable'
-        raw = self.config.image_transport == 'raw'
-        return self._node.create_subscription(
-            ImageMessage if raw else CompressedImage,
-            self.cameras[number].subscription,
-            partial(self._receive, number),
-            QoSProfile(
-                history=HistoryPolicy.KEEP_LAST,
-                depth=1,
-                reliability=(
-                    ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-                ),
-            ),
-            # A new one each time: a group keeps every entity that was ever added to it.
-            callback_group=ImageGroup(),
-        )
+    def _subscribe(self) -> None:
+        """Subscribe to the cameras, and follow their publishers if qos_reliability is auto."""
+        with self._subscribe_lock:
+            for subscription in self.subscriptions:
+                subscription.open()
+            self._receiver.start(self._list_entities())
+            if self.config.qos_reliability == 'auto':
+                self._follow_timer = self._node.create_timer(
+                    _FOLLOW_PERIOD_S,
+                    self._follow_publishers,
+                    callback_group=MutuallyExclusiveCallbackGroup(),
+                    clock=Clock(clock_type=ClockType.STEADY_TIME),
+                )
 
     def _unsubscribe(self) -> None:
         """Destroy the subscriptions."""
-        self._receiver.stop()
-        subscriptions, self.subscriptions = self.subscriptions, ()
-        for subscription in subscriptions:
-            self._node.destroy_subscription(subscription)
+        with self._subscribe_lock:
+            timer, self._follow_timer = self._follow_timer, None
+            if timer is not None:
+                self._node.destroy_timer(timer)
+            self._receiver.stop()
+            for subscription in self.subscriptions:
+                subscription.close()
+
+    def _follow_publishers(self) -> None:
+        """Subscribe again to cameras whose publishers are better served by another reliability."""
+        with self._subscribe_lock:
+            if self._follow_timer is None:
+                return
+            outdated = [each for each in self.subscriptions if each.is_outdated()]
+            if not outdated:
+                return
+            self._receiver.stop()
+            for subscription in outdated:
+                subscription.close()
+                subscription.open()
+            self._receiver.start(self._list_entities())
+
+    def _list_entities(self) -> list[Subscription]:
+        """List the rclpy subscriptions of all cameras."""
+        return [each.entity for each in self.subscriptions if each.entity is not None]
 
     def _publish_label_info(self) -> None:
         """Publish the class names; late subscribers receive them, too."""

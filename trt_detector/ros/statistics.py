@@ -65,6 +65,7 @@ class SessionStatistics:
     def __init__(self, cameras: int) -> None:
         self._counts = [CameraCounts() for _ in range(cameras)]
         self._stages = {stage: _Window() for stage in STAGES}
+        self._ages = [_Window() for _ in range(cameras)]
         self._lock = threading.Lock()
 
     def count_received(self, camera: int, dropped: int) -> None:
@@ -90,6 +91,21 @@ class SessionStatistics:
         with self._lock:
             for stage, value in times_ms.items():
                 self._stages[stage].samples.append(value)
+
+    def add_age(self, camera: int, age_ms: float) -> None:
+        """Add the age of a published image, from its stamp."""
+        with self._lock:
+            self._stages['age'].samples.append(age_ms)
+            self._ages[camera].samples.append(age_ms)
+
+    def age_percentiles_ms(self, camera: int) -> tuple[float, float] | None:
+        """Compute p50 and p99 of the ages of one camera; None without samples."""
+        with self._lock:
+            samples = list(self._ages[camera].samples)
+        if not samples:
+            return None
+        p50, p99 = np.percentile(samples, (50, 99))
+        return float(p50), float(p99)
 
     def counts(self, camera: int) -> CameraCounts:
         """Copy the counts of one camera."""

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..config import DetectorConfig
 from ..errors import ConfigError
 
 __all__ = ['CameraTopics', 'name_camera_topics']
+
+_SUFFIX = '/compressed'
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,40 +21,58 @@ class CameraTopics:
     Topics of one camera.
 
     :param image: full name of the image topic after remapping; identifies the camera to users.
-    :param subscription: topic to subscribe to.
+    :param given: full name of the image topic before remapping.
+    :param subscription: topic to subscribe to; remapping is still to be applied.
+    :param full_subscription: full name of that topic after remapping.
+    :param compressed: the images are CompressedImage messages.
     :param detections: topic of the detections.
     :param debug_image: topic of the debug image; the compressed one has the suffix /compressed.
     """
 
     image: str
+    given: str
     subscription: str
+    full_subscription: str
+    compressed: bool
     detections: str
     debug_image: str
 
 
 def name_camera_topics(
-    config: DetectorConfig, resolve: Callable[[str], str]
+    config: DetectorConfig,
+    resolve: Callable[[str], str],
+    expand: Callable[[str], str] | None = None,
 ) -> tuple[CameraTopics, ...]:
     """
     Name the topics of every camera, in the order of image_topics.
 
     :param config: parameters of the node.
     :param resolve: resolves a topic name to its full name after remapping.
+    :param expand: resolves a topic name to its full name before remapping; None if there is none.
     :raises ConfigError: if a topic name is invalid, or two cameras would publish to one topic.
     """
-    images = [_resolve(topic, resolve) for topic in config.image_topics]
-    single = len(images) == 1
-    cameras = tuple(
-        CameraTopics(
-            image=image,
-            subscription=_subscription(config, topic, image),
-            detections='~/detections' if single else f'{_namespace(image)}/detections',
-            debug_image='~/debug_image' if single else f'{_namespace(image)}/debug_image',
+    single = len(config.image_topics) == 1
+    cameras = []
+    for topic in config.image_topics:
+        image = _resolve(topic, resolve)
+        is_suffixed = image.endswith(_SUFFIX)
+        # Only image_transport compressed appends the suffix; a topic that has it is compressed.
+        appended = config.image_transport == 'compressed' and not is_suffixed
+        full = f'{image}{_SUFFIX}' if appended else image
+        cameras.append(
+            CameraTopics(
+                image=image,
+                given=image if expand is None else expand(topic),
+                # The plain name, so that remapping is applied once.
+                subscription=full if appended else topic,
+                full_subscription=full,
+                compressed=appended or is_suffixed,
+                detections='~/detections' if single else f'{_namespace(image)}/detections',
+                debug_image='~/debug_image' if single else f'{_namespace(image)}/debug_image',
+            )
         )
-        for topic, image in zip(config.image_topics, images, strict=True)
-    )
     _check_distinct(cameras)
-    return cameras
+    return tuple(cameras)
 
 
 def _resolve(topic: str, resolve: Callable[[str], str]) -> str:
@@ -65,19 +85,12 @@ def _resolve(topic: str, resolve: Callable[[str], str]) -> str:
         ) from error
 
 
-def _subscription(config: DetectorConfig, topic: str, image: str) -> str:
-    """Name the topic to subscribe to, so that remapping is applied once."""
-    if config.image_transport == 'raw':
-        return topic
-    return image if image.endswith('/compressed') else f'{image}/compressed'
-
-
 def _namespace(image: str) -> str:
     """Extract the namespace of an image topic; '' is the root."""
-    return image.removesuffix('/compressed').rpartition('/')[0]
+    return image.removesuffix(_SUFFIX).rpartition('/')[0]
 
 
-def _check_distinct(cameras: tuple[CameraTopics, ...]) -> None:
+def _check_distinct(cameras: Sequence[CameraTopics]) -> None:
     """Refuse cameras that would publish to the same topic."""
     first: dict[str, CameraTopics] = {}
     for camera in cameras:

@@ -1,0 +1,65 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Test how lost images are counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from trt_detector.ros.loss_counter import LossCounter
+
+
+def info(number: int, publisher: bytes = b'a') -> dict[str, Any]:
+    """Create message info as rclpy gives it with Fast DDS."""
+    return {'publication_sequence_number': number, 'publisher_gid': {'data': publisher}}
+
+
+def test_sequence_numbers_of_each_publisher_are_exact() -> None:
+    counter = LossCounter()
+    for number, publisher in [(7, b'a'), (1, b'b'), (8, b'a'), (3, b'b'), (12, b'a'), (4, b'b')]:
+        counter.add_image(info(number, publisher), 0)
+    # Of a: 9, 10 and 11; of b: 2.
+    assert (counter.lost, counter.method) == (4, 'sequence numbers')
+
+
+def test_new_subscription_does_not_count_what_was_published_before() -> None:
+    counter = LossCounter()
+    counter.add_image(info(1), 0)
+    counter.add_image(info(3), 0)
+    counter.restart()
+    counter.add_image(info(50), 0)
+    assert counter.lost == 1
+
+
+def test_events_count_if_no_image_arrives() -> None:
+    counter = LossCounter()
+    counter.add_event(3)
+    counter.add_event(4)
+    assert (counter.lost, counter.method) == (7, 'events')
+
+
+def test_the_same_loss_is_counted_once() -> None:
+    counter = LossCounter()
+    counter.add_image(info(1), 0)
+    counter.add_event(3)
+    counter.add_image(info(5), 0)
+    assert counter.lost == 3
+
+
+@pytest.mark.parametrize('jitter_ns', [0, 3_000_000])
+def test_gaps_between_stamps_without_sequence_numbers(jitter_ns: int) -> None:
+    counter = LossCounter()
+    missing = {40, 41, 42, 60, 77}
+    for number in range(100):
+        if number not in missing:
+            counter.add_image({}, 10**18 + number * 33_333_333 + (number % 3) * jitter_ns)
+    assert (counter.lost, counter.method) == (len(missing), 'header stamps')
+
+
+@pytest.mark.parametrize('stamps', [[0] * 50, [-5, 3, -(2**62), 2**62] * 10, range(50, 0, -1)])
+def test_senseless_stamps_count_nothing_absurd(stamps: list[int]) -> None:
+    counter = LossCounter()
+    for stamp in stamps:
+        counter.add_image({}, stamp)
+    assert counter.lost >= 0

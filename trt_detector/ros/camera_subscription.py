@@ -1,0 +1,148 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Subscribe to the images of one camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image as ImageMessage
+
+from ..errors import ConfigError
+from .image_receiver import ImageGroup
+from .loss_counter import LossCounter
+from .topics import CameraTopics
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import (
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
+
+__all__ = ['CameraSubscription', 'choose_reliability']
+
+OnImage = Callable[[Any], None]
+
+
+class CameraSubscription:
+    """
+    Intake of the images of one camera.
+
+    This is the only place that creates image subscriptions, and
+    :func:`trt_detector.ros.messages.read_image` the only one that looks into their messages; in
+    between a message is passed on as it is. A middleware that delivers images in device memory
+    needs changes in these two places only.
+
+    Opened and closed while no callback runs.
+
+    :param node: creates the subscription, and logs.
+    :param camera: topics of the camera.
+    :param qos_reliability: 'auto', 'best_effort' or 'reliable'.
+    :param on_image: called with each message, in the thread that executes the subscription.
+    """
+
+    def __init__(
+        self, node: Node, camera: CameraTopics, qos_reliability: str, on_image: OnImage
+    ) -> None:
+        self._node = node
+        self._qos_reliability = qos_reliability
+        self._on_image = on_image
+        self.camera = camera
+        self.message_type: Any = CompressedImage if camera.compressed else ImageMessage
+        self.loss = LossCounter()
+        self.reliability = ReliabilityPolicy.BEST_EFFORT
+        self.reason = 'not subscribed yet'
+        self.entity: Subscription | None = None
+
+    def open(self) -> None:
+        """
+        Subscribe, with the reliability that fits the present publishers.
+
+        :raises ConfigError: if the middleware refuses.
+        """
+        self.reliability, self.reason = self._choose()
+        self.loss.restart()
+        try:
+            self.entity = self._subscribe(self.loss.add_event)
+        except UnsupportedEventTypeError:
+            self.entity = self._subscribe(None)
+        except RuntimeError as error:  # RCLError derives from it
+            raise ConfigError(
+                f'cannot subscribe to {self.camera.full_subscription}: {error}; check '
+                'image_topics and image_transport'
+            ) from error
+        self._node.get_logger().info(
+            f'subscribed to {self.topic} with reliability {self.reliability.name.lower()}: '
+            f'{self.reason}'
+        )
+
+    def close(self) -> None:
+        """Unsubscribe; calling it again does nothing."""
+        entity, self.entity = self.entity, None
+        if entity is not None:
+            self._node.destroy_subscription(entity)
+
+    def is_outdated(self) -> bool:
+        """Tell whether another reliability fits the publishers better by now."""
+        return self.entity is not None and self._choose()[0] != self.reliability
+
+    @property
+    def topic(self) -> str:
+        """Full name of the subscribed topic."""
+        entity = self.entity
+        return self.camera.subscription if entity is None else str(entity.topic_name)
+
+    def _choose(self) -> tuple[ReliabilityPolicy, str]:
+        """Choose the reliability by the parameter and the publishers."""
+        if self._qos_reliability != 'auto':
+            chosen = ReliabilityPolicy[self._qos_reliability.upper()]
+            return chosen, f'qos_reliability is {self._qos_reliability}'
+        publishers = self._node.get_publishers_info_by_topic(self.camera.full_subscription)
+        return choose_reliability([info.qos_profile.reliability for info in publishers])
+
+    def _subscribe(self, on_lost: Callable[[int], None] | None) -> Subscription:
+        """Create the subscription, with message_lost events if on_lost is given."""
+        callbacks = SubscriptionEventCallbacks()
+        if on_lost is not None:
+            callbacks.message_lost = lambda event: on_lost(event.total_count_change)
+        return self._node.create_subscription(
+            self.message_type,
+            self.camera.subscription,
+            self._receive,
+            QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=self.reliability),
+            # A new one each time: a group keeps every entity that was ever added to it.
+            callback_group=ImageGroup(),
+            event_callbacks=callbacks,
+        )
+
+    def _receive(self, message: Any, info: Mapping[str, Any]) -> None:
+        """Count a message and pass it on."""
+        stamp = message.header.stamp
+        self.loss.add_image(info, stamp.sec * 10**9 + stamp.nanosec)
+        self._on_image(message)
+
+
+def choose_reliability(offered: list[ReliabilityPolicy]) -> tuple[ReliabilityPolicy, str]:
+    """
+    Choose the reliability of a subscription.
+
+    A reliable subscription gets nothing from a best-effort publisher; a best-effort one loses
+    large images of a reliable publisher.
+
+    :param offered: reliability of each publisher of the topic.
+    :return: the reliability, and the reason for the log.
+    """
+    if not offered:
+        return ReliabilityPolicy.BEST_EFFORT, 'there is no publisher yet'
+    count = sum(policy == ReliabilityPolicy.RELIABLE for policy in offered)
+    reason = f'{count} of {len(offered)} publishers are reliable'
+    if count == len(offered):
+        return ReliabilityPolicy.RELIABLE, reason
+    return ReliabilityPolicy.BEST_EFFORT, reason

@@ -1,0 +1,120 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Explain from the ROS graph why no image of a camera arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import difflib
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
+
+from ..process.tuning import describe_camera_settings
+from .camera_subscription import CameraSubscription
+
+__all__ = ['explain_silence']
+
+_RAW_TYPE = 'sensor_msgs/msg/Image'
+_COMPRESSED_TYPE = 'sensor_msgs/msg/CompressedImage'
+_SUFFIX = '/compressed'
+
+
+def explain_silence(node: Node, subscription: CameraSubscription) -> str:
+    """
+    Name the most likely reason why no image arrives, and the remedy.
+
+    :param node: looks at the graph.
+    :param subscription: subscription of the camera.
+    """
+    topic = subscription.camera.full_subscription
+    publishers = node.get_publishers_info_by_topic(topic)
+    if not publishers:
+        return f'nobody publishes {_describe_topic(subscription)}{_suggest(node, subscription)}'
+    return (
+        _explain_type(subscription, publishers)
+        or _explain_reliability(subscription, publishers)
+        or _explain_loss(subscription)
+        or f'{len(publishers)} publisher(s) of {_describe_topic(subscription)} send nothing: '
+        'check the camera'
+    )
+
+
+def _describe_topic(subscription: CameraSubscription) -> str:
+    """Name the subscribed topic, with the name before remapping."""
+    camera = subscription.camera
+    if camera.given == camera.image:
+        return camera.full_subscription
+    return f'{camera.full_subscription} ({camera.given} is remapped to {camera.image})'
+
+
+def _suggest(node: Node, subscription: CameraSubscription) -> str:
+    """Suggest the topic of the other transport, or the most similar image topic."""
+    topic = subscription.camera.full_subscription
+    if not subscription.camera.compressed and node.count_publishers(f'{topic}{_SUFFIX}'):
+        return f', but {topic}{_SUFFIX} is published: set image_transport to compressed'
+    plain = topic.removesuffix(_SUFFIX)
+    if subscription.camera.compressed and node.count_publishers(plain):
+        return f', but {plain} is published: set image_transport to raw, and image_topics to it'
+    image_types = {_RAW_TYPE, _COMPRESSED_TYPE}
+    others = [
+        name
+        for name, types in node.get_topic_names_and_types()
+        if image_types & set(types) and _has_camera(node, name)
+    ]
+    near = difflib.get_close_matches(topic, others, n=3, cutoff=0.0)
+    return f'; image topics with a publisher: {", ".join(near)}' if near else ''
+
+
+def _has_camera(node: Node, topic: str) -> bool:
+    """Tell whether another node publishes a topic."""
+    own = (node.get_name(), node.get_namespace())
+    publishers = node.get_publishers_info_by_topic(topic)
+    return any((info.node_name, info.node_namespace) != own for info in publishers)
+
+
+def _explain_type(subscription: CameraSubscription, publishers: Sequence[Any]) -> str:
+    """Explain a mismatch of the message types."""
+    expected = _COMPRESSED_TYPE if subscription.camera.compressed else _RAW_TYPE
+    offered = sorted({info.topic_type for info in publishers})
+    if expected in offered:
+        return ''
+    text = (
+        f'{_describe_topic(subscription)} has the type {", ".join(offered)}, but the node '
+        f'subscribes to {expected}'
+    )
+    if offered == [_COMPRESSED_TYPE]:
+        return (
+            f'{text}: rename the topic so that it ends in {_SUFFIX}, or set image_transport to '
+            'compressed'
+        )
+    if offered == [_RAW_TYPE]:
+        return (
+            f'{text}: set image_transport to raw, or remap the topic to a name without {_SUFFIX}'
+        )
+    return f'{text}: name an image topic in image_topics'
+
+
+def _explain_reliability(subscription: CameraSubscription, publishers: Sequence[Any]) -> str:
+    """Explain a reliable subscription to best-effort publishers."""
+    offered = {info.qos_profile.reliability for info in publishers}
+    if subscription.reliability != ReliabilityPolicy.RELIABLE:
+        return ''
+    if ReliabilityPolicy.RELIABLE in offered:
+        return ''
+    return (
+        f'{_describe_topic(subscription)} is published best effort, but the subscription is '
+        'reliable: set qos_reliability to auto'
+    )
+
+
+def _explain_loss(subscription: CameraSubscription) -> str:
+    """Explain that every image is lost in transit, if the middleware reports lost messages."""
+    lost = subscription.loss.lost
+    if not lost:
+        return ''
+    return (
+        f'{lost} images of {_describe_topic(subscription)} were lost in transit; '
+        f'{describe_camera_settings()}'
+    )
