@@ -226,6 +226,12 @@ class DetectorConfig:
             'efficient_nms',
             'tf_detection',
             'torchvision',
+            'deepstream',
+            'nanodet_plus',
+            'nanodet',
+            'rows_box_class_score',
+            'rows_class_score_box',
+            'rows_score_class_box',
         ),
     )
     anchors: tuple[float, ...] = parameter(
@@ -254,6 +260,8 @@ class DetectorConfig:
             'tao',
             'tensorflow',
             'efficientdet',
+            'nanodet_plus',
+            'nanodet',
         ),
     )
     resize_mode: str = parameter(

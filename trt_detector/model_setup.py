@@ -69,6 +69,7 @@ class ModelSetup:
             input_size=input_size,
             operators=frozenset() if self.model is None else self.model.operators,
             tails={} if self.model is None else self.model.tails,
+            parts={} if self.model is None else self.model.parts,
             num_names=len(self.names) or None,
         )
         return recognize(info, self.config.head)

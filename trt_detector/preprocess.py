@@ -81,6 +81,9 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 # ImageNet's mean of blue, green and red on the scale of 0 to 255.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
+# ImageNet's in BGR and for values of 0 to 255, as NanoDet's configuration files have them.
+_NANODET_MEAN = (103.53, 116.28, 123.675)
+_NANODET_STD = (57.375, 57.12, 58.395)
 
 # Preprocessing that the networks of a family were trained with.
 PRESETS: Mapping[str, PreprocessSpec] = MappingProxyType(
@@ -95,6 +98,12 @@ PRESETS: Mapping[str, PreprocessSpec] = MappingProxyType(
         ),
         'tensorflow': PreprocessSpec(mode='stretch', scale=1.0),
         'efficientdet': PreprocessSpec(anchor='top_left', pad_value=0, scale=1.0),
+        'nanodet_plus': PreprocessSpec(
+            mode='stretch', color='bgr', scale=1.0, mean=_NANODET_MEAN, std=_NANODET_STD
+        ),
+        'nanodet': PreprocessSpec(
+            pad_value=0, color='bgr', scale=1.0, mean=_NANODET_MEAN, std=_NANODET_STD
+        ),
     }
 )
 

@@ -42,19 +42,28 @@ def test_layouts_are_recognized(
 
 
 @pytest.mark.parametrize(
-    ('shapes', 'found'),
+    ('shapes', 'found', 'remedy'),
     [
-        ([(1, 1000)], r'output0 \[1, 1000\]'),
-        ([(1, 4, 8400)], r'output0 \[1, 4, 8400\]'),
-        ([(1, 255, 80, 80), (1, 255, 40, 40)], r'output0 \[1, 255, 80, 80\] float32; output1'),
-        ([], 'none'),
+        ([(1, 1000)], r'output0 \[1, 1000\]', 'export a detector'),
+        ([(1, 4, 8400)], r'output0 \[1, 4, 8400\]', 'fewer than five values'),
+        (
+            [(1, 255, 80, 80), (1, 255, 40, 40)],
+            r'output0 \[1, 255, 80, 80\] float32; output1',
+            'raw grids',
+        ),
+        ([(1, 8400, 4), (1, 8400, 4)], r'output0 \[1, 8400, 4\]', 'the parameter outputs'),
+        ([], 'none', 'parameter head'),
     ],
 )
-def test_unknown_layouts_are_refused_with_what_was_found_and_what_is_known(
-    shapes: list[tuple[int, ...]], found: str
+def test_unknown_layouts_are_refused_with_the_outputs_and_remedies(
+    shapes: list[tuple[int, ...]], found: str, remedy: str
 ) -> None:
-    with pytest.raises(ModelError, match=found + '.*Known layouts: .*N, M, 6.*N, 4 [+] C, A'):
+    with pytest.raises(ModelError, match='no head layout fits the outputs ' + found) as caught:
         _head(*shapes)
+    lines = str(caught.value).splitlines()
+    assert 2 <= len(lines) <= 4
+    assert remedy in str(caught.value)
+    assert 'docs/models.md' in lines[-1]
 
 
 def _rounded(value: Any) -> np.float32:

@@ -24,6 +24,8 @@ from trt_detector.values.tensor_spec import TensorSpec
 
 HEIGHT, WIDTH, CLASSES, ROWS = 64, 96, 3, 40
 ANCHORS = anchor_count((HEIGHT, WIDTH), (8, 16, 32))
+ANCHORS_PLUS = anchor_count((HEIGHT, WIDTH), (8, 16, 32, 64))
+BINS = 8
 
 Shapes = dict[str, tuple[tuple[int, ...], str]]
 
@@ -63,6 +65,17 @@ LAYOUTS: dict[str, Shapes] = {
         'detection_classes': ((ROWS,), 'f4'),
     },
     'torchvision': {'boxes': ((4,), 'f4'), 'labels': ((), 'i8'), 'scores': ((), 'f4')},
+    'deepstream': {'out': ((ANCHORS, 6), 'f4')},
+    'nanodet_plus': {'out': ((ANCHORS_PLUS, CLASSES + 4 * BINS), 'f4')},
+    'nanodet': {'out': ((ANCHORS, CLASSES + 4 * BINS), 'f4')},
+    'rows_box_class_score': {'out': ((7,), 'f4')},
+    'rows_class_score_box': {'out': ((7,), 'f4')},
+    'rows_score_class_box': {'out': ((7,), 'f4')},
+}  # fmt: skip
+# Column of the score in rows of one class.
+_SCORE_COLUMN = {
+    'end_to_end': 4, 'detr_rows': 4, 'deepstream': 4, 'rows_box_class_score': 6,
+    'rows_class_score_box': 2, 'rows_score_class_box': 1,
 }  # fmt: skip
 
 
@@ -99,7 +112,7 @@ class FixedEngine(InferenceEngine):
 
 
 def _specs(layout: str) -> tuple[TensorSpec, ...]:
-    rows = (None,) if layout == 'torchvision' else (1,)
+    rows = (None,) if layout == 'torchvision' or layout.startswith('rows_') else (1,)
     return tuple(
         TensorSpec(name, (*rows, *shape), np.dtype(dtype))
         for name, (shape, dtype) in LAYOUTS[layout].items()
@@ -208,8 +221,10 @@ def _scores(layout: str, outputs: list[np.ndarray]) -> list[np.ndarray]:
         return [outputs[n] for n in found]
     if layout == 'yolo':
         return [outputs[0][:, 4:]]
-    if layout in ('end_to_end', 'detr_rows'):
-        return [outputs[0][..., 4]]
+    if layout in _SCORE_COLUMN:
+        return [outputs[0][..., _SCORE_COLUMN[layout]]]
+    if layout.startswith('nanodet'):
+        return [outputs[0][..., :CLASSES]]
     return [outputs[0][..., 4:]]
 
 

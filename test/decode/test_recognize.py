@@ -17,6 +17,7 @@ from trt_detector.decode.graph_info import anchor_count
 from trt_detector.decode.recognize import LAYOUTS
 from trt_detector.errors import ModelError
 from trt_detector.preprocess import PreprocessSpec, PRESETS
+from trt_detector.values.output_part import OutputPart
 from trt_detector.values.tensor_spec import TensorSpec
 
 EXPORTS = Path(__file__).parents[1] / 'data' / 'exports'
@@ -118,6 +119,14 @@ def _info(*shapes: tuple[int | None, ...], **more: Any) -> GraphInfo:
     return GraphInfo(tuple(outputs), **{'input_size': (640, 640), **more})
 
 
+def _parts(*widths: int) -> tuple[OutputPart, ...]:
+    """Make the parts of rows; a negative width is that of the class."""
+    return tuple(
+        OutputPart(abs(width), frozenset({'ArgMax' if width < 0 else 'Gather'}))
+        for width in widths
+    )
+
+
 def _tail(*operators: str) -> dict[str, Any]:
     return {'operators': frozenset(operators), 'tails': {'output0': frozenset(operators)}}
 
@@ -165,14 +174,50 @@ RTDETR = {'metadata': {'head': 'RTDETRDecoder'}}
         (_info((1, 300, 6), num_names=2), 'end_to_end', None),
         (_info((1, None, 6), metadata={'end2end': 'True'}), 'end_to_end', None),
         (_info((1, 300, 6), metadata={'args': "{'nms': True}"}), 'end_to_end', None),
-        (_info((1, 8400, 6), **_tail('TopK')), 'end_to_end', None),
+        (_info((1, 8400, 6), **_tail('NonMaxSuppression')), 'end_to_end', None),
+        (_info((1, 500, 6), **_tail('TopK')), 'end_to_end', None),
         (_info((1, 300, 6), **RTDETR), 'detr_rows', None),
         (_info((1, 300, 6), num_names=2, **_tail('GridSample', 'Sigmoid')), 'detr', 2),
         (_info((1, 300, 6), num_names=9, **_tail('GridSample', 'TopK')), 'detr_rows', None),
         (_info((1, 300, 6), metadata={'description': 'Ultralytics rtdetr-l model'}), 'detr_rows',
          None),
+        # Metadata outrank operators: an upsampler of a YOLO may use GridSample, too.
+        (_info((1, 300, 6), metadata={'end2end': 'True'}, **_tail('TopK', 'GridSample')),
+         'end_to_end', None),
+        (_info((1, 300, 6), metadata={'description': 'Ultralytics YOLO11n'},
+               operators=frozenset({'GridSample', 'TopK'}),
+               tails={'output0': frozenset({'TopK'})}), 'end_to_end', None),
+        (_info((1, 84, 8400), operators=frozenset({'GridSample'})), 'yolo', 80),
+        (_info((1, 300, 84), num_names=80, **_tail('GridSample')), 'detr', 80),
+        # The inverse sigmoid is a DETR's.
+        (_info((1, 300, 6), operators=frozenset({'GridSample', 'TopK', 'Log'}),
+               tails={'output0': frozenset({'TopK', 'Log'})}), 'detr_rows', None),
+        # The best class of every anchor: nothing has suppressed duplicates.
+        (_info((1, 8400, 6), **_tail('ReduceMax', 'ArgMax', 'Concat')), 'deepstream', None),
+        (_info((1, 8400, 6), num_names=2, **_tail('ReduceMax', 'ArgMax')), 'deepstream', None),
+        (_info((1, 8400, 6), num_names=1, **_tail('TopK', 'Concat')), 'deepstream', None),
+        (_info((None, None, 6), **_tail('ReduceMax', 'ArgMax')), 'deepstream', None),
+        (_info((1, 300, 6), **_tail('ReduceMax', 'ArgMax')), 'deepstream', None),
+        # NanoDet by its cells and a tail like raw YOLOX's.
+        (_info((1, 2125, 112), input_size=(320, 320), **_tail('Sigmoid', 'Concat')),
+         'nanodet_plus', 80),
+        (_info((1, 3598, 124), input_size=(416, 416), **_tail('Sigmoid', 'Concat')),
+         'nanodet_plus', 80),
+        (_info((1, 2125, 35), input_size=(320, 320), num_names=3, **_tail('Sigmoid')),
+         'nanodet_plus', 3),
+        (_info((1, 2125, 35), input_size=(320, 320), **_tail('Sigmoid')), 'nanodet_plus', 3),
+        (_info((1, 2100, 35), input_size=(320, 320), num_names=3, **_tail('Sigmoid')),
+         'nanodet', 3),
+        (_info((1, 2100, 112), input_size=(320, 320), num_names=107, **_tail('Sigmoid')),
+         'yolox', 107),
+        # Rows with a batch index, by the output's name or its parts.
+        (_info((None, 7), names=['batchno_classid_score_x1y1x2y2']), 'rows_class_score_box',
+         None),
+        (_info((None, 7), names=['batchno_score_classid_x1y1x2y2']), 'rows_score_class_box',
+         None),
+        (_info((None, 7), parts={'output0': _parts(1, 4, -1, 1)}), 'rows_box_class_score', None),
+        (_info((None, 7), parts={'output0': _parts(1, 1, -1, 4)}), 'rows_score_class_box', None),
         # Queries are few.
-        (_info((1, 300, 84)), 'detr', 80),
         (_info((1, 300, 84), **RTDETR), 'detr', 80),
         (_info((1, 300, 5), **RTDETR), 'detr', 1),
         (_info((1, 300, 369), **RTDETR), 'detr', 365),
@@ -203,6 +248,18 @@ def test_the_rules(info: GraphInfo, layout: str, classes: int | None) -> None:
         (_info((1, 8400, 6)), ['yolo_transposed (', 'yolo_objectness (', 'yolox (']),
         (_info((1, None, 6), **_tail('Add')), ['yolo_transposed (', 'yolo_objectness (']),
         (_info((1, 100, 92), (1, 100, 4)), ['detr_sigmoid (', 'detr_softmax (', '91 classes']),
+        # Few rows are no DETR for that alone.
+        (_info((1, 300, 84)), ['detr (', 'yolo_transposed (', 'yolo_objectness (']),
+        (_info((1, 300, 84), num_names=80), ['detr (', 'yolo_transposed (']),
+        (_info((1, 100, 5)), ['detr (', 'yolo_transposed (']),
+        (_info((1, 400, 84)), ['detr (', 'yolo_transposed (']),
+        (_info((1, 341, 24)), ['detr (', 'yolo_transposed (', 'yolo_objectness (']),
+        (_info((1, 507, 85)), ['detr (', 'yolo_transposed (', 'yolo_objectness (', '80 class']),
+        (_info((1, 100, 7)), ['detr (', 'yolo_transposed (', 'rows_class_score_box (']),
+        (_info((None, 7)), ['rows_box_class_score (', 'rows_class_score_box (']),
+        # A DETR or a YOLO with GridSample in its neck.
+        (_info((1, 300, 6), operators=frozenset({'GridSample', 'TopK'}),
+               tails={'output0': frozenset({'TopK'})}), ['end_to_end (', 'detr_rows (']),
     ],
 )  # fmt: skip
 def test_what_stays_ambiguous_is_refused_with_all_readings(

@@ -27,11 +27,11 @@ def test_a_layout_agrees_with_the_plain_decoder(name: str, seed: int, tmp_path: 
     path = build(name, tmp_path / 'm.onnx', seed)
     pictures = [picture(seed + n, *size) for n, size in enumerate(SIZES)]
     config = DetectorConfig(
-        model_path=str(path), backend='onnxruntime', batch_size=0, warmup_iterations=0,
-        image_topics=tuple('abcd'), score_threshold=SCORE, iou_threshold=IOU,
+        model_path=str(path), backend='onnxruntime', batch_size=4, warmup_iterations=0,
+        score_threshold=SCORE, iou_threshold=IOU,
     )  # fmt: skip
     with create_detector(config) as detector:
-        assert detector.batch_size == (1 if name == 'torchvision' else 4)
+        assert detector.batch_size == (1 if CASES[name].batch == 1 else 4)
         images = [Image.from_array(p) for p in pictures]
         step = detector.batch_size
         batches = [detector.detect(images[n : n + step]) for n in range(0, len(images), step)]

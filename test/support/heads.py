@@ -116,6 +116,8 @@ class Case:
     :param decode: (outputs of one image) to what was found, before any suppression.
     :param suppress: whether duplicates are still among them.
     :param mode: how the picture is prepared: 'letterbox', 'top_left' or 'stretch'.
+    :param pixel: what a white pixel is in the input, None for what it is without mean and std.
+    :param pad: gray level of the letterbox.
     """
 
     build: Callable[[Graph], dict[str, tuple[str, tuple[object, ...], int]]]
@@ -129,6 +131,8 @@ class Case:
     metadata: dict[str, str] = field(default_factory=dict)
     batch: object = 'batch'
     target_sizes: bool = False
+    pixel: float | None = None
+    pad: int = 114
 
 
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
@@ -341,7 +345,91 @@ def _torchvision(g: Graph) -> dict[str, tuple]:
     }  # fmt: skip
 
 
+def _deepstream(g: Graph) -> dict[str, tuple]:
+    raw = g.predictions(ANCHORS, 4 + CLASSES)
+    scores = g.scores(raw, 4, 4 + CLASSES)
+    best = g.op('ReduceMax', scores, axes=[2], keepdims=1)
+    number = g.op('Cast', g.op('ArgMax', scores, axis=2, keepdims=1), to=FLOAT)
+    corners = g.corners(g.boxes(raw, WIDTH, HEIGHT))
+    out = g.op('Concat', corners, best, number, axis=2)
+    return {'output': (out, ('batch', ANCHORS, 6), FLOAT)}
+
+
+def _decode_deepstream(outputs: Outputs) -> Iterable[Found]:
+    for row in outputs['output'].tolist():
+        yield (*row[:5], int(row[5]))
+
+
+BINS = 8
+
+
+def _points(*, plus: bool) -> list[tuple[float, float, int]]:
+    """Return reference point x, y and stride of every cell of NanoDet."""
+    shift = 0.0 if plus else 0.5
+    return [
+        ((x + shift) * s, (y + shift) * s, s)
+        for s in ((8, 16, 32, 64) if plus else (8, 16, 32))
+        for y in range(math.ceil(HEIGHT / s))
+        for x in range(math.ceil(WIDTH / s))
+    ]
+
+
+def _nanodet(g: Graph, *, plus: bool) -> dict[str, tuple]:
+    count, values = len(_points(plus=plus)), CLASSES + 4 * BINS
+    raw = g.predictions(count, values)
+    scores = g.scores(raw, 0, CLASSES)
+    out = g.op('Concat', scores, g.part(raw, CLASSES, values), axis=2)
+    return {'output': (out, ('batch', count, values), FLOAT)}
+
+
+def _decode_nanodet(outputs: Outputs, *, plus: bool) -> Iterable[Found]:
+    for (x, y, stride), row in zip(_points(plus=plus), outputs['output'].tolist(), strict=True):
+        score, number = _best(row[:CLASSES])
+        sides = []
+        for side in range(4):
+            logits = row[CLASSES + side * BINS : CLASSES + (side + 1) * BINS]
+            total = sum(math.exp(v) for v in logits)
+            sides.append(sum(n * math.exp(v) for n, v in enumerate(logits)) / total * stride)
+        yield (x - sides[0], y - sides[1], x + sides[2], y + sides[3], score, number)
+
+
+def _batched_rows(g: Graph, order: str) -> dict[str, tuple]:
+    """Write rows in an order of b (batch index), x (box), c (class) and s (score)."""
+    raw = g.predictions(ANCHORS, 4 + CLASSES)
+    scores = g.scores(raw, 4, 4 + CLASSES)
+    columns = {
+        'x': g.corners(g.boxes(raw, WIDTH, HEIGHT)),
+        's': g.op('ReduceMax', scores, axes=[2], keepdims=1),
+        'c': g.op('ArgMax', scores, axis=2, keepdims=1),
+    }
+    flat = g.op('Squeeze', columns['s'], g.const([0, 2], np.int64))
+    g.op('TopK', flat, g.const([20], np.int64), outputs=2, axis=0)
+    which, first = _last_output(g, 1), g.const([0], np.int64)
+    parts = {
+        k: g.op('Gather', g.op('Squeeze', v, first), which, axis=0) for k, v in columns.items()
+    }
+    parts['c'] = g.op('Cast', parts['c'], to=FLOAT)
+    parts['b'] = g.op('Mul', parts['s'], g.const(0.0))
+    return {'output': (g.op('Concat', *(parts[k] for k in order), axis=1), ('n', 7), FLOAT)}
+
+
+def _last_output(g: Graph, number: int) -> str:
+    """Return another output of the last node."""
+    return str(g.nodes[-1].output[number])
+
+
+def _decode_batched_rows(outputs: Outputs, box: int, score: int, label: int) -> Iterable[Found]:
+    for row in outputs['output'].tolist():
+        yield (*row[box : box + 4], row[score], int(row[label]))
+
+
 _NAMES = str({n: f'class {n}' for n in range(CLASSES)})
+_NANODET = {
+    'bgr_255': True,
+    'pixel': 4.4,
+    'mean': (103.53, 116.28, 123.675),
+    'std': (57.375, 57.12, 58.395),
+}
 _IMAGENET = {'mean': (0.485, 0.456, 0.406), 'std': (0.229, 0.224, 0.225)}
 
 CASES = {
@@ -435,13 +523,53 @@ CASES = {
     'torchvision': Case(
         _torchvision, _decode_deploy, suppress=False, head='torchvision', mode='top_left', batch=1
     ),
+    'deepstream': Case(_deepstream, _decode_deepstream, suppress=True, head='deepstream'),
+    'nanodet_plus': Case(
+        lambda g: _nanodet(g, plus=True),
+        lambda o: _decode_nanodet(o, plus=True),
+        suppress=True,
+        head='nanodet_plus',
+        mode='stretch',
+        metadata={'names': _NAMES},
+        **_NANODET,
+    ),
+    'nanodet': Case(
+        lambda g: _nanodet(g, plus=False),
+        lambda o: _decode_nanodet(o, plus=False),
+        suppress=True,
+        head='nanodet',
+        pad=0,
+        metadata={'names': _NAMES},
+        **_NANODET,
+    ),
+    'rows_box_class_score': Case(
+        lambda g: _batched_rows(g, 'bxcs'),
+        lambda o: _decode_batched_rows(o, 1, 6, 5),
+        suppress=False,
+        head='rows_box_class_score',
+        batch=1,
+    ),
+    'rows_class_score_box': Case(
+        lambda g: _batched_rows(g, 'bcsx'),
+        lambda o: _decode_batched_rows(o, 3, 2, 1),
+        suppress=False,
+        head='rows_class_score_box',
+        batch=1,
+    ),
+    'rows_score_class_box': Case(
+        lambda g: _batched_rows(g, 'bscx'),
+        lambda o: _decode_batched_rows(o, 3, 1, 2),
+        suppress=False,
+        head='rows_score_class_box',
+        batch=1,
+    ),
 }
 
 
 def build(name: str, path: Path, seed: int = 0) -> Path:
     """Write the graph of a layout and return its path."""
     case = CASES[name]
-    graph = Graph(seed, 255.0 if case.bgr_255 else 1.0)
+    graph = Graph(seed, case.pixel or (255.0 if case.bgr_255 else 1.0))
     outputs = case.build(graph)
     for output, (tensor, _, _) in outputs.items():
         graph.nodes.append(helper.make_node('Identity', [tensor], [output]))
@@ -480,10 +608,10 @@ def prepare(case: Case, bgr: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]
         new_w, new_h = round(width * gain), round(height * gain)
         if case.mode == 'letterbox':
             left, top = round((WIDTH - new_w) / 2 - 0.1), round((HEIGHT - new_h) / 2 - 0.1)
-    canvas = np.full((HEIGHT, WIDTH, 3), 114, np.uint8)
+    canvas = np.full((HEIGHT, WIDTH, 3), case.pad, np.uint8)
     canvas[top : top + new_h, left : left + new_w] = cv2.resize(bgr, (new_w, new_h))
     if case.bgr_255:
-        values = canvas.astype(np.float64)
+        values = (canvas.astype(np.float64) - np.array(case.mean)) / np.array(case.std)
     else:
         values = (canvas[..., ::-1] / 255 - np.array(case.mean)) / np.array(case.std)
     return values.transpose(2, 0, 1), (new_w / width, new_h / height, left, top)
@@ -506,7 +634,7 @@ def reference(name: str, path: Path, bgr: np.ndarray) -> list[Found]:
         feeds['orig_target_sizes'] = np.array([[WIDTH, HEIGHT]], np.int64)
     names = [output.name for output in session.get_outputs()]
     arrays = session.run(names, feeds)
-    single = name == 'torchvision'
+    single = name == 'torchvision' or name.startswith('rows_')
     outputs = {n: (a if single else a[0]) for n, a in zip(names, arrays, strict=True)}
     found = [f for f in case.decode(outputs) if f[4] >= SCORE]
     kept: list[Found] = []

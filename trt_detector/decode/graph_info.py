@@ -10,17 +10,21 @@ from dataclasses import dataclass, field
 import math
 
 from ..errors import ModelError
+from ..values.output_part import OutputPart
 from ..values.tensor_spec import TensorSpec
 
-__all__ = ['GraphInfo', 'anchor_count']
+__all__ = ['MAX_QUERIES', 'GraphInfo', 'anchor_count']
+
+# DETR models have fewer queries than any common input size has anchors.
+MAX_QUERIES = 1000
 
 # Strides of the feature maps of common detectors; 64 is P6, 4 is P2.
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
 _COCO_CLASSES = 80
-# Operators that select a few of many boxes.
-_SELECTING = frozenset({'TopK', 'NonMaxSuppression'})
-# Deformable attention, used by the DETR family.
+# Deformable attention of the DETR family; but upsamplers of some YOLO necks use GridSample, too.
 _ATTENTION = frozenset({'GridSample', 'MultiscaleDeformableAttnPlugin_TRT'})
+# The inverse sigmoid, with which a DETR refines its boxes.
+_LOGARITHM = 'Log'
 
 
 def anchor_count(input_size: tuple[int, int], strides: tuple[int, ...]) -> int:
@@ -44,6 +48,8 @@ class GraphInfo:
     :param operators: operator types of the whole graph, empty if unknown.
     :param tails: per output name, the operator types between it and the last convolutions or
         matrix products; no entry if unknown.
+    :param parts: per output name, the tensors that are concatenated along its last axis; no entry
+        if unknown.
     :param num_names: number of class names that the user or the model gives, None for none.
     """
 
@@ -52,6 +58,7 @@ class GraphInfo:
     input_size: tuple[int, int] | None = None
     operators: frozenset[str] = frozenset()
     tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
     num_names: int | None = None
 
     @property
@@ -68,10 +75,23 @@ class GraphInfo:
         return isinstance(arguments, dict) and arguments.get('nms') is True
 
     @property
-    def detr(self) -> bool:
-        """True if metadata or operators say that the graph is of the DETR family."""
-        texts = (self.metadata.get('head', ''), self.metadata.get('description', ''))
-        return any('rtdetr' in text.lower() for text in texts) or bool(self.operators & _ATTENTION)
+    def family(self) -> str | None:
+        """Family that the metadata name, 'detr' or 'yolo', None if they name none."""
+        keys = ('head', 'model_type', 'description')
+        texts = ' '.join(self.metadata.get(key, '') for key in keys).lower()
+        if 'detr' in texts or 'd_fine' in texts or 'yolos' in texts:
+            return 'detr'
+        return 'yolo' if 'yolo' in texts or self.end2end else None
+
+    @property
+    def has_attention(self) -> bool:
+        """True if the graph has an operator of deformable attention, as most DETRs have."""
+        return bool(self.operators & _ATTENTION)
+
+    def refines_boxes(self, output: TensorSpec) -> bool:
+        """Tell whether an output's tail refines boxes as the DETR family does."""
+        tail = self.tail(output) or frozenset()
+        return self.has_attention and bool(tail & (_ATTENTION | {_LOGARITHM}))
 
     def tail(self, output: TensorSpec) -> frozenset[str] | None:
         """Get the operators in an output's tail, None if unknown."""
@@ -80,9 +100,12 @@ class GraphInfo:
     def selects(self, output: TensorSpec) -> bool | None:
         """Tell whether an output's tail selects the best boxes, None if unknown."""
         tail = self.tail(output)
-        if tail is None:
-            return None
-        return bool(tail & _SELECTING) or any('NMS' in operator for operator in tail)
+        return None if tail is None else 'TopK' in tail or self.suppresses(output)
+
+    def suppresses(self, output: TensorSpec) -> bool:
+        """Tell whether an output's tail has an operator of non-maximum suppression."""
+        tail = self.tail(output) or frozenset()
+        return 'NonMaxSuppression' in tail or any('NMS' in operator for operator in tail)
 
     def anchors_per_cell(self, count: int | None) -> int | None:
         """

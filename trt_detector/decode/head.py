@@ -103,8 +103,12 @@ class Evidence(IntEnum):
     ANCHORS = 4
     #: The number of predictions is that of three anchors per cell.
     THREE_ANCHORS = 5
-    #: Names, metadata or operators of the graph say so.
-    CERTAIN = 6
+    #: Operators of the graph say so.
+    OPERATORS = 6
+    #: Names, ranks and element types of the outputs say so.
+    OUTPUTS = 7
+    #: Metadata say so.
+    METADATA = 8
 
 
 @dataclass(frozen=True, slots=True)

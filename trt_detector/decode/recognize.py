@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from ..errors import ModelError
 from .graph_info import GraphInfo
 from .head import Evidence, Head, HeadLayout, LayoutMatch
+from .layouts.batched_rows import BatchedRowsLayout
+from .layouts.deepstream import DeepStreamLayout
 from .layouts.detr import DetrLayout, DetrRowsLayout
 from .layouts.detr_deploy import DetrDeployLayout
 from .layouts.detr_logits import DetrLogitsLayout
 from .layouts.efficient_nms import EfficientNmsLayout
 from .layouts.end_to_end import EndToEndLayout
+from .layouts.nanodet import NanoDetLayout
 from .layouts.tf_detection import TfDetectionLayout
 from .layouts.torchvision import TorchvisionLayout
 from .layouts.yolo import YoloLayout
@@ -26,6 +29,7 @@ from .layouts.yolo_grid import YoloGridLayout
 from .layouts.yolo_objectness import YoloObjectnessLayout
 from .layouts.yolo_split import YoloSplitLayout
 from .layouts.yolox import YoloxLayout
+from .remedies import suggest
 
 __all__ = ['LAYOUTS', 'Recognized', 'known_layouts', 'layout_names', 'recognize']
 
@@ -49,6 +53,12 @@ LAYOUTS: tuple[HeadLayout, ...] = (
     EfficientNmsLayout(),
     TfDetectionLayout(),
     TorchvisionLayout(),
+    DeepStreamLayout(),
+    NanoDetLayout(plus=True),
+    NanoDetLayout(plus=False),
+    BatchedRowsLayout(('box', 'class', 'score')),
+    BatchedRowsLayout(('class', 'score', 'box')),
+    BatchedRowsLayout(('score', 'class', 'box')),
 )
 _LAYOUT_OF_NAME = {layout.name: layout for layout in LAYOUTS}
 # Tasks whose outputs contain upright boxes that can be separated from the other values.
@@ -135,8 +145,7 @@ def _choose(info: GraphInfo) -> tuple[HeadLayout, LayoutMatch]:
     ]
     if not possible:
         raise ModelError(
-            f'no head layout fits the outputs {info.describe()}. Known layouts: '
-            f'{"; ".join(known_layouts())}'
+            '\n'.join((f'no head layout fits the outputs {info.describe()}', *suggest(info)))
         )
     best = max(_rank(info, match) for _, match in possible)
     chosen = [(layout, match) for layout, match in possible if _rank(info, match) == best]
@@ -149,11 +158,11 @@ def _choose(info: GraphInfo) -> tuple[HeadLayout, LayoutMatch]:
     return chosen[0]
 
 
-def _rank(info: GraphInfo, match: LayoutMatch) -> tuple[bool, bool, int, int]:
-    """Rank a match: certainty first, then the number of class names, evidence, preference."""
+def _rank(info: GraphInfo, match: LayoutMatch) -> tuple[int, bool, int, int]:
+    """Rank a match: metadata, names and operators, then the class names, then the shape."""
     unknown = info.num_names is None or match.num_classes is None
     return (
-        match.evidence is Evidence.CERTAIN,
+        match.evidence if match.evidence >= Evidence.OPERATORS else 0,
         unknown or match.num_classes == info.num_names,
         match.evidence,
         match.preference,

@@ -4,17 +4,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ['all_nodes', 'tail_operators']
+from ..values.output_part import OutputPart
 
-# The last of these on the way to an output are the network; what follows is its decoding.
-_WEIGHTED = frozenset({'Conv', 'ConvTranspose', 'Gemm', 'MatMul'})
+__all__ = ['all_nodes', 'output_parts', 'tail_operators']
+
+# The last of these on the way to an output belong to the network; the rest is its decoding. The
+# second and third row are written by ONNX Runtime's optimizer and quantizer.
+_WEIGHTED = frozenset({
+    'Conv', 'ConvTranspose', 'Gemm', 'MatMul',
+    'FusedConv', 'FusedGemm', 'FusedMatMul', 'MatMulNBits', 'NhwcConv', 'NhwcFusedConv', 'QGemm',
+    'ConvInteger', 'DynamicQuantizeMatMul', 'MatMulInteger', 'MatMulIntegerToFloat',
+    'QLinearConv', 'QLinearConvTranspose', 'QLinearMatMul',
+})  # fmt: skip
+# Their integers become numbers by Cast, Mul with the scales and Add with the bias.
+_INTEGER = frozenset({'ConvInteger', 'MatMulInteger'})
+_DEQUANTIZING = ('Cast', 'Mul', 'Add')
+# Quantized operators have the prefix; their meaning is the same.
+_QUANTIZED_PREFIX = 'QLinear'
+# Operators that change neither values nor the order along the last axis.
+_TRANSPARENT = frozenset({
+    'Cast', 'DequantizeLinear', 'Identity', 'QuantizeLinear', 'Reshape', 'Squeeze', 'Unsqueeze',
+})  # fmt: skip
 
 
 def all_nodes(graph: Any) -> Iterable[Any]:
-    """Yield the nodes of a graph and of the graphs inside them."""
+    """Yield the nodes of a graph and of its subgraphs."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -25,19 +42,108 @@ def all_nodes(graph: Any) -> Iterable[Any]:
 
 
 def tail_operators(graph: Any, output: str) -> frozenset[str]:
-    """Return the operator types between an output and the convolutions it is made from."""
-    maker = {name: node for node in graph.node for name in node.output}
+    """
+    Collect the operator types between a tensor and the last convolutions or matrix products.
+
+    Operators of ONNX Runtime's optimizer and quantizer count as what they stand for: an
+    activation that is fused into a convolution is in the result, and so is QLinearSigmoid as
+    Sigmoid; the arithmetic that turns ConvInteger's integers into numbers is not.
+    """
+    makers = _makers(graph)
     operators: set[str] = set()
     seen: set[str] = set()
     waiting = [output]
     while waiting:
         name = waiting.pop()
-        node = maker.get(name)
+        node = makers.get(name)
         if node is None or name in seen:
             continue
-        # A node has several outputs at times; each is a name of its own.
+        # A node can have several outputs; each is a name of its own.
         seen.update(node.output)
-        if node.op_type not in _WEIGHTED:
-            operators.add(node.op_type)
+        if node.op_type in _WEIGHTED:
+            operators.update(_fused_activations(node))
+        elif not _dequantizes(node, makers):
+            operators.add(node.op_type.removeprefix(_QUANTIZED_PREFIX))
             waiting.extend(node.input)
     return frozenset(operators)
+
+
+def output_parts(model: Any, output: str) -> tuple[OutputPart, ...]:
+    """
+    Find the tensors that are concatenated along the last axis of an output, in their order.
+
+    :param model: ModelProto.
+    :return: () if the output is not such a concatenation.
+    """
+    makers = _makers(model.graph)
+    node = makers.get(output)
+    while node is not None and node.op_type in _TRANSPARENT:
+        node = makers.get(node.input[0])
+    if node is None or node.op_type.removeprefix(_QUANTIZED_PREFIX) != 'Concat':
+        return ()
+    shapes = _infer_shapes(model)
+    axis = next((entry.i for entry in node.attribute if entry.name == 'axis'), 0)
+    rank = len(shapes.get(node.output[0], ()))
+    if axis != -1 and axis != rank - 1:
+        return ()
+    names = [name for name in node.input if name in makers or name in shapes]
+    widths = [shapes[name][-1] if shapes.get(name) else None for name in names]
+    return tuple(
+        OutputPart(width, _data_operators(makers, name))
+        for width, name in zip(widths, names, strict=True)
+    )
+
+
+def _data_operators(makers: Mapping[str, Any], name: str) -> frozenset[str]:
+    """Collect the operator types along the first inputs of the nodes before a tensor."""
+    operators: set[str] = set()
+    node = makers.get(name)
+    while node is not None and node.op_type not in _WEIGHTED:
+        operators.add(node.op_type.removeprefix(_QUANTIZED_PREFIX))
+        node = makers.get(node.input[0]) if node.input else None
+    return frozenset(operators)
+
+
+def _makers(graph: Any) -> dict[str, Any]:
+    """Map every tensor to the node that makes it."""
+    return {name: node for node in graph.node for name in node.output}
+
+
+def _fused_activations(node: Any) -> set[str]:
+    """Get the activations that ONNX Runtime's optimizer fused into a node."""
+    return {
+        entry.s.decode()
+        for entry in node.attribute
+        if entry.name in ('activation', 'activation_type') and entry.s
+    }
+
+
+def _dequantizes(node: Any, makers: Mapping[str, Any]) -> bool:
+    """Tell whether a node turns the integers of ConvInteger or MatMulInteger into numbers."""
+    if node.op_type not in _DEQUANTIZING:
+        return False
+    step = _DEQUANTIZING.index(node.op_type)
+    for name in node.input:
+        maker = makers.get(name)
+        if maker is None:
+            continue
+        if step == 0 and maker.op_type in _INTEGER:
+            return True
+        if step > 0 and maker.op_type == _DEQUANTIZING[step - 1] and _dequantizes(maker, makers):
+            return True
+    return False
+
+
+def _infer_shapes(model: Any) -> dict[str, tuple[int | None, ...]]:
+    """Infer the shapes of a graph's tensors; dynamic dimensions are None."""
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    return {
+        value.name: tuple(
+            dim.dim_value if dim.HasField('dim_value') else None
+            for dim in value.type.tensor_type.shape.dim
+        )
+        for value in (*inferred.input, *inferred.value_info, *inferred.output)
+        if value.type.HasField('tensor_type')
+    }

@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from ..values.output_part import OutputPart
 from ..values.tensor_spec import TensorSpec
-from .graph import all_nodes, tail_operators
+from .graph import all_nodes, output_parts, tail_operators
 from .metadata_files import read_metadata_files
 
 __all__ = ['TARGET_SIZES', 'ModelInfo', 'parse_names', 'read_model_bytes', 'read_model_info']
 
 # What RT-DETR, D-FINE and DEIM call their second input: width and height of each image.
 TARGET_SIZES = 'orig_target_sizes'
+# Rows of so many values exist in several orders, which only their parts tell.
+_ROW_VALUES = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class ModelInfo:
     :param external_data: files beside the model that hold weights.
     :param tails: for an output's name the operator types between it and the last convolutions
         or matrix products.
+    :param parts: per output name, the tensors that are concatenated to it, for outputs of rows
+        of seven values.
     :param names_source: where the class names come from, for people.
     """
 
@@ -63,6 +68,7 @@ class ModelInfo:
     precision: str
     external_data: tuple[Path, ...]
     tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
     names_source: str = ''
 
     @property
@@ -101,6 +107,7 @@ def read_model_info(path: Path) -> ModelInfo:
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     inputs = tuple(_tensor_spec(path, v) for v in graph.input if v.name not in weights)
+    outputs = tuple(_tensor_spec(path, value) for value in graph.output)
     own = {entry.key: entry.value for entry in model.metadata_props}
     beside = read_metadata_files(path)
     metadata = {**beside.metadata, **own}
@@ -111,7 +118,7 @@ def read_model_info(path: Path) -> ModelInfo:
         path=path,
         sha256=_sha256(data, external),
         inputs=inputs,
-        outputs=tuple(_tensor_spec(path, value) for value in graph.output),
+        outputs=outputs,
         metadata=metadata,
         class_names=parse_names(metadata, f'{path}: {source}'),
         input_size=_input_size(inputs, metadata),
@@ -124,6 +131,11 @@ def read_model_info(path: Path) -> ModelInfo:
         precision=_precision(graph, operators),
         external_data=external,
         tails={value.name: tail_operators(graph, value.name) for value in graph.output},
+        parts={
+            spec.name: output_parts(model, spec.name)
+            for spec in outputs
+            if len(spec.shape) in (2, 3) and spec.shape[-1] == _ROW_VALUES
+        },
         names_source=f'{source} of {path.name}' if source else '',
     )
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...errors import ModelError
 from ...values.detections import Detections
-from ..graph_info import GraphInfo
+from ..graph_info import GraphInfo, MAX_QUERIES
 from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import centers_to_corners, filter_and_suppress, finite_rows
 
@@ -24,9 +24,6 @@ __all__ = [
     'normalized_corners',
     'require_size',
 ]
-
-# DETR models have fewer queries than any common input size has anchors.
-MAX_QUERIES = 1000
 
 
 def require_size(info: GraphInfo) -> tuple[int, int]:
@@ -124,7 +121,7 @@ class DetrRowsHead:
 
 
 class DetrLayout:
-    """Recognizer of few queries by metadata or deformable attention, else by their number."""
+    """Recognizer of few queries by metadata or deformable attention."""
 
     name = 'detr'
     description = '[N, Q, 4 + C]: normalized center x, y, width, height, C class scores'
@@ -142,13 +139,12 @@ class DetrLayout:
         rows = values == 6 and info.selects(info.outputs[0]) is not False
         few = queries is not None and queries <= MAX_QUERIES and queries > values
         evidence = Evidence.ON_REQUEST
-        if info.detr and not rows:
-            evidence = Evidence.CERTAIN
-        elif few and not info.anchors_per_cell(queries) and not info.end2end:
-            # The number of anchors is known only with the input size; six columns are more
-            # likely selected rows.
-            open_size = Evidence.OPEN_SHAPE if info.input_size is None else Evidence.FEW_ROWS
-            evidence = Evidence.POSSIBLE if values == 6 else open_size
+        if info.family == 'detr' and not rows:
+            evidence = Evidence.METADATA
+        elif few and not info.anchors_per_cell(queries) and info.family is None:
+            # A few rows alone are no proof: grids and rows of other layouts are few, too.
+            proof = info.has_attention and not rows
+            evidence = Evidence.OPERATORS if proof else Evidence.POSSIBLE
         return LayoutMatch(
             values - 4,
             f'normalized boxes and {values - 4} class scores of {queries} queries',
@@ -171,10 +167,15 @@ class DetrRowsLayout:
             return None
         if info.outputs[0].shape[2] != 6:
             return None
-        certain = info.detr and info.selects(info.outputs[0]) is not False
+        evidence = Evidence.ON_REQUEST
+        if info.selects(info.outputs[0]) is not False:
+            if info.family == 'detr':
+                evidence = Evidence.METADATA
+            elif info.has_attention and info.family is None:
+                evidence = Evidence.OPERATORS
         return LayoutMatch(
             None,
             'normalized boxes, score, class',
             lambda: DetrRowsHead(require_size(info)),
-            Evidence.CERTAIN if certain else Evidence.ON_REQUEST,
+            evidence,
         )

@@ -58,4 +58,4 @@ class DetrDeployLayout:
         names = list(ranks)
         order = (names.index('labels'), names.index('boxes'), names.index('scores'))
         head = partial(DetrDeployHead, order)
-        return LayoutMatch(None, 'labels, boxes in pixels, scores', head, Evidence.CERTAIN)
+        return LayoutMatch(None, 'labels, boxes in pixels, scores', head, Evidence.OUTPUTS)

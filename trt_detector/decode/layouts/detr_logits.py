@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from ...values.detections import Detections
 from ...values.tensor_spec import TensorSpec
-from ..graph_info import GraphInfo
+from ..graph_info import GraphInfo, MAX_QUERIES
 from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import filter_and_suppress, finite_rows
-from .detr import MAX_QUERIES, normalized_corners, require_size
+from .detr import normalized_corners, require_size
 
 __all__ = ['DetrLogitsLayout', 'DetrLogitsHead']
 
@@ -124,15 +124,16 @@ class DetrLogitsLayout:
         if values is None or (self._activation == 'softmax' and values < 2):
             return None
         softmax = self._activation == 'softmax'
-        spare = softmax or (info.detr and info.num_names == values - 1)
+        detr = info.has_attention or info.family == 'detr'
+        spare = softmax or (info.has_attention and info.num_names == values - 1)
         count = values - 1 if spare else values
         anchors = bool(info.anchors_per_cell(queries)) or (queries or 0) > MAX_QUERIES
         if 'logit' in info.outputs[pair[1]].name.lower():
             anchors = False
-        if info.detr and not softmax:
+        if info.has_attention and not softmax:
             # Deformable attention and sigmoid were introduced together.
-            evidence = Evidence.CERTAIN
-        elif anchors and not info.detr:
+            evidence = Evidence.OPERATORS
+        elif anchors and not detr:
             evidence = Evidence.ON_REQUEST
         else:
             evidence = Evidence.FEW_ROWS

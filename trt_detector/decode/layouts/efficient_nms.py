@@ -106,7 +106,7 @@ class EfficientNmsLayout:
             None,
             'count, boxes, scores, classes',
             partial(EfficientNmsHead, order, info.input_size),
-            evidence=Evidence.CERTAIN,
+            evidence=Evidence.OUTPUTS,
             preset='tao' if info.outputs[order[0]].name == _TAO_NAMES[0] else '',
         )
 

@@ -66,11 +66,15 @@ class EndToEndLayout:
         if values is None or values != 6 + info.extra_values():
             return None
         selects = info.selects(plane[1])
-        certain = not info.detr and (info.end2end or selects is True)
-        if certain:
-            evidence = Evidence.CERTAIN
-        elif info.detr or info.anchors_per_cell(count):
+        anchors = bool(info.anchors_per_cell(count))
+        if info.family == 'detr':
             evidence = Evidence.ON_REQUEST
+        elif info.end2end:
+            evidence = Evidence.METADATA
+        elif info.refines_boxes(plane[1]) or (anchors and not info.suppresses(plane[1])):
+            evidence = Evidence.ON_REQUEST
+        elif selects:
+            evidence = Evidence.OPERATORS
         elif count is None and selects is False:
             # An open number of rows that no operator has selected: raw predictions.
             evidence = Evidence.POSSIBLE

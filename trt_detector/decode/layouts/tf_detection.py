@@ -105,7 +105,7 @@ class TfDetectionLayout:
             None,
             f'normalized boxes from y, scores, classes from {0 if plugin else 1}',
             partial(_build, info, order, count, 0 if plugin else 1),
-            evidence=Evidence.CERTAIN,
+            evidence=Evidence.OUTPUTS,
             preset='efficientdet' if plugin else '',
         )
 

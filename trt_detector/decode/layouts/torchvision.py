@@ -56,7 +56,7 @@ class TorchvisionLayout:
         if order is None:
             return None
         head = partial(TorchvisionHead, order)
-        return LayoutMatch(None, 'boxes, labels, scores', head, Evidence.CERTAIN)
+        return LayoutMatch(None, 'boxes, labels, scores', head, Evidence.OUTPUTS)
 
 
 def _order(info: GraphInfo) -> tuple[int, int, int] | None:

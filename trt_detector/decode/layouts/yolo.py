@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ...values.candidates import CandidateRule, Candidates
 from ...values.detections import Detections
-from ..graph_info import GraphInfo
+from ..graph_info import GraphInfo, MAX_QUERIES
 from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import best_of_classes, centers_to_corners, filter_and_suppress, finite_rows
 
@@ -65,9 +65,12 @@ def read_dense(info: GraphInfo, leading: int, *, values_last: bool) -> DenseOutp
         1: Evidence.ANCHORS,
         3: Evidence.THREE_ANCHORS,
     }[per_cell]
-    if info.end2end or info.detr or swapped:
+    if info.end2end or info.family == 'detr' or swapped:
         evidence = Evidence.ON_REQUEST
-    return DenseOutput(plane[0], num_classes, evidence, info.is_common(num_classes))
+    # Few rows may be queries of a DETR or one grid of several: 80 classes prove nothing then.
+    few = evidence is Evidence.POSSIBLE and anchors is not None and anchors <= MAX_QUERIES
+    common = info.is_common(num_classes) and not few
+    return DenseOutput(plane[0], num_classes, evidence, common)
 
 
 class YoloHead:

@@ -141,15 +141,18 @@ class YoloxLayout:
         sign = tail is not None and (
             'Exp' in tail if self._decoded else 'Sigmoid' in tail and not tail & _ARITHMETIC
         )
-        per_cell = info.anchors_per_cell(anchors)
-        evidence = {None: Evidence.OPEN_SHAPE, 1: Evidence.ANCHORS}.get(
-            per_cell, Evidence.ON_REQUEST
-        )
-        swapped = per_cell is None and anchors is not None and anchors <= values
-        if swapped or (tail is not None and not sign) or info.end2end or info.detr:
+        if anchors is None or info.input_size is None:
+            evidence = Evidence.OPEN_SHAPE
+        elif anchors == anchor_count(info.input_size, _STRIDES[0]):
+            evidence = Evidence.ANCHORS
+        else:
+            # Four feature maps are known from NanoDet-Plus, not from YOLOX.
+            evidence = Evidence.ON_REQUEST
+        swapped = info.input_size is None and anchors is not None and anchors <= values
+        if swapped or (tail is not None and not sign) or info.end2end or info.family == 'detr':
             evidence = Evidence.ON_REQUEST
         if sign and evidence > Evidence.ON_REQUEST:
-            evidence = Evidence.CERTAIN
+            evidence = Evidence.OPERATORS
         box = 'decoded boxes' if self._decoded else 'offsets in cells'
         return LayoutMatch(
             count,

@@ -1,0 +1,57 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Suggestions for outputs that no head layout fits."""
+
+from __future__ import annotations
+
+from ..values.tensor_spec import TensorSpec
+from .graph_info import GraphInfo
+
+__all__ = ['suggest']
+
+_MAX_REMEDIES = 2
+_DOCUMENTATION = 'docs/models.md lists every layout; the parameter head chooses one of them'
+
+
+def suggest(info: GraphInfo) -> tuple[str, ...]:
+    """
+    Suggest what to do if no head layout fits, most likely remedy first.
+
+    :return: two or three sentences at most.
+    """
+    ranks = [len(output.shape) for output in info.outputs]
+    planes = [output for output in info.outputs if len(output.shape) == 3]
+    found = []
+    if info.outputs and max(ranks) <= 2:
+        found.append('one vector per image is a classifier or a feature: export a detector')
+    if ranks.count(4) + ranks.count(5) >= 2:
+        found.append(
+            'several maps [N, C, H, W] are raw grids: export the model with its decoding, so that '
+            'one output has the boxes'
+        )
+    if len(planes) >= 2:
+        found.append(
+            'several outputs have predictions: name the one with the boxes in the parameter '
+            'outputs'
+        )
+    if any(None in output.shape[1:] for output in planes):
+        found.append(
+            'the number of values is open: export with a fixed input size, or set input_shape'
+        )
+    elif any(_smallest(output) < 5 for output in planes):
+        found.append(
+            'fewer than five values per prediction cannot hold a box and a score: export the '
+            'whole model'
+        )
+    elif planes and info.input_size is not None:
+        height, width = info.input_size
+        found.append(
+            f'the number of predictions is not that of {width}x{height} pixels: set input_shape '
+            'to the size of the export'
+        )
+    return (*found[:_MAX_REMEDIES], _DOCUMENTATION)
+
+
+def _smallest(output: TensorSpec) -> int:
+    """Get the smallest known dimension after the batch."""
+    return min((dim for dim in output.shape[1:] if dim is not None), default=0)
