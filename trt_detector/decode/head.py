@@ -107,6 +107,7 @@ class Evidence(IntEnum):
     OPERATORS = 6
     #: Names, ranks and element types of the outputs say so.
     OUTPUTS = 7
+    CERTAIN = 7
     #: Metadata say so.
     METADATA = 8
 
