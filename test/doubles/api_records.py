@@ -26,7 +26,7 @@ class Record:
     """
     What a version has.
 
-    :param name: 'tensorrt-10.3', say.
+    :param name: e.g. 'tensorrt-10.3'.
     :param version: the full version.
     :param functions: module functions and their overloads.
     :param classes: class to member to number, 'property' or overloads.

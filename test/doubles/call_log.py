@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What all doubles of TensorRT's classes share."""
+"""Base of all doubles of TensorRT classes."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def pack(header: dict[str, Any], model: bytes) -> bytes:
 
 
 def unpack(plan: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return what pack() was given, or raise ValueError."""
+    """Return the arguments of pack(), or raise ValueError."""
     if not plan.startswith(_MAGIC):
         raise ValueError('magicTag does not match')
     start = len(_MAGIC) + 4

@@ -217,7 +217,7 @@ def calibrate_with_batches(world: World, calibrator: Any, config: Any) -> dict[s
 def describe_layer(
     world: World, network: Any, layer: Any, flags: set[str], scales: dict[str, float] | None
 ) -> dict[str, str]:
-    """Return what the inspector will say of a layer."""
+    """Describe a layer for the inspector."""
     constrained = {'OBEY_PRECISION_CONSTRAINTS', 'PREFER_PRECISION_CONSTRAINTS'} & flags
     precision = 'Float'
     if world.strongly_typed:

@@ -67,7 +67,7 @@ reach('end')
 
 
 def lines_of(process: subprocess.Popen[str]) -> list[str]:
-    """Return what a process printed until it ended well."""
+    """Return the output of a process that ends without error."""
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     return output.splitlines()

@@ -33,7 +33,7 @@ def build(path: Path, **values: Any) -> bytes:
 
 
 def reference(path: Path, batch: np.ndarray) -> list[np.ndarray]:
-    """Return what ONNX Runtime makes of a batch."""
+    """Run a batch in ONNX Runtime."""
     return onnxruntime.InferenceSession(str(path)).run(None, {'images': batch})
 
 
