@@ -133,10 +133,14 @@ install_beside_distro() {
 }
 
 install_test() {
-  local options=()
+  local options=() version
   # The environment of a distribution has no setuptools of its own to build with.
   [[ -n ${ROS_DISTRO:-} ]] || options=(--no-build-isolation)
   pip_install "${options[@]}" -r "$requirements/test.txt"
+  for version in 11.4 10.16; do
+    pip_install "${options[@]}" --no-deps --upgrade --target "$prefix/tensorrt_lean-$version" \
+      -r "$requirements/test_tensorrt_lean-$version.txt"
+  done
 }
 
 install_show() { pip_install -r "$requirements/show.txt"; }
@@ -199,7 +203,7 @@ else
     'building the vision_msgs interfaces' "$compile_hint" build_vision_msgs
 fi
 for extra in "${extras[@]}"; do
-  step "$extra" "$(hash_of "$requirements/$extra.txt")" "installing what '--with $extra' needs" \
+  step "$extra" "$(hash_of "$requirements/$extra"*.txt)" "installing what '--with $extra' needs" \
     "$network_hint" "install_$extra"
 done
 step trt_detector "$package_key" 'building trt_detector' "$compile_hint" build_trt_detector

@@ -34,9 +34,9 @@ class DetectorConfig:
     model_path: str = parameter('', 'ONNX file of the detector, or a prebuilt TensorRT plan.')
     backend: str = parameter(
         'auto',
-        'Inference runtime; auto selects the first of TensorRT, TensorRT for RTX and ONNX Runtime '
-        'that works on this machine.',
-        choices=('auto', 'tensorrt', 'tensorrt_rtx', 'onnxruntime'),
+        'Inference runtime; auto selects the first of TensorRT, TensorRT for RTX, the lean '
+        'runtime of TensorRT (for prebuilt plans) and ONNX Runtime that works on this machine.',
+        choices=('auto', 'tensorrt', 'tensorrt_rtx', 'tensorrt_lean', 'onnxruntime'),
     )
     device_id: int = parameter(0, 'Number of the GPU.', minimum=0, maximum=1023)
     precision: str = parameter(

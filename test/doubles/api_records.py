@@ -19,6 +19,9 @@ PERSONALITIES = (
     'tensorrt-11.4',
     'tensorrt_rtx-1.7',
 )
+LEAN = 'tensorrt_lean-11.4'
+# Versions that can build, and the lean runtime.
+RECORDS = (*PERSONALITIES, LEAN)
 
 
 @dataclass(frozen=True)

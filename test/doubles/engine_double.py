@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from doubles.call_log import RootObject
+
 _MAGIC = b'ptrt-double\0'
 _DTYPES = {
     'tensor(float)': ('FLOAT', np.float32), 'tensor(float16)': ('HALF', np.float16),
@@ -18,6 +20,12 @@ _DTYPES = {
     'tensor(uint8)': ('UINT8', np.uint8), 'tensor(int8)': ('INT8', np.int8),
     'tensor(bool)': ('BOOL', np.bool_), 'tensor(double)': ('FP8', np.float64),
 }  # fmt: skip
+# As the lean runtime 11.4 writes them on an H100.
+_BAD_MAGIC = (
+    'IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization assertion '
+    'header.magicTag == kEXPECTED_MAGIC_TAG failed'
+)
+_BAD_VERSION = 'Trying to load an engine created with incompatible serialization version'
 _COUNTING_OPERATORS = frozenset({'NonZero', 'NonMaxSuppression'})
 _MOST_ROWS = 1000
 
@@ -41,6 +49,29 @@ def _log(logger: Any, text: str) -> None:
     logger.log(type(logger).Severity.ERROR, text)
 
 
+def _runs_version(header: dict[str, Any], record: Any) -> bool:
+    """Play which plans a version runs: its own, and portable ones of the version before it."""
+    built, own = header['version'], record.version
+    if 'VERSION_COMPATIBLE' not in header['flags']:
+        return (header['module'], built) == (record.module, own)
+    built_numbers, own_numbers = (
+        [int(number) for number in text.split('.')] for text in (built, own)
+    )
+    families = {header['module'], record.module}
+    return (
+        families <= {'tensorrt', 'tensorrt_lean'}
+        and built_numbers <= own_numbers
+        and own_numbers[0] - built_numbers[0] <= 1 + (built_numbers[0] == 8)
+    )
+
+
+def _runs_device(header: dict[str, Any], capability: tuple[int, int]) -> bool:
+    """Play which devices a plan runs on."""
+    if header['hardware'] == 'AMPERE_PLUS':
+        return capability >= (8, 0)
+    return bool(header['compute_capability'] == list(capability))
+
+
 def register_logger(world: Any, logger: Any) -> None:
     """
     Play what TensorRT does with loggers: the first one is kept, and any other is ignored.
@@ -53,12 +84,12 @@ def register_logger(world: Any, logger: Any) -> None:
         world.logger_faults.append('the logger differs from the one that is registered')
 
 
-class RuntimeDouble:
+class RuntimeDouble(RootObject):
     def __init__(self, logger: Any) -> None:
         self._logger = logger
         register_logger(type(self).world, logger)
         self._dla_core, self._host_code = -1, False
-        type(self).world.cuda.require_context('createInferRuntime')
+        self._start_cuda(logger, 'createInferRuntime')
 
     @property
     def DLA_core(self) -> int:  # noqa: N802
@@ -82,12 +113,12 @@ class RuntimeDouble:
         try:
             header, model = unpack(bytes(serialized_engine))
         except (ValueError, struct.error) as error:
-            _log(self._logger, f'Serialization assertion failed: {error}')
+            _log(self._logger, f'{_BAD_MAGIC}. {error}')
             return None
-        if (header['module'], header['version']) != (world.record.module, world.record.version):
-            _log(self._logger, 'Version tag does not match. Note: Current Version differs')
+        if not _runs_version(header, world.record):
+            _log(self._logger, f'{_BAD_MAGIC}. {_BAD_VERSION}')
             return None
-        if header['compute_capability'] != list(world.compute_capability):
+        if not _runs_device(header, world.compute_capability):
             _log(self._logger, 'Platform (Device) mismatch: the plan is of another device')
             return None
         return type(self).trt.ICudaEngine._make(header, model, self._logger)

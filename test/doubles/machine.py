@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import gc
 import sys
 from types import ModuleType
 from typing import Any
@@ -28,11 +29,16 @@ GPU = {
 }  # fmt: skip
 
 
+_NO_TENSORRT = dict.fromkeys(('tensorrt', 'tensorrt_rtx', 'tensorrt_lean'))
+
+
 class LibcudaDouble(DriverDouble, GraphDriverDouble):
     """A double of the driver's library: the GPUs that it tells of, and its CUDA graphs."""
 
-    def __init__(self, cuda: CudaDouble, gpus: list[dict[str, Any]]) -> None:
-        DriverDouble.__init__(self, gpus)
+    def __init__(
+        self, cuda: CudaDouble, gpus: list[dict[str, Any]], cuda_version: int = 13000
+    ) -> None:
+        DriverDouble.__init__(self, gpus, cuda_version)
         GraphDriverDouble.__init__(self, cuda)
 
 
@@ -43,6 +49,7 @@ def machine(
     gpus: list[dict[str, Any]] | None = None,
     limit_bytes: int = 1 << 34,
     cuda_bindings: str = 'pycuda',
+    cuda_version: int = 13000,
     **behavior: Any,
 ) -> Iterator[World]:
     """
@@ -51,11 +58,12 @@ def machine(
     :param personality: one of records.PERSONALITIES, None for a machine without TensorRT.
     :param gpus: its GPUs, [] for none; each a dict like GPU.
     :param cuda_bindings: the bindings that are installed, 'pycuda', 'cuda_python' or ''.
+    :param cuda_version: of the driver, as cuDriverGetVersion gives it.
     :param behavior: fields of World.
     """
     gpus = [GPU] if gpus is None else gpus
     cuda = CudaDouble(devices=len(gpus), limit_bytes=limit_bytes)
-    modules: dict[str, Any] = {'tensorrt': None, 'tensorrt_rtx': None, 'pynvml': None}
+    modules: dict[str, Any] = {**_NO_TENSORRT, 'pynvml': None}
     modules |= _bindings(cuda, cuda_bindings)
     record = load_record(personality or 'tensorrt-10.3')
     capability = gpus[0]['cc'] if gpus else (8, 6)
@@ -64,11 +72,13 @@ def machine(
         modules[record.module] = make_tensorrt(world)
     with (
         mock.patch.dict(sys.modules, modules),
-        mock.patch.object(libcuda, 'load', return_value=LibcudaDouble(cuda, gpus)),
+        mock.patch.object(libcuda, 'load', return_value=LibcudaDouble(cuda, gpus, cuda_version)),
         mock.patch.dict(gpu_cuda._PRIMARY, clear=True),
         mock.patch.object(plugins, '_LOADED', set()),
     ):
         yield world
+        gc.collect()
+        assert world.crashes == []
         assert world.logger_faults == []
 
 
@@ -118,7 +128,7 @@ def machine_with_real_cuda(personality: str, **behavior: Any) -> Iterator[World]
     record = load_record(personality)
     capability = device_info.read_device(0).compute_capability
     world = World(record, RealCuda(), compute_capability=capability, **behavior)
-    modules: dict[str, Any] = {'tensorrt': None, 'tensorrt_rtx': None}
+    modules: dict[str, Any] = dict(_NO_TENSORRT)
     modules[record.module] = make_tensorrt(world)
     with mock.patch.dict(sys.modules, modules):
         yield world

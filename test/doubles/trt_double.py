@@ -16,7 +16,7 @@ import numpy as np
 
 from doubles import engine_double
 from doubles.api_records import Record
-from doubles.call_log import check_trampoline, log, Recorded, Trampoline
+from doubles.call_log import check_trampoline, log, Recorded, RootObject, Trampoline
 from doubles.network_double import (
     LayerDouble,
     NetworkDouble,
@@ -26,10 +26,20 @@ from doubles.network_double import (
 )
 
 _ENUMS = (
-    'BuilderFlag', 'ComputeCapability', 'DataType', 'DeviceType', 'LayerInformationFormat',
-    'MemoryPoolType', 'NetworkDefinitionCreationFlag', 'ProfilingVerbosity', 'TensorIOMode',
+    'BuilderFlag',
+    'ComputeCapability',
+    'DataType',
+    'DeviceType',
+    'DynamicShapesKernelSpecializationStrategy',
+    'HardwareCompatibilityLevel',
+    'LayerInformationFormat',
+    'MemoryPoolType',
+    'NetworkDefinitionCreationFlag',
+    'PreviewFeature',
+    'ProfilingVerbosity',
+    'TensorIOMode',
     'TensorLocation',
-)  # fmt: skip
+)
 
 
 @dataclass
@@ -49,6 +59,8 @@ class World:
     :param plugins: operators that plugin libraries brought.
     :param builds: what was built, for the tests.
     :param on_step: called in each step of a build.
+    :param cuda_error: CUDA error that keeps the library from starting, 0 for none.
+    :param crashes: calls that crash the process in the real library.
     :param logger: the first that was given, as TensorRT keeps it.
     :param logger_faults: others that were given.
     """
@@ -66,6 +78,8 @@ class World:
     plugins: set[str] = field(default_factory=set)
     builds: list[dict[str, Any]] = field(default_factory=list)
     on_step: Callable[[], None] | None = None
+    cuda_error: int = 0
+    crashes: list[str] = field(default_factory=list)
     logger: Any = None
     logger_faults: list[str] = field(default_factory=list)
 
@@ -75,13 +89,13 @@ class World:
         return not self.record.has('BuilderFlag', 'FP16')
 
 
-class BuilderDouble(Recorded):
+class BuilderDouble(RootObject, Recorded):
     def __init__(self, logger: Any) -> None:
         check_trampoline(logger, 'ILogger')
         self._world, self._trt = type(self).world, type(self).trt
         engine_double.register_logger(self._world, logger)
-        self._world.cuda.require_context('createInferBuilder')
         self._logger = logger
+        self._start_cuda(logger, 'createInferBuilder')
 
     @property
     def num_DLA_cores(self) -> int:  # noqa: N802
@@ -161,6 +175,7 @@ def make_plan(world: World, network: Any, config: Any, logger: Any) -> bytes:
         'flags': sorted(flags),
         'profile': config._profiles[0]._shapes if config._profiles else {},
         'workspace': config._pools.get('WORKSPACE', 0),
+        'hardware': getattr(config._hardware, 'name', 'NONE'),
         'device_type': getattr(config._device_type, 'name', 'GPU'),
         'dla_core': config._dla_core,
         'target': [target.name for target in config._targets],
@@ -258,6 +273,7 @@ class BuilderConfigDouble(Recorded):
         config._profiles, config._targets, config._timing_cache = [], [], None
         config._progress_monitor = config._int8_calibrator = config._calibration_profile = None
         config._device_type, config._dla_core, config._verbosity = None, -1, None
+        config._hardware, config._previews = None, set()
         return config
 
     def set_flag(self, flag: Any) -> None:
@@ -293,6 +309,20 @@ class BuilderConfigDouble(Recorded):
     def set_compute_capability(self, compute_capability: Any, index: int) -> bool:
         self._targets[index] = compute_capability
         return True
+
+    def set_preview_feature(self, feature: Any, enable: bool) -> None:
+        (self._previews.add if enable else self._previews.discard)(feature)
+
+    def clear_flag(self, flag: Any) -> None:
+        self._flags.discard(flag)
+
+    @property
+    def hardware_compatibility_level(self) -> Any:
+        return self._hardware
+
+    @hardware_compatibility_level.setter
+    def hardware_compatibility_level(self, value: Any) -> None:
+        self._hardware = value
 
     @property
     def num_compute_capabilities(self) -> int:
@@ -424,7 +454,8 @@ def make_tensorrt(world: World) -> ModuleType:
             setattr(trt, name, type(name, (Trampoline,), {}))
     if 'init_libnvinfer_plugins' in record.functions and record.module == 'tensorrt':
         trt.init_libnvinfer_plugins = lambda logger, namespace: True
-    trt.get_plugin_registry = lambda: trt.IPluginRegistry._make()
+    if 'get_plugin_registry' in record.functions:
+        trt.get_plugin_registry = lambda: trt.IPluginRegistry._make()
     return trt
 
 

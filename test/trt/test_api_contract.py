@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import inspect
 from pathlib import Path
 
-from doubles.api_records import load_record, PERSONALITIES, Record
+from doubles.api_records import LEAN, load_record, Record, RECORDS
 from doubles.machine import machine
 from doubles.trt_double import CLASSES, Recorded
 import pytest
@@ -64,6 +64,8 @@ GUARDS = {
     ('NetworkDefinitionCreationFlag', 'EXPLICIT_BATCH'): 'optional',
     ('ParserError', 'node_name'): 'optional',
     ('ParserError', 'node_operator'): 'optional',
+    ('Builder', ''): 'has_builder',
+    ('EngineInspector', ''): 'has_inspector',
 }
 
 # Words that are members of TensorRT's classes and of other things as well: not a sign of either.
@@ -97,16 +99,17 @@ def test_sources_are_found() -> None:
     assert owners >= set(RECEIVERS.values()), 'a receiver of the table is used nowhere'
 
 
-@pytest.mark.parametrize('personality', PERSONALITIES)
+@pytest.mark.parametrize('personality', RECORDS)
 def test_every_use_exists_in_every_version_or_is_guarded(personality: str) -> None:
     record = load_record(personality)
     with machine(personality):
         library = load_library(record.module)
         abilities = {name: getattr(library, name) for name in set(GUARDS.values()) - {'optional'}}
     faults = []
-    for use in uses():
+    for use in uses_of(personality):
         exists = _exists(record, use)
-        guard = GUARDS.get((use.owner, use.member)) or GUARDS.get((use.member, ''))
+        keys = ((use.owner, use.member), (use.owner, ''), (use.member, ''))
+        guard = next((GUARDS[key] for key in keys if key in GUARDS), None)
         if guard == 'optional':
             continue
         if not exists and (guard is None or abilities[guard]) and not _plugin_function(use):
@@ -114,11 +117,11 @@ def test_every_use_exists_in_every_version_or_is_guarded(personality: str) -> No
     assert not faults, '\n'.join(faults)
 
 
-@pytest.mark.parametrize('personality', PERSONALITIES)
+@pytest.mark.parametrize('personality', RECORDS)
 def test_every_call_fits_an_overload(personality: str) -> None:
     record = load_record(personality)
     faults = []
-    for use in uses():
+    for use in uses_of(personality):
         overloads = record.classes.get(use.owner, {}).get(use.member)
         if not use.owner:
             constructor = record.classes.get(use.member, {}).get('__init__')
@@ -131,12 +134,13 @@ def test_every_call_fits_an_overload(personality: str) -> None:
 
 
 def test_no_guard_is_left_over() -> None:
-    used = {(use.owner, use.member) for use in uses()} | {(use.member, '') for use in uses()}
+    used = {(use.owner, use.member) for use in uses()}
+    used |= {(name, '') for use in uses() for name in (use.owner, use.member)}
     assert not set(GUARDS) - used
     for owner, member in GUARDS:
         present = [
             load_record(name).has(owner, member) if member else owner in load_record(name).classes
-            for name in PERSONALITIES
+            for name in RECORDS
         ]
         assert any(present), f'no version has {owner}.{member}'
         assert not all(present), f'every version has {owner}.{member}: it needs no guard'
@@ -145,7 +149,7 @@ def test_no_guard_is_left_over() -> None:
 def test_no_tensorrt_object_goes_by_another_name() -> None:
     members = {
         member
-        for name in PERSONALITIES
+        for name in RECORDS
         for class_members in load_record(name).classes.values()
         for member, kind in class_members.items()
         if not isinstance(kind, int | dict) and member != '__init__'
@@ -166,7 +170,7 @@ def test_classes_that_are_derived_from_override_what_there_is() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             if not isinstance(node, ast.ClassDef) or node.name not in DERIVED:
                 continue
-            for personality in PERSONALITIES:
+            for personality in RECORDS:
                 members = load_record(personality).classes.get(DERIVED[node.name], {})
                 for method in (item for item in node.body if isinstance(item, ast.FunctionDef)):
                     if not members or method.name == '__init__':
@@ -192,7 +196,7 @@ def test_derived_classes_are_found_and_call_the_constructor_of_their_parent() ->
     assert found == set(DERIVED)
 
 
-@pytest.mark.parametrize('personality', PERSONALITIES)
+@pytest.mark.parametrize('personality', RECORDS)
 @pytest.mark.parametrize('name', sorted(CLASSES))
 def test_the_double_offers_nothing_that_tensorrt_does_not(name: str, personality: str) -> None:
     record = load_record(personality)
@@ -219,7 +223,7 @@ def test_the_double_offers_nothing_that_tensorrt_does_not(name: str, personality
 
 @pytest.mark.parametrize('name', sorted(CLASSES))
 def test_each_member_of_the_double_is_recorded_somewhere(name: str) -> None:
-    recorded = {member for p in PERSONALITIES for member in load_record(p).classes.get(name, {})}
+    recorded = {member for p in RECORDS for member in load_record(p).classes.get(name, {})}
     own = {member for member in vars(CLASSES[name]) if not member.startswith('_')}
     assert own <= recorded
 
@@ -246,8 +250,15 @@ def uses() -> list[Use]:
     return [
         use
         for path in SOURCES
-        for use in _uses_in(ast.parse(path.read_text(encoding='utf-8')), path.name)
+        for use in _uses_in(
+            ast.parse(path.read_text(encoding='utf-8')), f'{path.parent.name}/{path.name}'
+        )
     ]
+
+
+def uses_of(personality: str) -> list[Use]:
+    """Return the uses that a version has to support: the lean runtime builds nothing."""
+    return [use for use in uses() if personality != LEAN or not use.place.startswith('builder/')]
 
 
 def _uses_in(tree: ast.AST, file: str) -> Iterator[Use]:

@@ -165,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         'only; needs --output)',
     )
     parser.add_argument('--json', action='store_true', help='print the result as JSON')
-    add_parameter_options(parser, _NAMES, without=['onnxruntime'])
+    add_parameter_options(parser, _NAMES, without=['onnxruntime', 'tensorrt_lean'])
     return parser
 
 

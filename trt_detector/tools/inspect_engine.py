@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('engine', type=Path, help='an .engine or .plan file')
     parser.add_argument(
         '--backend',
-        choices=('auto', 'tensorrt', 'tensorrt_rtx'),
+        choices=('auto', 'tensorrt', 'tensorrt_rtx', 'tensorrt_lean'),
         default='auto',
         help='library that built the engine; auto reads the manifest, else tries '
         'each. Default: auto.',

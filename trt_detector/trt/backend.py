@@ -10,7 +10,7 @@ import threading
 
 from ..config import DetectorConfig
 from ..engine import InferenceEngine
-from ..errors import BackendUnavailableError, EngineError
+from ..errors import BackendUnavailableError, ConfigError, EngineError
 from ..gpu.device_info import DeviceInfo, read_device
 from ..model_info import ModelInfo
 from ..plan import read_prebuilt_plan, StoredPlan
@@ -20,7 +20,7 @@ from .builder.build_plan import BuildRequest, make_request
 from .builder.make_plan import prepare_plan
 from .engine import TensorRTEngine
 from .inspector import LAYER_PRECISION
-from .library import find_library, LIBRARIES, TensorRTLibrary
+from .library import BUILDERS, find_library, LIBRARIES, TensorRTLibrary
 from .runtime import PlanRefusedError
 
 __all__ = ['open_engine']
@@ -55,8 +55,34 @@ def open_engine(
     """
     if model is None:
         return _open_prebuilt_plan(config, batch_size)
+    if config.backend == 'tensorrt_lean':
+        raise ConfigError(
+            f'backend is tensorrt_lean, which runs prebuilt plans only, and model_path '
+            f'{config.model_path!r} is not one; build a plan with "ros2 run trt_detector '
+            'build_engine --portable --output FILE" on a machine with TensorRT, and set '
+            'model_path to that file'
+        )
     device = read_device(config.device_id)
-    library = find_library(config.backend, device)
+    reasons = []
+    for name in BUILDERS if config.backend == 'auto' else (config.backend,):
+        try:
+            library = find_library(name, device)
+            return _open_model(config, model, device, library, batch_size, on_progress, cancel)
+        except BackendUnavailableError as error:
+            reasons.append(str(error))
+    raise BackendUnavailableError('; '.join(reasons))
+
+
+def _open_model(
+    config: DetectorConfig,
+    model: ModelInfo,
+    device: DeviceInfo,
+    library: TensorRTLibrary,
+    batch_size: int,
+    on_progress: ProgressCallback | None,
+    cancel: threading.Event | None,
+) -> TensorRTEngine:
+    """Open the engine of a model with one library."""
     request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
 
     def prepare() -> StoredPlan:

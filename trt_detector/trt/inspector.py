@@ -52,7 +52,13 @@ class LayerInfo:
 
 
 def inspect_layers(library: TensorRTLibrary, cuda_engine: Any) -> tuple[LayerInfo, ...]:
-    """List the layers of an engine; precisions need a plan built with detailed verbosity."""
+    """
+    List the layers of an engine, none if the library has no inspector (lean runtime).
+
+    Precisions need a plan that was built with detailed verbosity.
+    """
+    if not library.has_inspector:
+        return ()
     inspector = cuda_engine.create_engine_inspector()
     text = inspector.get_engine_information(library.enum('LayerInformationFormat', 'JSON'))
     try:

@@ -3,8 +3,8 @@
 """
 Installed TensorRT libraries and their features.
 
-TensorRT (8.6 to 11) and TensorRT for RTX share one API whose members differ between versions, so
-enumerators are looked up by name and features are read from the module.
+TensorRT (8.6 to 11), its lean runtime and TensorRT for RTX share one API whose members differ
+between versions, so enumerators are looked up by name and features are read from the module.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from ..errors import BackendUnavailableError
 from ..gpu.device_info import DeviceInfo
 from ..quantize import cache_version_number
 from ..values.version import parse_version
+from .cuda_version import read_cuda_major
 
-__all__ = ['LIBRARIES', 'TensorRTLibrary', 'find_library', 'load_library']
+__all__ = ['BUILDERS', 'LIBRARIES', 'TensorRTLibrary', 'find_library', 'load_library']
 
-# In the order in which backend 'auto' tries them.
-LIBRARIES = ('tensorrt', 'tensorrt_rtx')
+# In the order in which backend 'auto' tries them, and those of them that can build.
+LIBRARIES = ('tensorrt', 'tensorrt_rtx', 'tensorrt_lean')
+BUILDERS = ('tensorrt', 'tensorrt_rtx')
 
 _OLDEST = (8, 6)
 _INSTALL = {
@@ -31,6 +33,12 @@ _INSTALL = {
         'environment made with --system-site-packages), on a PC "pip install tensorrt"'
     ),
     'tensorrt_rtx': 'install TensorRT for RTX: pip install tensorrt-rtx-cu13',
+    'tensorrt_lean': 'install the lean runtime of TensorRT: pip install tensorrt-lean-cu13',
+}
+_LABELS = {
+    'tensorrt': 'TensorRT',
+    'tensorrt_rtx': 'TensorRT for RTX',
+    'tensorrt_lean': 'TensorRT lean runtime',
 }
 
 
@@ -39,20 +47,21 @@ class TensorRTLibrary:
     """
     Imported TensorRT library.
 
-    :param name: 'tensorrt' or 'tensorrt_rtx'.
+    :param name: one of :data:`LIBRARIES`.
     :param trt: the module.
     :param version: full version.
+    :param cuda_major: major version of CUDA that it was built with, None if unknown.
     """
 
     name: str
     trt: Any
     version: str
+    cuda_major: int | None = None
 
     @property
     def label(self) -> str:
         """Return name and version for messages."""
-        library = 'TensorRT' if self.name == 'tensorrt' else 'TensorRT for RTX'
-        return f'{library} {self.version}'
+        return f'{_LABELS[self.name]} {self.version}'
 
     @property
     def version_numbers(self) -> tuple[int, int, int]:
@@ -63,6 +72,21 @@ class TensorRTLibrary:
     def cache_version(self) -> int:
         """Return the version as written in the header of a calibration cache."""
         return cache_version_number(self.version)
+
+    @property
+    def has_builder(self) -> bool:
+        """Return whether it can build plans; the lean runtime cannot."""
+        return hasattr(self.trt, 'Builder')
+
+    @property
+    def has_inspector(self) -> bool:
+        """Return whether the layers of an engine can be inspected."""
+        return hasattr(self.trt, 'EngineInspector')
+
+    @property
+    def has_runtime_cache(self) -> bool:
+        """Return whether kernels are compiled at run time and can be cached (RTX)."""
+        return hasattr(self.trt, 'IRuntimeCache')
 
     @property
     def has_precision_flags(self) -> bool:
@@ -136,7 +160,7 @@ def load_library(name: str) -> TensorRTLibrary:
     """
     Import a TensorRT library.
 
-    :param name: 'tensorrt' or 'tensorrt_rtx'.
+    :param name: one of :data:`LIBRARIES`.
     :raises BackendUnavailableError: if it cannot be imported or is too old, with the remedy.
     """
     try:
@@ -149,7 +173,7 @@ def load_library(name: str) -> TensorRTLibrary:
         raise BackendUnavailableError(
             f'{name} cannot be imported ({type(error).__name__}: {error}); {_INSTALL[name]}'
         ) from error
-    library = TensorRTLibrary(name, trt, version)
+    library = TensorRTLibrary(name, trt, version, read_cuda_major(name, trt))
     if name == 'tensorrt' and library.version_numbers[:2] < _OLDEST:
         raise BackendUnavailableError(
             f'{library.label} is too old; 8.6 or later is needed (JetPack 6.0 or later has it)'
@@ -161,12 +185,12 @@ def find_library(backend: str, device: DeviceInfo | None) -> TensorRTLibrary:
     """
     Import the TensorRT library of a backend.
 
-    :param backend: 'tensorrt', 'tensorrt_rtx', or 'auto' for the first that works.
-    :param device: the GPU that it has to support; None for any.
+    :param backend: one of :data:`LIBRARIES`, 'auto' for the first of :data:`BUILDERS` that works.
+    :param device: the GPU and driver that it has to support; None for any.
     :raises BackendUnavailableError: with the reason why each cannot be used.
     """
     reasons = []
-    for name in LIBRARIES if backend == 'auto' else (backend,):
+    for name in BUILDERS if backend == 'auto' else (backend,):
         try:
             library = load_library(name)
             if device is not None:
@@ -180,10 +204,18 @@ def find_library(backend: str, device: DeviceInfo | None) -> TensorRTLibrary:
 
 def _check_support(library: TensorRTLibrary, device: DeviceInfo) -> None:
     """
-    Reject a GPU that the library does not list as supported.
+    Reject a GPU or driver that the library does not support.
 
-    :raises BackendUnavailableError: with the supported compute capabilities.
+    :raises BackendUnavailableError: with the supported compute capabilities or CUDA versions.
     """
+    # Without this check TensorRT crashes: see :func:`.start.create_runtime`.
+    if library.cuda_major is not None and device.cuda_driver[0] < library.cuda_major:
+        driver = '.'.join(str(number) for number in device.cuda_driver)
+        raise BackendUnavailableError(
+            f'{library.label} was built for CUDA {library.cuda_major}, but the NVIDIA driver '
+            f'supports CUDA {driver} only; update the driver, or install TensorRT for CUDA '
+            f'{device.cuda_driver[0]}'
+        )
     known = library.target_capabilities()
     if known and device.compute_capability not in known:
         major, minor = device.compute_capability

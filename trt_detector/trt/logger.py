@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 import logging
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 import weakref
 
 from .library import TensorRTLibrary
@@ -34,26 +35,56 @@ def _forward(severity: str, text: str) -> None:
         _LOG.log(level, '%s', text.strip())
 
 
+class _Line(NamedTuple):
+    """Line of the log."""
+
+    severity: str
+    text: str
+    thread: int
+
+    @property
+    def is_error(self) -> bool:
+        """Return whether it is an error, not a warning."""
+        return self.severity.endswith('ERROR')
+
+
+def _texts(lines: Iterable[_Line]) -> tuple[str, ...]:
+    """Return the texts of lines without duplicates."""
+    return tuple(dict.fromkeys(line.text for line in lines))
+
+
 class LogLines:
     """Most recent errors and warnings of TensorRT; any thread may add a line."""
 
     def __init__(self) -> None:
-        self._lines: deque[tuple[str, str]] = deque(maxlen=_KEPT)
+        self._lines: deque[_Line] = deque(maxlen=_KEPT)
 
     def add(self, severity: str, text: str) -> None:
         """Keep a line if it is a warning or worse."""
         if _LEVELS.get(severity, logging.WARNING) >= logging.WARNING:
-            self._lines.append((severity, text.strip()))
+            self._lines.append(_Line(severity, text.strip(), threading.get_ident()))
 
     def errors(self) -> tuple[str, ...]:
         """Return the error lines without duplicates."""
-        errors = (text for severity, text in tuple(self._lines) if severity.endswith('ERROR'))
-        return tuple(dict.fromkeys(errors))
+        return _texts(line for line in tuple(self._lines) if line.is_error)
+
+    def errors_of_thread(self) -> tuple[str, ...]:
+        """Return the error lines that calls of this thread caused, without duplicates."""
+        return _texts(line for line in self._of_thread() if line.is_error)
+
+    def warnings_of_thread(self) -> tuple[str, ...]:
+        """Return the warnings that calls of this thread caused, without duplicates."""
+        return _texts(line for line in self._of_thread() if not line.is_error)
 
     def explain(self, maximum: int = 5) -> str:
         """Return ': ' and the last errors on one line, or '' if there are none."""
         errors = self.errors()[-maximum:]
         return ': ' + ' | '.join(errors) if errors else ''
+
+    def _of_thread(self) -> Iterator[_Line]:
+        """Yield the lines of this thread."""
+        own = threading.get_ident()
+        return (line for line in tuple(self._lines) if line.thread == own)
 
     def clear(self) -> None:
         """Remove the lines of an earlier step."""

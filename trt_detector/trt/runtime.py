@@ -9,8 +9,17 @@ from typing import Any
 from ..errors import EngineError
 from .library import TensorRTLibrary
 from .logger import LogLines
+from .start import create_runtime
 
 __all__ = ['PlanRefusedError', 'load_cuda_engine']
+
+
+_REMEDY = 'a plan runs only on the TensorRT version and GPU model that it was built for'
+_LEAN_REMEDY = (
+    'the lean runtime runs portable plans of its own or an earlier TensorRT version only; build '
+    'the plan with "ros2 run trt_detector build_engine --portable" on a machine with TensorRT and '
+    'this kind of GPU'
+)
 
 
 class PlanRefusedError(EngineError):
@@ -29,17 +38,18 @@ def load_cuda_engine(
     :param lines: log lines of the logger.
     :param dla_core: DLA core that runs it, -1 for the GPU.
     :return: (IRuntime, ICudaEngine); the runtime has to outlive the engine.
+    :raises BackendUnavailableError: if the library cannot start.
     :raises PlanRefusedError: with the error lines of TensorRT.
     """
+    runtime = create_runtime(library, logger, lines)
     lines.clear()
-    runtime = library.trt.Runtime(logger)
     # engine_host_code_allowed stays False: a plan may not bring a library to execute.
     if dla_core >= 0:
         runtime.DLA_core = dla_core
     cuda_engine = runtime.deserialize_cuda_engine(plan)
     if cuda_engine is None:
         raise PlanRefusedError(
-            f'{library.label} rejects the plan of {len(plan)} bytes{lines.explain()}; a plan runs '
-            'only on the TensorRT version and GPU model that it was built for'
+            f'{library.label} rejects the plan of {len(plan)} bytes{lines.explain()}; '
+            f'{_REMEDY if library.has_builder else _LEAN_REMEDY}'
         )
     return runtime, cuda_engine

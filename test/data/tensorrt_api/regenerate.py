@@ -33,6 +33,7 @@ HERE = Path(__file__).resolve().parent
 # Record: (requirement, module, sonames of the libraries to stand in for).
 _LIBRARIES = ('libnvinfer.so.{0}', 'libnvonnxparser.so.{0}', 'libnvinfer_plugin.so.{0}')
 _RTX_LIBRARIES = ('libtensorrt_rtx.so.1', 'libtensorrt_onnxparser_rtx.so.1')
+_LEAN_LIBRARIES = ('libnvinfer_lean.so.{0}',)
 VERSIONS = {
     'tensorrt-10.3': ('tensorrt-cu12-bindings==10.3.0', 'tensorrt_bindings', _LIBRARIES),
     'tensorrt-10.13': ('tensorrt-cu12-bindings==10.13.3.9', 'tensorrt_bindings', _LIBRARIES),
@@ -42,6 +43,11 @@ VERSIONS = {
         'tensorrt-rtx-cu13-bindings==1.7.1.116',
         'tensorrt_rtx_bindings',
         _RTX_LIBRARIES,
+    ),
+    'tensorrt_lean-11.4': (
+        'tensorrt-lean-cu13-bindings==11.4.0.106',
+        'tensorrt_lean_bindings',
+        _LEAN_LIBRARIES,
     ),
 }
 _STUB_FUNCTIONS = (
@@ -56,7 +62,7 @@ _STUB_FUNCTIONS = (
     'initLibNvInferPlugins',
 )
 
-# What trt_detector/gpu touches, and no more.
+# Classes that trt_detector/trt uses.
 CLASSES = (
     'Builder',
     'BuilderFlag',
@@ -64,7 +70,9 @@ CLASSES = (
     'DataType',
     'DeviceType',
     'Dims',
+    'DynamicShapesKernelSpecializationStrategy',
     'EngineInspector',
+    'HardwareCompatibilityLevel',
     'IBuilderConfig',
     'ICudaEngine',
     'IExecutionContext',
@@ -73,9 +81,12 @@ CLASSES = (
     'ILayer',
     'ILogger',
     'INetworkDefinition',
+    'IOutputAllocator',
     'IOptimizationProfile',
     'IPluginRegistry',
     'IProgressMonitor',
+    'IRuntimeCache',
+    'IRuntimeConfig',
     'ITensor',
     'ITimingCache',
     'LayerInformationFormat',
@@ -83,6 +94,7 @@ CLASSES = (
     'NetworkDefinitionCreationFlag',
     'OnnxParser',
     'ParserError',
+    'PreviewFeature',
     'ProfilingVerbosity',
     'Runtime',
     'TensorIOMode',

@@ -21,6 +21,7 @@ from ...gpu.device_lock import build_in_progress
 from ...quantize import CalibrationCache, parse_calibration_cache
 from ..library import find_library, TensorRTLibrary
 from ..logger import LogLines, make_logger
+from ..start import create_builder
 from .parser import parse_network
 from .precision import set_precision_flags
 
@@ -64,7 +65,7 @@ def calibrate_on_device(
         feeder = _Feeder(cuda, first, batches, undo)
         lines = LogLines()
         logger = make_logger(library, lines)
-        builder = library.trt.Builder(logger)
+        builder = create_builder(library, logger, lines)
         network = parse_network(library, builder, model, model_path, logger, lines)
         builder_config = builder.create_builder_config()
         memory = int(config.workspace_fraction * get_gpu_memory_bytes(config.device_id))

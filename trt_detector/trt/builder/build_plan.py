@@ -17,6 +17,7 @@ from ..library import TensorRTLibrary
 from ..logger import LogLines, make_logger
 from ..plugins import load_plugins
 from ..profile import profile_shapes, ProfileShapes
+from ..start import create_builder
 from .calibrator import CacheService, make_calibrator
 from .parser import parse_network
 from .precision import (
@@ -106,6 +107,7 @@ def build_plan(
     :param library: the library that builds.
     :param request: what to build.
     :param progress: receives the progress and the cancellation.
+    :raises BackendUnavailableError: if the library cannot start.
     :raises ConfigError: if the library or device does not support the request.
     :raises CalibrationCacheError: if the cache does not fit the network, or TensorRT rejects it.
     :raises ModelError: if the model cannot be read or converted.
@@ -119,7 +121,7 @@ def build_plan(
     size = request.input_size or request.shapes.size
     prepared = prepare_network(library, request.model, request.choice, size)
     progress.check()
-    builder = _make_builder(library, logger, lines)
+    builder = create_builder(library, logger, lines)
     _check_dla(library, builder, request)
     progress.report('parsing the model')
     network = parse_network(library, builder, prepared.data, prepared.path, logger, lines)
@@ -285,15 +287,6 @@ class _BuildSteps:
                 f'({self._request.choice.precision}, {self._request.shapes})'
                 f'{lines.explain() or ": it reported no reason"}'
             )
-
-
-def _make_builder(library: TensorRTLibrary, logger: Any, lines: LogLines) -> Any:
-    """Create a Builder, or raise BuildError with the reason."""
-    try:
-        return library.trt.Builder(logger)
-    except (TypeError, RuntimeError) as error:
-        # pybind11 reports a factory that returned nothing as a TypeError.
-        raise BuildError(f'{library.label} cannot start a builder{lines.explain()}') from error
 
 
 def _check_dla(library: TensorRTLibrary, builder: Any, request: BuildRequest) -> None:
