@@ -42,7 +42,8 @@ class DetectorConfig:
     precision: str = parameter(
         'auto',
         'Precision of the engine; auto is INT8 if calib_cache_path names a file, else FP16 if the '
-        'device is fast at it, else FP32.',
+        'device is fast at it, else FP32. fp32 also turns off TF32, which FP32 models otherwise '
+        'use on Ampere and later GPUs.',
         choices=('auto', 'fp32', 'fp16', 'int8'),
     )
     calib_cache_path: str = parameter('', 'INT8 calibration cache in the text format of TensorRT.')

@@ -244,6 +244,7 @@ def _open_onnxruntime(
                 device_id=config.device_id,
                 counts_rows=bool(model.operators & _COUNTING_OPERATORS),
                 cuda_graph=config.cuda_graph,
+                tf32=config.precision != 'fp32',
             )
         except (BackendUnavailableError, EngineError, ModelError) as error:
             if wanted == 'cuda':

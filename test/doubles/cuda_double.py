@@ -60,6 +60,7 @@ class CudaDouble:
         self.fail_launch = 0
         self.faults: list[str] = []
         self.refuses_ptx = False
+        self.provider_options: dict[str, str] = {}
         self.taken_bytes = 0
         self.allocations = 0
         self.copies = 0

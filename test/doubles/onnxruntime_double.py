@@ -54,7 +54,8 @@ class CudaSessionDouble:
         self._session = _REAL(model, options, providers=[_CPU])
         self._world = world
         settings = {entry[0]: entry[1] for entry in providers if isinstance(entry, tuple)}
-        self._stream = int(settings.get(_CUDA, {}).get('user_compute_stream', 0))
+        world.provider_options = settings.get(_CUDA, {})
+        self._stream = int(world.provider_options.get('user_compute_stream', 0))
         self._sizes: set[tuple[int, ...]] = set()
 
     def __getattr__(self, name: str) -> Any:

@@ -19,6 +19,7 @@ __all__ = [
     'get_gpu_memory_bytes',
     'get_used_gpu_memory_bytes',
     'has_fast_fp16',
+    'has_tf32',
     'is_jetson',
     'read_device',
 ]
@@ -66,6 +67,11 @@ class DeviceInfo:
 def has_fast_fp16(compute_capability: tuple[int, int]) -> bool:
     """Return whether FP16 is faster than FP32 on GPUs of a compute capability."""
     return compute_capability >= (5, 3) and compute_capability != (6, 1)
+
+
+def has_tf32(compute_capability: tuple[int, int]) -> bool:
+    """Return whether GPUs of a compute capability have TF32 Tensor Cores (Ampere and later)."""
+    return compute_capability >= (8, 0)
 
 
 def read_device(device_id: int = 0) -> DeviceInfo:

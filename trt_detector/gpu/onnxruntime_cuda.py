@@ -24,6 +24,7 @@ from ..onnxruntime_engine import (
 from .buffers import TensorBuffer
 from .context import ContextScope, load_cuda, make_stream
 from .device_engine import DeviceEngine
+from .device_info import has_tf32, read_device
 from .device_lock import device_lock
 
 __all__ = ['CudaOnnxRuntimeEngine']
@@ -46,6 +47,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         cannot be allocated before the run, so :attr:`works_on_device` is False.
     :param cuda_graph: the network may be captured, for which a batch of one image gets a session
         of its own.
+    :param tf32: compute FP32 convolutions and matrix products in TF32 if the GPU has it.
     :raises BackendUnavailableError: if CUDA bindings, driver or CUDA provider are missing.
 
     For the other parameters see :class:`..onnxruntime_engine.OnnxRuntimeEngine`.
@@ -60,6 +62,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         device_id: int = 0,
         counts_rows: bool = False,
         cuda_graph: bool = True,
+        tf32: bool = True,
     ) -> None:
         self._device_id = device_id
         self._counts_rows = counts_rows
@@ -79,6 +82,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 'device_id': str(device_id),
                 # ONNX Runtime queues its work here, and waits only on request.
                 'user_compute_stream': str(self._stream.handle),
+                'use_tf32': str(int(tf32)),
             }
             session_options = replace(
                 options.session,
@@ -96,7 +100,11 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
                 ),
                 device=str(self._cuda.Device(device_id).name()),
             )
-            self._info = replace(self._info, device_id=device_id)
+            self._info = replace(
+                self._info,
+                device_id=device_id,
+                precision=_real_precision(options.precision, device_id, tf32=tf32),
+            )
             if self._session.get_providers()[0] != _PROVIDER:
                 raise BackendUnavailableError(
                     'ONNX Runtime could not load its CUDA provider; install cuDNN 9 and the CUDA '
@@ -213,3 +221,10 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         self._sessions.clear()
         self._session = None
         self._stream = None
+
+
+def _real_precision(precision: str, device_id: int, *, tf32: bool) -> str:
+    """Return the precision that runs: TF32 for FP32 models on Ampere and later GPUs."""
+    if precision == 'fp32' and tf32 and has_tf32(read_device(device_id).compute_capability):
+        return 'tf32'
+    return precision

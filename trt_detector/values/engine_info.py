@@ -34,7 +34,8 @@ class EngineInfo:
     Description of the engine that runs, for the log, for reports and for /diagnostics.
 
     :param backend: 'onnxruntime', 'tensorrt' or 'tensorrt_rtx'.
-    :param precision: the precision that was built ('fp32', 'fp16', 'int8'), not the requested one.
+    :param precision: the precision that was built ('fp32', 'tf32', 'fp16', 'int8'), not the
+        requested one.
     :param device: name of the device that runs it.
     :param version: version of the runtime library.
     :param warnings: sentences that the user has to see, e.g. a fallback that was taken.
