@@ -235,6 +235,18 @@ class DetectorConfig:
             'rows_score_class_box',
         ),
     )
+    boxes: str = parameter(
+        'auto',
+        "Unit of the model's boxes, in pixels or normalized to the input size; auto takes that of "
+        'the recognized layout.',
+        choices=('auto', 'pixels', 'normalized'),
+    )
+    scores: str = parameter(
+        'auto',
+        "Meaning of the model's scores, logits if it ends without a Sigmoid; auto takes that of "
+        'the recognized layout.',
+        choices=('auto', 'probabilities', 'logits'),
+    )
     anchors: tuple[float, ...] = parameter(
         (),
         'Width and height of every anchor for the heads yolo_grid and darknet_grid, those of the '

@@ -11,6 +11,7 @@ __all__ = [
     'BuildError',
     'CalibrationCacheError',
     'ConfigError',
+    'DecodeError',
     'DetectorError',
     'EngineError',
     'ImageError',
@@ -33,6 +34,10 @@ class ImageError(DetectorError, ValueError):
 
 class ModelError(DetectorError):
     """A model file cannot be read, or is not a detector that this package knows."""
+
+
+class DecodeError(DetectorError):
+    """The outputs of a network contradict the head that decodes them."""
 
 
 class BackendUnavailableError(DetectorError):

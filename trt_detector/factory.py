@@ -99,6 +99,7 @@ def _open_detector(
             options=decode_options(config, class_names),
             choose_input_size=setup.input_size_chooser(engine),
             warnings=found.warnings,
+            sanity=setup.sanity_check(found),
         )
         # It closes the engine, after its slots, which lie in the engine's context.
         undo.pop_all()

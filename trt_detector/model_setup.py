@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .config import DetectorConfig
-from .decode import GraphInfo, Head, recognize, Recognized
+from .decode import GraphInfo, Head, recognize, Recognized, SanityCheck
 from .engine import InferenceEngine
 from .errors import ConfigError, ModelError
 from .model_info import ModelInfo, parse_names, read_metadata_files
@@ -72,7 +72,8 @@ class ModelSetup:
             parts={} if self.model is None else self.model.parts,
             num_names=len(self.names) or None,
         )
-        return recognize(info, self.config.head)
+        config = self.config
+        return recognize(info, config.head, boxes=config.boxes, scores=config.scores)
 
     def _metadata(self) -> Mapping[str, str]:
         """Get the metadata, with what parameters replace of them."""
@@ -123,6 +124,12 @@ class ModelSetup:
         if not self.names and count is not None:
             return tuple(str(number) for number in range(count))
         return self.names
+
+    def sanity_check(self, found: Recognized) -> SanityCheck:
+        """Make the check of what the head decodes."""
+        return SanityCheck(
+            found.name, len(self.names) or None, boxes_given=self.config.boxes != 'auto'
+        )
 
     def preprocessor(self, engine: InferenceEngine, found: Recognized) -> Preprocessor:
         """Return the preprocessor of an engine at its current input size."""

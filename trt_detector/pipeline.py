@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+import math
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .batch_slots import SlotPool
-from .decode import DecodeOptions, Head
+from .decode import DecodeOptions, Head, SanityCheck
 from .engine import BatchSlot, HostSlot, InferenceEngine
 from .errors import EngineError
 from .image.image import Image
@@ -45,6 +46,7 @@ class PendingBatch:
     :param letterboxes: geometry of each image in the network's input.
     :param options: selection of the detections to report.
     :param preprocess_ms: time that the host worked on the images.
+    :param probing: every prediction is checked, see :class:`.decode.SanityCheck`.
     :param started_s: time.perf_counter() when it was handed to the engine.
     """
 
@@ -53,6 +55,7 @@ class PendingBatch:
     options: DecodeOptions
     preprocess_ms: float
     started_s: float
+    probing: bool = False
 
 
 class Detector:
@@ -69,6 +72,7 @@ class Detector:
     :param options: selection of the detections to report.
     :param choose_input_size: chooses the input size for the first image, None if it is known.
     :param warnings: sentences for :attr:`info`, beside the engine's own.
+    :param sanity: check of the decoded values, None for none.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Detector:
         options: DecodeOptions,
         choose_input_size: ChooseInputSize | None = None,
         warnings: tuple[str, ...] = (),
+        sanity: SanityCheck | None = None,
     ) -> None:
         self._engine = engine
         self._preprocessor = preprocessor
@@ -91,6 +96,7 @@ class Detector:
         self._options = options
         self._choose_input_size = choose_input_size
         self._warnings = warnings
+        self._sanity = sanity
         self._int8_verdict: Int8Verdict | None = None
         self._failure = ''
         self._slots = SlotPool(engine)
@@ -101,6 +107,8 @@ class Detector:
         """Return the description of what runs."""
         info, verdict = self._engine.info, self._int8_verdict
         warnings = info.warnings + self._warnings
+        if self._sanity is not None:
+            warnings += self._sanity.warnings
         if verdict is not None and verdict.warning:
             warnings += (verdict.warning,)
         return replace(
@@ -157,6 +165,7 @@ class Detector:
         :param images: 1 to :attr:`batch_size` images of any sizes and encodings.
         :raises ValueError: if there are more or fewer.
         :raises EngineError: if the inference fails; there are no detections of the images then.
+        :raises DecodeError: if the outputs contradict the head; no detections either.
         """
         return self.collect(self.submit(images))
 
@@ -178,15 +187,17 @@ class Detector:
         count = self._check_images(images)
         slot = self._slots.acquire()
         options = self._options
+        probing = self._sanity is not None and self._sanity.take_probe()
         begun = time.perf_counter()
         try:
             letterboxes = self._fill(images, slot)
             started = time.perf_counter()
-            slot.start(count, options.minimum_score)
+            slot.start(count, -math.inf if probing else options.minimum_score)
         except BaseException:
             self._slots.release_failed(slot)
             raise
-        return PendingBatch(slot, letterboxes, options, (started - begun) * 1e3, started)
+        preprocess_ms = (started - begun) * 1e3
+        return PendingBatch(slot, letterboxes, options, preprocess_ms, started, probing)
 
     def wait(self, pending: PendingBatch) -> None:
         """
@@ -201,6 +212,7 @@ class Detector:
         Wait for a batch and decode it.
 
         :raises EngineError: if the inference fails; there are no detections of the images then.
+        :raises DecodeError: if the outputs contradict the head; no detections either.
         """
         slot = pending.slot
         try:
@@ -290,15 +302,20 @@ class Detector:
         :return: in pixels of the images. What lies in the padding does not count toward
             max_detections.
         """
-        maximum, candidate_head = pending.options.max_detections, self._slots.candidate_head
+        maximum = pending.options.max_detections
+        if pending.probing and self._sanity is not None:
+            for one in self._run_head(
+                outputs, candidates, self._sanity.probe_options(pending.options)
+            ):
+                self._sanity.probe(one)
         for limit in (maximum, 4 * maximum, _NO_LIMIT):
             options = pending.options
             if limit != maximum:
                 options = replace(options, max_detections=limit)
-            if candidates is None or candidate_head is None:
-                found = self._head.decode(outputs, options)
-            else:
-                found = candidate_head.decode_candidates(candidates, options)
+            found = self._run_head(outputs, candidates, options)
+            if self._sanity is not None and limit == maximum:
+                for one in found:
+                    self._sanity.check(one, self.input_size)
             inside = [_to_source(*pair) for pair in zip(found, pending.letterboxes, strict=True)]
             if all(
                 len(kept) >= maximum or len(all_found) < limit
@@ -306,6 +323,18 @@ class Detector:
             ):
                 break
         return tuple(kept.first(maximum) for kept in inside)
+
+    def _run_head(
+        self,
+        outputs: Sequence[npt.NDArray[Any]],
+        candidates: Sequence[Candidates] | None,
+        options: DecodeOptions,
+    ) -> list[Detections]:
+        """Decode the whole outputs, or only the candidates, in pixels of the network's input."""
+        candidate_head = self._slots.candidate_head
+        if candidates is None or candidate_head is None:
+            return self._head.decode(outputs, options)
+        return candidate_head.decode_candidates(candidates, options)
 
     def _set_input_size(self, image: Image) -> None:
         """Set the input size that suits the first image."""
@@ -344,6 +373,8 @@ class Detector:
             self._engine.warm_up(iterations - 1)
             return
         sizes = sorted({1, self.batch_size})
+        if self._sanity is not None:
+            self._sanity.expect_warm_up()
         with self._engine.device_lock():
             if self._engine.info.device_id is not None and self.batch_size <= _MANY_IMAGES:
                 self._run_black(range(1, self.batch_size + 1))
@@ -351,6 +382,8 @@ class Detector:
                 self._run_black(sizes)
         for _ in range(iterations - 1):
             self._run_black(sizes)
+        if self._sanity is not None:
+            self._sanity.expect_live_images()
 
     def _run_black(self, counts: Iterable[int]) -> None:
         """Detect in batches of black images."""
@@ -376,5 +409,6 @@ def _to_source(detections: Detections, letterbox: Letterbox) -> Detections:
     """Map detections to pixels of the original image, leaving out those in the padding."""
     boxes = letterbox.to_source(detections.boxes_xyxy)
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    mapped = Detections(boxes, detections.scores, detections.class_ids, detections.invalid)
-    return mapped.select(inside)
+    # A quantized score may exceed 1 by a rounding error.
+    scores = np.minimum(detections.scores, 1)
+    return replace(detections, boxes_xyxy=boxes, scores=scores).select(inside)

@@ -129,7 +129,7 @@ def test_it_runs_as_a_module(model: Path, pictures: Path, tmp_path: Path) -> Non
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert '3 pictures, 3 detections, 0 unreadable' in done.stdout
+    assert '3 pictures, 3 detections, 0 unreadable or refused' in done.stdout
 
 
 @pytest.mark.parametrize(('arguments', 'code'), [(['--help'], 0), ([], 2), (['nothing'], 2)])

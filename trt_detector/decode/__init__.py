@@ -7,6 +7,7 @@ from __future__ import annotations
 from .graph_info import GraphInfo
 from .head import CandidateHead, DecodeOptions, Head
 from .recognize import known_layouts, layout_names, recognize, Recognized
+from .sanity import SanityCheck
 
 __all__ = [
     'CandidateHead',
@@ -14,6 +15,7 @@ __all__ = [
     'GraphInfo',
     'Head',
     'Recognized',
+    'SanityCheck',
     'known_layouts',
     'layout_names',
     'recognize',

@@ -9,13 +9,38 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import numpy.typing as npt
 
 from ..values.candidates import CandidateRule, Candidates
 from ..values.detections import Detections
+from .feature_maps import score_to_logit, sigmoid
 from .graph_info import GraphInfo
 
-__all__ = ['CandidateHead', 'DecodeOptions', 'Evidence', 'Head', 'HeadLayout', 'LayoutMatch']
+__all__ = [
+    'CandidateHead',
+    'DecodeOptions',
+    'Evidence',
+    'Head',
+    'HeadLayout',
+    'LayoutMatch',
+    'RawValues',
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RawValues:
+    """
+    Meaning of a network's values, if the user overrides that of the layout.
+
+    :param boxes: 'pixels' or 'normalized', 'auto' for the layout's own.
+    :param scores: 'probabilities' or 'logits', 'auto' for the layout's own.
+    :param box_scale: factors for x and y that make pixels of what the layout decodes; None for 1.
+    """
+
+    boxes: str = 'auto'
+    scores: str = 'auto'
+    box_scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +55,7 @@ class DecodeOptions:
     :param classes: the class IDs to return, None for all.
     :param class_agnostic: suppress duplicates across classes, too.
     :param class_score_thresholds: (class ID, minimum score) of classes with their own threshold.
+    :param raw: meaning of the network's values.
     """
 
     score_threshold: float = 0.25
@@ -38,11 +64,23 @@ class DecodeOptions:
     classes: frozenset[int] | None = None
     class_agnostic: bool = False
     class_score_thresholds: tuple[tuple[int, float], ...] = ()
+    raw: RawValues = RawValues()
 
     @property
     def minimum_score(self) -> float:
         """Lowest of the thresholds: every detection has at least this score."""
         return min([self.score_threshold, *(score for _, score in self.class_score_thresholds)])
+
+    @property
+    def minimum_value(self) -> float:
+        """Lowest class value in the network's output that can reach the minimum score."""
+        if self.raw.scores == 'logits':
+            return score_to_logit(self.minimum_score)
+        return self.minimum_score
+
+    def to_scores(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Convert class values of the network to scores."""
+        return sigmoid(values) if self.raw.scores == 'logits' else values
 
 
 class Head(Protocol):
@@ -140,14 +178,16 @@ class HeadLayout(Protocol):
     Recognizer of one layout.
 
     ``name`` is the value of the parameter 'head', ``description`` the meaning of the outputs,
-    ``preset`` the preprocessing that networks of this layout expect, and ``single_image`` is
-    true if the outputs are those of one image, without a batch dimension.
+    ``preset`` the preprocessing that networks of this layout expect, ``single_image`` is true if
+    the outputs are those of one image, without a batch dimension, and ``normalized`` if the
+    layout's boxes are relative to the input size.
     """
 
     name: str
     description: str
     preset: str
     single_image: bool
+    normalized: bool
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph; None if its outputs cannot have this layout."""

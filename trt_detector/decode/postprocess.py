@@ -74,6 +74,7 @@ def filter_and_suppress(
     *,
     suppress: bool,
     finite: npt.NDArray[np.bool_] | None = None,
+    are_scores: bool = False,
 ) -> Detections:
     """
     Select the candidates to return, highest score first; equal scores keep their order.
@@ -84,15 +85,26 @@ def filter_and_suppress(
 
     :param boxes_xyxy: (n, 4) in pixels of the network's input.
     :param scores: (n,).
-    :param class_ids: (n,), integers or floats; a negative value is no class.
-    :param suppress: suppress duplicates.
+    :param class_ids: (n,), integers or floats, which are rounded; a negative value is no class.
+    :param suppress: suppress duplicates; an IoU threshold of 1 suppresses nothing.
     :param finite: (n,), mask of the candidates that come from finite values; None for all.
+    :param are_scores: the scores are final, even if the network's values are logits.
     """
     boxes = boxes_xyxy.astype(np.float32, copy=False)
+    if options.raw.box_scale is not None:
+        boxes = boxes * np.array(options.raw.box_scale * 2, np.float32)
     scores = scores.astype(np.float32, copy=False)
+    if not are_scores:
+        scores = options.to_scores(scores)
     left, top, right, bottom = boxes.T
+    class_values = class_ids
+    if class_ids.dtype.kind == 'f':
+        # A network may miss a whole number by a little.
+        class_ids = np.rint(class_ids)
     # A comparison with NaN is false, so non-finite boxes are removed here, too.
-    rows = (right > left) & (bottom > top) & _mask_wanted(scores, class_ids, options)
+    has_area = (right > left) & (bottom > top)
+    wanted = _mask_wanted(scores, class_ids, options)
+    rows = has_area & wanted
     invalid = 0
     if not _all_finite(boxes, scores, class_ids, finite):
         valid = _mask_finite(boxes, scores, class_ids)
@@ -100,10 +112,17 @@ def filter_and_suppress(
             valid &= finite
         invalid = int(np.count_nonzero(~valid & ~(scores < options.minimum_score)))
         rows &= valid
+        wanted &= valid
+    degenerate = 0
     if not rows.all():
+        degenerate = int(np.count_nonzero(wanted & ~has_area & (scores > 0)))
         boxes, scores, class_ids = boxes[rows], scores[rows], class_ids[rows]
+        class_values = class_values[rows]
+    class_error = 0.0
+    if class_values.dtype.kind == 'f' and len(class_values):
+        class_error = float(np.abs(class_values - class_ids).max())
     class_ids = class_ids.astype(np.int32, copy=False)
-    if suppress:
+    if suppress and options.iou_threshold < 1:
         kept = batched_nms(
             boxes,
             scores,
@@ -115,7 +134,14 @@ def filter_and_suppress(
     else:
         kept = np.argsort(-scores, kind='stable')[: options.max_detections]
     # take() copies the rows: the network's outputs may be overwritten.
-    return Detections(boxes.take(kept, axis=0), scores.take(kept), class_ids.take(kept), invalid)
+    return Detections(
+        boxes.take(kept, axis=0),
+        scores.take(kept),
+        class_ids.take(kept),
+        invalid=invalid,
+        degenerate=degenerate,
+        class_error=class_error,
+    )
 
 
 def _all_finite(
@@ -143,9 +169,6 @@ def _mask_wanted(
     scores: npt.NDArray[np.float32], class_ids: _Array, options: DecodeOptions
 ) -> npt.NDArray[np.bool_]:
     """Mask the candidates that have the minimum score of their class and a class to return."""
-    if class_ids.dtype.kind == 'f':
-        # As they are returned: a network may miss a whole number by a little.
-        class_ids = np.floor(class_ids)
     if not options.class_score_thresholds:
         wanted = scores >= options.score_threshold
     else:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ..errors import ModelError
 from .graph_info import GraphInfo
 from .head import Evidence, Head, HeadLayout, LayoutMatch
+from .interpretation import interpret
 from .layouts.batched_rows import BatchedRowsLayout
 from .layouts.deepstream import DeepStreamLayout
 from .layouts.detr import DetrLayout, DetrRowsLayout
@@ -94,11 +95,16 @@ def layout_names() -> tuple[str, ...]:
     return tuple(_LAYOUT_OF_NAME)
 
 
-def recognize(info: GraphInfo, name: str = 'auto') -> Recognized:
+def recognize(
+    info: GraphInfo, name: str = 'auto', *, boxes: str = 'auto', scores: str = 'auto'
+) -> Recognized:
     """
     Recognize the layout of a network and build its head.
 
     :param name: name of the layout that the user asks for, 'auto' to recognize it.
+    :param boxes: 'pixels' or 'normalized' if the boxes are not as the layout says, else 'auto'.
+    :param scores: 'probabilities' or 'logits' if the scores are not as the layout says, else
+        'auto'.
     :raises ModelError: if no layout matches, if several match equally well, or if the model's
         task has no boxes.
     """
@@ -113,7 +119,7 @@ def recognize(info: GraphInfo, name: str = 'auto') -> Recognized:
         task = info.task if info.task != 'detect' else 'segment'
         warnings.append(f"the model's task is {task!r}: only its boxes are reported")
     return Recognized(
-        head=match.build(),
+        head=interpret(match.build(), layout, info, boxes, scores),
         name=layout.name,
         preset=match.preset or layout.preset,
         single_image=layout.single_image,

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 
 from ..config import DetectorConfig
-from ..errors import DetectorError, ImageError
+from ..errors import DecodeError, DetectorError, ImageError
 from ..factory import create_detector
 from ..image.drawing import class_label, draw_detections
 from ..image.files import picture_files
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     found = sum(len(entry['detections']) for entry in entries)
     print(
-        f'{len(entries)} pictures, {found} detections, {failed} unreadable '
+        f'{len(entries)} pictures, {found} detections, {failed} unreadable or refused '
         f'({detector.info.backend} {detector.info.precision}): {arguments.json}'
     )
     return 1 if failed else 0
@@ -109,18 +109,32 @@ def _pictures(paths: Sequence[Path]) -> list[tuple[str, Path]]:
 def _detect_all(
     detector: Detector, pictures: Sequence[tuple[str, Path]], save_dir: Path | None
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return the report's entries and the number of unreadable pictures."""
+    """Return the report's entries and the number of pictures without a result."""
     entries: list[dict[str, Any]] = []
-    read = 0
     for names, images in _batches(pictures, detector.batch_size):
-        read += len(names)
         for name, image, found in zip(
-            names, images, detector.detect(images).detections, strict=True
+            names, images, _detect_batch(detector, names, images), strict=True
         ):
+            if found is None:
+                continue
             entries.append(_entry(name, image, found, detector.class_names))
             if save_dir is not None:
                 _save(save_dir / Path(name).name, image, found, detector.class_names)
-    return entries, len(pictures) - read
+    return entries, len(pictures) - len(entries)
+
+
+def _detect_batch(
+    detector: Detector, names: Sequence[str], images: Sequence[Image]
+) -> list[Detections | None]:
+    """Detect in a batch; None, reported on standard error, for an image with wrong outputs."""
+    try:
+        return list(detector.detect(images).detections)
+    except DecodeError as error:
+        if len(images) > 1:
+            pairs = zip(names, images, strict=True)
+            return [_detect_batch(detector, [name], [image])[0] for name, image in pairs]
+        print(f'detect: no detections of {names[0]}: {error}', file=sys.stderr)
+        return [None]
 
 
 def _batches(

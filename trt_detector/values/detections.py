@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ class Detections:
     :param scores: float32 (n,), 0 to 1, descending.
     :param class_ids: int32 (n,), index of the class.
     :param invalid: number of non-finite candidates, which are not among the rows.
+    :param degenerate: number of candidates without area, which are not among the rows.
+    :param class_error: largest distance of a class value in the network's output from a whole
+        number, 0 if the network writes no such values.
     :raises ValueError: if the shapes of the arrays do not match.
     """
 
@@ -31,6 +34,8 @@ class Detections:
     scores: npt.NDArray[np.float32]
     class_ids: npt.NDArray[np.int32]
     invalid: int = 0
+    degenerate: int = 0
+    class_error: float = 0.0
 
     def __post_init__(self) -> None:
         count = len(self.scores)
@@ -58,8 +63,11 @@ class Detections:
 
         :param rows: indices in the wanted order, or a mask of length n.
         """
-        return Detections(
-            self.boxes_xyxy[rows], self.scores[rows], self.class_ids[rows], self.invalid
+        return replace(
+            self,
+            boxes_xyxy=self.boxes_xyxy[rows],
+            scores=self.scores[rows],
+            class_ids=self.class_ids[rows],
         )
 
     def first(self, limit: int) -> Detections:

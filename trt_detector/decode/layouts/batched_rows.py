@@ -65,6 +65,7 @@ class BatchedRowsLayout:
 
     preset = 'yolo'
     single_image = True
+    normalized = False
 
     def __init__(self, order: tuple[str, str, str]) -> None:
         self._order = order

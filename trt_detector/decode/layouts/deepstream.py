@@ -50,7 +50,7 @@ class DeepStreamHead:
         found = []
         for rows in outputs[self._output]:
             # Not 'score >= minimum': NaN has to be counted, every comparison with it is false.
-            kept = np.flatnonzero(~(rows[:, 4] < options.minimum_score))
+            kept = np.flatnonzero(~(rows[:, 4] < options.minimum_value))
             found.append(self._decode_rows(rows[kept], options))
         return found
 
@@ -78,6 +78,7 @@ class DeepStreamLayout:
     description = '[N, A, 6]: x1, y1, x2, y2 in input pixels, score, class of every anchor'
     preset = 'yolo'
     single_image = False
+    normalized = False
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, see :class:`.head.HeadLayout`."""

@@ -127,6 +127,7 @@ class DetrLayout:
     description = '[N, Q, 4 + C]: normalized center x, y, width, height, C class scores'
     preset = 'detr'
     single_image = False
+    normalized = True
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, see :class:`.head.HeadLayout`."""
@@ -160,6 +161,7 @@ class DetrRowsLayout:
     description = '[N, M, 6]: normalized center x, y, width, height, score, class'
     preset = 'detr'
     single_image = False
+    normalized = True
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, see :class:`.head.HeadLayout`."""

@@ -49,6 +49,7 @@ class DetrDeployLayout:
     description = 'labels [N, Q], boxes [N, Q, 4] x1, y1, x2, y2 in input pixels, scores [N, Q]'
     preset = 'detr'
     single_image = False
+    normalized = False
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, see :class:`.head.HeadLayout`."""

@@ -77,19 +77,27 @@ class DetrLogitsHead:
             corners = normalized_corners(boxes, self._input_size)
             classes = values[:, : self.num_classes]
             best = classes.max(axis=1)
-            scores = self._scores(best, values)
+            scores = self._scores(best, values, options)
         class_ids = classes.argmax(axis=1)
         return filter_and_suppress(
-            corners, scores, class_ids, options, suppress=False, finite=finite
+            corners, scores, class_ids, options, suppress=False, finite=finite, are_scores=True
         )
 
     def _scores(
-        self, best: npt.NDArray[np.float32], values: npt.NDArray[np.float32]
+        self,
+        best: npt.NDArray[np.float32],
+        values: npt.NDArray[np.float32],
+        options: DecodeOptions,
     ) -> npt.NDArray[np.float32]:
         """Compute the scores of the best class values."""
-        if self._activation == 'sigmoid':
+        activation = self._activation
+        if options.raw.scores == 'probabilities':
+            activation = 'none'
+        elif options.raw.scores == 'logits' and activation == 'none':
+            activation = 'sigmoid'
+        if activation == 'sigmoid':
             return np.asarray(1 / (1 + np.exp(-best)), np.float32)
-        if self._activation == 'softmax':
+        if activation == 'softmax':
             largest = values.max(axis=1)
             total = np.exp(values - largest[:, None]).sum(axis=1)
             return np.asarray(np.exp(best - largest) / total, np.float32)
@@ -113,6 +121,7 @@ class DetrLogitsLayout:
         )
         # The original DETR was trained with ImageNet mean and std, RT-DETR was not.
         self.single_image = False
+        self.normalized = True
         self.preset = 'detr_imagenet' if activation == 'softmax' else 'detr'
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:

@@ -68,7 +68,10 @@ class EfficientNmsHead:
         if classes.dtype.kind == 'f':
             classes = classes.astype(np.float32, copy=False)
         rows = [slice(max(0, int(count))) for count in counts.reshape(len(boxes))]
-        scaled = self._to_pixels([boxes[n, kept] for n, kept in enumerate(rows)])
+        scaled = self._to_pixels(
+            [boxes[n, kept] for n, kept in enumerate(rows)],
+            boxes_given=options.raw.boxes != 'auto',
+        )
         return [
             filter_and_suppress(
                 scaled[n], scores[n, kept], classes[n, kept], options, suppress=False
@@ -76,12 +79,14 @@ class EfficientNmsHead:
             for n, kept in enumerate(rows)
         ]
 
-    def _to_pixels(self, boxes: list[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+    def _to_pixels(
+        self, boxes: list[npt.NDArray[Any]], *, boxes_given: bool
+    ) -> list[npt.NDArray[Any]]:
         """Scale normalized boxes (n, 4) to the input, and remember a model with pixels."""
         with np.errstate(invalid='ignore'):
             if self._size is not None and any((one > _MAX_NORMALIZED).any() for one in boxes):
                 self._size = None
-        if self._size is None:
+        if self._size is None or boxes_given:
             return boxes
         return [one.astype(np.float32, copy=False) * self._size for one in boxes]
 
@@ -96,6 +101,7 @@ class EfficientNmsLayout:
     )
     preset = 'yolo'
     single_image = False
+    normalized = False
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, as :class:`.head.HeadLayout` says."""

@@ -56,6 +56,7 @@ class EndToEndLayout:
     description = '[N, M, 6]: x1, y1, x2, y2 in input pixels, score, class'
     preset = 'yolo'
     single_image = False
+    normalized = False
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, see :class:`.head.HeadLayout`."""

@@ -61,7 +61,7 @@ class NanoDetHead:
         for rows in outputs[0]:
             best = rows[:, : self.num_classes].max(axis=1)
             # Not 'best >= minimum': NaN has to be counted, every comparison with it is false.
-            kept = np.flatnonzero(~(best < options.minimum_score))
+            kept = np.flatnonzero(~(best < options.minimum_value))
             found.append(self._decode_rows(rows[kept], kept, options))
         return found
 
@@ -105,6 +105,7 @@ class NanoDetLayout:
     """
 
     single_image = False
+    normalized = False
 
     def __init__(self, *, plus: bool) -> None:
         self._plus = plus

@@ -87,6 +87,7 @@ class TfDetectionLayout:
     )
     preset = 'tensorflow'
     single_image = False
+    normalized = True
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, as :class:`.head.HeadLayout` says."""

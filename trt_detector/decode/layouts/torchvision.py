@@ -49,6 +49,7 @@ class TorchvisionLayout:
     description = 'boxes [n, 4] x1, y1, x2, y2 in input pixels, labels [n], scores [n]: one image'
     preset = 'torchvision'
     single_image = True
+    normalized = False
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, see :class:`.head.HeadLayout`."""

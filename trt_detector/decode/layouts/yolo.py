@@ -117,7 +117,7 @@ class YoloHead:
         :param columns: (4 + C, A).
         """
         # Most anchors are background: one pass over the scores leaves a few candidates.
-        found, scores = best_of_classes(columns[4:], options.minimum_score)
+        found, scores = best_of_classes(columns[4:], options.minimum_value)
         candidates = columns[:, found].astype(np.float32, copy=False)
         with np.errstate(invalid='ignore', over='ignore'):
             finite = finite_rows(candidates, axis=0)
@@ -135,6 +135,7 @@ class YoloLayout:
 
     preset = 'yolo'
     single_image = False
+    normalized = False
 
     def __init__(self, *, transposed: bool = False) -> None:
         self._transposed = transposed

@@ -116,6 +116,8 @@ class YoloGridHead:
     ) -> list[Detections]:
         """Decode a batch, as :class:`.head.Head` says."""
         coarsest, logits = self._grids[-1], self._logits
+        if options.raw.scores != 'auto':
+            logits = options.raw.scores == 'logits'
         images = len(outputs[coarsest.output])
         if logits is None:
             scores = [coarsest.objectness(image) for image in outputs[coarsest.output]]
@@ -151,7 +153,7 @@ class YoloGridHead:
             scores = rows[:, 4] * rows[:, 5:].max(axis=1)
         class_ids = rows[:, 5:].argmax(axis=1)
         return filter_and_suppress(
-            corners, scores, class_ids, options, suppress=True, finite=finite
+            corners, scores, class_ids, options, suppress=True, finite=finite, are_scores=True
         )
 
     def _decode_boxes(
@@ -192,6 +194,7 @@ class YoloGridLayout:
 
     preset = 'yolo'
     single_image = False
+    normalized = False
 
     def __init__(self, *, exponential: bool = False) -> None:
         self._exponential = exponential

@@ -34,14 +34,17 @@ def decode_objectness(rows: npt.NDArray[Any], options: DecodeOptions) -> Detecti
     """
     # No class score is above 1, so the objectness alone rules out most predictions.
     objectness = rows[:, 4].astype(np.float32, copy=False)
-    found = np.flatnonzero(~(objectness < options.minimum_score))
+    found = np.flatnonzero(~(objectness < options.minimum_value))
     candidates = rows[found].astype(np.float32, copy=False)
     with np.errstate(invalid='ignore', over='ignore'):
         finite = finite_rows(candidates, axis=1)
         boxes = centers_to_corners(candidates)
-        scores = candidates[:, 4] * candidates[:, 5:].max(axis=1)
+        best = candidates[:, 5:].max(axis=1)
+        scores = options.to_scores(candidates[:, 4]) * options.to_scores(best)
     class_ids = candidates[:, 5:].argmax(axis=1)
-    return filter_and_suppress(boxes, scores, class_ids, options, suppress=True, finite=finite)
+    return filter_and_suppress(
+        boxes, scores, class_ids, options, suppress=True, finite=finite, are_scores=True
+    )
 
 
 class YoloObjectnessHead:
@@ -85,6 +88,7 @@ class YoloObjectnessLayout:
     )
     preset = 'yolo'
     single_image = False
+    normalized = False
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, see :class:`.head.HeadLayout`."""

@@ -77,6 +77,8 @@ class YoloSplitHead:
     ) -> list[Detections]:
         """Decode a batch, as :class:`.head.Head` says."""
         logits = self._logits
+        if options.raw.scores != 'auto':
+            logits = options.raw.scores == 'logits'
         if logits is None:
             coarsest = self._maps[-1]
             logits = bool((outputs[coarsest.scores][:, coarsest.first :] < 0).any())
@@ -114,6 +116,7 @@ class YoloSplitHead:
             options,
             suppress=True,
             finite=finite,
+            are_scores=True,
         )
 
 
@@ -151,6 +154,7 @@ class YoloSplitLayout:
     )
     preset = 'yolo'
     single_image = False
+    normalized = False
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, as :class:`.head.HeadLayout` says."""

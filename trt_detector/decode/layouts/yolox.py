@@ -62,7 +62,7 @@ class YoloxHead:
         :param rows: (A, 5 + C).
         """
         objectness = rows[:, 4].astype(np.float32, copy=False)
-        found = np.flatnonzero(~(objectness < options.minimum_score))
+        found = np.flatnonzero(~(objectness < options.minimum_value))
         return self._decode_rows(rows[found], found, options)
 
     def _decode_rows(
@@ -81,9 +81,12 @@ class YoloxHead:
             centers = (candidates[:, :2] + self._cells[numbers]) * strides
             half = np.exp(candidates[:, 2:4]) * (strides / 2)
             boxes = np.concatenate((centers - half, centers + half), axis=1, dtype=np.float32)
-            scores = candidates[:, 4] * candidates[:, 5:].max(axis=1)
+            best = candidates[:, 5:].max(axis=1)
+            scores = options.to_scores(candidates[:, 4]) * options.to_scores(best)
         class_ids = candidates[:, 5:].argmax(axis=1)
-        return filter_and_suppress(boxes, scores, class_ids, options, suppress=True, finite=finite)
+        return filter_and_suppress(
+            boxes, scores, class_ids, options, suppress=True, finite=finite, are_scores=True
+        )
 
 
 class YoloxDecodedHead:
@@ -121,6 +124,7 @@ class YoloxLayout:
 
     preset = 'yolox'
     single_image = False
+    normalized = False
 
     def __init__(self, *, decoded: bool) -> None:
         self._decoded = decoded

@@ -1,0 +1,233 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Values that cannot be detections: refused or warned of, and read right with the parameter."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.models import constant_detector
+from trt_detector.config import DetectorConfig
+from trt_detector.decode import DecodeOptions, SanityCheck
+from trt_detector.engine import HostSlot
+from trt_detector.errors import DecodeError
+from trt_detector.factory import create_detector
+from trt_detector.image.image import Image
+from trt_detector.pipeline import Detector
+from trt_detector.values.detections import Detections
+
+SIDE = 64
+ANCHORS = 8 * 8 + 4 * 4 + 2 * 2
+NAMES = {'task': 'detect', 'names': "{0: 'lamp', 1: 'box'}"}
+END_TO_END = {**NAMES, 'end2end': 'True'}
+IMAGE = Image.from_array(np.zeros((SIDE, SIDE, 3), np.uint8))
+
+
+def _open(path: Path, output: np.ndarray, props: dict[str, str], **parameters: Any) -> Detector:
+    """Open a detector that answers every picture with one output, without a warm-up."""
+    constant_detector(path / 'm.onnx', output, props=props)
+    values = {'backend': 'onnxruntime', 'warmup_iterations': 0, **parameters}
+    return create_detector(DetectorConfig(model_path=str(path / 'm.onnx'), **values))
+
+
+def _yolo(boxes: list[tuple[float, ...]], background: float = 0.0) -> np.ndarray:
+    """Make a YOLO output of (cx, cy, w, h, score of class 0, score of class 1)."""
+    output = np.zeros((6, ANCHORS), np.float32)
+    output[:4] = np.array([[32.0, 32, 8, 8]]).T
+    output[4:] = background
+    output[:, : len(boxes)] = np.array(boxes).T
+    return output
+
+
+def _rows(*rows: tuple[float, ...]) -> np.ndarray:
+    """Make an end-to-end output of ten rows."""
+    output = np.zeros((10, 6), np.float32)
+    output[: len(rows)] = rows
+    return output
+
+
+def _sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(-value))
+
+
+WRONG = {
+    # Name: output, metadata, part of the message, parameter that answers it.
+    'logits': (_yolo([(20, 35, 20, 30, -8, 4)], -8), NAMES, 'expected 0 to 1', 'scores to logits'),
+    'negative logits only': (
+        _yolo([(20, 35, 20, 30, -3, -0.5)], -8), NAMES, 'scores of -8 to -0.5', 'scores to logits',
+    ),
+    'normalized boxes': (
+        _yolo([(0.3, 0.5, 0.3, 0.4, 0, 0.9)]), NAMES, 'smaller than a pixel',
+        'boxes to normalized',
+    ),
+    'keypoints as classes': (
+        _yolo([(20, 35, 20, 30, 0.9, 47.5)]), NAMES, 'a score of 47.5|to 47.5', 'keypoints',
+    ),
+    'class before score': (
+        _rows((10, 20, 30, 50, 1, 0.9), (5, 5, 20, 20, 0, 0.8), (1, 1, 9, 9, 7, 0.5)), END_TO_END,
+        'scores of 0 to 7', 'class numbers may stand in the column of the scores',
+    ),
+    'class before score, class 0 and 1 only': (
+        _rows((10, 20, 30, 50, 1, 0.8), (5, 5, 20, 20, 0, 0.7)), END_TO_END,
+        'from a whole number', 'another order',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', WRONG)
+def test_what_is_certainly_wrong_is_refused_with_the_parameter_that_answers_it(
+    name: str, tmp_path: Path
+) -> None:
+    output, props, message, remedy = WRONG[name]
+    with _open(tmp_path, output, props) as detector:
+        for _ in range(2):
+            with pytest.raises(DecodeError, match=message) as caught:
+                detector.detect([IMAGE])
+            assert remedy in str(caught.value)
+        # Told once, in /diagnostics too.
+        assert len(detector.info.warnings) == 1
+        assert remedy in detector.info.warnings[0]
+
+
+def test_a_warm_up_finds_logits_before_any_image(tmp_path: Path) -> None:
+    output = _yolo([(20, 35, 20, 30, -8, 4)], -8)
+    with pytest.raises(DecodeError, match='set scores to logits'):
+        _open(tmp_path, output, NAMES, warmup_iterations=1)
+
+
+def test_logits_are_read_with_their_parameter(tmp_path: Path) -> None:
+    output = _yolo([(20, 35, 20, 30, -8, 4), (50, 50, 10, 10, -1, -9)], -8)
+    options = {'scores': 'logits', 'score_threshold': 0.26, 'warmup_iterations': 1}
+    with _open(tmp_path, output, NAMES, **options) as detector:
+        found = detector.detect([IMAGE]).detections[0]
+        assert 'logits' in detector.layout
+    # sigmoid(-1) is 0.269.
+    np.testing.assert_allclose(found.boxes_xyxy, [[10, 20, 30, 50], [45, 45, 55, 55]], atol=1e-4)
+    np.testing.assert_allclose(found.scores, [_sigmoid(4), _sigmoid(-1)], atol=1e-6)
+    assert found.class_ids.tolist() == [1, 0]
+
+
+def test_logits_of_objectness_are_read_with_their_parameter(tmp_path: Path) -> None:
+    output = np.full((3 * ANCHORS, 7), -9, np.float32)
+    output[5] = (20, 35, 20, 30, 2.5, -3, 1.5)
+    parameters = {'scores': 'logits', 'warmup_iterations': 1, 'head': 'yolo_objectness'}
+    with _open(tmp_path, output, NAMES, **parameters) as detector:
+        found = detector.detect([IMAGE]).detections[0]
+    np.testing.assert_allclose(found.boxes_xyxy, [[10, 20, 30, 50]], atol=1e-4)
+    np.testing.assert_allclose(found.scores, [_sigmoid(2.5) * _sigmoid(1.5)], atol=1e-6)
+
+
+def test_normalized_boxes_are_read_with_their_parameter(tmp_path: Path) -> None:
+    output = _yolo([(20 / 64, 35 / 64, 20 / 64, 30 / 64, 0, 0.9)])
+    with _open(tmp_path, output, NAMES, boxes='normalized') as detector:
+        found = detector.detect([IMAGE]).detections[0]
+    np.testing.assert_allclose(found.boxes_xyxy, [[10, 20, 30, 50]], atol=1e-4)
+    assert found.class_ids.tolist() == [1]
+
+
+def test_boxes_in_pixels_of_a_normalized_layout_need_their_parameter(tmp_path: Path) -> None:
+    output = _rows((20, 35, 20, 30, 0.9, 1))
+    with (
+        _open(tmp_path, output, END_TO_END, head='detr_rows') as detector,
+        pytest.raises(DecodeError, match='far outside the input .* set boxes to pixels'),
+    ):
+        detector.detect([IMAGE])
+    with _open(tmp_path, output, END_TO_END, head='detr_rows', boxes='pixels') as detector:
+        found = detector.detect([IMAGE]).detections[0]
+    np.testing.assert_allclose(found.boxes_xyxy, [[10, 20, 30, 50]], atol=1e-3)
+
+
+def test_class_values_are_rounded(tmp_path: Path) -> None:
+    output = _rows((10, 20, 30, 50, 0.9, 0.9995), (40, 40, 60, 60, 0.8, 0.0004))
+    with _open(tmp_path, output, END_TO_END) as detector:
+        assert detector.detect([IMAGE]).detections[0].class_ids.tolist() == [1, 0]
+    with _open(tmp_path, output, END_TO_END, classes=('box',)) as detector:
+        assert detector.detect([IMAGE]).detections[0].class_ids.tolist() == [1]
+
+
+def test_a_class_without_a_name_is_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = _rows((10, 20, 30, 50, 0.9, 7))
+    with _open(tmp_path, output, END_TO_END) as detector:
+        for _ in range(3):
+            assert detector.detect([IMAGE]).detections[0].class_ids.tolist() == [7]
+        [warning] = detector.info.warnings
+    assert 'class 7 was found, but there are 2 class names' in warning
+    assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
+        warning
+    ]
+
+
+def test_boxes_without_area_are_warned_of(tmp_path: Path) -> None:
+    # Center and size where corners are expected.
+    output = _rows((40, 35, 20, 30, 0.9, 1), (50, 50, 8, 8, 0.8, 0))
+    with _open(tmp_path, output, END_TO_END) as detector:
+        assert len(detector.detect([IMAGE]).detections[0]) == 0
+        [warning] = detector.info.warnings
+    assert '2 candidates have no area' in warning
+
+
+def test_a_rounding_error_of_a_score_is_not_published(tmp_path: Path) -> None:
+    with _open(tmp_path, _rows((10, 20, 30, 50, 1.02, 1)), END_TO_END) as detector:
+        found = detector.detect([IMAGE]).detections[0]
+        assert detector.info.warnings == ()
+    assert found.scores.tolist() == [1.0]
+
+
+def _detections(*boxes: tuple[float, ...], score: float = 0.9) -> Detections:
+    count = len(boxes)
+    return Detections(
+        np.array(boxes, np.float32).reshape(count, 4),
+        np.full(count, score, np.float32),
+        np.zeros(count, np.int32),
+    )
+
+
+def test_tiny_boxes_pass_once_others_were_seen() -> None:
+    check = SanityCheck('yolo', None)
+    tiny = _detections((0, 0, 0.5, 0.5))
+    with pytest.raises(DecodeError, match='smaller than a pixel'):
+        check.check(tiny, (SIDE, SIDE))
+    check.check(_detections((0, 0, 0.5, 0.5), (10, 10, 30, 30)), (SIDE, SIDE))
+    check.check(tiny, (SIDE, SIDE))
+    assert len(check.warnings) == 1
+
+
+def test_an_image_without_detections_says_nothing() -> None:
+    check = SanityCheck('yolo', 3)
+    check.check(Detections.empty(), (SIDE, SIDE))
+    check.probe(Detections.empty())
+    assert check.warnings == ()
+
+
+def test_the_first_live_batches_are_probed_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minimums: list[float] = []
+    start = HostSlot.start
+
+    def record(slot: HostSlot, count: int, minimum_score: float) -> None:
+        minimums.append(minimum_score)
+        start(slot, count, minimum_score)
+
+    monkeypatch.setattr(HostSlot, 'start', record)
+    output = _yolo([(20, 35, 20, 30, 0, 0.9)])
+    with _open(tmp_path, output, NAMES, warmup_iterations=3, batch_size=1) as detector:
+        warm_up = len(minimums)
+        for _ in range(5):
+            detector.detect([IMAGE])
+    assert minimums[:warm_up] == [-math.inf, 0.25, 0.25]
+    assert minimums[warm_up:] == [-math.inf] * 3 + [0.25] * 2
+
+
+def test_probe_options_return_every_prediction() -> None:
+    options = DecodeOptions(0.9, 0.1, 1, frozenset({1}), class_score_thresholds=((0, 0.5),))
+    probe = SanityCheck.probe_options(options)
+    assert probe.minimum_score == -math.inf
+    assert (probe.iou_threshold, probe.classes) == (1.0, None)

@@ -1,0 +1,183 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checks that decoded values can be detections at all: a wrong head must not go unnoticed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import logging
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DecodeError
+from ..values.detections import Detections
+from .head import DecodeOptions
+
+__all__ = ['SanityCheck']
+
+_LOG = logging.getLogger(__name__)
+
+# Quantized scores may exceed 1 by about 3 percent.
+_SCORE_TOLERANCE = 0.05
+_CLASS_TOLERANCE = 0.1
+# In pixels: the largest coordinate of normalized boxes, and the largest side of a tiny one.
+_UNIT = 1.5
+_TINY = 1.0
+# Number of batches of live images whose every prediction is looked at.
+_LIVE_PROBES = 3
+_NO_LIMIT = 1 << 30
+
+_HEAD = 'set head to the layout of the model (docs/models.md, "My boxes are wrong")'
+
+
+class SanityCheck:
+    """
+    Check of what one head decodes, from the first batch on.
+
+    A reading that is certainly wrong raises DecodeError for every image that shows it. What may
+    be right is a warning, which is logged once. After the first plausible boxes, only the highest
+    score and the class values of an image are looked at.
+
+    :param layout: name of the layout, for messages.
+    :param num_names: number of class names that the user or the model gives, None for none.
+    :param boxes_given: the user has told the unit of the boxes.
+    """
+
+    def __init__(self, layout: str, num_names: int | None, *, boxes_given: bool = False) -> None:
+        self._layout = layout
+        self._num_names = num_names
+        self._plausible = boxes_given
+        self._probes = _LIVE_PROBES
+        self._seen: set[str] = set()
+        self.warnings: tuple[str, ...] = ()
+
+    def take_probe(self) -> bool:
+        """Tell whether every prediction of the next batch is to be decoded for :meth:`probe`."""
+        if not self._probes:
+            return False
+        self._probes -= 1
+        return True
+
+    def expect_warm_up(self) -> None:
+        """Look at every prediction of one batch: black images are all alike."""
+        self._probes = 1
+
+    def expect_live_images(self) -> None:
+        """Look at every prediction of the next batches, which are the first ones of cameras."""
+        self._probes = _LIVE_PROBES
+
+    @staticmethod
+    def probe_options(options: DecodeOptions) -> DecodeOptions:
+        """Make options that return every prediction with a box."""
+        return replace(
+            options,
+            score_threshold=-math.inf,
+            iou_threshold=1.0,
+            max_detections=_NO_LIMIT,
+            classes=None,
+            class_score_thresholds=(),
+        )
+
+    def probe(self, predictions: Detections) -> None:
+        """
+        Check every prediction of an image.
+
+        :raises DecodeError: if they cannot come from a network of this layout.
+        """
+        self._check_scores(predictions.scores)
+        self._check_classes(predictions)
+
+    def check(self, detections: Detections, input_size: tuple[int, int]) -> None:
+        """
+        Check the detections of an image.
+
+        :param detections: in pixels of the network's input, highest score first.
+        :param input_size: (height, width) in pixels.
+        :raises DecodeError: if they cannot come from a network of this layout.
+        """
+        if detections.degenerate and not len(detections):
+            self._warn(
+                'degenerate',
+                f'{detections.degenerate} candidates have no area (x2 <= x1 or y2 <= y1): the '
+                f'columns of the boxes may be in another order than {self._layout} has them; '
+                f'{_HEAD}',
+            )
+        if not len(detections):
+            return
+        self._check_scores(detections.scores[:1])
+        self._check_classes(detections)
+        if not self._plausible:
+            self._check_boxes(detections.boxes_xyxy, input_size)
+
+    def _check_scores(self, scores: npt.NDArray[np.float32]) -> None:
+        """Refuse scores outside 0 to 1."""
+        if not len(scores):
+            return
+        low, high = float(scores.min()), float(scores.max())
+        if low >= -_SCORE_TOLERANCE and high <= 1 + _SCORE_TOLERANCE:
+            return
+        found = f'scores of {low:.3g} to {high:.3g}' if low != high else f'a score of {high:.3g}'
+        if low >= 0 and bool((scores == np.rint(scores)).all()):
+            hint = f'class numbers may stand in the column of the scores: {_HEAD}'
+        else:
+            hint = (
+                'set scores to logits if the model ends without a Sigmoid; if columns of another '
+                f'task (keypoints, an angle) are read as classes, {_HEAD}'
+            )
+        self._refuse(f'{found}; expected 0 to 1: {hint}')
+
+    def _check_classes(self, detections: Detections) -> None:
+        """Refuse class values that are not whole, and warn of classes without a name."""
+        if detections.class_error > _CLASS_TOLERANCE:
+            self._refuse(
+                f'class values that are up to {detections.class_error:.2f} from a whole number: '
+                f'the columns are in another order than {self._layout} has them; {_HEAD}'
+            )
+        if self._num_names is None or 'classes' in self._seen or not len(detections):
+            return
+        largest = int(detections.class_ids.max())
+        if largest >= self._num_names:
+            self._warn(
+                'classes',
+                f'class {largest} was found, but there are {self._num_names} class names (0 to '
+                f'{self._num_names - 1}): give all of them in class_names, or {_HEAD}',
+            )
+
+    def _check_boxes(
+        self, boxes_xyxy: npt.NDArray[np.float32], input_size: tuple[int, int]
+    ) -> None:
+        """Refuse boxes that are all tiny or far outside, until others were seen."""
+        height, width = input_size
+        sides = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+        tiny = np.logical_or(
+            (np.abs(boxes_xyxy) <= _UNIT).all(axis=1), (sides < _TINY).all(axis=1)
+        )
+        centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2 / np.array((width, height))
+        far = ((centers < -1) | (centers > 2)).any(axis=1)
+        if not (tiny | far).all():
+            self._plausible = True
+            return
+        box = ', '.join(f'{value:.4g}' for value in boxes_xyxy[0].tolist())
+        unit = 'normalized' if tiny[0] else 'pixels'
+        fault = 'smaller than a pixel' if tiny[0] else 'far outside the input'
+        self._refuse(
+            f'boxes that are {fault} (e.g. {box} on {width}x{height} pixels): set boxes to {unit} '
+            f'if the model writes them so; otherwise {_HEAD}'
+        )
+
+    def _refuse(self, text: str) -> None:
+        """Raise the error for an image, and keep its text once among the warnings."""
+        text = f'the outputs are not those of head {self._layout}: {text}'
+        if 'refused' not in self._seen:
+            self._seen.add('refused')
+            self.warnings += (text,)
+        raise DecodeError(text)
+
+    def _warn(self, kind: str, text: str) -> None:
+        """Log a warning, once."""
+        if kind not in self._seen:
+            self._seen.add(kind)
+            self.warnings += (text,)
+            _LOG.warning('%s', text)
