@@ -104,6 +104,9 @@ PRESETS: Mapping[str, PreprocessSpec] = MappingProxyType(
         'nanodet': PreprocessSpec(
             pad_value=0, color='bgr', scale=1.0, mean=_NANODET_MEAN, std=_NANODET_STD
         ),
+        'mmdet': PreprocessSpec(
+            anchor='top_left', pad_value=0, mean=_IMAGENET_MEAN, std=_IMAGENET_STD
+        ),
     }
 )
 

@@ -49,6 +49,8 @@ LAYOUTS: dict[str, Shapes] = {
         f'p{stride}': ((3 * (5 + CLASSES), HEIGHT // stride, WIDTH // stride), 'f4')
         for stride in (8, 16, 32)
     },
+    'boxes_scores': {'boxes': ((ANCHORS, 4), 'f4'), 'scores': ((ANCHORS, CLASSES), 'f4')},
+    'yolov4': {'boxes': ((ANCHORS, 1, 4), 'f4'), 'confs scores': ((ANCHORS, CLASSES), 'f4')},
     'detr': {'out': ((ROWS, 4 + CLASSES), 'f4')},
     'detr_rows': {'out': ((ROWS, 6), 'f4')},
     'detr_sigmoid': {'pred_boxes': ((ROWS, 4), 'f4'), 'pred_logits': ((ROWS, CLASSES), 'f4')},
@@ -64,18 +66,20 @@ LAYOUTS: dict[str, Shapes] = {
         'detection_boxes': ((ROWS, 4), 'f4'), 'detection_scores': ((ROWS,), 'f4'),
         'detection_classes': ((ROWS,), 'f4'),
     },
+    'mmdeploy': {'dets': ((ROWS, 5), 'f4'), 'labels': ((ROWS,), 'i8')},
     'torchvision': {'boxes': ((4,), 'f4'), 'labels': ((), 'i8'), 'scores': ((), 'f4')},
     'deepstream': {'out': ((ANCHORS, 6), 'f4')},
     'nanodet_plus': {'out': ((ANCHORS_PLUS, CLASSES + 4 * BINS), 'f4')},
     'nanodet': {'out': ((ANCHORS, CLASSES + 4 * BINS), 'f4')},
     'rows_box_class_score': {'out': ((7,), 'f4')},
+    'rows_box_score_class': {'out': ((7,), 'f4')},
     'rows_class_score_box': {'out': ((7,), 'f4')},
     'rows_score_class_box': {'out': ((7,), 'f4')},
 }  # fmt: skip
 # Column of the score in rows of one class.
 _SCORE_COLUMN = {
     'end_to_end': 4, 'detr_rows': 4, 'deepstream': 4, 'rows_box_class_score': 6,
-    'rows_class_score_box': 2, 'rows_score_class_box': 1,
+    'rows_box_score_class': 5, 'rows_class_score_box': 2, 'rows_score_class_box': 1,
 }  # fmt: skip
 
 
@@ -216,6 +220,8 @@ def _scores(layout: str, outputs: list[np.ndarray]) -> list[np.ndarray]:
         return [a.reshape(len(a), 3, -1, *a.shape[2:])[:, :, 4:] for a in outputs]
     if layout == 'yolo_grid':
         return [array[..., 4:] for array in outputs]
+    if layout == 'mmdeploy':
+        return [outputs[0][..., 4]]
     if len(names) > 1:
         found = [n for n, name in enumerate(names) if 'score' in name or 'logit' in name]
         return [outputs[n] for n in found]

@@ -213,6 +213,7 @@ RTDETR = {'metadata': {'head': 'RTDETRDecoder'}}
         # Rows with a batch index, by the output's name or its parts.
         (_info((None, 7), names=['batchno_classid_score_x1y1x2y2']), 'rows_class_score_box',
          None),
+        (_info((None, 7), names=['graph2_flat_predictions']), 'rows_box_score_class', None),
         (_info((None, 7), names=['batchno_score_classid_x1y1x2y2']), 'rows_score_class_box',
          None),
         (_info((None, 7), parts={'output0': _parts(1, 4, -1, 1)}), 'rows_box_class_score', None),

@@ -549,6 +549,13 @@ CASES = {
         head='rows_box_class_score',
         batch=1,
     ),
+    'rows_box_score_class': Case(
+        lambda g: {'flat_predictions': _batched_rows(g, 'bxsc').popitem()[1]},
+        lambda o: _decode_batched_rows({'output': o['flat_predictions']}, 1, 5, 6),
+        suppress=False,
+        head='rows_box_score_class',
+        batch=1,
+    ),
     'rows_class_score_box': Case(
         lambda g: _batched_rows(g, 'bcsx'),
         lambda o: _decode_batched_rows(o, 3, 2, 1),

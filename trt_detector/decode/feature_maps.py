@@ -77,7 +77,8 @@ def has_logits(info: GraphInfo, outputs: Sequence[int]) -> bool | None:
     tails = [info.tail(info.outputs[index]) for index in outputs]
     if any(tail is None for tail in tails):
         return None
-    return not any('Sigmoid' in (tail or ()) for tail in tails)
+    # Quantized graphs have a QLinearSigmoid.
+    return not any('Sigmoid' in operator for tail in tails for operator in tail or ())
 
 
 def sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

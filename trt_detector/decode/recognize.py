@@ -16,12 +16,14 @@ from .graph_info import GraphInfo
 from .head import Evidence, Head, HeadLayout, LayoutMatch
 from .interpretation import interpret
 from .layouts.batched_rows import BatchedRowsLayout
+from .layouts.boxes_scores import BoxesScoresLayout
 from .layouts.deepstream import DeepStreamLayout
 from .layouts.detr import DetrLayout, DetrRowsLayout
 from .layouts.detr_deploy import DetrDeployLayout
 from .layouts.detr_logits import DetrLogitsLayout
 from .layouts.efficient_nms import EfficientNmsLayout
 from .layouts.end_to_end import EndToEndLayout
+from .layouts.mmdeploy import MmdeployLayout
 from .layouts.nanodet import NanoDetLayout
 from .layouts.tf_detection import TfDetectionLayout
 from .layouts.torchvision import TorchvisionLayout
@@ -46,6 +48,8 @@ LAYOUTS: tuple[HeadLayout, ...] = (
     YoloSplitLayout(),
     YoloGridLayout(),
     YoloGridLayout(exponential=True),
+    BoxesScoresLayout(),
+    BoxesScoresLayout(normalized=True),
     DetrLayout(),
     DetrRowsLayout(),
     DetrLogitsLayout('sigmoid'),
@@ -53,11 +57,13 @@ LAYOUTS: tuple[HeadLayout, ...] = (
     DetrDeployLayout(),
     EfficientNmsLayout(),
     TfDetectionLayout(),
+    MmdeployLayout(),
     TorchvisionLayout(),
     DeepStreamLayout(),
     NanoDetLayout(plus=True),
     NanoDetLayout(plus=False),
     BatchedRowsLayout(('box', 'class', 'score')),
+    BatchedRowsLayout(('box', 'score', 'class')),
     BatchedRowsLayout(('class', 'score', 'box')),
     BatchedRowsLayout(('score', 'class', 'box')),
 )

@@ -23,6 +23,7 @@ _VALUES = 7
 # Columns of box, score and class, by the order of the parts after the batch index.
 _ORDERS = {
     ('box', 'class', 'score'): (1, 6, 5),
+    ('box', 'score', 'class'): (1, 5, 6),
     ('class', 'score', 'box'): (3, 2, 1),
     ('score', 'class', 'box'): (3, 1, 2),
 }
@@ -94,7 +95,10 @@ class BatchedRowsLayout:
 
 
 def _order_of_name(name: str) -> tuple[str, ...] | None:
-    """Read the order of the parts from an output's name, None if it does not name all."""
+    """Read the order of the parts from an output's name, None if it does not tell all."""
+    if 'flat_predictions' in name.lower():
+        # YOLO-NAS of super-gradients in flat format.
+        return ('box', 'score', 'class')
     found = {
         part: min((at for word in words if (at := name.lower().find(word)) >= 0), default=-1)
         for part, words in _WORDS.items()

@@ -63,7 +63,7 @@ class EfficientNmsHead:
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         counts, boxes, scores, classes = (outputs[index] for index in self._order)
         if classes.dtype.kind == 'f':
             classes = classes.astype(np.float32, copy=False)
@@ -104,7 +104,7 @@ class EfficientNmsLayout:
     normalized = False
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
-        """Match a graph, as :class:`.head.HeadLayout` says."""
+        """Match a graph, see :class:`.head.HeadLayout`."""
         order = _find_names(info) or _find_types(info)
         if not order:
             return None

@@ -60,7 +60,7 @@ class TfDetectionHead:
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         boxes, scores, classes = (outputs[index] for index in self._order)
         counts = np.full(len(boxes), boxes.shape[1])
         if self._count is not None:
@@ -90,7 +90,7 @@ class TfDetectionLayout:
     normalized = True
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
-        """Match a graph, as :class:`.head.HeadLayout` says."""
+        """Match a graph, see :class:`.head.HeadLayout`."""
         # TensorFlow's tensors end with the number of the output: 'detection_boxes:0'.
         names = [output.name.removesuffix(':0') for output in info.outputs]
         if any(name not in names for name in _NAMES):

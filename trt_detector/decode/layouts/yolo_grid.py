@@ -114,7 +114,7 @@ class YoloGridHead:
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         coarsest, logits = self._grids[-1], self._logits
         if options.raw.scores != 'auto':
             logits = options.raw.scores == 'logits'
@@ -206,7 +206,7 @@ class YoloGridLayout:
         )
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
-        """Match a graph, as :class:`.head.HeadLayout` says."""
+        """Match a graph, see :class:`.head.HeadLayout`."""
         if any(len(output.shape) not in (4, 5) for output in info.outputs):
             return None
         given = _read_anchors(info)

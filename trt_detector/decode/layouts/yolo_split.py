@@ -75,7 +75,7 @@ class YoloSplitHead:
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
-        """Decode a batch, as :class:`.head.Head` says."""
+        """Decode a batch, see :class:`.head.Head`."""
         logits = self._logits
         if options.raw.scores != 'auto':
             logits = options.raw.scores == 'logits'
@@ -157,7 +157,7 @@ class YoloSplitLayout:
     normalized = False
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
-        """Match a graph, as :class:`.head.HeadLayout` says."""
+        """Match a graph, see :class:`.head.HeadLayout`."""
         levels = _group_by_stride(info)
         if len(levels) < 2:
             return None
