@@ -58,6 +58,8 @@ def make_node(given: dict) -> LifecycleNode:
         parameters.append({'model_path': given['model']})
     if given['image_topic']:
         parameters.append({'image_topics': [given['image_topic']]})
+    # The launch file configures and activates the node; both at once would be refused.
+    parameters.append({'autostart': False})
     return LifecycleNode(
         package='trt_detector',
         executable='detector_node',

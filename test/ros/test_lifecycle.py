@@ -182,7 +182,7 @@ def test_exception_in_a_transition_is_logged_and_releases_resources(
 def test_detector_error_in_activate_leaves_the_node_inactive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(_session: DetectionSession, _number: int) -> None:
+    def refuse(_session: DetectionSession) -> None:
         raise ConfigError('no such camera')
 
     with detector_node() as running:
@@ -335,3 +335,68 @@ def test_finalize_reports_an_inference_thread_that_hangs(monkeypatch: pytest.Mon
         last_error = values_of(running.status('detector'))['last error']
         assert 'the inference thread did not end' in last_error
         release.set()
+
+
+def test_node_that_nobody_configures_says_how(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr('trt_detector.ros.node._REMINDER_S', 0.05)
+    lines: list[str] = []
+    monkeypatch.setattr(
+        'rclpy.impl.rcutils_logger.RcutilsLogger.info', lambda _self, text, **_: lines.append(text)
+    )
+    with detector_node() as running:
+        wait_until(lambda: lines, 'the line')
+        assert running.configure()
+    (line,) = [line for line in lines if 'unconfigured' in line]
+    assert '"ros2 lifecycle set /detector configure"' in line
+
+
+def test_node_that_is_configured_needs_no_reminder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('trt_detector.ros.node._REMINDER_S', 1.0)
+    lines: list[str] = []
+    monkeypatch.setattr(
+        'rclpy.impl.rcutils_logger.RcutilsLogger.info', lambda _self, text, **_: lines.append(text)
+    )
+    with detector_node() as running:
+        assert running.configure()
+        wait_until(lambda: running.node._start_timer.is_canceled(), 'the timer')
+    assert not any('unconfigured' in line for line in lines)
+
+
+def test_diagnostics_and_silence_do_not_need_a_running_clock() -> None:
+    # Simulated time without /clock stands still at 0.
+    with detector_node(use_sim_time=True, image_timeout=0.3, autostart=True) as running:
+        running.status('camera /image_raw', lambda s: 'nobody publishes' in s.message)
+        seen = len(running.diagnostics)
+        wait_until(lambda: len(running.diagnostics) > seen + 2, 'more diagnostics')
+
+
+def test_session_that_closes_while_diagnostics_are_made_is_harmless() -> None:
+    class Closing:
+        """Session whose detector is there once, and None from then on."""
+
+        reads = 0
+
+        def __init__(self, session: DetectionSession) -> None:
+            self._session = session
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._session, name)
+
+        @property
+        def detector(self) -> Any:
+            self.reads += 1
+            return self._session.detector if self.reads == 1 else None
+
+    with detector_node() as running:
+        assert running.configure()
+        health = running.node._health
+        session = health.session
+        assert session is not None
+        running.node._diagnostics._timer.cancel()
+        time.sleep(0.3)
+        health.session = Closing(session)  # type: ignore[assignment]
+        message = running.node._diagnostics.make_message()
+        assert values_of(message.status[0])['backend'] == 'stub'
+        health.session = session

@@ -52,6 +52,13 @@ def test_missing_cv_bridge_is_an_image_error(monkeypatch: pytest.MonkeyPatch) ->
         read_image(_message('yuv444'))
 
 
+@pytest.mark.usefixtures('bridge')
+def test_long_encoding_is_cut_in_the_error() -> None:
+    with pytest.raises(ImageError) as caught:
+        read_image(_message('x' * 100_000))
+    assert len(str(caught.value)) < 1000
+
+
 def test_known_encodings_share_the_bytes_of_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'cv_bridge', None)
     message = _message('bgr8')

@@ -4,14 +4,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ros_graph import detector_node, ROOT, StubFactory
+from support.ros_graph import detector_node, ROOT, StubFactory, values_of
 from trt_detector.config import parameter_specs
+from trt_detector.errors import ConfigError
+from trt_detector.factory import create_detector
 import yaml
 
 NOT_LIVE = [spec.name for spec in parameter_specs() if not spec.live]
+
+
+SPECS = {spec.name: spec for spec in parameter_specs()}
+
+
+def other_value(spec: Any) -> Any:
+    """Choose a valid value of a parameter that is not its default."""
+    others = {
+        'min_shape': [1, 3, 64, 64],
+        'opt_shape': [1, 3, 64, 64],
+        'max_shape': [1, 3, 64, 64],
+        'input_shape': '64x64',
+        'input_mean': [1.0],
+        'input_std': [2.0],
+        'batch_size': 3,
+    }
+    if spec.name in others:
+        return others[spec.name]
+    if spec.choices:
+        return next(choice for choice in spec.choices if choice != spec.default)
+    if spec.type == 'bool':
+        return not spec.default
+    if spec.type in ('int', 'float'):
+        number = spec.maximum if spec.maximum not in (None, spec.default) else spec.minimum
+        number = 1 if number in (None, spec.default) else number
+        return int(number) if spec.type == 'int' else float(number)
+    items: dict[str, Any] = {'list[str]': ['other'], 'list[int]': [1], 'list[float]': [1.0] * 6}
+    return items.get(spec.type, 'other')
 
 
 def plain(value: Any) -> Any:
@@ -100,8 +131,7 @@ def test_fixed_parameters_are_refused_while_configured_and_accepted_before_and_a
         for activate in (False, True):
             assert not activate or running.activate()
             for name in NOT_LIVE:
-                value = running.node.get_parameter(name).value
-                result = running.set_parameter(name, value)
+                result = running.set_parameter(name, other_value(SPECS[name]))
                 assert not result.successful, name
                 assert f'{name} cannot change while the node is configured' in result.reason
                 assert 'deactivate and clean up first' in result.reason
@@ -131,3 +161,40 @@ def test_unknown_parameter_is_reported(capfd: pytest.CaptureFixture[str]) -> Non
     logged = capfd.readouterr().err
     assert "parameter 'score_treshold' is unknown and has no effect" in logged
     assert "did you mean 'score_threshold'?" in logged
+
+
+def test_setting_the_present_value_succeeds_while_configured() -> None:
+    with detector_node(classes=['dog'], batch_size=1) as running:
+        assert running.configure()
+        for activate in (False, True):
+            assert not activate or running.activate()
+            for spec in parameter_specs():
+                value = running.node.get_parameter(spec.name).value
+                value = list(value) if hasattr(value, 'tolist') else value
+                result = running.set_parameter(spec.name, value)
+                assert result.successful, f'{spec.name}: {result.reason}'
+
+
+@pytest.mark.parametrize('value', ['true', 1, 'yes'])
+def test_autostart_of_a_wrong_type_is_refused_at_start(value: Any) -> None:
+    with (
+        pytest.raises(ConfigError, match=r'autostart is .* expected bool'),
+        detector_node(autostart=value),
+    ):
+        pass
+
+
+@pytest.mark.parametrize('value', [[120.3], [150]])
+def test_number_to_the_base_60_in_class_score_thresholds_is_explained(value: Any) -> None:
+    with detector_node(class_score_thresholds=value) as running:
+        assert not running.configure()
+        error = values_of(running.status('detector'))['last error']
+        assert f'class_score_thresholds holds the number {value[0]}' in error
+        assert "write '2:0.3' in quotes" in error
+
+
+def test_relative_model_path_names_the_working_directory() -> None:
+    with detector_node(create_detector, model_path='no/such.onnx') as running:
+        assert not running.configure()
+        error = values_of(running.status('detector'))['last error']
+        assert f'no/such.onnx (the working directory is {Path.cwd()})' in error

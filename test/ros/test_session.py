@@ -289,6 +289,9 @@ def test_label_info_is_latched_and_follows_the_threshold() -> None:
         assert info.threshold == pytest.approx(0.25)
         assert running.set_parameter('score_threshold', 0.5).successful
         wait_until(lambda: infos[-1].threshold == pytest.approx(0.5), 'the new threshold')
+        assert running.deactivate()
+        assert running.set_parameter('score_threshold', 0.75).successful
+        wait_until(lambda: infos[-1].threshold == pytest.approx(0.75), 'it while inactive')
 
 
 def test_debug_images_are_drawn_only_for_subscribers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+import reprlib
 from typing import Any
 
 import cv2
@@ -118,7 +119,7 @@ class Image:
         layout = _ENCODINGS.get(self.encoding)
         if layout is None:
             raise ImageError(
-                f'encoding is {self.encoding!r}; expected one of '
+                f'encoding is {reprlib.repr(self.encoding)}; expected one of '
                 f'{", ".join(sorted(SUPPORTED_ENCODINGS))}'
             )
         if self.width < 1 or self.height < 1:

@@ -161,7 +161,8 @@ def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ModelError(f'cannot read the model {path}: {error.strerror}') from error
+        place = '' if path.is_absolute() else f' (the working directory is {Path.cwd()})'
+        raise ModelError(f'cannot read the model {path}{place}: {error.strerror}') from error
 
 
 def _parse(path: Path, data: bytes) -> Any:

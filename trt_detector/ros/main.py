@@ -22,6 +22,7 @@ from ..process.stop_signals import SignalWatch
 from ..process.tuning import tune_process
 from .log_bridge import forward_logging
 from .node import DetectorNode
+from .parameter_files import find_unmatched_files
 
 __all__ = ['main']
 
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'detector_node: cannot start: {error}', file=sys.stderr)
         return 1
     forward_logging(node.get_logger())
-    for note in notes:
+    for note in (*notes, *find_unmatched_files(arguments, node.get_fully_qualified_name())):
         node.get_logger().warning(note)
     ended = _run(node, stop)
     signals.ignore()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Sequence
+import reprlib
 from typing import Any
 
 import cv2
@@ -39,6 +40,8 @@ __all__ = [
 
 _JPEG_QUALITY = 80
 _POOL_SIZE = 300
+# An error of cv_bridge can repeat an encoding of any length.
+_ERROR_LENGTH = 200
 
 
 def read_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
@@ -72,8 +75,8 @@ def _read_with_cv_bridge(message: ImageMessage) -> Image:
         picture = CvBridge().imgmsg_to_cv2(message, desired_encoding='bgr8')
     except Exception as error:
         raise ImageError(
-            f'encoding is {message.encoding!r}; expected one of {known}, or one that cv_bridge '
-            f'converts to bgr8 ({type(error).__name__}: {error})'
+            f'encoding is {reprlib.repr(message.encoding)}; expected one of {known}, or one that '
+            f'cv_bridge converts to bgr8 ({type(error).__name__}: {str(error)[:_ERROR_LENGTH]})'
         ) from error
     return Image.from_array(np.asarray(picture, np.uint8))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -40,6 +41,8 @@ SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
 ERROR = TransitionCallbackReturn.ERROR
 
+# Time after which a node that nobody has configured says so.
+_REMINDER_S = 5.0
 _PRIMARY_STATES = ('unconfigured', 'inactive', 'active', 'finalized')
 
 
@@ -74,6 +77,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         self._receiver = ImageReceiver(self)
         self._is_hanging = False
         declare_parameters(self)
+        autostart = self._read_autostart()
         for sentence in find_unknown_overrides(self):
             self.get_logger().warning(sentence)
         self.add_on_set_parameters_callback(self._check_parameters)
@@ -84,11 +88,13 @@ class DetectorNode(LifecycleNodeMixin, Node):
             self._answer_cancel,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
-        self._autostart_timer = None
-        if self.get_parameter('autostart').value is True:
-            self._autostart_timer = self.create_timer(
-                0.0, self._autostart, callback_group=MutuallyExclusiveCallbackGroup()
-            )
+        # Not the clock of the node: simulated time can stand still.
+        self._start_timer = self.create_timer(
+            0.0 if autostart else _REMINDER_S,
+            self._autostart if autostart else self._remind,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
 
     @property
     def subscriptions(self) -> Iterator[Subscription]:
@@ -270,6 +276,29 @@ class DetectorNode(LifecycleNodeMixin, Node):
         for warning in info.warnings:
             self.get_logger().warning(warning)
 
+    def _remind(self) -> None:
+        """Log once that the node waits for its first transition."""
+        self._start_timer.cancel()
+        if self.get_state_label() == 'unconfigured' and not self._health.last_error:
+            name = self.get_fully_qualified_name()
+            self.get_logger().info(
+                f'unconfigured, doing nothing: run "ros2 lifecycle set {name} configure" and '
+                f'"ros2 lifecycle set {name} activate", or set autostart to true'
+            )
+
+    def _read_autostart(self) -> bool:
+        """
+        Read the parameter that is needed before configure.
+
+        :raises ConfigError: if its value is not a bool; the node is destroyed then.
+        """
+        try:
+            changes = changes_from([self.get_parameter('autostart')])
+            return DetectorConfig(**changes).autostart
+        except ConfigError:
+            Node.destroy_node(self)
+            raise
+
     def _initial_period(self) -> float:
         """Read the diagnostics period, or its default if the given one is invalid."""
         try:
@@ -291,8 +320,14 @@ class DetectorNode(LifecycleNodeMixin, Node):
             elif session is None:
                 DetectorConfig(**changes)
             else:
-                refuse_fixed(changes)
-                session.apply(session.config.with_changes(**changes))
+                config = session.config.with_changes(**changes)
+                refuse_fixed(
+                    name
+                    for name in changes
+                    if getattr(config, name) != getattr(session.config, name)
+                )
+                if config != session.config:
+                    session.apply(config)
         except DetectorError as error:
             return SetParametersResult(successful=False, reason=str(error))
         except Exception as error:  # noqa: BLE001 logged; an exception here would end the executor
@@ -311,9 +346,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
 
     def _autostart(self) -> None:
         """Configure and activate once."""
-        if self._autostart_timer is not None:
-            self.destroy_timer(self._autostart_timer)
-            self._autostart_timer = None
+        self._start_timer.cancel()
         try:
             if self.trigger_configure() == SUCCESS:
                 self.trigger_activate()

@@ -51,6 +51,8 @@ def changes_from(parameters: Iterable[Parameter]) -> dict[str, Any]:
     Convert those parameters that belong to the detector to names and values to be checked.
 
     A parameter without a value gets its default.
+
+    :raises ConfigError: if class_score_thresholds holds numbers.
     """
     return {
         parameter.name: _plain(_SPECS[parameter.name], parameter.value)
@@ -75,9 +77,10 @@ def refuse_fixed(changes: Iterable[str]) -> None:
     """
     Refuse changes of parameters that are fixed while the node is configured.
 
+    :param changes: names of the changed parameters.
     :raises ConfigError: if one of the names is not a live parameter.
     """
-    fixed = [name for name in changes if not _SPECS[name].live]
+    fixed = sorted(name for name in changes if not _SPECS[name].live)
     if fixed:
         live = ', '.join(spec.name for spec in _SPECS.values() if spec.live)
         raise ConfigError(
@@ -109,7 +112,24 @@ def _plain(spec: ParameterSpec, value: Any) -> Any:
         return spec.default
     if not spec.type.startswith('list['):
         return value
+    if spec.name == 'class_score_thresholds':
+        _check_pairs(value)
     if spec.type == 'list[str]' and not isinstance(value, str) and hasattr(value, '__iter__'):
         # `classes: [0, 2]` in a file is a list of numbers.
         return [str(item) if type(item) is int else item for item in value]
     return value
+
+
+def _check_pairs(value: Any) -> None:
+    """
+    Refuse numbers in class_score_thresholds with the usual reason.
+
+    :raises ConfigError: if an item is a number.
+    """
+    items = value if hasattr(value, '__iter__') else [value]
+    for item in items:
+        if isinstance(item, int | float):
+            raise ConfigError(
+                f'class_score_thresholds holds the number {item}; expected texts of the form '
+                "number:score; YAML reads 2:30 as a number to the base 60: write '2:0.3' in quotes"
+            )

@@ -197,7 +197,7 @@ class DetectionSession:
         self._processor.publish_debug_images = config.publish_debug_image
         threshold_changed = config.score_threshold != self.config.score_threshold
         self.config = config
-        if threshold_changed and self.started_s is not None:
+        if threshold_changed:
             self._publish_label_info()
 
     def _subscribe(self) -> None:
@@ -244,11 +244,11 @@ class DetectionSession:
 
     def _publish_label_info(self) -> None:
         """Publish the class names; late subscribers receive them, too."""
-        detector = self.detector
-        if detector is None:
+        detector, publisher = self.detector, self._label_info
+        if detector is None or publisher is None:
             return
         header = Header(stamp=self._node.get_clock().now().to_msg())
-        self._label_info.publish(
+        publisher.publish(
             make_label_info(header, detector.class_names, self.config.score_threshold)
         )
 

@@ -1,0 +1,65 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Test that a parameter file that does not match the node is reported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import rclpy
+from rclpy.node import Node
+from support.ros_graph import next_domain
+from trt_detector.ros.parameter_files import find_unmatched_files
+
+VALUES = '{ros__parameters: {score_threshold: 0.5}}'
+KEYS = [
+    '/**',
+    '**',
+    '/*',
+    '/*/detector',
+    '/**/detector',
+    '/ns/*',
+    'detector',
+    '/detector',
+    'ns/detector',
+    '/ns/detector',
+    '/other/detector',
+    'ns/other',
+    '/ns/detect',
+]
+
+
+@pytest.mark.parametrize('namespace', ['/', '/ns', '/a/ns'])
+@pytest.mark.parametrize('key', KEYS)
+def test_verdict_is_that_of_ros(tmp_path: Path, key: str, namespace: str) -> None:
+    file = tmp_path / 'file.yaml'
+    file.write_text(f"'{key}': {VALUES}\n")
+    arguments = ['--ros-args', '--params-file', str(file), '-r', f'__ns:={namespace}']
+    context = rclpy.Context()
+    rclpy.init(args=arguments, context=context, domain_id=next_domain())
+    node = Node('detector', context=context)
+    # The independent verdict: does rclpy give the node the value?
+    node.declare_parameter('score_threshold', 0.1)
+    is_used = node.get_parameter('score_threshold').value == 0.5
+    name = node.get_fully_qualified_name()
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
+    assert (find_unmatched_files(arguments, name) == []) == is_used
+
+
+def test_sentence_names_both(tmp_path: Path) -> None:
+    file = tmp_path / 'file.yaml'
+    file.write_text(f'ns: {{detector: {VALUES}}}\n/other: {VALUES}\n')
+    (sentence,) = find_unmatched_files(['--params-file', str(file)], '/detector')
+    assert 'has parameters for /ns/detector, /other, but this node is /detector' in sentence
+    assert 'rename the key in the file to /detector or /**' in sentence
+
+
+def test_files_without_parameters_and_missing_files_are_left_to_ros(tmp_path: Path) -> None:
+    file = tmp_path / 'file.yaml'
+    for text in ('', 'just text', '[1, 2]', '{', 'detector: {other: 1}'):
+        file.write_text(text)
+        assert find_unmatched_files(['--params-file', str(file)], '/detector') == []
+    assert find_unmatched_files(['--params-file', '/no/such.yaml'], '/detector') == []
+    assert find_unmatched_files(['--params-file'], '/detector') == []

@@ -1,0 +1,72 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Find parameter files that do not match the node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+import re
+from typing import Any
+
+import yaml
+
+__all__ = ['find_unmatched_files']
+
+_OPTION = '--params-file'
+_PARAMETERS = 'ros__parameters'
+
+
+def find_unmatched_files(arguments: Sequence[str], node_name: str) -> list[str]:
+    """
+    Write a sentence about every parameter file none of whose keys matches the node.
+
+    :param arguments: command line.
+    :param node_name: full name of the node, after remapping.
+    """
+    sentences = []
+    for option, file in pairwise(arguments):
+        if option != _OPTION:
+            continue
+        names = list(_list_names(_read(file)))
+        if names and not any(_matches(name, node_name) for name in names):
+            sentences.append(
+                f'{file} has parameters for {", ".join(sorted(set(names)))}, but this node is '
+                f'{node_name}: none of them is used; rename the key in the file to {node_name} or '
+                '/**'
+            )
+    return sentences
+
+
+def _read(file: str) -> Any:
+    """Read a YAML file; one that cannot be read was reported by rcl already."""
+    try:
+        return yaml.safe_load(Path(file).read_text(encoding='utf-8'))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def _list_names(tree: Any, prefix: str = '') -> Iterator[str]:
+    """Yield the full name of every node with parameters; namespaces may be nested keys."""
+    if not isinstance(tree, dict):
+        return
+    for key, value in tree.items():
+        name = f'{prefix}/{str(key).strip("/")}'
+        if isinstance(value, dict) and _PARAMETERS in value:
+            yield name
+        if key != _PARAMETERS:
+            yield from _list_names(value, name)
+
+
+def _matches(pattern: str, node_name: str) -> bool:
+    """Match a key, in which * stands for one part of a name and ** for any number of parts."""
+    expression = ''
+    for part in pattern.strip('/').split('/'):
+        if part == '**':
+            expression += '(/[^/]+)*'
+        elif part == '*':
+            expression += '/[^/]+'
+        else:
+            expression += f'/{re.escape(part)}'
+    return re.fullmatch(expression, node_name) is not None
