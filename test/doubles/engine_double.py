@@ -135,6 +135,7 @@ class EngineDouble:
             model, options, providers=['CPUExecutionProvider']
         )
         engine._header, engine._logger = header, logger
+        engine._has_context = False
         engine._inputs = {value.name: value for value in engine._session.get_inputs()}
         engine._outputs = {value.name: value for value in engine._session.get_outputs()}
         engine._counts = any(layer['op'] in _COUNTING_OPERATORS for layer in header['layers'])
@@ -169,12 +170,32 @@ class EngineDouble:
         return [tuple(item) for item in shapes]
 
     def create_execution_context(self) -> Any:
-        cuda = type(self).world.cuda
-        cuda.require_context('createExecutionContext')
-        return type(self).trt.IExecutionContext._make(self)
+        world = type(self).world
+        world.cuda.require_context('createExecutionContext')
+        return type(self).trt.IExecutionContext._make(self, self._first_profile())
+
+    def _first_profile(self) -> int:
+        """Return the profile that a new execution context has: 8.6 gives it to the first only."""
+        first, self._has_context = not self._has_context, True
+        is_old = type(self).world.record.version.startswith('8.')
+        return 0 if first or not is_old or not self._header['profile'] else -1
 
     def create_engine_inspector(self) -> Any:
         return type(self).trt.EngineInspector._make(self._header)
+
+
+def _described(precision: str, apart: bool) -> dict[str, str]:
+    """
+    Return format and data type of a tensor as the inspector of a version writes them.
+
+    :param apart: True for TensorRT 11 and RTX, False for 8.6 to 10.
+    """
+    if apart:
+        return {'Format': 'Row major linear', 'Datatype': precision}
+    name = {'Float': 'FP32', 'Half': 'FP16'}.get(precision, precision)
+    if precision == 'Int8':
+        return {'Format/Datatype': 'Thirty-two wide channel vectorized row major Int8 format'}
+    return {'Format/Datatype': f'Row major linear {name}'}
 
 
 class InspectorDouble:
@@ -186,11 +207,16 @@ class InspectorDouble:
 
     def get_engine_information(self, format: Any) -> str:  # noqa: A002
         assert format.name == 'JSON'
+        version = self._header['version']
+        apart = not version.startswith(('8.', '10.'))
         entries = [
             {
                 'Name': layer['name'],
                 'LayerType': layer['op'],
-                'Outputs': [{'Name': 'out', 'Format/Datatype': layer['precision']}],
+                'Outputs': [
+                    {'Name': 'out', 'Location': 'Device', **_described(layer['precision'], apart)}
+                ],
+                'TacticName': layer['tactic'],
             }
             for layer in self._header['layers']
         ]
@@ -199,9 +225,9 @@ class InspectorDouble:
 
 class ContextDouble:
     @classmethod
-    def _make(cls, engine: Any) -> Any:
+    def _make(cls, engine: Any, profile: int) -> Any:
         context = cls.__new__(cls)
-        context._engine = engine
+        context._engine, context._profile = engine, profile
         context._addresses, context._input_shape = {}, None
         fixed = {n: engine.get_tensor_shape(n) for n in engine._inputs}
         for shape in fixed.values():
@@ -210,7 +236,21 @@ class ContextDouble:
         context._output_shapes_of = {}
         return context
 
+    @property
+    def active_optimization_profile(self) -> int:
+        return self._profile
+
+    def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
+        if 'PROFILE_SHARING_0806' not in self._engine._header['previews']:
+            _log(self._engine._logger, 'Profile 0 has been chosen by another context')
+            return False
+        self._profile = profile_index
+        return True
+
     def set_input_shape(self, name: str, shape: Any) -> bool:
+        if self._profile < 0:
+            _log(self._engine._logger, 'setInputShape: no optimization profile is chosen')
+            return False
         shape = tuple(int(dim) for dim in shape)
         low, _, high = self._engine.get_tensor_profile_shape(name, 0)
         inside = len(low) == len(shape) and all(

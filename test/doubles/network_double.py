@@ -78,7 +78,7 @@ class LayerDouble(Recorded):
     def _make(cls, name: str, op: str, inputs: list[str], outputs: list[Any]) -> Any:
         layer = cls.__new__(cls)
         layer._name, layer._op, layer._inputs, layer._outputs = name, op, inputs, outputs
-        layer._precision = None
+        layer._precision, layer._output_types = None, {}
         return layer
 
     @property
@@ -101,6 +101,9 @@ class LayerDouble(Recorded):
         if not all(t._dtype.name in ('FLOAT', 'HALF') for t in self._outputs):
             raise RuntimeError(f'layer {self._name} cannot compute at {value.name}')
         self._precision = value
+
+    def set_output_type(self, index: int, dtype: Any) -> None:
+        self._output_types[index] = dtype
 
 
 class ParserDouble(Recorded):

@@ -56,6 +56,7 @@ class World:
     :param fail_build: TensorRT's reason to fail a build, '' to succeed.
     :param accept_any_cache: whether a calibration cache of another version is read.
     :param ignore_int8: build FP16 where INT8 is allowed, as TensorRT may.
+    :param registers_plugins: whether plugins can be registered.
     :param plugins: operators that plugin libraries brought.
     :param builds: what was built, for the tests.
     :param on_step: called in each step of a build.
@@ -75,6 +76,7 @@ class World:
     fail_run: str = ''
     accept_any_cache: bool = False
     ignore_int8: bool = False
+    registers_plugins: bool = True
     plugins: set[str] = field(default_factory=set)
     builds: list[dict[str, Any]] = field(default_factory=list)
     on_step: Callable[[], None] | None = None
@@ -116,7 +118,9 @@ class BuilderDouble(RootObject, Recorded):
             log(self._logger, 'ERROR', 'Error Code 7: BuildCanceled (Build canceled by user)')
             return None
         if self._world.fail_build:
-            log(self._logger, 'ERROR', self._world.fail_build)
+            for line in self._world.fail_build.splitlines():
+                severity = 'WARNING' if 'Tactic Device request' in line else 'ERROR'
+                log(self._logger, severity, line)
             return None
         reason = missing_profile(network, config)
         if reason:
@@ -168,6 +172,8 @@ def make_plan(world: World, network: Any, config: Any, logger: Any) -> bytes:
     flags = {flag.name for flag in config._flags}
     scales = calibrate(world, config, logger) if 'INT8' in flags else None
     layers = [describe_layer(world, network, layer, flags, scales) for layer in network._layers]
+    if getattr(config._device_type, 'name', 'GPU') == 'DLA':
+        place_on_dla(layers, config, logger)
     header = {
         'version': world.record.version,
         'module': world.record.module,
@@ -180,6 +186,7 @@ def make_plan(world: World, network: Any, config: Any, logger: Any) -> bytes:
         'dla_core': config._dla_core,
         'target': [target.name for target in config._targets],
         'layers': layers,
+        'previews': sorted(feature.name for feature in config._previews),
     }
     world.builds.append(header)
     return engine_double.pack(header, network._model.SerializeToString())
@@ -229,6 +236,18 @@ def calibrate_with_batches(world: World, calibrator: Any, config: Any) -> dict[s
     return {'images': largest / 127}
 
 
+def place_on_dla(layers: list[dict[str, str]], config: Any, logger: Any) -> None:
+    """Play the DLA: it runs convolutions, and nothing of a network with dynamic shapes."""
+    if any(
+        low != high for profile in config._profiles for low, _, high in profile._shapes.values()
+    ):
+        log(logger, 'WARNING', 'DLA does not support dynamic shapes, falling back to GPU')
+        return
+    for layer in layers:
+        if layer['op'] == 'Conv':
+            layer['op'] = 'DLA'
+
+
 def describe_layer(
     world: World, network: Any, layer: Any, flags: set[str], scales: dict[str, float] | None
 ) -> dict[str, str]:
@@ -246,9 +265,14 @@ def describe_layer(
         has_scale = scales is not None and layer._inputs and layer._inputs[0] in scales
         if has_scale and layer._op == 'Conv' and not world.ignore_int8:
             precision = 'Int8'
-        if constrained and layer._precision is not None:
+        held = layer._output_types.get(0) is layer._precision
+        if constrained and layer._precision is not None and held:
             precision = {'HALF': 'Half', 'FLOAT': 'Float'}[layer._precision.name]
-    return {'name': layer._name, 'op': layer._op, 'precision': precision}
+    tactic = ''
+    if layer._op == 'Conv' and precision == 'Float':
+        kind = 'tf32f32' if 'TF32' in flags and world.compute_capability >= (8, 0) else 'f32f32'
+        tactic = f'sm80_xmma_fprop_implicit_gemm_{kind}_{kind}_f32_nhwckrsc_nhwc_tilesize64x64'
+    return {'name': layer._name, 'op': layer._op, 'precision': precision, 'tactic': tactic}
 
 
 class ProfileDouble(Recorded):
@@ -269,7 +293,7 @@ class BuilderConfigDouble(Recorded):
     @classmethod
     def _make(cls, logger: Any) -> Any:
         config = cls.__new__(cls)
-        config._logger, config._flags, config._pools = logger, set(), {}
+        config._logger, config._flags, config._pools = logger, {cls.trt.BuilderFlag.TF32}, {}
         config._profiles, config._targets, config._timing_cache = [], [], None
         config._progress_monitor = config._int8_calibrator = config._calibration_profile = None
         config._device_type, config._dla_core, config._verbosity = None, -1, None
@@ -297,12 +321,20 @@ class BuilderConfigDouble(Recorded):
         head = f'timing {version} '.encode()
         if not serialized_timing_cache:
             return trt.ITimingCache._make(head, 0)
-        if not serialized_timing_cache.startswith(head):
-            log(self._logger, 'WARNING', 'Timing cache of another version, it will not be used')
-            return None
-        return trt.ITimingCache._make(head, int(serialized_timing_cache[len(head) :]))
+        if not serialized_timing_cache.startswith(b'timing '):
+            log(self._logger, 'WARNING', 'Failed to deserialize timing cache.')
+            # Seen with the real TensorRT for RTX 1.7: it goes on with an empty one.
+            return (
+                None if int(version.split('.')[0]) in (8, 10) else trt.ITimingCache._make(head, 0)
+            )
+        _, built, entries = serialized_timing_cache.split(b' ')
+        return trt.ITimingCache._make(b'timing ' + built + b' ', int(entries))
 
     def set_timing_cache(self, cache: Any, ignore_mismatch: bool) -> bool:
+        head = f'timing {type(self).world.record.version} '.encode()
+        if cache._head != head and not ignore_mismatch:
+            log(self._logger, 'WARNING', 'Timing cache of another version, it will not be used')
+            return False
         self._timing_cache = cache
         return True
 
@@ -406,7 +438,7 @@ class RegistryDouble(Recorded):
 
     def load_library(self, plugin_path: str) -> Any:
         type(self).world.plugins.add(f'library {plugin_path}')
-        return object()
+        return object() if type(self).world.registers_plugins else None
 
 
 CLASSES: dict[str, type] = {
@@ -453,7 +485,7 @@ def make_tensorrt(world: World) -> ModuleType:
         if name in record.classes:
             setattr(trt, name, type(name, (Trampoline,), {}))
     if 'init_libnvinfer_plugins' in record.functions and record.module == 'tensorrt':
-        trt.init_libnvinfer_plugins = lambda logger, namespace: True
+        trt.init_libnvinfer_plugins = lambda logger, namespace: world.registers_plugins
     if 'get_plugin_registry' in record.functions:
         trt.get_plugin_registry = lambda: trt.IPluginRegistry._make()
     return trt

@@ -21,6 +21,7 @@ def make_manifest() -> Manifest:
         plan_sha256=sha('plan'),
         plan_bytes=4096,
         built_precision='fp16',
+        layer_precision='70 fp16',
         created='2026-11-20T10:00:00+00:00',
         build_seconds=12.5,
         details={'layers': '77'},
@@ -48,12 +49,13 @@ def test_differences_name_the_field_with_both_values() -> None:
 @pytest.mark.parametrize(
     ('field', 'value'),
     [
-        ('format', 2),
+        ('format', 1),
         ('format', True),
         ('plan_sha256', 'short'),
         ('plan_bytes', 0),
         ('plan_bytes', 12.0),
         ('built_precision', 'fp8'),
+        ('layer_precision', None),
         ('created', 7),
         ('build_seconds', -1),
         ('build_seconds', 'long'),

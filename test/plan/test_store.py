@@ -91,6 +91,7 @@ OTHER_VALUES: dict[str, Any] = {
     'precision': 'int8',
     'plan_bytes': 4095,
     'built_precision': 'int8',
+    'layer_precision': '1 fp32',
     'build_seconds': 1.25,
     'details': {'tactics': 'some'},
     'flags': [],
@@ -111,12 +112,12 @@ def other_value(field: str, value: Any) -> Any:
 
 
 def manifest_fields() -> list[str]:
-    return ['format', *make_key().to_json(), *('plan_sha256', 'plan_bytes', 'built_precision'),
-            *('created', 'build_seconds', 'details')]  # fmt: skip
+    own = ('plan_sha256', 'plan_bytes', 'built_precision', 'layer_precision', 'created')
+    return ['format', *make_key().to_json(), *own, 'build_seconds', 'details']
 
 
 # Properties of the result: they are shown, and no decision depends on them.
-SHOWN_FIELDS = ('built_precision', 'created', 'build_seconds', 'details')
+SHOWN_FIELDS = ('built_precision', 'layer_precision', 'created', 'build_seconds', 'details')
 
 
 @pytest.mark.parametrize('field', [f for f in manifest_fields() if f not in SHOWN_FIELDS])

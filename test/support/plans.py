@@ -51,7 +51,6 @@ def make_device(**changes: Any) -> DeviceKey:
         'name': 'Orin',
         'compute_capability': (8, 7),
         'sm_count': 16,
-        'total_memory_bytes': 61 * 2**30,
     }
     return DeviceKey(**{**values, **changes})
 
@@ -71,7 +70,7 @@ def make_key(**changes: Any) -> PlanKey:
         'calib_cache_sha256': '',
         'flags': ('workspace_fraction=0.9',),
         'plugin_sha256': (),
-        'package_version': '0.1.0',
+        'build_recipe': 1,
     }
     return PlanKey(**{**values, **changes})
 
@@ -97,7 +96,7 @@ class Builder:
     def __call__(self) -> BuiltPlan:
         self.calls += 1
         details = {'tactics': 'all'}
-        return BuiltPlan(content(self.key, self._size), self._precision, details)
+        return BuiltPlan(content(self.key, self._size), self._precision, '70 fp16', details)
 
 
 def start_node(
@@ -129,7 +128,6 @@ CHANGES = {
     'device.name': make_key(device=make_device(name='Orin NX')),
     'device.compute_capability': make_key(device=make_device(compute_capability=(11, 0))),
     'device.sm_count': make_key(device=make_device(sm_count=8)),
-    'device.total_memory_bytes': make_key(device=make_device(total_memory_bytes=2**33)),
     'precision': make_key(precision='fp32'),
     'min_shape': make_key(min_shape=(1, 3, 320, 320)),
     'opt_shape': make_key(opt_shape=(4, 3, 640, 640)),
@@ -137,5 +135,5 @@ CHANGES = {
     'calib_cache_sha256': make_key(calib_cache_sha256=sha('cache')),
     'flags': make_key(flags=('workspace_fraction=0.5',)),
     'plugin_sha256': make_key(plugin_sha256=(sha('plugin'),)),
-    'package_version': make_key(package_version='0.2.0'),
+    'build_recipe': make_key(build_recipe=2),
 }

@@ -60,10 +60,12 @@ GUARDS = {
     ('IBuilderConfig', 'set_compute_capability'): 'has_target_setting',
     ('IInt8EntropyCalibrator2', ''): 'has_calibrator',
     ('ILayer', 'precision'): 'has_precision_flags',
+    ('ILayer', 'set_output_type'): 'has_precision_flags',
     ('IProgressMonitor', ''): 'has_progress_monitor',
     ('NetworkDefinitionCreationFlag', 'EXPLICIT_BATCH'): 'optional',
     ('ParserError', 'node_name'): 'optional',
     ('ParserError', 'node_operator'): 'optional',
+    ('PreviewFeature', 'PROFILE_SHARING_0806'): 'optional',
     ('Builder', ''): 'has_builder',
     ('EngineInspector', ''): 'has_inspector',
 }

@@ -115,7 +115,7 @@ def test_flags_of_a_tensorrt_that_has_them(personality: str, model: Path, cache:
         with opened(model, precision='int8', calib_cache_path=str(cache)) as engine:
             details = engine.info.report()
         flags = set(built(world)['flags'])
-        assert flags == {'FP16', 'INT8', 'OBEY_PRECISION_CONSTRAINTS'}
+        assert flags == {'FP16', 'INT8', 'OBEY_PRECISION_CONSTRAINTS', 'TF32'}
         number = {'8': '8601', '1': '10'}[world.record.version[0]]
         assert (
             f'TRT-101401-EntropyCalibration2 rewritten to TRT-{number}'
@@ -199,7 +199,7 @@ def test_a_quantized_model_is_int8_by_itself(
         with opened(quantized, precision='fp16') as engine:
             assert 'it runs in INT8' in ' '.join(engine.info.warnings)
         has_flags = 'FP16' in world.record.classes['BuilderFlag']
-        assert set(built(world)['flags']) == ({'FP16', 'INT8'} if has_flags else set())
+        assert set(built(world)['flags']) - {'TF32'} == ({'FP16', 'INT8'} if has_flags else set())
 
 
 def test_a_plan_is_built_once_and_then_loaded(model: Path) -> None:
@@ -224,14 +224,13 @@ CHANGES = {
     'device.name': {'gpu': {'name': 'Other'}},
     'device.compute_capability': {'gpu': {'cc': (8, 9)}},
     'device.sm_count': {'gpu': {'sm_count': 80}},
-    'device.total_memory_bytes': {'gpu': {'memory': 12 << 30}},
     'precision': {'config': {'precision': 'fp32'}},
     'min_shape': {'config': {'min_shape': (2, 3, 64, 64)}},
     'opt_shape': {'config': {'opt_shape': (1, 3, 64, 64), 'max_shape': (2, 3, 64, 64)}},
     'max_shape': {'config': {'opt_shape': (2, 3, 64, 64), 'max_shape': (8, 3, 64, 64)}},
     'flags': {'config': {'workspace_fraction': 0.5}},
     'plugin_sha256': {'plugin': True},
-    'package_version': {'package': '9.9'},
+    'build_recipe': {'recipe': 9},
 }
 
 
@@ -247,8 +246,8 @@ def test_each_field_changed_alone_builds_once_more_and_is_named(
         proto = onnx.load(model)
         proto.doc_string = 'changed'
         onnx.save(proto, model)
-    if 'package' in change:
-        monkeypatch.setattr(plan_job, '__version__', change['package'])
+    if 'recipe' in change:
+        monkeypatch.setattr(plan_job, 'BUILD_RECIPE', change['recipe'])
     if 'plugin' in change:
         values['plugin_libraries'] = [find_shared_library()]
     personality = change.get('personality', 'tensorrt-10.3')
@@ -381,7 +380,9 @@ def test_dla_is_used_where_there_is_one_and_refused_where_not(model: Path) -> No
             engine.run(BATCH)
         header = built(world)
         assert (header['device_type'], header['dla_core']) == ('DLA', 1)
-        assert {'GPU_FALLBACK', 'FP16', 'PREFER_PRECISION_CONSTRAINTS'} == set(header['flags'])
+        assert {'GPU_FALLBACK', 'FP16', 'PREFER_PRECISION_CONSTRAINTS', 'TF32'} == set(
+            header['flags']
+        )
         with pytest.raises(ConfigError, match='dla_core is 2, .* 2 DLA core'):
             open_once(model, dla_core=2)
         with pytest.raises(ConfigError, match='fp32, which a DLA cannot run'):

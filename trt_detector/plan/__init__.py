@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from .key import DeviceKey, get_engine_filename, PlanKey
-from .manifest import BuiltPlan, Manifest, StoredPlan
+from .manifest import BuiltPlan, Manifest, PRECISIONS, StoredPlan
 from .store import default_cache_dir, find_cache_dir, PlanStore, read_prebuilt_plan
 
 __all__ = [
+    'PRECISIONS',
     'BuiltPlan',
     'DeviceKey',
     'Manifest',

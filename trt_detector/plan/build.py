@@ -102,6 +102,7 @@ class PlanBuild:
             plan_sha256=hashlib.sha256(built.data).hexdigest(),
             plan_bytes=len(built.data),
             built_precision=built.precision,
+            layer_precision=built.layer_precision,
             created=datetime.now(timezone.utc).isoformat(timespec='seconds'),
             build_seconds=round(seconds, 3),
             details=dict(built.details),

@@ -26,7 +26,6 @@ _FIELD_TYPES = {
     'device.name': 'str',
     'device.compute_capability': 'int pair',
     'device.sm_count': 'int',
-    'device.total_memory_bytes': 'int',
     'precision': 'str',
     'min_shape': 'int list',
     'opt_shape': 'int list',
@@ -34,9 +33,9 @@ _FIELD_TYPES = {
     'calib_cache_sha256': 'str',
     'flags': 'str list',
     'plugin_sha256': 'str list',
-    'package_version': 'str',
+    'build_recipe': 'int',
 }
-_LABELS = {'version': 'TensorRT version', 'package_version': 'trt_detector package_version'}
+_LABELS = {'version': 'TensorRT version', 'build_recipe': 'build_recipe of trt_detector'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +46,11 @@ class DeviceKey:
     :param name: product name, as reported by the driver.
     :param compute_capability: (major, minor).
     :param sm_count: number of streaming multiprocessors.
-    :param total_memory_bytes: of the device; on a Jetson that of the whole machine.
     """
 
     name: str
     compute_capability: tuple[int, int]
     sm_count: int
-    total_memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class PlanKey:
     :param calib_cache_sha256: hash of the calibration cache, '' if there is none.
     :param flags: further build settings in a fixed order, e.g. 'dla_core=0'.
     :param plugin_sha256: hash of each plugin library, in the order of loading.
-    :param package_version: version of trt_detector.
+    :param build_recipe: number that is raised if the same inputs lead to another plan.
     :raises PlanError: if the names or hashes are malformed.
     """
 
@@ -89,7 +86,7 @@ class PlanKey:
     calib_cache_sha256: str
     flags: tuple[str, ...]
     plugin_sha256: tuple[str, ...]
-    package_version: str
+    build_recipe: int
 
     def __post_init__(self) -> None:
         _check_model_name(self.model_name)
@@ -149,7 +146,6 @@ class PlanKey:
             name=read.pop('device.name'),
             compute_capability=read.pop('device.compute_capability'),
             sm_count=read.pop('device.sm_count'),
-            total_memory_bytes=read.pop('device.total_memory_bytes'),
         )
         return cls(device=device, **read)
 

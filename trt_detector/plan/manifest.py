@@ -14,9 +14,12 @@ from typing import Any
 from ..errors import PlanError
 from .key import PlanKey
 
-__all__ = ['Manifest', 'BuiltPlan', 'StoredPlan']
+__all__ = ['PRECISIONS', 'BuiltPlan', 'Manifest', 'StoredPlan']
 
-_FORMAT = 1
+# Precisions of a built plan, the lowest first.
+PRECISIONS = ('int8', 'fp16', 'bf16', 'tf32', 'fp32')
+
+_FORMAT = 2
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
 
@@ -28,7 +31,8 @@ class Manifest:
     :param key: all inputs of the build.
     :param plan_sha256: hash of the plan file, 64 hex digits.
     :param plan_bytes: size of the plan file.
-    :param built_precision: precision that was really built: 'fp32', 'fp16' or 'int8'.
+    :param built_precision: precision that was really built, one of :data:`PRECISIONS`.
+    :param layer_precision: number of layers per precision, e.g. '61 int8, 9 fp16'; '' if unknown.
     :param created: time of the build, ISO 8601 with time zone.
     :param build_seconds: duration of the build.
     :param details: report entries of the builder, by name.
@@ -38,6 +42,7 @@ class Manifest:
     plan_sha256: str
     plan_bytes: int
     built_precision: str
+    layer_precision: str
     created: str
     build_seconds: float
     details: Mapping[str, str]
@@ -63,6 +68,7 @@ class Manifest:
             'plan_sha256': self.plan_sha256,
             'plan_bytes': self.plan_bytes,
             'built_precision': self.built_precision,
+            'layer_precision': self.layer_precision,
             'created': self.created,
             'build_seconds': self.build_seconds,
             'details': dict(self.details),
@@ -102,7 +108,8 @@ def _is_text_map(value: Any) -> bool:
 _OWN_FIELDS = {
     'plan_sha256': (_is_hash, '64 hex digits'),
     'plan_bytes': (_is_size, 'a whole number above 0'),
-    'built_precision': (lambda v: v in ('fp32', 'fp16', 'int8'), 'fp32, fp16 or int8'),
+    'built_precision': (lambda v: v in PRECISIONS, f'one of {", ".join(PRECISIONS)}'),
+    'layer_precision': (lambda v: isinstance(v, str), 'a text'),
     'created': (lambda v: isinstance(v, str), 'a time'),
     'build_seconds': (_is_seconds, 'seconds'),
     'details': (_is_text_map, 'an object of texts'),
@@ -140,12 +147,14 @@ class BuiltPlan:
     Result of a build.
 
     :param data: the serialized plan.
-    :param precision: precision that was really built: 'fp32', 'fp16' or 'int8'.
+    :param precision: precision that was really built, one of :data:`PRECISIONS`.
+    :param layer_precision: number of layers per precision, '' if unknown.
     :param details: report entries for the manifest, by name.
     """
 
     data: bytes
     precision: str
+    layer_precision: str = ''
     details: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -214,8 +214,8 @@ def _build(
     if arguments.compute_capability is not None:
         return _build_elsewhere(arguments, config, model, batch_size, bar, cancel)
     from ..gpu.device_info import read_device
-    from ..trt.builder.build_plan import make_request
     from ..trt.builder.make_plan import prepare_plan
+    from ..trt.builder.request import make_request
     from ..trt.library import find_library
 
     start = time.monotonic()

@@ -16,10 +16,9 @@ from ..model_info import ModelInfo
 from ..plan import read_prebuilt_plan, StoredPlan
 from ..trusted_files import set_aside
 from ..values.progress import ProgressCallback
-from .builder.build_plan import BuildRequest, make_request
 from .builder.make_plan import prepare_plan
+from .builder.request import BuildRequest, make_request
 from .engine import TensorRTEngine
-from .inspector import LAYER_PRECISION
 from .library import BUILDERS, find_library, LIBRARIES, TensorRTLibrary
 from .runtime import PlanRefusedError
 
@@ -113,18 +112,23 @@ def _load(
     """Create the engine of a stored plan."""
     choice, manifest = request.choice, stored.manifest
     warnings = [*choice.notes, *stored.notes]
-    precision, entries, digest = choice.precision, dict[str, str](), ''
+    precision, layer_precision, digest = choice.precision, '', ''
+    entries: dict[str, str] = {}
     if manifest is not None:
-        precision, entries = manifest.built_precision, dict(manifest.details)
+        precision, layer_precision = manifest.built_precision, manifest.layer_precision
+        entries |= manifest.details
         # The code of plugins is part of the key, but not of the plan.
         digest = f'{manifest.plan_sha256} {manifest.key.digest}'
-    if precision != choice.precision:
+    if precision == 'tf32':
+        warnings.append(
+            'FP32 layers run in TF32 (10 bits of mantissa); set precision to fp32 for full FP32'
+        )
+    elif precision != choice.precision:
         warnings.append(
             f'precision {choice.precision} was requested, but TensorRT built {precision}, because '
             'no layer is faster at the requested precision'
         )
     major, minor = device.compute_capability
-    layer_precision = entries.pop(LAYER_PRECISION, '')
     entries['compute capability'] = f'{major}.{minor}'
     if stored.path is None:
         entries['plan'] = 'in memory only'

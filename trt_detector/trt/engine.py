@@ -287,7 +287,7 @@ class TensorRTEngine(DeviceEngine):
         """Return the execution context for a number of images, created on first use."""
         if count not in self._contexts:
             self._contexts[count] = ExecutionContext(
-                self._label, self._cuda_engine, self._bindings, self._lines
+                self._label, self._cuda_engine, self._bindings, self._lines, self._stream
             )
         return self._contexts[count]
 

@@ -23,16 +23,24 @@ class ExecutionContext:
     :param cuda_engine: ICudaEngine.
     :param bindings: inputs and outputs of the engine.
     :param lines: log lines of TensorRT.
+    :param stream: stream in which it chooses the optimization profile.
     :raises EngineError: if TensorRT cannot create one.
     """
 
-    def __init__(self, label: str, cuda_engine: Any, bindings: Bindings, lines: LogLines) -> None:
+    def __init__(
+        self, label: str, cuda_engine: Any, bindings: Bindings, lines: LogLines, stream: Any
+    ) -> None:
         self._execution_context: Any = cuda_engine.create_execution_context()
         if self._execution_context is None:
             raise EngineError(
                 f'{label} cannot create an execution context{lines.explain()}; free GPU memory, '
                 'or lower batch_size or max_shape'
             )
+        # TensorRT 8.6 chooses the profile of the first execution context only.
+        if self._execution_context.active_optimization_profile != 0 and not (
+            self._execution_context.set_optimization_profile_async(0, stream.handle)
+        ):
+            raise EngineError(f'{label} cannot choose optimization profile 0{lines.explain()}')
         self._bindings = bindings
         self._lines = lines
         self._shape: tuple[int, ...] = ()
@@ -61,7 +69,13 @@ class ExecutionContext:
                 f'TensorRT rejects the shape {list(shape)} for {name!r}; its profile is '
                 f'{self._bindings.shapes}{self._lines.explain()}'
             )
-        missing = self._execution_context.infer_shapes()
+        try:
+            missing = self._execution_context.infer_shapes()
+        except RuntimeError as error:
+            raise EngineError(
+                f'TensorRT cannot compute the shapes of the outputs for {name!r} of shape '
+                f'{list(shape)}: {error}{self._lines.explain()}'
+            ) from error
         if missing:
             raise EngineError(f'the shapes of the inputs {missing} are not set')
         self._output_shapes = self._bindings.output_shapes(self._execution_context)

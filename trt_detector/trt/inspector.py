@@ -8,31 +8,36 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 import json
+import re
 from typing import Any
 
+from ..plan import PRECISIONS
 from .library import TensorRTLibrary
 from .logger import LogLines, make_logger
 from .runtime import load_cuda_engine
 
 __all__ = [
-    'LAYER_PRECISION',
     'LayerInfo',
     'built_precision',
+    'count_dla_layers',
     'inspect_layers',
     'inspect_plan',
     'precision_summary',
 ]
 
-# Key of :func:`precision_summary` among the details of a manifest.
-LAYER_PRECISION = 'precision of layers'
-
-# Names of data types in the output of the inspector, lowest precision first.
-_SIGNS = (
-    ('int8', ('Int8', 'INT8')),
-    ('fp16', ('FP16', 'Half')),
-    ('bf16', ('BF16', 'BFloat16')),
-    ('fp32', ('FP32', 'Float')),
-)
+# Names of data types: 'Row major linear FP16' (8.6 to 10), 'Half' (11, RTX).
+_DATA_TYPES = {
+    'Int8': 'int8',
+    'INT8': 'int8',
+    'FP16': 'fp16',
+    'Half': 'fp16',
+    'BF16': 'bf16',
+    'BFloat16': 'bf16',
+    'FP32': 'fp32',
+    'Float': 'fp32',
+}
+_WORD = re.compile(r'\w+')
+_TF32 = 'tf32'
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,8 @@ class LayerInfo:
 
     :param name: name, made of the ONNX nodes that were fused into the layer.
     :param kind: type of the layer, '' if the inspector reports names only.
-    :param precision: 'int8', 'fp16', 'bf16' or 'fp32' of its outputs; '' for other types or if
-        the inspector does not report it.
+    :param precision: lowest of its tensors, one of :data:`..plan.PRECISIONS`; '' for other types
+        or if the inspector does not report it.
     """
 
     name: str
@@ -92,23 +97,40 @@ def precision_summary(layers: Iterable[LayerInfo]) -> str:
     return ', '.join(f'{count} {name}' for name, count in counts.most_common())
 
 
+def count_dla_layers(layers: Iterable[LayerInfo]) -> int:
+    """Count the layers that run on a Deep Learning Accelerator."""
+    return sum('dla' in info.kind.lower() for info in layers)
+
+
 def built_precision(layers: Iterable[LayerInfo]) -> str:
     """Return the lowest precision of the layers, '' if the inspector reports none."""
     found = {layer.precision for layer in layers}
-    return next((name for name in ('int8', 'fp16', 'fp32') if name in found), '')
+    return next((name for name in PRECISIONS if name in found), '')
 
 
 def _layer(entry: Any) -> LayerInfo:
     """Convert an entry of the inspector: an object, or a name only."""
     if not isinstance(entry, dict):
         return LayerInfo(str(entry), '', '')
-    formats = [
-        str(item.get('Format/Datatype', item.get('Format', '')))
+    tensors = [
+        item
         for side in ('Outputs', 'Inputs')
         for item in entry.get(side, ())
         if isinstance(item, dict)
     ]
-    precision = next(
-        (name for name, signs in _SIGNS if any(sign in f for sign in signs for f in formats)), ''
-    )
+    found = {_DATA_TYPES.get(word, '') for item in tensors for word in _type_words(item)}
+    precision = next((name for name in PRECISIONS if name in found), '')
+    # Only the name of the kernel tells that it rounds FP32 to TF32.
+    if precision == 'fp32' and _TF32 in str(entry.get('TacticName', '')):
+        precision = _TF32
     return LayerInfo(str(entry.get('Name', '')), str(entry.get('LayerType', '')), precision)
+
+
+def _type_words(description: dict[str, Any]) -> list[str]:
+    """Return the words that describe the data type of a tensor, in the form of any version."""
+    text = (
+        description.get('Datatype')
+        or description.get('Format/Datatype')
+        or description.get('Format', '')
+    )
+    return _WORD.findall(str(text))

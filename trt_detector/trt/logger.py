@@ -68,6 +68,10 @@ class LogLines:
         """Return the error lines without duplicates."""
         return _texts(line for line in tuple(self._lines) if line.is_error)
 
+    def warnings(self) -> tuple[str, ...]:
+        """Return the warnings without duplicates."""
+        return _texts(line for line in tuple(self._lines) if not line.is_error)
+
     def errors_of_thread(self) -> tuple[str, ...]:
         """Return the error lines that calls of this thread caused, without duplicates."""
         return _texts(line for line in self._of_thread() if line.is_error)

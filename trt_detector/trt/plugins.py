@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
+from ..errors import BackendUnavailableError, ConfigError
 from .library import TensorRTLibrary
 
 __all__ = ['hash_plugins', 'load_plugins']
@@ -27,6 +27,7 @@ def load_plugins(library: TensorRTLibrary, logger: Any, libraries: Sequence[str]
     :param library: the TensorRT library.
     :param logger: its ILogger.
     :param libraries: paths of plugin libraries.
+    :raises BackendUnavailableError: if TensorRT cannot register its own plugins.
     :raises ConfigError: if one cannot be loaded, or the TensorRT library supports no plugins.
     """
     if not library.has_plugins:
@@ -36,7 +37,11 @@ def load_plugins(library: TensorRTLibrary, logger: Any, libraries: Sequence[str]
                 'plugins; set backend to tensorrt, or leave plugin_libraries empty'
             )
         return
-    library.trt.init_libnvinfer_plugins(logger, '')
+    if not library.trt.init_libnvinfer_plugins(logger, ''):
+        raise BackendUnavailableError(
+            f'{library.label} cannot register its plugins; install libnvinfer_plugin of the same '
+            'version'
+        )
     for name in libraries:
         path = str(Path(name).expanduser())
         if (library.name, path) not in _LOADED:
@@ -73,4 +78,8 @@ def _load(library: TensorRTLibrary, path: str) -> None:
         ) from error
     if any(hasattr(plugins, name) for name in _CREATOR_FUNCTIONS):
         registry = library.trt.get_plugin_registry()
-        registry.load_library(path)
+        if registry.load_library(path) is None:
+            raise ConfigError(
+                f'plugin_libraries names {path!r}, whose plugins {library.label} rejects; build '
+                'it for this version of TensorRT'
+            )

@@ -9,66 +9,27 @@ from dataclasses import dataclass, field
 import time
 from typing import Any
 
-from ...config import DetectorConfig
 from ...errors import BuildError, CalibrationCacheError, ConfigError
-from ...gpu.device_info import get_gpu_memory_bytes
-from ...model_info import ModelInfo
 from ..library import TensorRTLibrary
 from ..logger import LogLines, make_logger
 from ..plugins import load_plugins
-from ..profile import profile_shapes, ProfileShapes
 from ..start import create_builder
 from .calibrator import CacheService, make_calibrator
 from .parser import parse_network
-from .precision import (
-    choose_precision,
-    pin_layer_precision,
-    PrecisionChoice,
-    prepare_network,
-    PreparedModel,
-    set_precision_flags,
-)
+from .precision import pin_layer_precision, prepare_network, PreparedModel, set_precision_flags
 from .progress import BuildProgress, make_progress_monitor
+from .request import BuildRequest
 
-__all__ = ['BuildOutcome', 'BuildRequest', 'BuildTarget', 'build_plan', 'make_request']
+__all__ = ['BuildOutcome', 'build_plan']
 
-
-@dataclass(frozen=True, slots=True)
-class BuildTarget:
-    """
-    Device to build for.
-
-    :param compute_capability: (major, minor); None for the GPU of this machine.
-    :param dla_core: Deep Learning Accelerator core, -1 for the GPU itself.
-    """
-
-    compute_capability: tuple[int, int] | None = None
-    dla_core: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class BuildRequest:
-    """
-    Input of a build.
-
-    :param model: the ONNX file.
-    :param shapes: the optimization profile.
-    :param choice: the precision.
-    :param workspace_bytes: maximum workspace memory of a layer.
-    :param target: device to build for.
-    :param plugin_libraries: paths of plugin libraries to load.
-    :param timing_cache: timing cache of an earlier build, b'' for none.
-    :param input_size: (height, width) that the network runs at, None for the profile's optimum.
-    """
-
-    model: ModelInfo
-    shapes: ProfileShapes
-    choice: PrecisionChoice
-    workspace_bytes: int
-    target: BuildTarget = BuildTarget()
-    plugin_libraries: tuple[str, ...] = ()
-    timing_cache: bytes = b''
-    input_size: tuple[int, int] | None = None
+# In the log of a build that lacked GPU memory; the first one says so only indirectly.
+_MEMORY_SIGNS = (
+    'Could not find any implementation for node',
+    'Tactic Device request',
+    'insufficient to use tactic',
+    'out of memory',
+    'OutOfMemory',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +117,8 @@ class _BuildSteps:
         self._set_memory_and_details()
         self._set_profile()
         self._set_target()
+        if not self._request.choice.allows_tf32:
+            self._builder_config.clear_flag(self._library.enum('BuilderFlag', 'TF32'))
         if self._library.has_precision_flags:
             self._set_precision()
         timing_cache = self._set_timing_cache()
@@ -208,6 +171,10 @@ class _BuildSteps:
         optimization_profile = self._builder.create_optimization_profile()
         optimization_profile.set_shape(tensor.name, shapes.minimum, shapes.optimum, shapes.maximum)
         self._builder_config.add_optimization_profile(optimization_profile)
+        if self._library.version_numbers[0] < 10 and self._library.name == 'tensorrt':
+            # CUDA graphs need execution contexts of their own; 10 shares profiles by default.
+            sharing = self._library.enum('PreviewFeature', 'PROFILE_SHARING_0806')
+            self._builder_config.set_preview_feature(sharing, True)
         if self._library.has_calibrator and self._request.choice.cache is not None:
             self._builder_config.set_calibration_profile(optimization_profile)
 
@@ -256,14 +223,14 @@ class _BuildSteps:
         """Set the timing cache; return it, None if the library has none."""
         if not self._library.has_timing_cache:
             return None
-        timing_cache = self._builder_config.create_timing_cache(self._request.timing_cache)
-        if timing_cache is None and self._request.timing_cache:
-            # It is damaged, or of another version or device: start with an empty one.
-            timing_cache = self._builder_config.create_timing_cache(b'')
-        accepted = timing_cache is not None and self._builder_config.set_timing_cache(
-            timing_cache, False
-        )
-        return timing_cache if accepted else None
+        # One that is damaged, or of another version or device, is not accepted: then an empty one.
+        for stored in dict.fromkeys((self._request.timing_cache, b'')):
+            timing_cache = self._builder_config.create_timing_cache(stored)
+            if timing_cache is not None and self._builder_config.set_timing_cache(
+                timing_cache, False
+            ):
+                return timing_cache
+        return None
 
     def _check_result(self, plan: Any, progress: BuildProgress, lines: LogLines) -> None:
         """
@@ -285,8 +252,19 @@ class _BuildSteps:
             raise BuildError(
                 f'{self._library.label} could not build {self._request.model.path.name} '
                 f'({self._request.choice.precision}, {self._request.shapes})'
-                f'{lines.explain() or ": it reported no reason"}'
+                f'{lines.explain() or ": it reported no reason"}{_memory_remedy(lines)}'
             )
+
+
+def _memory_remedy(lines: LogLines) -> str:
+    """Return how to fix a build that lacked memory, '' for another failure."""
+    texts = (*lines.errors(), *lines.warnings())
+    if not any(sign in text for sign in _MEMORY_SIGNS for text in texts):
+        return ''
+    return (
+        '; the GPU memory may be too small for this build: close other programs that use the GPU, '
+        'raise workspace_fraction, or lower batch_size or max_shape'
+    )
 
 
 def _check_dla(library: TensorRTLibrary, builder: Any, request: BuildRequest) -> None:
@@ -310,78 +288,4 @@ def _check_dla(library: TensorRTLibrary, builder: Any, request: BuildRequest) ->
         raise ConfigError(
             f'dla_core is {core} and the precision fp32, which a DLA cannot run; set precision to '
             'fp16 or int8'
-        )
-
-
-def make_request(
-    config: DetectorConfig,
-    model: ModelInfo,
-    *,
-    fast_fp16: bool,
-    batch_size: int,
-    compute_capability: tuple[int, int] | None = None,
-) -> BuildRequest:
-    """
-    Derive the build request from the parameters.
-
-    :param config: the parameters.
-    :param model: the ONNX file.
-    :param fast_fp16: whether the device is faster at FP16 than at FP32.
-    :param batch_size: images per run, if the model has a dynamic batch.
-    :param compute_capability: GPU to build for, None for the GPU of this machine.
-    :raises ConfigError: if parameters contradict each other or the model.
-    :raises CalibrationCacheError: if the calibration cache cannot be read.
-    """
-    shapes = profile_shapes(
-        model.image_input,
-        batch_size,
-        size=config.input_size or model.input_size,
-        min_shape=config.min_shape,
-        opt_shape=config.opt_shape,
-        max_shape=config.max_shape,
-    )
-    _check_batch(config, model, shapes)
-    _check_size(config, shapes)
-    memory = get_gpu_memory_bytes(config.device_id)
-    return BuildRequest(
-        model=model,
-        shapes=shapes,
-        choice=choose_precision(config, model, fast_fp16=fast_fp16),
-        workspace_bytes=int(config.workspace_fraction * memory),
-        target=BuildTarget(compute_capability, config.dla_core),
-        plugin_libraries=config.plugin_libraries,
-        input_size=config.input_size,
-    )
-
-
-def _check_size(config: DetectorConfig, shapes: ProfileShapes) -> None:
-    """
-    Reject an input_shape outside of the profile.
-
-    :raises ConfigError: with both.
-    """
-    if config.input_size is not None and not shapes.holds(shapes.with_size(config.input_size)):
-        raise ConfigError(
-            f'input_shape is {config.input_shape}, but the engine takes {shapes}; leave it at '
-            'auto, or choose min_shape and max_shape around it'
-        )
-
-
-def _check_batch(config: DetectorConfig, model: ModelInfo, shapes: ProfileShapes) -> None:
-    """
-    Reject a batch_size that the model or max_shape does not allow.
-
-    :raises ConfigError: with both numbers.
-    """
-    wanted, largest = config.batch_size, shapes.maximum[0]
-    fixed = model.image_input.shape[0]
-    if fixed is not None and wanted not in (0, fixed):
-        raise ConfigError(
-            f'batch_size is {wanted}, but {model.path.name} has a fixed batch of {fixed}; set '
-            'batch_size to 0, or export with a dynamic batch'
-        )
-    if fixed is None and wanted > largest:
-        raise ConfigError(
-            f'batch_size is {wanted}, but max_shape {list(shapes.maximum)} takes {largest} '
-            'image(s); raise its first number or lower batch_size'
         )

@@ -20,9 +20,10 @@ from ...model_info import ModelInfo, read_model_info
 from ...plan import find_cache_dir, PlanStore, StoredPlan
 from ...values.progress import Progress, ProgressCallback
 from ..library import find_library, TensorRTLibrary
-from .build_plan import build_plan, BuildOutcome, BuildRequest, make_request
+from .build_plan import build_plan, BuildOutcome
 from .plan_job import PlanJob
 from .progress import BuildProgress
+from .request import BuildRequest, make_request
 
 __all__ = ['build_once', 'convert_source', 'prepare_plan']
 
@@ -46,7 +47,7 @@ def prepare_plan(
     :param config: the parameters.
     :param device: the GPU of this machine that the plan is for.
     :param library: the library that builds it.
-    :param request: what to build, from :func:`.build_plan.make_request`.
+    :param request: what to build, from :func:`.request.make_request`.
     :param on_progress: receives the progress of a build, from this or another thread.
     :param cancel: event that cancels a build.
     """

@@ -9,20 +9,30 @@ import logging
 import platform
 import threading
 
-from ... import __version__
 from ...config import DetectorConfig
 from ...errors import EngineError, PlanError
 from ...gpu.device_info import DeviceInfo
 from ...gpu.device_lock import build_in_progress
 from ...plan import BuiltPlan, DeviceKey, PlanKey, PlanStore
 from ...values.progress import ProgressCallback
-from ..inspector import built_precision, inspect_plan, LAYER_PRECISION, precision_summary
+from ..inspector import (
+    built_precision,
+    count_dla_layers,
+    inspect_plan,
+    LayerInfo,
+    precision_summary,
+)
 from ..library import TensorRTLibrary
 from ..plugins import hash_plugins
-from .build_plan import build_plan, BuildOutcome, BuildRequest
+from .build_plan import build_plan, BuildOutcome
 from .progress import BuildProgress
+from .request import BuildRequest
 
-__all__ = ['PlanJob']
+__all__ = ['BUILD_RECIPE', 'PlanJob']
+
+# Raise it with every change of this package that makes another plan of the same inputs: all stored
+# plans are then built again.
+BUILD_RECIPE = 1
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,7 +71,7 @@ class PlanJob:
             calib_cache_sha256=request.choice.cache_sha256,
             flags=self._flags(),
             plugin_sha256=hash_plugins(request.plugin_libraries),
-            package_version=__version__,
+            build_recipe=BUILD_RECIPE,
         )
 
     def build(
@@ -78,12 +88,17 @@ class PlanJob:
         ):
             outcome = build_plan(self.library, request, progress)
             progress.report('inspecting the engine', 1.0)
-            precision, summary = self._really_built(outcome)
+            layers = self._inspect(outcome)
         self._keep_timing_cache(outcome)
         details = dict(outcome.details)
-        if summary:
-            details[LAYER_PRECISION] = summary
-        return BuiltPlan(outcome.plan, precision, details)
+        if layers and request.target.dla_core >= 0:
+            details['layers on the DLA'] = _dla_entry(layers)
+        return BuiltPlan(
+            outcome.plan,
+            self._built_precision(outcome, layers),
+            precision_summary(layers),
+            details,
+        )
 
     def _device_key(self) -> DeviceKey:
         """Return the fields of the device that are part of the key."""
@@ -91,12 +106,10 @@ class PlanJob:
             name=self.device.name,
             compute_capability=self.device.compute_capability,
             sm_count=self.device.sm_count,
-            total_memory_bytes=self.device.total_memory_bytes,
         )
 
     def _flags(self) -> tuple[str, ...]:
         """Return the further settings that the plan depends on."""
-        major, minor = self.device.cuda_driver
         constant: tuple[str, ...] = ()
         if self.request.model.target_sizes_input is not None:
             # The input size becomes a constant in such a network.
@@ -104,28 +117,30 @@ class PlanJob:
         return (
             f'workspace_fraction={self.config.workspace_fraction:g}',
             f'dla_core={self.request.target.dla_core}',
-            f'cuda_driver={major}.{minor}',
             f'machine={platform.machine()}',
+            f'tf32={"on" if self.request.choice.allows_tf32 else "off"}',
             *constant,
             *(f'exclude={pattern}' for pattern in self.request.choice.exclude),
         )
 
-    def _really_built(self, outcome: BuildOutcome) -> tuple[str, str]:
-        """
-        Return the precision of the built plan and the number of layers per precision.
-
-        Precision flags allow a precision but do not enforce it, so the engine inspector decides.
-        A strongly typed network is built with its own types.
-        """
+    def _inspect(self, outcome: BuildOutcome) -> tuple[LayerInfo, ...]:
+        """List the layers of the built plan, none if it cannot be inspected."""
         try:
-            layers = inspect_plan(self.library, outcome.plan, self.request.target.dla_core)
+            return inspect_plan(self.library, outcome.plan, self.request.target.dla_core)
         except EngineError as error:
             _LOG.warning('the precision of the new plan cannot be inspected: %s', error)
-            return outcome.precision, ''
-        summary = precision_summary(layers)
-        if not self.library.has_precision_flags:
-            return outcome.precision, summary
-        return built_precision(layers) or outcome.precision, summary
+            return ()
+
+    def _built_precision(self, outcome: BuildOutcome, layers: tuple[LayerInfo, ...]) -> str:
+        """
+        Return the precision of the built plan.
+
+        Flags allow a precision but do not enforce it, so the engine inspector decides. A strongly
+        typed network has its own types, of which only FP32 may be run in another one: TF32.
+        """
+        if not self.library.has_precision_flags and outcome.precision != 'fp32':
+            return outcome.precision
+        return built_precision(layers) or outcome.precision
 
     def _keep_timing_cache(self, outcome: BuildOutcome) -> None:
         """Store the timing cache, which shortens the next build for this device."""
@@ -137,3 +152,11 @@ class PlanJob:
             )
         except PlanError as error:
             _LOG.warning('the timing cache is not stored: %s', error)
+
+
+def _dla_entry(layers: tuple[LayerInfo, ...]) -> str:
+    """Return the report entry for the layers on the DLA; warn if there are none."""
+    count = count_dla_layers(layers)
+    if not count:
+        _LOG.warning('dla_core is set, but TensorRT runs every layer of this plan on the GPU')
+    return f'{count} of {len(layers)}'

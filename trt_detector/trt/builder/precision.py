@@ -37,12 +37,14 @@ class PrecisionChoice:
     :param cache: scales for 'int8', None if the model has Q/DQ nodes.
     :param notes: sentences for the user.
     :param exclude: patterns of nodes that INT8 leaves in floating point.
+    :param allows_tf32: whether FP32 layers may run in TF32.
     """
 
     precision: str
     cache: CalibrationCache | None = None
     notes: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    allows_tf32: bool = True
 
     @property
     def cache_sha256(self) -> str:
@@ -108,7 +110,7 @@ def choose_precision(
             'create a calibration cache with "ros2 run trt_detector calibrate" and set it'
         )
     if wanted != 'int8' or path is None:
-        return PrecisionChoice(wanted, notes=notes)
+        return PrecisionChoice(wanted, notes=notes, allows_tf32=config.precision != 'fp32')
     cache = read_calibration_cache(path)
     return PrecisionChoice('int8', cache, notes, config.quantize_exclude)
 
@@ -264,6 +266,8 @@ def pin_layer_precision(
         ):
             # Set on the base class: casts to the class of a layer fail in TensorRT 10.
             layer.precision = wanted
+            for output in range(layer.num_outputs):
+                layer.set_output_type(output, wanted)
             pinned += 1
     if pinned:
         obey = library.enum('BuilderFlag', 'OBEY_PRECISION_CONSTRAINTS')
