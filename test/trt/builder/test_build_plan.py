@@ -108,8 +108,8 @@ def test_an_unusable_timing_cache_is_replaced(
     [
         'Error Code 10: Internal Error (Could not find any implementation for node conv_1.)',
         (
-            'Tactic Device request: 2168MB Available: 1024MB. Device memory is insufficient to use '
-            'tactic.\nError Code 10: Internal Error'
+            'Tactic Device request: 2168MB Available: 1024MB. Device memory is insufficient to '
+            'use tactic.\nError Code 10: Internal Error'
         ),
         'Error Code 2: OutOfMemory (no further information)',
     ],
