@@ -228,6 +228,8 @@ def _build(
         write_atomic(arguments.output, stored.data, mode=_READABLE)
     choice, manifest = request.choice, stored.manifest
     details = dict(manifest.details) if manifest else {}
+    if manifest is not None and manifest.layer_precision:
+        details['precision of layers'] = manifest.layer_precision
     if verdict is not None:
         details['int8 check'] = verdict.report
     warnings = (verdict.warning,) if verdict is not None and verdict.warning else ()
