@@ -229,6 +229,7 @@ class DetectorConfig:
             'efficient_nms',
             'tf_detection',
             'mmdeploy',
+            'paddle',
             'torchvision',
             'deepstream',
             'nanodet_plus',

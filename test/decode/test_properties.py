@@ -67,6 +67,7 @@ LAYOUTS: dict[str, Shapes] = {
         'detection_classes': ((ROWS,), 'f4'),
     },
     'mmdeploy': {'dets': ((ROWS, 5), 'f4'), 'labels': ((ROWS,), 'i8')},
+    'paddle': {'rows': ((6,), 'f4'), 'counts': ((), 'i4')},
     'torchvision': {'boxes': ((4,), 'f4'), 'labels': ((), 'i8'), 'scores': ((), 'f4')},
     'deepstream': {'out': ((ANCHORS, 6), 'f4')},
     'nanodet_plus': {'out': ((ANCHORS_PLUS, CLASSES + 4 * BINS), 'f4')},
@@ -116,9 +117,9 @@ class FixedEngine(InferenceEngine):
 
 
 def _specs(layout: str) -> tuple[TensorSpec, ...]:
-    rows = (None,) if layout == 'torchvision' or layout.startswith('rows_') else (1,)
+    one = layout in ('torchvision', 'paddle') or layout.startswith('rows_')
     return tuple(
-        TensorSpec(name, (*rows, *shape), np.dtype(dtype))
+        TensorSpec(name, (None if one and name != 'counts' else 1, *shape), np.dtype(dtype))
         for name, (shape, dtype) in LAYOUTS[layout].items()
     )
 
@@ -213,6 +214,13 @@ def test_nothing_impossible_is_reported(
     _check(result.detections[0], options, *size)
 
 
+def _fill_counts(layout: str, outputs: list[np.ndarray]) -> None:
+    """Let the number of rows that some layouts write be that of all rows."""
+    for name, output in zip(LAYOUTS[layout], outputs, strict=True):
+        if name in ('num_dets', 'counts'):
+            output[...] = ROWS
+
+
 def _scores(layout: str, outputs: list[np.ndarray]) -> list[np.ndarray]:
     """Return views of every score, and objectness, in a layout's outputs."""
     names = list(LAYOUTS[layout])
@@ -220,6 +228,8 @@ def _scores(layout: str, outputs: list[np.ndarray]) -> list[np.ndarray]:
         return [a.reshape(len(a), 3, -1, *a.shape[2:])[:, :, 4:] for a in outputs]
     if layout == 'yolo_grid':
         return [array[..., 4:] for array in outputs]
+    if layout == 'paddle':
+        return [outputs[0][..., 1]]
     if layout == 'mmdeploy':
         return [outputs[0][..., 4]]
     if len(names) > 1:
@@ -240,8 +250,7 @@ def test_scores_that_are_no_numbers_give_no_detection_and_are_counted(
     layout: str, value: float
 ) -> None:
     outputs = _random(layout, 1, 0.0)
-    if layout == 'efficient_nms':
-        outputs[0][...] = ROWS
+    _fill_counts(layout, outputs)
     options = DecodeOptions(score_threshold=0.1)
     assert _run(layout, outputs, options, 96, 64).invalid == 0
     for scores in _scores(layout, outputs):
@@ -317,6 +326,7 @@ def test_classes_suppress_each_other_only_if_asked() -> None:
 @pytest.mark.parametrize('layout', LAYOUTS)
 def test_half_precision_outputs_are_decoded(layout: str) -> None:
     outputs = _random(layout, 2, 0.0)
+    _fill_counts(layout, outputs)
     half = [a.astype(np.float16) if a.dtype == np.float32 else a for a in outputs]
     wide = [a.astype(np.float32) if a.dtype == np.float16 else a for a in half]
     results = [_run(layout, arrays, DecodeOptions(0.3), 96, 64) for arrays in (half, wide)]

@@ -25,6 +25,7 @@ from .layouts.efficient_nms import EfficientNmsLayout
 from .layouts.end_to_end import EndToEndLayout
 from .layouts.mmdeploy import MmdeployLayout
 from .layouts.nanodet import NanoDetLayout
+from .layouts.paddle import PaddleLayout
 from .layouts.tf_detection import TfDetectionLayout
 from .layouts.torchvision import TorchvisionLayout
 from .layouts.yolo import YoloLayout
@@ -58,6 +59,7 @@ LAYOUTS: tuple[HeadLayout, ...] = (
     EfficientNmsLayout(),
     TfDetectionLayout(),
     MmdeployLayout(),
+    PaddleLayout(),
     TorchvisionLayout(),
     DeepStreamLayout(),
     NanoDetLayout(plus=True),

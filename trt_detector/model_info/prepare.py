@@ -19,9 +19,9 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
     """
     Return the ONNX file to run: the original bytes if nothing has to change.
 
-    Deployed DETRs take the original size of each image in a second input and scale the boxes to
-    it. The input becomes a constant, the size of the network's input: the boxes are then in pixels
-    of the input like those of every other model.
+    Deployed DETRs and Paddle's detectors take the sizes of each image in further inputs and scale
+    the boxes to the original image. They become constants, as if every image had the size of the
+    network's input: the boxes are then in pixels of the input like those of every other model.
 
     TorchVision's detectors may take one image without a batch dimension: they get a batch of one.
 
@@ -29,20 +29,20 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
     :raises ModelError: if the size is unknown, or the file changed since it was described.
     """
     data = read_model_bytes(model)
-    sizes = model.target_sizes_input
-    if sizes is None and not model.lacks_batch:
+    sizes = model.size_inputs
+    if not sizes and not model.lacks_batch:
         return data
     import onnx
 
     proto = onnx.load_model_from_string(data)
-    if sizes is not None:
+    for spec in sizes:
         size = input_size or model.input_size
         if size is None:
             raise ModelError(
-                f'{model.path} scales its boxes to {sizes.name}, and its input size is unknown; '
+                f'{model.path} scales its boxes to {spec.name}, and its input size is unknown; '
                 'set opt_shape'
             )
-        _bake(proto.graph, sizes.name, size, model.image_input.shape[0] or 1)
+        _bake(proto.graph, spec.name, size, model.image_input.shape[0] or 1)
     if model.lacks_batch:
         _add_batch(proto.graph, model.image_input.name)
     return bytes(proto.SerializeToString())
@@ -50,7 +50,7 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
 
 def _bake(graph: Any, name: str, size: tuple[int, int], batch: int) -> None:
     """
-    Turn an input into a constant: width and height for each image of a fixed batch.
+    Turn an input into a constant, one row for each image of a fixed batch.
 
     One row serves a dynamic batch: it broadcasts.
     """
@@ -60,7 +60,8 @@ def _bake(graph: Any, name: str, size: tuple[int, int], batch: int) -> None:
     [value] = [value for value in graph.input if value.name == name]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
     height, width = size
-    rows = np.tile(np.array([[width, height]], dtype), (batch, 1))
+    row = {'im_shape': (height, width), 'scale_factor': (1, 1)}.get(name, (width, height))
+    rows = np.tile(np.array([row], dtype), (batch, 1))
     graph.initializer.append(onnx.numpy_helper.from_array(rows, name))
     del graph.input[:]
     graph.input.extend(kept)

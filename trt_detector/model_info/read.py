@@ -19,10 +19,11 @@ from ..values.tensor_spec import TensorSpec
 from .graph import all_nodes, output_parts, tail_operators
 from .metadata_files import read_metadata_files
 
-__all__ = ['TARGET_SIZES', 'ModelInfo', 'parse_names', 'read_model_bytes', 'read_model_info']
+__all__ = ['SIZE_INPUTS', 'ModelInfo', 'parse_names', 'read_model_bytes', 'read_model_info']
 
-# What RT-DETR, D-FINE and DEIM call their second input: width and height of each image.
-TARGET_SIZES = 'orig_target_sizes'
+# Inputs [N, 2] beside the image: width and height of the original image (RT-DETR, D-FINE, DEIM);
+# height and width of the network's input, and its scale in y and x to the original (Paddle).
+SIZE_INPUTS = ('orig_target_sizes', 'im_shape', 'scale_factor')
 # Rows of so many values exist in several orders, which only their parts tell.
 _ROW_VALUES = 7
 
@@ -88,6 +89,12 @@ class ModelInfo:
     def lacks_batch(self) -> bool:
         """Return whether the graph takes one image without a batch dimension."""
         return self.image_input not in self.inputs
+
+    @property
+    def size_inputs(self) -> tuple[TensorSpec, ...]:
+        """Inputs for the size of the images, which become constants."""
+        images = _images(self.inputs)
+        return tuple(spec for spec in self.inputs if spec not in images)
 
     @property
     def target_sizes_input(self) -> TensorSpec | None:
@@ -257,9 +264,9 @@ def parse_names(metadata: Mapping[str, str], source: str) -> tuple[str, ...] | N
 
 
 def _images(inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """Return the inputs but one [N, 2] that deployed DETRs have for the original sizes."""
+    """Return the inputs but those [N, 2] for the sizes of the images."""
     return (
-        tuple(spec for spec in inputs if spec.name != TARGET_SIZES or spec.shape[1:] != (2,))
+        tuple(spec for spec in inputs if spec.name not in SIZE_INPUTS or spec.shape[1:] != (2,))
         or inputs
     )
 

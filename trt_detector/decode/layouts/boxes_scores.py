@@ -24,6 +24,7 @@ from ..feature_maps import has_logits
 from ..graph_info import GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import best_of_classes, filter_and_suppress, finite_rows
+from .paddle import PADDLE_PREPROCESSING
 
 __all__ = ['BoxesScoresHead', 'BoxesScoresLayout']
 
@@ -133,7 +134,7 @@ class BoxesScoresLayout:
             partial(self._build, info, pair),
             evidence=self._rate(info, pair),
             preset='' if pair.classes_last else 'detr',
-            warnings=() if pair.classes_last else (_PADDLE,),
+            warnings=() if pair.classes_last else (PADDLE_PREPROCESSING,),
         )
 
     def _rate(self, info: GraphInfo, pair: _Pair) -> Evidence:
@@ -161,13 +162,6 @@ class BoxesScoresLayout:
             classes_last=pair.classes_last,
             input_size=info.input_size if self.normalized else None,
         )
-
-
-_PADDLE = (
-    'the class scores come before the anchors, as PP-YOLOE writes them: the preprocessing of '
-    'PP-YOLOE+ is assumed (detr); PP-YOLOE of 2022 and PicoDet need preprocess_preset: '
-    'detr_imagenet'
-)
 
 
 def _read_pair(info: GraphInfo, rank: int) -> _Pair | None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ...values.candidates import CandidateRule, Candidates
 from ...values.detections import Detections
+from ...values.tensor_spec import TensorSpec
 from ..graph_info import GraphInfo, MAX_QUERIES
 from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import best_of_classes, centers_to_corners, filter_and_suppress, finite_rows
@@ -145,14 +146,37 @@ class YoloLayout:
 
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, see :class:`.head.HeadLayout`."""
-        dense = read_dense(info, 4, values_last=self._transposed)
+        last, warnings = _read_auxiliary(info)
+        dense = read_dense(replace(info, outputs=last), 4, values_last=self._transposed)
         if dense is None:
             return None
         evidence = dense.evidence
-        if evidence is Evidence.THREE_ANCHORS:
+        if evidence is Evidence.THREE_ANCHORS or (warnings and evidence < Evidence.ANCHORS):
             evidence = Evidence.ON_REQUEST
         # Exporters put the values first.
         preference = (not self._transposed) + dense.common
         count = dense.num_classes
-        head = partial(YoloHead, count, transposed=self._transposed, output=dense.output)
-        return LayoutMatch(count, f'boxes and {count} class scores', head, evidence, preference)
+        index = len(info.outputs) - len(last) + dense.output
+        head = partial(YoloHead, count, transposed=self._transposed, output=index)
+        reading = f'boxes and {count} class scores'
+        return LayoutMatch(count, reading, head, evidence, preference, warnings)
+
+
+def _read_auxiliary(info: GraphInfo) -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
+    """
+    Leave out auxiliary heads: of equal outputs of rank 3 the last is the main one.
+
+    Contract: DualDDetect and TripleDDetect of YOLOv9, whose own val_dual.py reads the last output.
+
+    :return: the outputs without them, and what to tell the user.
+    """
+    outputs = info.outputs
+    shapes = {output.shape for output in outputs}
+    if len(outputs) not in (2, 3) or len(shapes) != 1 or len(outputs[0].shape) != 3:
+        return outputs, ()
+    names = ', '.join(output.name for output in outputs[:-1])
+    text = (
+        f'the outputs {names} are taken for auxiliary heads as those of YOLOv9, and '
+        f'{outputs[-1].name} for the main one; export a converted YOLOv9, or only that output'
+    )
+    return outputs[-1:], (text,)
