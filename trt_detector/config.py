@@ -238,6 +238,8 @@ class DetectorConfig:
             'rows_box_score_class',
             'rows_class_score_box',
             'rows_score_class_box',
+            'yolo_obb',
+            'obb_rows',
         ),
     )
     boxes: str = parameter(

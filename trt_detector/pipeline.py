@@ -407,8 +407,15 @@ class Detector:
 
 def _to_source(detections: Detections, letterbox: Letterbox) -> Detections:
     """Map detections to pixels of the original image, leaving out those in the padding."""
-    boxes = letterbox.to_source(detections.boxes_xyxy)
-    inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    angles = detections.angles
+    if angles is None:
+        boxes = letterbox.to_source(detections.boxes_xyxy)
+        inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    else:
+        boxes, angles = letterbox.rotated_to_source(detections.boxes_xyxy, angles)
+        centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+        inside = np.all((centers > 0) & (centers < letterbox.source_size), axis=1)
     # A quantized score may exceed 1 by a rounding error.
     scores = np.minimum(detections.scores, 1)
-    return replace(detections, boxes_xyxy=boxes, scores=scores).select(inside)
+    mapped = replace(detections, boxes_xyxy=boxes, scores=scores, angles=angles)
+    return mapped.select(inside)

@@ -185,6 +185,30 @@ class Letterbox:
         limit = np.asarray(self.source_size * 2, np.float32)
         return np.clip((boxes_xyxy - offset) / gain, 0, limit).astype(np.float32, copy=False)
 
+    def rotated_to_source(
+        self, boxes_xyxy: npt.NDArray[Any], angles: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """
+        Map rotated boxes from the network's input into the original image, without clipping.
+
+        If the image is stretched, a box becomes the rectangle along its mapped width.
+
+        :param boxes_xyxy: (n, 4) in pixels, before the rotation about their centers.
+        :param angles: (n,) in radians, from the x axis to the y axis.
+        :return: boxes and angles in the original image.
+        """
+        gains, offsets = self._gain_offset()
+        gain = gains[:2]
+        centers = ((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2 - offsets[:2]) / gain
+        sizes = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+        cosine, sine = np.cos(angles), np.sin(angles)
+        along = np.stack((cosine, sine), axis=1) * sizes[:, :1] / gain
+        across = np.stack((-sine, cosine), axis=1) * sizes[:, 1:] / gain
+        half = np.stack((np.linalg.norm(along, axis=1), np.linalg.norm(across, axis=1)), 1) / 2
+        boxes = np.concatenate((centers - half, centers + half), axis=1)
+        turned = np.arctan2(along[:, 1], along[:, 0])
+        return boxes.astype(np.float32), turned.astype(np.float32)
+
     def _gain_offset(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return scale and shift of x1, y1, x2, y2 from the original image to the input."""
         gain_x = self.resized_size[0] / self.source_size[0]

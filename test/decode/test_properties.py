@@ -76,10 +76,12 @@ LAYOUTS: dict[str, Shapes] = {
     'rows_box_score_class': {'out': ((7,), 'f4')},
     'rows_class_score_box': {'out': ((7,), 'f4')},
     'rows_score_class_box': {'out': ((7,), 'f4')},
+    'yolo_obb': {'out': ((4 + CLASSES + 1, ANCHORS), 'f4')},
+    'obb_rows': {'out': ((ROWS, 7), 'f4')},
 }  # fmt: skip
 # Column of the score in rows of one class.
 _SCORE_COLUMN = {
-    'end_to_end': 4, 'detr_rows': 4, 'deepstream': 4, 'rows_box_class_score': 6,
+    'end_to_end': 4, 'detr_rows': 4, 'obb_rows': 4, 'deepstream': 4, 'rows_box_class_score': 6,
     'rows_box_score_class': 5, 'rows_class_score_box': 2, 'rows_score_class_box': 1,
 }  # fmt: skip
 
@@ -170,8 +172,13 @@ def _check(found: Detections, options: DecodeOptions, width: int, height: int) -
     boxes, scores = found.boxes_xyxy, found.scores
     assert np.isfinite(boxes).all()
     assert np.isfinite(scores).all()
-    assert (boxes >= 0).all()
-    assert (boxes <= np.array([width, height] * 2)).all()
+    if found.angles is None:
+        assert (boxes >= 0).all()
+        assert (boxes <= np.array([width, height] * 2)).all()
+    else:
+        assert np.isfinite(found.angles).all()
+        centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+        assert ((centers >= 0) & (centers <= np.array([width, height]))).all()
     assert (boxes[:, 2:] > boxes[:, :2]).all()
     assert (np.diff(scores) <= 0).all()
     assert (found.class_ids >= 0).all()
@@ -237,6 +244,8 @@ def _scores(layout: str, outputs: list[np.ndarray]) -> list[np.ndarray]:
         return [outputs[n] for n in found]
     if layout == 'yolo':
         return [outputs[0][:, 4:]]
+    if layout == 'yolo_obb':
+        return [outputs[0][:, 4:-1]]
     if layout in _SCORE_COLUMN:
         return [outputs[0][..., _SCORE_COLUMN[layout]]]
     if layout.startswith('nanodet'):

@@ -44,6 +44,7 @@ RECOGNIZED = {
     'yolov8n-dynamic': ('yolo', 80, 'yolo'),
     'yolov8n-half': ('yolo', 80, 'yolo'),
     'yolov8n-nms': ('end_to_end', None, 'yolo'),
+    'yolov8n-obb': ('yolo_obb', 80, 'yolo'),
     'yolov8n-p2': ('yolo', 80, 'yolo'),
     'yolov8n-p6': ('yolo', 80, 'yolo'),
     'yolov8n-pose': ('yolo', 1, 'yolo'),
@@ -55,7 +56,6 @@ RECOGNIZED = {
 }
 REFUSED = {
     'yolov8n-cls': "task is 'classify'",
-    'yolov8n-obb': "task is 'obb'",
     # Transformers name no classes in the graph; the file config.json beside it does.
     'hf-yolos-tiny': 'detr_sigmoid .* 92 classes .*; detr_softmax .* 91 classes',
 }
@@ -230,6 +230,11 @@ RTDETR = {'metadata': {'head': 'RTDETRDecoder'}}
         (_info((1, 300, 4), (1, 300, 80), **_tail('GridSample')), 'detr_sigmoid', 80),
         (_info((1, 9, 4), (1, 9, 4), names=['pred_logits', 'pred_boxes'], num_names=4),
          'detr_sigmoid', 4),
+        # Rotated boxes.
+        (_info((1, 20, 8400), metadata={'task': 'obb'}, num_names=15), 'yolo_obb', 15),
+        (_info((1, 20, 8400), **_tail('Cos', 'Sin', 'Sigmoid')), 'yolo_obb', 15),
+        (_info((1, 300, 7), metadata={'task': 'obb', 'end2end': 'True'}), 'obb_rows', None),
+        (_info((1, 300, 7), metadata={'task': 'obb', 'args': "{'nms': True}"}), 'obb_rows', None),
         # Values behind the scores of other tasks.
         (_info((1, 116, 8400), (1, 32, 160, 160)), 'yolo', 80),
         (_info((1, 56, 8400), metadata={'task': 'pose', 'kpt_shape': '[17, 3]'}), 'yolo', 1),
@@ -302,7 +307,9 @@ def test_a_head_that_cannot_be_is_refused(info: GraphInfo, head: str, message: s
     [
         (_info((1, 56, 8400), metadata={'task': 'pose'}), "no 'kpt_shape'"),
         (_info((1, 116, 8400), metadata={'task': 'segment'}), 'no output of mask prototypes'),
-        (_info((1, 85, 8400), metadata={'task': 'obb'}), "task is 'obb'; expected 'detect'"),
+        (_info((1, 85, 8400), metadata={'task': 'depth'}), "task is 'depth'; expected 'detect'"),
+        # A rotated box without its angle would be wrong.
+        (_info((1, 300, 6), metadata={'task': 'obb', 'end2end': 'True'}), 'no head layout fits'),
         (_info((1, 3, 80, 80, 85), (1, 3, 40, 40, 85)), 'anchors are unknown'),
     ],
 )

@@ -1,17 +1,20 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Test image messages in encodings that only cv_bridge knows."""
+"""Test image messages in encodings that only cv_bridge knows, and messages of detections."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image as ImageMessage
+from std_msgs.msg import Header
 from trt_detector.errors import ImageError
-from trt_detector.ros.messages import read_image
+from trt_detector.ros.messages import DetectionsMessage, read_image
+from trt_detector.values.detections import Detections
 
 
 def _message(encoding: str) -> ImageMessage:
@@ -64,3 +67,17 @@ def test_known_encodings_share_the_bytes_of_the_message(monkeypatch: pytest.Monk
     message = _message('bgr8')
     image = read_image(message)
     assert np.shares_memory(image.pixels()[0], np.frombuffer(message.data, np.uint8))
+
+
+def test_the_angle_of_a_rotated_box_is_published_and_not_kept_for_the_next() -> None:
+    upright = Detections(
+        np.array([[10, 20, 30, 24]], np.float32),
+        np.array([0.9], np.float32),
+        np.array([1], np.int32),
+    )
+    message = DetectionsMessage(('ship', 'plane'))
+    rotated = replace(upright, angles=np.array([0.5], np.float32))
+    box = message.fill(Header(), rotated).detections[0].bbox
+    assert (box.center.theta, box.size_x, box.size_y) == (0.5, 20, 4)
+    assert (box.center.position.x, box.center.position.y) == (20, 22)
+    assert message.fill(Header(), upright).detections[0].bbox.center.theta == 0

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..values.detections import Detections
 from .head import DecodeOptions
 from .nms import batched_nms
+from .nms_rotated import rotated_nms
 
 __all__ = ['best_of_classes', 'centers_to_corners', 'filter_and_suppress', 'finite_rows']
 
@@ -75,6 +76,7 @@ def filter_and_suppress(
     suppress: bool,
     finite: npt.NDArray[np.bool_] | None = None,
     are_scores: bool = False,
+    angles: _Array | None = None,
 ) -> Detections:
     """
     Select the candidates to return, highest score first; equal scores keep their order.
@@ -89,6 +91,8 @@ def filter_and_suppress(
     :param suppress: suppress duplicates; an IoU threshold of 1 suppresses nothing.
     :param finite: (n,), mask of the candidates that come from finite values; None for all.
     :param are_scores: the scores are final, even if the network's values are logits.
+    :param angles: (n,), rotations of the boxes about their centers in radians; None for upright
+        boxes. An angle that is not finite has to be in the mask of finite candidates.
     """
     boxes = boxes_xyxy.astype(np.float32, copy=False)
     if options.raw.box_scale is not None:
@@ -118,19 +122,18 @@ def filter_and_suppress(
         degenerate = int(np.count_nonzero(wanted & ~has_area & (scores > 0)))
         boxes, scores, class_ids = boxes[rows], scores[rows], class_ids[rows]
         class_values = class_values[rows]
+        angles = None if angles is None else angles[rows]
     class_error = 0.0
     if class_values.dtype.kind == 'f' and len(class_values):
         class_error = float(np.abs(class_values - class_ids).max())
     class_ids = class_ids.astype(np.int32, copy=False)
     if suppress and options.iou_threshold < 1:
-        kept = batched_nms(
-            boxes,
-            scores,
-            class_ids,
-            options.iou_threshold,
-            options.max_detections,
-            class_agnostic=options.class_agnostic,
-        )
+        arrays = (scores, class_ids, options.iou_threshold, options.max_detections)
+        agnostic = options.class_agnostic
+        if angles is None:
+            kept = batched_nms(boxes, *arrays, class_agnostic=agnostic)
+        else:
+            kept = rotated_nms(boxes, angles, *arrays, class_agnostic=agnostic)
     else:
         kept = np.argsort(-scores, kind='stable')[: options.max_detections]
     # take() copies the rows: the network's outputs may be overwritten.
@@ -141,6 +144,7 @@ def filter_and_suppress(
         invalid=invalid,
         degenerate=degenerate,
         class_error=class_error,
+        angles=None if angles is None else angles.take(kept).astype(np.float32, copy=False),
     )
 
 

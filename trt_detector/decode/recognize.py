@@ -30,6 +30,7 @@ from .layouts.tf_detection import TfDetectionLayout
 from .layouts.torchvision import TorchvisionLayout
 from .layouts.yolo import YoloLayout
 from .layouts.yolo_grid import YoloGridLayout
+from .layouts.yolo_obb import ObbRowsLayout, YoloObbLayout
 from .layouts.yolo_objectness import YoloObjectnessLayout
 from .layouts.yolo_split import YoloSplitLayout
 from .layouts.yolox import YoloxLayout
@@ -68,10 +69,14 @@ LAYOUTS: tuple[HeadLayout, ...] = (
     BatchedRowsLayout(('box', 'score', 'class')),
     BatchedRowsLayout(('class', 'score', 'box')),
     BatchedRowsLayout(('score', 'class', 'box')),
+    YoloObbLayout(),
+    ObbRowsLayout(),
 )
 _LAYOUT_OF_NAME = {layout.name: layout for layout in LAYOUTS}
-# Tasks whose outputs contain upright boxes that can be separated from the other values.
-_BOX_TASKS = ('detect', 'segment', 'pose')
+# Tasks whose outputs contain boxes that can be separated from the other values.
+_BOX_TASKS = ('detect', 'segment', 'pose', 'obb')
+# A rotated box without its angle would be wrong.
+_OBB_LAYOUTS = ('yolo_obb', 'obb_rows')
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +123,12 @@ def recognize(
     """
     if info.task not in _BOX_TASKS and name == 'auto':
         raise ModelError(
-            f"the model's task is {info.task!r}; expected 'detect' (or 'segment', 'pose' for "
-            'their boxes)'
+            f"the model's task is {info.task!r}; expected 'detect' or 'obb' (or 'segment', 'pose' "
+            'for their boxes)'
         )
     layout, match = _choose(info) if name == 'auto' else _match_named(info, name)
     warnings = list(match.warnings)
-    if info.task != 'detect' or (info.plane() is not None and info.extra_values()):
+    if info.task not in ('detect', 'obb') or (info.plane() is not None and info.extra_values()):
         task = info.task if info.task != 'detect' else 'segment'
         warnings.append(f"the model's task is {task!r}: only its boxes are reported")
     return Recognized(
@@ -155,7 +160,9 @@ def _choose(info: GraphInfo) -> tuple[HeadLayout, LayoutMatch]:
     possible = [
         (layout, match)
         for layout, match in matches
-        if match is not None and match.evidence > Evidence.ON_REQUEST
+        if match is not None
+        and match.evidence > Evidence.ON_REQUEST
+        and (info.task != 'obb' or layout.name in _OBB_LAYOUTS)
     ]
     if not possible:
         raise ModelError(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import colorsys
+import math
 
 import cv2
 import numpy as np
@@ -50,20 +51,31 @@ def draw_detections(
         class_id = int(detections.class_ids[row])
         left, top, right, bottom = (round(float(v)) for v in detections.boxes_xyxy[row])
         text = f'{class_label(class_id, class_names)} {float(detections.scores[row]):.2f}'
-        _draw_box(drawn, (left, top, right, bottom), text, class_color_bgr(class_id))
+        angle = 0.0 if detections.angles is None else float(detections.angles[row])
+        _draw_box(drawn, (left, top, right, bottom), text, class_color_bgr(class_id), angle)
     return drawn
 
 
 def _draw_box(
-    image_bgr: Pixels, box: tuple[int, int, int, int], label: str, color: tuple[int, int, int]
+    image_bgr: Pixels,
+    box: tuple[int, int, int, int],
+    label: str,
+    color: tuple[int, int, int],
+    angle: float,
 ) -> None:
-    """Draw one box with its label above it, or inside if there is no room above."""
+    """Draw one box, rotated by an angle in radians, with its label above it or inside."""
     height, width = image_bgr.shape[:2]
     line = max(1, round(min(height, width) / 300))
     scale = max(0.4, min(height, width) / 1000)
     stroke = max(1, round(scale * 1.6))
     left, top, right, bottom = box
-    cv2.rectangle(image_bgr, (left, top), (right, bottom), color, line, cv2.LINE_AA)
+    if angle:
+        center, size = ((left + right) / 2, (top + bottom) / 2), (right - left, bottom - top)
+        corners = cv2.boxPoints((center, size, math.degrees(angle)))
+        cv2.polylines(image_bgr, [corners.round().astype(int)], True, color, line, cv2.LINE_AA)
+        left, top = (int(value) for value in corners.min(axis=0))
+    else:
+        cv2.rectangle(image_bgr, (left, top), (right, bottom), color, line, cv2.LINE_AA)
     (text_width, text_height), below = cv2.getTextSize(label, _FONT, scale, stroke)
     margin = max(2, round(text_height * 0.3))
     label_height = text_height + below + margin

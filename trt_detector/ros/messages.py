@@ -111,13 +111,15 @@ class DetectionsMessage:
             detections.boxes_xyxy.tolist(),
             detections.scores.tolist(),
             detections.class_ids.tolist(),
+            [0.0] * count if detections.angles is None else detections.angles.tolist(),
             strict=False,
         )
-        for message, (left, top, right, bottom), score, class_id in rows:
+        for message, (left, top, right, bottom), score, class_id, theta in rows:
             message.header = header
             box = message.bbox
             box.center.position.x = (left + right) / 2
             box.center.position.y = (top + bottom) / 2
+            box.center.theta = theta
             box.size_x = right - left
             box.size_y = bottom - top
             hypothesis = message.results[0].hypothesis

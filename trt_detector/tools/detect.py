@@ -161,7 +161,8 @@ def _entry(
     name: str, image: Image, found: Detections, class_names: Sequence[str]
 ) -> dict[str, Any]:
     """Return the report's entry for one picture."""
-    detections = [
+    angles = None if found.angles is None else found.angles.tolist()
+    detections: list[dict[str, Any]] = [
         {
             'class_id': int(class_id),
             'class_name': class_label(int(class_id), class_names),
@@ -172,6 +173,8 @@ def _entry(
             found.boxes_xyxy, found.scores, found.class_ids, strict=True
         )
     ]
+    for detection, angle in zip(detections, angles or (), strict=False):
+        detection['angle'] = angle
     return {
         'file': name,
         'width': image.width,

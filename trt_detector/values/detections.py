@@ -27,6 +27,9 @@ class Detections:
     :param degenerate: number of candidates without area, which are not among the rows.
     :param class_error: largest distance of a class value in the network's output from a whole
         number, 0 if the network writes no such values.
+    :param angles: float32 (n,), rotation of each box about its center in radians, positive from
+        the x axis (right) to the y axis (down); None for upright boxes. boxes_xyxy are the boxes
+        before the rotation then.
     :raises ValueError: if the shapes of the arrays do not match.
     """
 
@@ -36,6 +39,7 @@ class Detections:
     invalid: int = 0
     degenerate: int = 0
     class_error: float = 0.0
+    angles: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.scores)
@@ -44,6 +48,8 @@ class Detections:
             raise ValueError(
                 f'boxes_xyxy, scores, class_ids have shapes {shapes}; expected (n, 4), (n,), (n,)'
             )
+        if self.angles is not None and self.angles.shape != (count,):
+            raise ValueError(f'angles have the shape {self.angles.shape}; expected ({count},)')
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -68,6 +74,7 @@ class Detections:
             boxes_xyxy=self.boxes_xyxy[rows],
             scores=self.scores[rows],
             class_ids=self.class_ids[rows],
+            angles=None if self.angles is None else self.angles[rows],
         )
 
     def first(self, limit: int) -> Detections:
