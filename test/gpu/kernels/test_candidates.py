@@ -19,6 +19,7 @@ from support.detectors import config, device
 from support.models import metadata, tensor
 from support.requirements import lack, require_cuda
 from trt_detector.decode import CandidateHead
+from trt_detector.decode.sanity import _LIVE_PROBES
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
 from trt_detector.pipeline import Detector
@@ -48,7 +49,12 @@ def raw_detector(path: Path, head: str, dtype: str, extra: int = 0) -> Path:
     base[:, 4:] = random.beta(0.3, 12, (1, values - 4, ANCHORS))
     base[:, 4:5] *= 1 if before == 4 else 3
     gain = np.zeros_like(base)
-    gain[:, 4:] = random.uniform(-0.2, 0.2, (1, values - 4, ANCHORS))
+    # Between 0 and 1 at any brightness, as the scores of a network are.
+    base[:, 4:] = base[:, 4:].clip(0, 1)
+    change = random.uniform(-0.2, 0.2, (1, values - 4, ANCHORS))
+    gain[:, 4:] = (base[:, 4:] + change).clip(0, 1) - base[:, 4:]
+    if head.startswith('yolox'):
+        gain /= 255  # its images are not scaled to 0 to 1
     base[0, 4, 100], base[0, 2, 101], base[0, before, 102] = np.nan, np.inf, np.nan
     base[0, 4:, 101] = 0.9
     if values_last:
@@ -96,6 +102,9 @@ def images() -> list[Image]:
 
 def detect_all(detector: Detector) -> list[Detections]:
     """Detect in single images and batches, with several score thresholds."""
+    # The first live batches are decoded in full, to check the values.
+    for _ in range(_LIVE_PROBES):
+        detector.detect(images()[:1])
     found: list[Detections] = []
     for score in (0.3, 0.97, 0.0, 0.25):
         detector.options = replace(detector.options, score_threshold=score, max_detections=5000)
