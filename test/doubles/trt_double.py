@@ -262,7 +262,12 @@ def describe_layer(
     else:
         if 'FP16' in flags:
             precision = 'Half'
-        has_scale = scales is not None and layer._inputs and layer._inputs[0] in scales
+        # Q/DQ nodes decide by themselves; without them the scales of the calibrator.
+        has_scale = (
+            scales is not None
+            and layer._inputs
+            and (layer._inputs[0] in network._dequantized or layer._inputs[0] in scales)
+        )
         if has_scale and layer._op == 'Conv' and not world.ignore_int8:
             precision = 'Int8'
         held = layer._output_types.get(0) is layer._precision

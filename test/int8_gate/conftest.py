@@ -26,7 +26,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a good cache, one with scales x8, and one calibrated on noise."""
+    """Return a folder with a good cache, one with scales x8, and one calibrated on dark noise."""
     folder = tmp_path_factory.mktemp('caches')
     names = (*FRAMES, 'scene_13', 'scene_25', 'scene_30', 'scene_35', 'scene_46')
     pictures = [path for path in PICTURES.iterdir() if path.stem.startswith(names)]
@@ -34,7 +34,7 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise.mkdir()
     random = np.random.default_rng(1)
     for number in range(4):
-        pixels = random.integers(0, 256, (320, 512, 3), np.uint8)
+        pixels = random.integers(0, 96, (320, 512, 3), np.uint8)
         cv2.imwrite(str(noise / f'{number}.png'), pixels)
     for name, images in {'good': pictures, 'noise': [noise]}.items():
         arguments = ['--model', MODEL, '--output', folder / f'{name}.calib', '--gate-frames', 0]

@@ -9,6 +9,8 @@ from typing import Any
 import onnx
 import pytest
 from support.quantized import DETECTORS, min_max_cache, random_images, yolov8_like
+from support.rtx import build_rtx
+from support.yolo_graphs import YOLO_GRAPHS
 from trt_detector.quantize.precision_fp16 import convert_to_fp16
 from trt_detector.quantize.qdq import insert_qdq
 
@@ -75,6 +77,19 @@ def test_the_builder_takes_it(name: str, precision: str) -> None:
     # The types that layers read, as the builder tells them of its finished engine.
     assert ('Datatype: Int8' in log) is ('int8' in precision)
     assert ('Datatype: Half' in log) is ('fp16' in precision)
+
+
+@pytest.mark.parametrize('name', YOLO_GRAPHS)
+def test_int8_convolutions_write_no_fp32(name: str) -> None:
+    model = YOLO_GRAPHS[name](8, size=64, classes=3)
+    cache = min_max_cache(model, random_images(2))
+    result = insert_qdq(model, cache, scale_outputs=True)
+    engine = build_rtx(convert_to_fp16(result.model).SerializeToString())
+    convolutions = engine.count_convolutions()
+    assert convolutions['Int8>Half'] == len(result.quantized_nodes)
+    assert not convolutions['Int8>Float']
+    # INT8 moves between the layers: each quantized convolution reads it.
+    assert engine.count_outputs()['Int8'] >= len(result.quantized_nodes)
 
 
 def test_a_dynamic_batch() -> None:

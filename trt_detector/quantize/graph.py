@@ -23,6 +23,8 @@ class HeadAnalysis:
     The head tail of a detector and the convolutions before it.
 
     :param convolutions: names of the convolution nodes that may be quantized, in graph order.
+    :param output_convolutions: those of them that no other layer with trained weights follows:
+        the last ones of the box and class branches.
     :param tail_nodes: names of the nodes after the last convolutions (DFL, sigmoid, decode
         arithmetic, TopK): sensitive to INT8.
     :param tail_tensors: names of the tensors that tail_nodes produce.
@@ -32,6 +34,7 @@ class HeadAnalysis:
     """
 
     convolutions: tuple[str, ...]
+    output_convolutions: frozenset[str]
     tail_nodes: frozenset[str]
     tail_tensors: frozenset[str]
     decode_nodes: frozenset[str]
@@ -56,10 +59,15 @@ def analyse_head(model: onnx.ModelProto) -> HeadAnalysis:
     weighted = convolutions + [
         number for number, node in enumerate(index.nodes) if _is_dense_layer(index, node)
     ]
+    inputs = (index.producer_number(index.nodes[number].input[0]) for number in weighted)
+    followed = index.upstream(number for number in inputs if number is not None)
     tail_nodes, tail_tensors = _after(index, convolutions)
     decode_nodes, decode_tensors = _after(index, weighted)
     return HeadAnalysis(
         convolutions=tuple(node_name(index.nodes[number]) for number in convolutions),
+        output_convolutions=frozenset(
+            node_name(index.nodes[number]) for number in convolutions if number not in followed
+        ),
         tail_nodes=tail_nodes,
         tail_tensors=tail_tensors,
         decode_nodes=decode_nodes,

@@ -41,8 +41,12 @@ class GraphIndex:
 
     def producer(self, tensor: str) -> onnx.NodeProto | None:
         """Return the producer of a tensor, None for an input or an initializer."""
-        number = self._producer.get(tensor)
+        number = self.producer_number(tensor)
         return None if number is None else self.nodes[number]
+
+    def producer_number(self, tensor: str) -> int | None:
+        """Return the number of the producer of a tensor, None for an input or an initializer."""
+        return self._producer.get(tensor)
 
     def constant(self, tensor: str) -> npt.NDArray[np.generic] | None:
         """Return the value of an initializer or a Constant node, None for anything else."""

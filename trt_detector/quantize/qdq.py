@@ -19,6 +19,7 @@ from .graph import analyse_head
 from .graph_index import GraphIndex, match_nodes, node_name, tensor_names
 from .model_file import load_onnx_bytes, serialize_onnx
 from .opset import raise_opset
+from .placement import place_qdq, Placement
 
 __all__ = ['QdqResult', 'insert_qdq', 'quantize_onnx']
 
@@ -47,19 +48,26 @@ def insert_qdq(
     cache: CalibrationCache,
     *,
     exclude: Sequence[str] = (),
+    scale_outputs: bool = False,
 ) -> QdqResult:
     """
     Quantize a network's convolutions with the scales of a calibration cache.
 
-    Symmetric INT8: one scale per tensor for inputs, from the cache; one per output channel for
-    weights, max|w| / 127. Biases and everything after the last convolutions stay in float.
+    Symmetric INT8: one scale per tensor for activations, from the cache; one per output channel
+    for weights, max|w| / 127. Biases, the output convolutions and everything behind them stay in
+    float.
+    :func:`.placement.place_qdq` describes the places of the Q/DQ nodes.
 
     :param exclude: names of nodes to leave in float.
+    :param scale_outputs: give the weights one scale, and multiply the output channels by the rest
+        of theirs. The values are the same. TensorRT for RTX needs it: it writes the output of a
+        convolution with scales per channel as FP32.
     :raises CalibrationCacheError: if no convolution's input has a scale, with examples.
     :raises ModelError: if the network has no convolution, or cannot be converted to opset 13.
     """
     model = raise_opset(model, _OPSET)
-    candidates = analyse_head(model).convolutions
+    head = analyse_head(model)
+    candidates = head.convolutions
     if not candidates:
         raise ModelError('the network has no convolution to quantize; use precision fp16')
     index = GraphIndex(model.graph)
@@ -69,14 +77,21 @@ def insert_qdq(
         name = node_name(node)
         if name not in candidates:
             continue
-        reason = 'it is excluded' if name in exclude else _reason_to_skip(index, node, cache)
+        if name in exclude:
+            reason = 'it is excluded'
+        elif name in head.output_convolutions:
+            reason = 'an output convolution: INT8 would cost accuracy and gain little'
+        else:
+            reason = _reason_to_skip(index, node, cache)
         if reason:
             skipped[name] = reason
         else:
             chosen.append(number)
     if not chosen:
         raise CalibrationCacheError(_no_match(model, index, cache, skipped))
-    _Writer(model.graph, index, cache).quantize(chosen)
+    float_nodes = head.tail_nodes | set(exclude)
+    placement = place_qdq(index, chosen, cache, float_nodes)
+    _Writer(model.graph, index, placement, scale_outputs=scale_outputs).quantize(chosen)
     names = tuple(node_name(index.nodes[number]) for number in chosen)
     return QdqResult(model=model, quantized_nodes=names, skipped=skipped)
 
@@ -127,30 +142,62 @@ def _no_match(
 
 
 class _Writer:
-    """Puts Q/DQ nodes into a graph, one pair a tensor, whoever reads it."""
+    """Writer of Q/DQ nodes into a graph, one pair per tensor for all its readers."""
 
-    def __init__(self, graph: onnx.GraphProto, index: GraphIndex, cache: CalibrationCache) -> None:
+    def __init__(
+        self,
+        graph: onnx.GraphProto,
+        index: GraphIndex,
+        placement: Placement,
+        *,
+        scale_outputs: bool,
+    ) -> None:
         self._graph = graph
         self._index = index
-        self._cache = cache
+        self._placement = placement
+        self._scale_outputs = scale_outputs
         self._taken = {tensor.name for tensor in graph.initializer}
         self._taken |= {value.name for value in graph.input}
         self._taken |= {name for node in index.nodes for name in (*node.output, node.name)}
         self._activations: dict[str, str] = {}
         self._weights: dict[str, str] = {}
+        self._factors: dict[str, npt.NDArray[np.float32]] = {}
         self._nodes: list[onnx.NodeProto] = []
 
     def quantize(self, numbers: Sequence[int]) -> None:
-        """Let these convolutions read quantized inputs and weights."""
+        """Let these convolutions read quantized weights, and all readers quantized tensors."""
         chosen = set(numbers)
         # A pair comes right before its first reader, which keeps the order of the graph valid.
         for number, node in enumerate(self._index.nodes):
-            if number in chosen:
-                node.input[0] = self._quantized_activation(node.input[0])
-                node.input[1] = self._quantized_weights(node.input[1])
+            for position in self._placement.readers.get(number, ()):
+                node.input[position] = self._quantized_activation(node.input[position])
             self._nodes.append(node)
+            if number in chosen:
+                self._quantize_weights_of(node)
         self._replace_nodes()
         self._drop_unread_weights()
+
+    def _quantize_weights_of(self, node: onnx.NodeProto) -> None:
+        """Let the convolution that was added last read quantized weights."""
+        weights = node.input[1]
+        self._nodes.pop()
+        node.input[1] = self._quantized_weights(weights)
+        self._nodes.append(node)
+        if not self._scale_outputs:
+            return
+        result = node.output[0]
+        bias = node.input[2] if len(node.input) > 2 else ''
+        del node.input[2:]
+        node.output[0] = self._unique(f'{result}_unscaled')
+        shape = (1, -1, 1, 1)
+        factors = self._constant(f'{result}_factors', self._factors[weights].reshape(shape))
+        scaled = self._unique(f'{result}_without_bias') if bias else result
+        self._add('Mul', [node.output[0], factors], scaled)
+        if bias:
+            column = self._constant(f'{result}_bias_shape', np.array(shape, np.int64))
+            reshaped = self._unique(f'{result}_bias')
+            self._add('Reshape', [bias, column], reshaped)
+            self._add('Add', [scaled, reshaped], result)
 
     def _replace_nodes(self) -> None:
         """Put the new list of nodes into the graph."""
@@ -178,13 +225,13 @@ class _Writer:
     def _quantized_activation(self, tensor: str) -> str:
         """Return the dequantized form of a tensor, adding its pair when it is first asked for."""
         if tensor not in self._activations:
-            scale = np.float32(self._cache.scales[tensor])
+            scale = np.float32(self._placement.scales[tensor])
             scale_name = self._constant(f'{tensor}_scale', np.array(scale))
             zero_name = self._constant(f'{tensor}_zero_point', np.array(0, np.int8))
             quantized = self._unique(f'{tensor}_quantized')
-            self._add('QuantizeLinear', [tensor, scale_name, zero_name], quantized, axis=None)
+            self._add('QuantizeLinear', [tensor, scale_name, zero_name], quantized)
             result = self._unique(f'{tensor}_dequantized')
-            self._add('DequantizeLinear', [quantized, scale_name, zero_name], result, axis=None)
+            self._add('DequantizeLinear', [quantized, scale_name, zero_name], result)
             self._activations[tensor] = result
         return self._activations[tensor]
 
@@ -195,16 +242,21 @@ class _Writer:
             if weights is None:
                 raise ModelError(f'weights {tensor!r} are not constant')
             quantized, scales = _quantize_channels(weights)
+            axis: int | None = 0
+            if self._scale_outputs:
+                common = np.exp(np.log(scales.astype(np.float64)).mean())
+                self._factors[tensor] = (scales / common).astype(np.float32)
+                scales, axis = np.array(common, np.float32), None
             names = [
                 self._constant(f'{tensor}_quantized', quantized),
                 self._constant(f'{tensor}_scale', scales),
                 self._constant(f'{tensor}_zero_point', np.zeros(scales.shape, np.int8)),
             ]
             self._weights[tensor] = self._unique(f'{tensor}_dequantized')
-            self._add('DequantizeLinear', names, self._weights[tensor], axis=0)
+            self._add('DequantizeLinear', names, self._weights[tensor], axis=axis)
         return self._weights[tensor]
 
-    def _add(self, kind: str, inputs: list[str], output: str, *, axis: int | None) -> None:
+    def _add(self, kind: str, inputs: list[str], output: str, *, axis: int | None = None) -> None:
         node = helper.make_node(kind, inputs, [output], name=self._unique(f'{output}/{kind}'))
         if axis is not None:
             node.attribute.append(helper.make_attribute('axis', axis))

@@ -104,6 +104,11 @@ class TensorRTLibrary:
         return hasattr(self.trt, 'IProgressMonitor')
 
     @property
+    def has_channel_scales(self) -> bool:
+        """Return whether INT8 convolutions apply scales per channel; RTX writes FP32 instead."""
+        return self.name != 'tensorrt_rtx'
+
+    @property
     def has_plugins(self) -> bool:
         """Return whether plugin libraries can be loaded."""
         return hasattr(self.trt, 'init_libnvinfer_plugins') and self.name == 'tensorrt'

@@ -76,7 +76,7 @@ def test_a_yolo_head_with_dfl_builds(
     path = str(cache) if precision == 'int8' else ''
     outcome = build(model, precision=precision, calib_cache_path=path, **shapes)
     assert outcome.plan.startswith(MAGIC)
-    assert outcome.details.get('quantized', '') == ('6 layers' if precision == 'int8' else '')
+    assert outcome.details.get('quantized', '') == ('4 layers' if precision == 'int8' else '')
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8'])
@@ -99,8 +99,8 @@ def test_the_parser_sees_the_types_of_the_precision(
     convolutions = [
         layer.get_output(0).dtype.name for layer in layers if layer.type.name == 'CONVOLUTION'
     ]
-    # The weights of the six convolutions, and their inputs, of which two share one.
-    assert kinds['DEQUANTIZE'] == (6 + 5 if precision == 'int8' else 0)
+    # The weights of four convolutions and their inputs; two output convolutions stay in float.
+    assert kinds['DEQUANTIZE'] == (4 + 4 if precision == 'int8' else 0)
     assert (kinds['QUANTIZE'] > 0) is (precision == 'int8')
     kind = 'FLOAT' if precision == 'fp32' else 'HALF'
     assert convolutions[:6] == [kind] * 6

@@ -137,15 +137,17 @@ def prepare_network(
     """
     data = prepare_model(model, input_size)
     plain = PreparedModel(data, model.path if model.external_data else None)
-    if model.precision == choice.precision and choice.cache is None:
+    if model.precision == choice.precision != 'int8':
         return plain
     from ...quantize.model_file import load_onnx_bytes
 
     proto = load_onnx_bytes(data, model.path.parent)
+    if choice.precision == 'int8' and choice.cache is None:
+        return _with_own_scales(library, plain, proto)
     matched = _check_cache(model, proto, choice.cache) if choice.cache is not None else {}
     if library.has_precision_flags:
         return _with_layer_precisions(plain, proto, choice, matched)
-    return _converted(proto, choice, matched)
+    return _converted(proto, choice, matched, scale_outputs=not library.has_channel_scales)
 
 
 def _quantized_notes(wanted: str, path: Path | None, model: ModelInfo) -> tuple[str, ...]:
@@ -184,6 +186,21 @@ def _check_cache(
     return {'calibration': f'{matched} of {len(cache.scales)} entries of the cache match a tensor'}
 
 
+def _with_own_scales(
+    library: TensorRTLibrary, plain: PreparedModel, proto: onnx.ModelProto
+) -> PreparedModel:
+    """Prepare a network with Q/DQ nodes: biases in float, the float layers in FP16."""
+    from ...quantize.model_file import serialize_onnx
+    from ...quantize.precision_fp16 import convert_to_fp16
+    from ...quantize.qat import fold_quantized_biases
+
+    folded = fold_quantized_biases(proto)
+    details = {'quantized biases': f'{folded} converted to float'} if folded else {}
+    if not library.has_precision_flags:
+        return PreparedModel(serialize_onnx(convert_to_fp16(proto)), None, details=details)
+    return PreparedModel(serialize_onnx(proto), None, details=details) if folded else plain
+
+
 def _with_layer_precisions(
     plain: PreparedModel,
     proto: onnx.ModelProto,
@@ -199,12 +216,17 @@ def _with_layer_precisions(
     head = analyse_head(proto)
     half: frozenset[str] = frozenset()
     if choice.precision == 'int8':
-        half = (head.tail_nodes | match_nodes(proto, choice.exclude)) - head.decode_nodes
+        kept = head.output_convolutions | match_nodes(proto, choice.exclude)
+        half = (head.tail_nodes | kept) - head.decode_nodes
     return PreparedModel(plain.data, plain.path, half, head.decode_nodes, details)
 
 
 def _converted(
-    proto: onnx.ModelProto, choice: PrecisionChoice, details: dict[str, str]
+    proto: onnx.ModelProto,
+    choice: PrecisionChoice,
+    details: dict[str, str],
+    *,
+    scale_outputs: bool,
 ) -> PreparedModel:
     """Convert the network to the precision, as one ONNX file."""
     from ...quantize.graph_index import match_nodes
@@ -214,7 +236,7 @@ def _converted(
 
     if choice.cache is not None:
         exclude = sorted(match_nodes(proto, choice.exclude))
-        result = insert_qdq(proto, choice.cache, exclude=exclude)
+        result = insert_qdq(proto, choice.cache, exclude=exclude, scale_outputs=scale_outputs)
         details['quantized'] = f'{len(result.quantized_nodes)} layers'
         if result.skipped:
             details['not quantized'] = f'{len(result.skipped)} layers'
