@@ -47,7 +47,7 @@ def place_qdq(
     nodes that move data (concatenation, pooling, upsampling) read that form. The input of a
     convolution behind a moving node is quantized again with the same scale, which changes no value
     and lets TensorRT move INT8 data. Residual adds read float tensors: INT8 there saves less than
-    1 % of the moved bytes (docs/int8.md).
+    2 % of the moved bytes and costs accuracy (docs/int8.md).
 
     :param convolutions: numbers of the nodes to run in INT8; the cache has their inputs.
     :param cache: scales of the tensors.
