@@ -118,7 +118,7 @@ def test_rows_that_are_not_finite_are_counted_and_left_out(tmp_path: Path) -> No
     assert [(len(f), f.invalid) for f in found] == [(2, 1), (4, 1)]
 
 
-def _info(*outputs: tuple[str, tuple[int, ...], str]) -> GraphInfo:
+def _info(*outputs: tuple[str, tuple[int | None, ...], str]) -> GraphInfo:
     specs = [TensorSpec(name, shape, np.dtype(kind)) for name, shape, kind in outputs]
     return GraphInfo(tuple(specs), input_size=(64, 96))
 
@@ -138,6 +138,13 @@ def test_outputs_that_cannot_be_told_apart_are_refused(
 ) -> None:
     with pytest.raises(ModelError, match='no head layout fits'):
         recognize(_info(*outputs))
+
+
+def test_open_numbers_of_rows_are_no_contradiction() -> None:
+    # super-gradients leaves them open, and only outputs of rank 3 are resolved by a trial run.
+    specs = [('n', (1, 1), 'i8'), ('b', (1, 1000, 4), 'f4'), ('s', (1, None), 'f4'),
+             ('c', (1, None), 'i8')]  # fmt: skip
+    assert recognize(_info(*specs)).name == 'efficient_nms'
 
 
 def test_models_of_tao_bring_their_preprocessing() -> None:

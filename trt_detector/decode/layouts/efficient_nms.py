@@ -137,7 +137,7 @@ def _find_types(info: GraphInfo) -> tuple[int, ...]:
         return ()
     rest = [n for n, _ in outputs if n not in (boxes[0], counts[0])]
     rows = {info.outputs[n].shape[1] for n in (*boxes, *rest) if len(info.outputs[n].shape) > 1}
-    if any(len(info.outputs[n].shape) != 2 for n in rest) or len(rows) != 1:
+    if any(len(info.outputs[n].shape) != 2 for n in rest) or len(rows - {None}) > 1:
         return ()
     scores = [n for n in rest if _is_score(info.outputs[n])]
     classes = [n for n in rest if _is_class(info.outputs[n])]
