@@ -13,7 +13,7 @@ from ..errors import ModelError
 from ..values.output_part import OutputPart
 from ..values.tensor_spec import TensorSpec
 
-__all__ = ['MAX_QUERIES', 'GraphInfo', 'anchor_count']
+__all__ = ['MAX_QUERIES', 'GraphInfo', 'agree', 'anchor_count']
 
 # DETR models have fewer queries than any common input size has anchors.
 MAX_QUERIES = 1000
@@ -25,6 +25,11 @@ _COCO_CLASSES = 80
 _ATTENTION = frozenset({'GridSample', 'MultiscaleDeformableAttnPlugin_TRT'})
 # The inverse sigmoid, with which a DETR refines its boxes.
 _LOGARITHM = 'Log'
+
+
+def agree(*dimensions: int | None) -> bool:
+    """Tell whether dimensions can be the same; None is a dynamic one."""
+    return len(set(dimensions) - {None}) < 2
 
 
 def anchor_count(input_size: tuple[int, int], strides: tuple[int, ...]) -> int:

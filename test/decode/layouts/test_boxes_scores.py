@@ -125,6 +125,9 @@ def test_four_classes_are_told_from_boxes_by_name() -> None:
     [
         # Logits: nobody writes them so.
         _info(('a', (1, ANCHORS, 4)), ('b', (1, ANCHORS, 3)), tails={'b': frozenset({'Concat'})}),
+        # No classes; different numbers of rows.
+        _info(('boxes', (1, 378, 1, 4)), ('confs', (1, 378, 0))),
+        _info(('boxes', (1, ANCHORS, 4)), ('scores', (1, 12, 3))),
         # Anchors of another network, e.g. an SSD: its boxes are relative to them.
         _info(('a', (1, 3000, 4)), ('b', (1, 3000, 21))),
         # YOLOv4's form for a plugin, and nothing tells pixels from shares.

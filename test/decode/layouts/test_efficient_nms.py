@@ -131,6 +131,19 @@ def _info(*outputs: tuple[str, tuple[int | None, ...], str]) -> GraphInfo:
         # No count, and different rows.
         [('a', (1, 9), 'i4'), ('b', (1, 9, 4), 'f4'), ('c', (1, 9), 'f4'), ('d', (1, 9), 'i4')],
         [('a', (1, 1), 'i4'), ('b', (1, 9, 4), 'f4'), ('c', (1, 8), 'f4'), ('d', (1, 9), 'i4')],
+        # Known names, and dimensions that contradict them.
+        [
+            ('num_dets', (1, 7), 'i4'),
+            ('det_boxes', (1, 9, 4), 'f4'),
+            ('det_scores', (1, 9), 'f4'),
+            ('det_classes', (1, 9), 'i4'),
+        ],
+        [
+            ('num_dets', (1, 1), 'i4'),
+            ('det_boxes', (1, 9, 4), 'f4'),
+            ('det_scores', (3, 9), 'f4'),
+            ('det_classes', (1, 9), 'i4'),
+        ],
     ],
 )
 def test_outputs_that_cannot_be_told_apart_are_refused(

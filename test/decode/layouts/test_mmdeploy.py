@@ -71,6 +71,7 @@ def test_the_preprocessing_is_that_of_most_configs() -> None:
     [
         # Other names: what the five values are is not known.
         _info(('a', (1, 100, 5), 'f4'), ('b', (1, 100), 'i8')),
+        _info(('dets', (1, 100, 5), 'f4'), ('labels', (1, 99), 'i8')),
         # Rotated boxes of MMRotate.
         _info(('dets', (1, 100, 6), 'f4'), ('labels', (1, 100), 'i8')),
     ],

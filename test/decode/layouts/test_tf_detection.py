@@ -106,3 +106,19 @@ def test_the_type_of_the_classes_tells_the_exporter(kind: str, preset: str) -> N
     assert recognize(GraphInfo(outputs, input_size=(64, 96))).preset == preset
     with pytest.raises(ModelError, match='shares of the input size, which is unknown'):
         recognize(GraphInfo(outputs))
+
+
+@pytest.mark.parametrize(
+    ('boxes', 'scores', 'count'),
+    [((1, 9, 4), (1, 8), (1,)), ((1, 9, 5), (1, 9), (1,)), ((1, 9, 4), (1, 9), (2,))],
+)
+def test_contradicting_dimensions_are_refused(
+    boxes: tuple[int, ...], scores: tuple[int, ...], count: tuple[int, ...]
+) -> None:
+    shapes = {
+        'detection_boxes': boxes, 'detection_scores': scores, 'detection_classes': (1, 9),
+        'num_detections': count,
+    }  # fmt: skip
+    outputs = tuple(TensorSpec(name, shape, np.dtype('f4')) for name, shape in shapes.items())
+    with pytest.raises(ModelError, match='no head layout fits'):
+        recognize(GraphInfo(outputs, input_size=(64, 96)))

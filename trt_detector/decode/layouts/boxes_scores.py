@@ -178,7 +178,7 @@ def _read_pair(info: GraphInfo, rank: int) -> _Pair | None:
         anchors = box_shape[1]
         for axis in (1, 2):
             classes = score_shape[3 - axis]
-            if score_shape[axis] == anchors and classes is not None and anchors is not None:
+            if score_shape[axis] == anchors and classes and anchors:
                 found.append(_Pair(boxes, scores, axis == 1, classes, anchors))
     # Four classes: only a name tells.
     named = [pair for pair in found if 'box' in info.outputs[pair.boxes].name.lower()]

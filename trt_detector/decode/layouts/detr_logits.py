@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...values.detections import Detections
 from ...values.tensor_spec import TensorSpec
-from ..graph_info import GraphInfo, MAX_QUERIES
+from ..graph_info import agree, GraphInfo, MAX_QUERIES
 from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import filter_and_suppress, finite_rows
 from .detr import normalized_corners, require_size
@@ -130,7 +130,7 @@ class DetrLogitsLayout:
         if pair is None:
             return None
         queries, values = info.outputs[pair[1]].shape[1:]
-        if values is None or (self._activation == 'softmax' and values < 2):
+        if not values or (self._activation == 'softmax' and values < 2):
             return None
         softmax = self._activation == 'softmax'
         detr = info.has_attention or info.family == 'detr'
@@ -173,7 +173,8 @@ def _pair(info: GraphInfo) -> tuple[int, int] | None:
     named_boxes = [n for n, out in planes if 'box' in out.name.lower() and out.shape[2] == 4]
     named_values = [n for n, out in planes if _names_values(out)]
     if len(named_boxes) == len(named_values) == 1:
-        return named_boxes[0], named_values[0]
+        pair = named_boxes[0], named_values[0]
+        return pair if agree(*(info.outputs[n].shape[1] for n in pair)) else None
     if len(info.outputs) != 2 or len(planes) != 2:
         return None
     (first, a), (second, b) = planes

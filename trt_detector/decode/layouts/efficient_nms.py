@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ...values.detections import Detections
 from ...values.tensor_spec import TensorSpec
-from ..graph_info import GraphInfo
+from ..graph_info import agree, GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import filter_and_suppress
 
@@ -106,7 +106,7 @@ class EfficientNmsLayout:
     def match(self, info: GraphInfo) -> LayoutMatch | None:
         """Match a graph, see :class:`.head.HeadLayout`."""
         order = _find_names(info) or _find_types(info)
-        if not order:
+        if not order or not _agree(info, order):
             return None
         return LayoutMatch(
             None,
@@ -126,6 +126,16 @@ def _find_names(info: GraphInfo) -> tuple[int, ...]:
     return ()
 
 
+def _agree(info: GraphInfo, order: tuple[int, ...]) -> bool:
+    """Tell whether ranks and dimensions of count, boxes, scores and classes go together."""
+    count, *rest = (info.outputs[index].shape for index in order)
+    if [len(shape) for shape in rest] != [3, 2, 2] or len(count) not in (1, 2):
+        return False
+    images, rows = zip(*(shape[:2] for shape in rest), strict=True)
+    per_image = agree(1, *count[1:]) and agree(4, rest[0][2])
+    return per_image and agree(count[0], *images) and agree(*rows)
+
+
 def _find_types(info: GraphInfo) -> tuple[int, ...]:
     """Find them by rank, size and type; empty if they are others or cannot be told apart."""
     outputs = list(enumerate(info.outputs))
@@ -136,9 +146,6 @@ def _find_types(info: GraphInfo) -> tuple[int, ...]:
     if len(boxes) != 1 or len(counts) != 1:
         return ()
     rest = [n for n, _ in outputs if n not in (boxes[0], counts[0])]
-    rows = {info.outputs[n].shape[1] for n in (*boxes, *rest) if len(info.outputs[n].shape) > 1}
-    if any(len(info.outputs[n].shape) != 2 for n in rest) or len(rows - {None}) > 1:
-        return ()
     scores = [n for n in rest if _is_score(info.outputs[n])]
     classes = [n for n in rest if _is_class(info.outputs[n])]
     if len(scores) != 1 or len(classes) != 1 or scores == classes:

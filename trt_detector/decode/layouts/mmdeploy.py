@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...values.detections import Detections
-from ..graph_info import GraphInfo
+from ..graph_info import agree, GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import filter_and_suppress
 
@@ -78,7 +78,10 @@ class MmdeployLayout:
         ]
         if len(rest) != 2 or len(dets) != 1 or len(labels) != 1:
             return None
-        names = (info.outputs[dets[0]].name.lower(), info.outputs[labels[0]].name.lower())
+        pair = info.outputs[dets[0]], info.outputs[labels[0]]
+        if not agree(pair[0].shape[1], pair[1].shape[1]):
+            return None
+        names = (pair[0].name.lower(), pair[1].name.lower())
         return LayoutMatch(
             None,
             'boxes with score, labels',

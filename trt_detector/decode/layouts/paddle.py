@@ -56,7 +56,7 @@ class PaddleHead:
         ends = np.cumsum(np.maximum(outputs[self._counts].reshape(-1), 0))
         return [
             filter_and_suppress(part[:, 2:6], part[:, 1], part[:, 0], options, suppress=False)
-            for part in np.split(rows[: ends[-1]], ends[:-1])
+            for part in np.split(rows, ends)[:-1]
         ]
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ...errors import ModelError
 from ...values.detections import Detections
-from ..graph_info import GraphInfo
+from ..graph_info import agree, GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import filter_and_suppress
 
@@ -100,6 +100,15 @@ class TfDetectionLayout:
         if tuple(len(output.shape) for output in outputs) != _RANKS:
             return None
         count = names.index(_COUNT) if _COUNT in names else None
+        shapes = [output.shape for output in outputs]
+        counts = (None,) if count is None else info.outputs[count].shape
+        if len(counts) not in (1, 2) or not (
+            agree(shapes[0][2], 4)
+            and agree(*(shape[1] for shape in shapes))
+            and agree(counts[0], *(shape[0] for shape in shapes))
+            and agree(1, *counts[1:])
+        ):
+            return None
         # The plugin counts classes from 0 and writes integers; its networks pad the picture.
         plugin = bool(np.issubdtype(outputs[2].dtype, np.integer))
         return LayoutMatch(

@@ -189,7 +189,7 @@ def _group_by_stride(info: GraphInfo) -> dict[CellMap, list[int]]:
     levels: dict[CellMap, list[int]] = {}
     for index, output in enumerate(info.outputs):
         cells = find_stride(info, *output.shape[2:]) if len(output.shape) == 4 else None
-        if cells is None or output.shape[1] is None:
+        if cells is None or not output.shape[1]:
             return {}
         levels.setdefault(cells, []).append(index)
     return levels
