@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .batch_slots import SlotPool
 from .decode import DecodeOptions, Head, SanityCheck
 from .engine import BatchSlot, HostSlot, InferenceEngine
-from .errors import EngineError
+from .errors import DecodeError, EngineError
 from .image.image import Image
 from .preprocess import Letterbox, Preprocessor
 from .values.batch_result import BatchResult, StageTimes
@@ -302,17 +302,16 @@ class Detector:
         :return: in pixels of the images. What lies in the padding does not count toward
             max_detections.
         """
-        maximum = pending.options.max_detections
+        maximum, count = pending.options.max_detections, len(pending.letterboxes)
         if pending.probing and self._sanity is not None:
-            for one in self._run_head(
-                outputs, candidates, self._sanity.probe_options(pending.options)
-            ):
+            everything = self._sanity.probe_options(pending.options)
+            for one in self._run_head(outputs, candidates, everything, count):
                 self._sanity.probe(one)
         for limit in (maximum, 4 * maximum, _NO_LIMIT):
             options = pending.options
             if limit != maximum:
                 options = replace(options, max_detections=limit)
-            found = self._run_head(outputs, candidates, options)
+            found = self._run_head(outputs, candidates, options, count)
             if self._sanity is not None and limit == maximum:
                 for one in found:
                     self._sanity.check(one, self.input_size)
@@ -329,12 +328,29 @@ class Detector:
         outputs: Sequence[npt.NDArray[Any]],
         candidates: Sequence[Candidates] | None,
         options: DecodeOptions,
+        count: int,
     ) -> list[Detections]:
-        """Decode the whole outputs, or only the candidates, in pixels of the network's input."""
+        """
+        Decode the whole outputs, or only the candidates, in pixels of the network's input.
+
+        :param count: number of images.
+        """
         candidate_head = self._slots.candidate_head
-        if candidates is None or candidate_head is None:
-            return self._head.decode(outputs, options)
-        return candidate_head.decode_candidates(candidates, options)
+        if candidates is not None and candidate_head is not None:
+            return candidate_head.decode_candidates(candidates, options)
+        mismatch = None
+        try:
+            found = self._head.decode(outputs, options)
+        except (IndexError, ValueError) as error:
+            found, mismatch = [], error
+        if mismatch is not None or len(found) != count:
+            shapes = '; '.join(str(list(output.shape)) for output in outputs)
+            raise DecodeError(
+                f'the outputs have the shapes {shapes} for {count} image(s); head '
+                f'{self._head.layout} expects one entry per image: export the model with a fixed '
+                'batch of 1, or with an open batch of input and outputs'
+            ) from mismatch
+        return found
 
     def _set_input_size(self, image: Image) -> None:
         """Set the input size that suits the first image."""

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from onnx import helper
 import pytest
-from support.models import constant_detector
+from support.models import constant_detector, save, tensor
 from trt_detector.config import DetectorConfig
 from trt_detector.decode import DecodeOptions, SanityCheck
 from trt_detector.engine import HostSlot
@@ -231,3 +232,24 @@ def test_probe_options_return_every_prediction() -> None:
     probe = SanityCheck.probe_options(options)
     assert probe.minimum_score == -math.inf
     assert (probe.iou_threshold, probe.classes) == (1.0, None)
+
+
+@pytest.mark.parametrize('images', [1, 2])
+def test_outputs_of_another_number_of_images_are_refused(images: int, tmp_path: Path) -> None:
+    output = np.stack([_yolo([(20, 35, 20, 30, 0, 0.9)])] * (3 - images))
+    nodes = [
+        helper.make_node('ReduceMean', ['images'], ['mean'], axes=[0, 1, 2, 3], keepdims=0),
+        helper.make_node('Mul', ['mean', 'zero'], ['nothing']),
+        helper.make_node('Add', ['answer', 'nothing'], ['output0']),
+    ]
+    save(
+        tmp_path / 'm.onnx',
+        nodes,
+        inputs={'images': (images, 3, SIDE, SIDE)},
+        outputs={'output0': output.shape},
+        initializers=[tensor('zero', np.float32(0)), tensor('answer', output)],
+        metadata=NAMES,
+    )
+    config = DetectorConfig(model_path=str(tmp_path / 'm.onnx'), backend='onnxruntime')
+    with pytest.raises(DecodeError, match=rf'shapes .{3 - images}, 6, 84. for {images} image'):
+        create_detector(config)

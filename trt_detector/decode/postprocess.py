@@ -96,7 +96,8 @@ def filter_and_suppress(
     """
     boxes = boxes_xyxy.astype(np.float32, copy=False)
     if options.raw.box_scale is not None:
-        boxes = boxes * np.array(options.raw.box_scale * 2, np.float32)
+        with np.errstate(over='ignore', invalid='ignore'):
+            boxes = boxes * np.array(options.raw.box_scale * 2, np.float32)
     scores = scores.astype(np.float32, copy=False)
     if not are_scores:
         scores = options.to_scores(scores)
@@ -104,7 +105,8 @@ def filter_and_suppress(
     class_values = class_ids
     if class_ids.dtype.kind == 'f':
         # A network may miss a whole number by a little.
-        class_ids = np.rint(class_ids)
+        class_values = class_ids.astype(np.float32, copy=False)
+        class_ids = np.rint(class_values)
     # A comparison with NaN is false, so non-finite boxes are removed here, too.
     has_area = (right > left) & (bottom > top)
     wanted = _mask_wanted(scores, class_ids, options)
@@ -165,7 +167,7 @@ def _mask_finite(boxes: _Array, scores: _Array, class_ids: _Array) -> npt.NDArra
     """Mask the finite candidates."""
     finite = (np.abs(boxes).max(axis=1) < _MAX_COORDINATE) & np.isfinite(scores)
     if class_ids.dtype.kind == 'f':
-        finite &= np.abs(class_ids.astype(np.float32, copy=False)) < _MAX_CLASSES
+        finite &= np.abs(class_ids) < _MAX_CLASSES
     return np.asarray(finite)
 
 
