@@ -3,14 +3,17 @@
 """
 Start the detector node and bring it to active.
 
-If the node cannot be configured or activated, the launch ends with an error.
+If the node cannot be configured or activated, the launch ends with an error, unless
+end_launch_on_exit is false.
 """
 
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
+    SetEnvironmentVariable,
     Shutdown,
 )
 from launch.event_handlers import OnProcessStart
@@ -21,15 +24,32 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
+from trt_detector.process.tuning import camera_environment
+import yaml
 
 from launch import LaunchContext, LaunchDescription
 
+_RESPAWN_DELAY_S = 2.0
 ARGUMENTS = (
     ('model', '', 'ONNX file of the detector; empty leaves it to the parameter file'),
-    ('params_file', '', 'parameter file, see config/detector.yaml; empty uses the defaults'),
+    ('params_file', '', 'parameter file, see config/detector.yaml; empty takes the defaults'),
     ('namespace', '', 'namespace of the node'),
     ('node_name', 'detector', 'name of the node'),
     ('image_topic', '', 'topic of the camera; empty leaves it to the parameter file'),
+    ('image_topics', '', "topics of several cameras, as '[front/image, rear/image]'"),
+    ('image_transport', '', 'raw or compressed; empty leaves it to the parameter file'),
+    ('use_sim_time', '', 'true or false; empty leaves it to the parameter file'),
+    ('respawn', 'false', 'true starts the process again when it ends'),
+    (
+        'end_launch_on_exit',
+        'true',
+        'true ends the launch if the node ends, or cannot be configured or activated',
+    ),
+    (
+        'camera_settings',
+        '',
+        'print shows the environment that a camera needs for large images, export sets it',
+    ),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
 )
 
@@ -44,22 +64,45 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def make_actions(context: LaunchContext) -> list:
-    """Create the node and the handlers that bring it up."""
+    """Create the node and the handlers that configure and activate it."""
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     node = make_node(given)
-    bring_up = BringUp(node)
-    return [*bring_up.handlers(), node]
+    bring_up = BringUp(
+        node,
+        end_launch=is_true(given, 'end_launch_on_exit'),
+        autostart=is_true(given, 'respawn'),
+    )
+    return [*make_settings(given['camera_settings']), *bring_up.handlers(), node]
+
+
+def make_settings(request: str) -> list:
+    """Create the actions that show or set the environment of camera processes."""
+    if request not in ('', 'print', 'export'):
+        raise RuntimeError(f"camera_settings is {request!r}; expected 'print', 'export' or ''")
+    settings = camera_environment() if request else {}
+    if request == 'print':
+        text = ' '.join(f'{name}={value}' for name, value in settings.items())
+        return [LogInfo(msg=f'start the camera with: {text or "no settings for this middleware"}')]
+    return [SetEnvironmentVariable(name, value) for name, value in settings.items()]
 
 
 def make_node(given: dict) -> LifecycleNode:
-    """Create the node; an empty argument must not override the parameter file."""
+    """Create the node; an empty argument does not override the parameter file."""
     parameters = [given['params_file']] if given['params_file'] else []
     if given['model']:
         parameters.append({'model_path': given['model']})
-    if given['image_topic']:
-        parameters.append({'image_topics': [given['image_topic']]})
-    # The launch file configures and activates the node; both at once would be refused.
-    parameters.append({'autostart': False})
+    topics = read_topics(given)
+    if topics:
+        parameters.append({'image_topics': topics})
+    if given['image_transport']:
+        parameters.append({'image_transport': given['image_transport']})
+    if given['use_sim_time']:
+        parameters.append({'use_sim_time': is_true(given, 'use_sim_time')})
+    respawn = is_true(given, 'respawn')
+    # The launch file configures and activates the node; both at once would be refused. A respawned
+    # node does it itself: a request could reach the dead one, whose services are still discovered.
+    parameters.append({'autostart': respawn})
+    keep = respawn or not is_true(given, 'end_launch_on_exit')
     return LifecycleNode(
         package='trt_detector',
         executable='detector_node',
@@ -68,8 +111,31 @@ def make_node(given: dict) -> LifecycleNode:
         parameters=parameters,
         arguments=['--ros-args', '--log-level', given['log_level']],
         output='screen',
-        on_exit=end_launch,
+        respawn=respawn,
+        respawn_delay=_RESPAWN_DELAY_S,
+        on_exit=None if keep else end_launch,
     )
+
+
+def read_topics(given: dict) -> list:
+    """Read the image topics from image_topic or image_topics."""
+    if given['image_topic'] and given['image_topics']:
+        raise RuntimeError('image_topic and image_topics are both given; give one of them')
+    if given['image_topic']:
+        return [given['image_topic']]
+    topics = yaml.safe_load(given['image_topics'] or '[]')
+    if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
+        raise RuntimeError(
+            f"image_topics is {given['image_topics']!r}; expected '[front/image, rear/image]'"
+        )
+    return topics
+
+
+def is_true(given: dict, name: str) -> bool:
+    """Read a switch."""
+    if given[name] not in ('true', 'false'):
+        raise RuntimeError(f"{name} is {given[name]!r}; expected 'true' or 'false'")
+    return given[name] == 'true'
 
 
 def end_launch(event: ProcessExited, context: LaunchContext) -> list:
@@ -86,10 +152,14 @@ class BringUp:
     Event handlers that configure and activate a node once it has started.
 
     :param node: the lifecycle node.
+    :param end_launch: end the launch with an error if that fails; otherwise log it.
+    :param autostart: the node configures and activates itself.
     """
 
-    def __init__(self, node: LifecycleNode) -> None:
+    def __init__(self, node: LifecycleNode, *, end_launch: bool, autostart: bool) -> None:
         self._node = node
+        self._autostart = autostart
+        self._end_launch = end_launch
         self._done = False
 
     def handlers(self) -> list:
@@ -97,8 +167,7 @@ class BringUp:
         return [
             RegisterEventHandler(
                 OnProcessStart(
-                    target_action=self._node,
-                    on_start=[self._request(Transition.TRANSITION_CONFIGURE)],
+                    target_action=self._node, on_start=[OpaqueFunction(function=self._start)]
                 )
             ),
             self._on('configuring', 'inactive', self._activate),
@@ -124,15 +193,21 @@ class BringUp:
             )
         )
 
-    def _request(self, transition: int) -> EmitEvent:
-        """Create the action that requests a transition."""
+    def _request(self, transition: int) -> list:
+        """Create the action that requests a transition, none if the node starts by itself."""
+        if self._autostart:
+            return []
         event = ChangeState(
             lifecycle_node_matcher=matches_action(self._node), transition_id=transition
         )
-        return EmitEvent(event=event)
+        return [EmitEvent(event=event)]
+
+    def _start(self, _context: LaunchContext) -> list:
+        self._done = False
+        return self._request(Transition.TRANSITION_CONFIGURE)
 
     def _activate(self, _context: LaunchContext) -> list:
-        return [] if self._done else [self._request(Transition.TRANSITION_ACTIVATE)]
+        return [] if self._done else self._request(Transition.TRANSITION_ACTIVATE)
 
     def _finish(self, _context: LaunchContext) -> list:
         self._done = True
@@ -140,6 +215,9 @@ class BringUp:
 
     def _fail(self, _context: LaunchContext) -> list:
         """End the launch with an error: only an exception sets the exit code."""
+        message = 'the detector cannot be configured or activated; see its log'
         if self._done:
             return []
-        raise RuntimeError('the detector cannot be configured or activated; see its log')
+        if self._end_launch:
+            raise RuntimeError(message)
+        return [LogInfo(msg=message)]

@@ -10,7 +10,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../bringup/lib.sh"
 
 usage() {
   cat <<'TEXT'
-usage: scripts/test.sh [-- PYTEST_ARGUMENT...]
+usage: scripts/test.sh [--with-ros-sources DIR] [-- PYTEST_ARGUMENT...]
 
 Prepares the environment (bringup/prepare.sh --with test) and runs lint, types and tests with colcon.
 The last line has the numbers of passed, failed and skipped tests; the exit status is 0 only if some
@@ -19,21 +19,35 @@ passed and none failed.
   scripts/test.sh                                      everything
   scripts/test.sh -- test/test_package.py -x           one file, stop at the first failure
   scripts/test.sh -- -k letterbox -v                   tests with letterbox in the name
+
+  --with-ros-sources DIR   also run the tests of the launch files on a machine without ROS 2, with
+                           launch and launch_ros imported from checkouts of ros2/launch and
+                           ros2/launch_ros in DIR
 TEXT
 }
 
-case ${1:-} in
-  --help | -h)
-    usage
-    exit
-    ;;
-  --) shift ;;
-  '') ;;
-  *)
-    usage >&2
-    die '' "unknown argument '$1': arguments for pytest come after --"
-    ;;
-esac
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --help | -h)
+      usage
+      exit
+      ;;
+    --with-ros-sources)
+      [[ -d ${2:-} ]] || die "--with-ros-sources takes a folder with checkouts, not '${2:-}'."
+      TRT_DETECTOR_ROS_SOURCES=$(cd "$2" && pwd -P)
+      export TRT_DETECTOR_ROS_SOURCES
+      shift 2
+      ;;
+    --)
+      shift
+      break
+      ;;
+    *)
+      usage >&2
+      die '' "unknown argument '$1': arguments for pytest come after --"
+      ;;
+  esac
+done
 
 cd "$repository"
 bringup/prepare.sh --with test

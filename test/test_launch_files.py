@@ -5,30 +5,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+import itertools
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
 
 import pytest
+from support.launch_sources import import_launch
 from support.ros_graph import MODEL, next_domain, ROOT
+from trt_detector.process.tuning import camera_environment
 
-pytest.importorskip(
-    'launch_ros',
-    reason='launch and launch_ros are missing: they come with ROS 2 (ros-$ROS_DISTRO-launch-ros)',
-)
+REASON = import_launch()
+if REASON:
+    pytest.skip(REASON, allow_module_level=True)
 ament_index = pytest.importorskip(
     'ament_index_python.packages', reason='ament_index_python is missing: source ROS 2'
 )
 
 RUN = """
 import sys
+from support.launch_sources import import_launch
+assert not import_launch()
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-arguments = [argument.split(':=') for argument in sys.argv[2:]]
+arguments = [argument.split(':=', 1) for argument in sys.argv[2:]]
 service = LaunchService()
 service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
     PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)]))
@@ -52,16 +57,23 @@ def launch(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run a launch file in a process and a ROS domain of its own."""
     process = subprocess.Popen(
         [sys.executable, '-c', RUN, str(ROOT / 'launch' / name), *arguments],
-        env={**os.environ, 'ROS_DOMAIN_ID': str(next_domain()), 'PYTHONUNBUFFERED': '1'},
+        env={
+            **os.environ,
+            'ROS_DOMAIN_ID': str(next_domain()),
+            'PYTHONUNBUFFERED': '1',
+            'PYTHONPATH': os.pathsep.join((str(ROOT / 'test'), os.environ.get('PYTHONPATH', ''))),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.kill()
+        # The nodes outlive a launch that is killed.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
@@ -129,3 +141,115 @@ def test_demo_launch_starts_camera_and_detector() -> None:
         output = stop(process)
     assert 'images on /demo/image_raw' in output
     assert process.returncode == 0, output
+
+
+@pytest.mark.skipif(not MODEL.is_file(), reason=f'{MODEL} is missing: make it with demo/train.py')
+def test_several_topics_transport_and_sim_time_are_arguments(tmp_path: Path) -> None:
+    config = tmp_path / 'mine.yaml'
+    config.write_text('/**: {ros__parameters: {backend: onnxruntime}}\n')
+    arguments = (
+        f'model:={MODEL}',
+        f'params_file:={config}',
+        'image_topics:=[/front/image, /rear/image]',
+        'image_transport:=compressed',
+        'use_sim_time:=true',
+    )
+    with launch('detector.launch.py', *arguments) as process:
+        text = read_until(process, 'detecting in /front/image')
+        read_until(process, 'detecting in /rear/image')
+        (pid,) = re.findall(r'process started with pid \[(\d+)\]', text)
+        command = Path('/proc', pid, 'cmdline').read_text().split('\0')
+        files = [
+            Path(after).read_text()
+            for before, after in itertools.pairwise(command)
+            if before == '--params-file'
+        ]
+        stop(process)
+    assert any('use_sim_time: true' in text for text in files)
+    assert any('image_transport: compressed' in text for text in files)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ('argument', 'message'),
+    [
+        ('image_topics:=/front/image', "image_topics is '/front/image'; expected '["),
+        ('respawn:=yes', "respawn is 'yes'; expected 'true' or 'false'"),
+        ('camera_settings:=show', "camera_settings is 'show'; expected 'print', 'export' or ''"),
+    ],
+)
+def test_wrong_arguments_are_refused(argument: str, message: str) -> None:
+    with launch('detector.launch.py', argument) as process:
+        output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert message in output
+
+
+def test_launch_stays_if_it_is_told_to() -> None:
+    arguments = ('model:=/no/such.onnx', 'end_launch_on_exit:=false')
+    with launch('detector.launch.py', *arguments) as process:
+        read_until(process, 'the detector cannot be configured or activated; see its log')
+        assert process.poll() is None
+        output = stop(process)
+    assert process.returncode == 0, output
+
+
+@pytest.mark.skipif(not MODEL.is_file(), reason=f'{MODEL} is missing: make it with demo/train.py')
+def test_a_respawned_node_is_activated_again(tmp_path: Path) -> None:
+    config = tmp_path / 'mine.yaml'
+    config.write_text('/**: {ros__parameters: {backend: onnxruntime}}\n')
+    arguments = (f'model:={MODEL}', f'params_file:={config}', 'respawn:=true')
+    with launch('detector.launch.py', *arguments) as process:
+        text = read_until(process, 'detecting in /image_raw')
+        (pid,) = re.findall(r'process started with pid \[(\d+)\]', text)
+        os.kill(int(pid), signal.SIGKILL)
+        text = read_until(process, 'detecting in /image_raw')
+        assert re.findall(r'process started with pid \[(\d+)\]', text) != [pid]
+        stop(process)
+    assert process.returncode == 0
+
+
+def test_camera_settings_are_printed() -> None:
+    arguments = ('model:=/no/such.onnx', 'camera_settings:=print')
+    with launch('detector.launch.py', *arguments) as process:
+        output, _ = process.communicate(timeout=100)
+    (line,) = [line for line in output.splitlines() if 'start the camera with: ' in line]
+    settings = dict(pair.split('=') for pair in line.partition('with: ')[2].split())
+    assert settings == camera_environment()
+    assert Path(*settings.values()).is_file()
+
+
+MULTI = """
+/**: {{ros__parameters: {{backend: onnxruntime, model_path: '{model}'}}}}
+/front/detector: {{ros__parameters: {{image_topics: [a]}}}}
+rear: {{second: {{ros__parameters: {{image_topics: [b]}}}}}}
+"""
+
+
+@pytest.mark.skipif(not MODEL.is_file(), reason=f'{MODEL} is missing: make it with demo/train.py')
+@pytest.mark.parametrize(('processes', 'count'), [('separate', 2), ('one', 1)])
+def test_multi_starts_a_detector_per_name(processes: str, count: int, tmp_path: Path) -> None:
+    config = tmp_path / 'multi.yaml'
+    config.write_text(MULTI.format(model=MODEL))
+    arguments = (f'params_file:={config}', f'processes:={processes}')
+    wanted = {
+        'detecting in /front/a, publishing /front/detector/detections',
+        'detecting in /rear/b, publishing /rear/second/detections',
+    }
+    with launch('multi.launch.py', *arguments) as process:
+        text = ''
+        for _ in wanted:
+            text += read_until(process, 'detecting in ')
+        assert all(sentence in text for sentence in wanted)
+        assert text.count('process started with pid') == count
+        output = stop(process)
+    assert process.returncode == 0, output
+
+
+def test_multi_refuses_a_file_without_names(tmp_path: Path) -> None:
+    config = tmp_path / 'multi.yaml'
+    config.write_text('/**: {ros__parameters: {}}\n')
+    with launch('multi.launch.py', f'params_file:={config}') as process:
+        output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert 'names no detector; expected keys as /front/detector' in output

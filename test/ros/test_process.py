@@ -134,14 +134,14 @@ def parameters(**values: Any) -> list[str]:
     return ['--ros-args', *(argument for pair in pairs for argument in pair)]
 
 
-def read_until(process: subprocess.Popen[str], text: str) -> None:
-    """Read the output of a process up to the line that holds a text."""
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read the output of a process up to the line that holds a text; return that line."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
         lines.append(line)
         if text in line:
-            return
+            return line
     pytest.fail(f'{text!r} was not written:\n{"".join(lines)}')
 
 
@@ -337,6 +337,24 @@ def test_signal_in_any_state_ends_the_process_cleanly(
         output = output_at_end(process)
     assert process.returncode == 0, output
     assert 'Traceback' not in output
+
+
+def test_several_nodes_share_a_process(tmp_path: Path) -> None:
+    path = tmp_path / 'two.yaml'
+    values = f"backend: onnxruntime, model_path: '{MODEL}', autostart: true"
+    path.write_text(
+        f'/**: {{ros__parameters: {{{values}}}}}\n'
+        '/front/eyes: {ros__parameters: {image_topics: [a]}}\n'
+    )
+    arguments = ('/front/eyes', 'detector', '--ros-args', '--params-file', str(path))
+    with node_process(*arguments, domain=next_domain()) as process:
+        text = read_until(process, 'detecting in ') + read_until(process, 'detecting in ')
+        process.send_signal(signal.SIGINT)
+        output = output_at_end(process)
+    assert process.returncode == 0, output
+    assert 'detecting in /front/a, publishing /front/eyes/detections' in text
+    assert 'detecting in /image_raw, publishing /detector/detections' in text
+    assert output.count('stopping') == 2
 
 
 def test_signal_during_configure_cancels_the_build() -> None:

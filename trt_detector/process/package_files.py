@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping
 import os
 from pathlib import Path
 
 __all__ = ['find_package_file']
 
 
-def find_package_file(
-    name: str | Path, environ: MutableMapping[str, str] = os.environ
-) -> Path | None:
+def find_package_file(name: str | Path, environ: Mapping[str, str] = os.environ) -> Path | None:
     """
     Find a file or folder that is installed with the package.
 
@@ -27,7 +25,7 @@ def find_package_file(
     return None
 
 
-def _share_folders(environ: MutableMapping[str, str]) -> Iterable[Path]:
+def _share_folders(environ: Mapping[str, str]) -> Iterable[Path]:
     """Yield the folders that can hold the files: the own prefix before others."""
     own = Path(__file__).resolve().parents[1]
     yield own.parent

@@ -12,7 +12,7 @@ Uses the standard library only. Call it before ROS is initialized.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 import ctypes
 import os
 from pathlib import Path
@@ -22,6 +22,7 @@ import sys
 from .package_files import find_package_file
 
 __all__ = [
+    'camera_environment',
     'describe_camera_settings',
     'keep_image_memory',
     'release_memory',
@@ -29,6 +30,7 @@ __all__ = [
     'use_shared_memory',
 ]
 
+_FAST_DDS = 'rmw_fastrtps_cpp'
 _PROFILE = Path('config', 'fastdds_shm.xml')
 _PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 _PROFILE_FILES = ('DEFAULT_FASTDDS_PROFILES.xml', 'DEFAULT_FASTRTPS_PROFILES.xml')
@@ -58,7 +60,7 @@ def use_shared_memory(environ: MutableMapping[str, str] = os.environ) -> list[st
     :param environ: environment variables, modified.
     :return: warnings for the log if it is not possible.
     """
-    if environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp') != 'rmw_fastrtps_cpp':
+    if environ.get('RMW_IMPLEMENTATION', _FAST_DDS) != _FAST_DDS:
         return []
     if any(environ.get(name) for name in (*_PROFILE_VARIABLES, 'FASTDDS_BUILTIN_TRANSPORTS')):
         return []
@@ -75,11 +77,26 @@ def use_shared_memory(environ: MutableMapping[str, str] = os.environ) -> list[st
         sizes = f'{free >> 20} MiB free of the {_SHARED_MEMORY_BYTES >> 20} MiB needed'
         remedy = 'in a container use --ipc=host or --shm-size=1g'
         return [f'{_SHARED_MEMORY} has {sizes}: large images may be lost; {remedy}']
-    environ[_PROFILE_VARIABLES[_is_fast_dds_2(environ)]] = str(profile)
+    environ.update(camera_environment(environ))
     return []
 
 
-def _is_fast_dds_2(environ: MutableMapping[str, str]) -> bool:
+def camera_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """
+    Return the environment variables with which a camera process can send large images.
+
+    They are those of :func:`use_shared_memory`, which both ends of a topic need.
+
+    :param environ: environment variables, to find the middleware and the installed package.
+    :return: nothing if another middleware than Fast DDS is selected, or the profile is missing.
+    """
+    profile = find_package_file(_PROFILE, environ)
+    if environ.get('RMW_IMPLEMENTATION', _FAST_DDS) != _FAST_DDS or profile is None:
+        return {}
+    return {_PROFILE_VARIABLES[_is_fast_dds_2(environ)]: str(profile)}
+
+
+def _is_fast_dds_2(environ: Mapping[str, str]) -> bool:
     """
     Tell Fast DDS 2 (Humble, Jazzy) from version 3.
 
@@ -138,10 +155,8 @@ def describe_camera_settings(environ: MutableMapping[str, str] = os.environ) -> 
     :param environ: environment variables of this process.
     """
     others = 'publish reliable, or send compressed images'
-    if environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp') != 'rmw_fastrtps_cpp':
+    if environ.get('RMW_IMPLEMENTATION', _FAST_DDS) != _FAST_DDS:
         return f'{others}; see docs/cameras.md for settings of the middleware'
-    profile = find_package_file(_PROFILE, environ)
-    settings = ['FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA']
-    if profile is not None:
-        settings.insert(0, f'{_PROFILE_VARIABLES[_is_fast_dds_2(environ)]}={profile}')
+    settings = [f'{name}={value}' for name, value in camera_environment(environ).items()]
+    settings.append('FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA')
     return f'start the camera with {" or ".join(settings)}, {others}'

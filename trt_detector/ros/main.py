@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Executable of the detector node."""
+"""Executable of the detector node, or of several in one process."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _EXIT_HANGING = 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Run the node until SIGINT or SIGTERM.
+    Run the nodes until SIGINT or SIGTERM.
 
     :param argv: arguments without the program name; None takes those of the process.
-    :return: 0, also after a signal; 1 if the node cannot start. Wrong arguments exit with 2. If a
+    :return: 0, also after a signal; 1 if a node cannot start. Wrong arguments exit with 2. If a
         driver call hangs, the process is ended with 3.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -45,60 +45,82 @@ def main(argv: Sequence[str] | None = None) -> int:
     signals = SignalWatch(stop)
     notes = tune_process()
     try:
-        _parser().parse_args(remove_ros_args(['detector_node', *arguments])[1:])
+        options = _parser().parse_args(remove_ros_args(['detector_node', *arguments])[1:])
         # The handlers of rclpy would shut the context down in the middle of a transition.
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        node = DetectorNode()
+        nodes = [_create_node(name) for name in options.nodes or ['detector']]
     except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
         print(f'detector_node: cannot start: {error}', file=sys.stderr)
         return 1
-    forward_logging(node.get_logger())
-    for note in (*notes, *find_unmatched_files(arguments, node.get_fully_qualified_name())):
-        node.get_logger().warning(note)
-    ended = _run(node, stop)
+    forward_logging(nodes[0].get_logger())
+    for note in notes:
+        nodes[0].get_logger().warning(note)
+    for node in nodes:
+        for note in find_unmatched_files(arguments, node.get_fully_qualified_name()):
+            node.get_logger().warning(note)
+    ended = _run(nodes, stop)
     signals.ignore()
     if not ended:
         # A driver call hangs: the interpreter would wait for it at exit, or crash.
         print('detector_node: a driver call hangs; the process is ended', file=sys.stderr)
         sys.stderr.flush()
         os._exit(_EXIT_HANGING)
-    node.destroy_node()
+    for node in nodes:
+        node.destroy_node()
     rclpy.try_shutdown()
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Create the parser of the command line, which has no options but --help."""
+    """Create the parser of the command line."""
     parameters = '\n'.join(
         f'  {spec.name} ({spec.type}): {spec.meaning}' for spec in parameter_specs()
     )
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog='detector_node',
         description='Lifecycle node that detects objects in camera images.',
         epilog=f'Parameters, given as --ros-args -p NAME:=VALUE:\n{parameters}'.replace('%', '%%'),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        'nodes',
+        nargs='*',
+        metavar='NODE',
+        help='names of several nodes in this process, which share one CUDA context, e.g. '
+        '/front/detector /rear/detector; default: one node, detector',
+    )
+    return parser
 
 
-def _run(node: DetectorNode, stop: threading.Event) -> bool:
+def _create_node(name: str) -> DetectorNode:
+    """Create a node by its name, with the namespace before it, e.g. '/front/detector'."""
+    namespace, _, base = name.rpartition('/')
+    return DetectorNode(base, namespace=namespace) if namespace else DetectorNode(base)
+
+
+def _run(nodes: Sequence[DetectorNode], stop: threading.Event) -> bool:
     """
-    Spin until the event is set, then finalize the node.
+    Spin until the event is set, then finalize the nodes.
 
     :return: False if a transition or a callback did not end.
     """
-    executor = MultiThreadedExecutor(num_threads=_THREADS)
-    executor.add_node(node)
+    executor = MultiThreadedExecutor(num_threads=_THREADS * len(nodes))
+    for node in nodes:
+        executor.add_node(node)
     spun = Future()
     # Python runs signal handlers in the main thread only, and not while that waits inside ROS.
-    spinner = threading.Thread(target=_spin, args=(node, executor, spun), name='spin', daemon=True)
+    spinner = threading.Thread(
+        target=_spin, args=(nodes[0], executor, spun), name='spin', daemon=True
+    )
     spinner.start()
     stop.wait()
-    node.get_logger().info('stopping')
+    for node in nodes:
+        node.get_logger().info('stopping')
     # The executor still runs, so that the service call of a transition in progress is answered.
-    ended = node.finalize()
+    finalized = [node.finalize() for node in nodes]
     spun.set_result(None)
     spinner.join(timeout=5.0)
-    if not ended or spinner.is_alive():
+    if not all(finalized) or spinner.is_alive():
         # Without executor.shutdown(), which would wait for the callback that hangs.
         return False
     executor.shutdown()
