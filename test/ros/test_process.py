@@ -44,7 +44,7 @@ def create(config, *, cancel, **_):
     cancel.wait()
     raise BuildCancelledError('cancelled')
 
-main_module.DetectorNode = lambda: DetectorNode(create=create)
+main_module.DetectorNode = lambda name: DetectorNode(name, create=create)
 sys.exit(main_module.main(sys.argv[1:]))
 """
 
@@ -58,8 +58,8 @@ def create(config, *, on_progress=None, cancel=None):
     threading.Event().wait()
 
 class Node(DetectorNode):
-    def __init__(self):
-        super().__init__(create=create)
+    def __init__(self, name):
+        super().__init__(name, create=create)
 
     def finalize(self):
         return super().finalize(timeout_s=1.0)
