@@ -13,8 +13,8 @@ Compare the pipeline from raw images to detections with the engine alone and wit
 
     python3 docs/benchmarks/pipeline.py --json docs/benchmarks/pipeline.json
 
-It needs a GPU, pycuda and an ONNX Runtime for CUDA. The larger network has the size of YOLOv8n: 8
-GFLOP at 640x640, 84 values for each of 8400 predictions; its weights are random.
+It needs a GPU, pycuda or cuda-bindings, and an ONNX Runtime for CUDA. The larger network has the
+size of YOLOv8n: 8 GFLOP at 640x640, 84 values for each of 8400 predictions, random weights.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from onnx import helper, numpy_helper, TensorProto
 import onnxruntime
 from trt_detector.config import DetectorConfig
 from trt_detector.factory import create_detector
+from trt_detector.gpu.context import describe_bindings, load_cuda
 from trt_detector.image.image import Image
 from trt_detector.pipeline import Detector
 
@@ -48,22 +49,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--json', type=Path, help='output file for the raw figures')
     parser.add_argument('--seconds', type=float, default=1.5, help='duration of each measurement')
+    parser.add_argument(
+        '--sizes',
+        nargs='+',
+        default=FRAME_SIZES,
+        type=parse_size,
+        help='image sizes, WIDTHxHEIGHT',
+    )
+    parser.add_argument('--batches', nargs='+', default=BATCHES, type=int, help='batch sizes')
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         models = {'demo': DEMO, 'yolo-sized': make_network(Path(folder) / 'network.onnx')}
         for name, path in models.items():
-            for batch in BATCHES:
-                for row in measure(name, path, batch, arguments.seconds):
+            for batch in arguments.batches:
+                for row in measure(name, path, batch, arguments.sizes, arguments.seconds):
                     print(json.dumps(row), flush=True)
                     rows.append(row)
     print_table(rows)
     if arguments.json:
-        text = json.dumps({'onnxruntime': onnxruntime.__version__, 'rows': rows}, indent=1)
+        versions = {
+            'onnxruntime': onnxruntime.__version__,
+            'bindings': describe_bindings(load_cuda()),
+        }
+        text = json.dumps({**versions, 'rows': rows}, indent=1)
         arguments.json.write_text(text + '\n', encoding='utf-8')
 
 
-def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str, Any]]:
+def parse_size(text: str) -> tuple[int, int]:
+    """Convert WIDTHxHEIGHT to (width, height)."""
+    width, height = text.split('x')
+    return int(width), int(height)
+
+
+def measure(
+    name: str, path: Path, batch: int, sizes: list[tuple[int, int]], seconds: float
+) -> list[dict[str, Any]]:
     """Measure one network and batch size."""
     config = DetectorConfig(
         model_path=str(path), backend='onnxruntime', onnxruntime_provider='cuda',
@@ -83,7 +104,7 @@ def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str,
             | {'mode': 'engine and copies'}
             | engine_alone(detector, batch, seconds, copies=True)
         )
-        for width, height in FRAME_SIZES:
+        for width, height in sizes:
             images = page_locked_images(detector, width, height, batch)
             pageable = [Image.from_array(np.array(image.to_bgr())) for image in images]
             common['frames'] = f'{width}x{height}'
@@ -102,7 +123,7 @@ def measure(name: str, path: Path, batch: int, seconds: float) -> list[dict[str,
         str(path), providers=['CUDAExecutionProvider', 'CPUExecutionProvider']
     )
     size = tuple(session.get_inputs()[0].shape[2:])
-    for width, height in FRAME_SIZES:
+    for width, height in sizes:
         common['frames'] = f'{width}x{height}'
         pictures = np.random.default_rng(1).integers(0, 256, (batch, height, width, 3), np.uint8)
         rows.append(
