@@ -134,6 +134,10 @@ class CudaDouble:
             raise LogicError(f'invalid stream handle {handle:#x}')
         self.streams[handle].queue.append(work)
 
+    def is_capturing(self, handle: int) -> bool:
+        """Return whether a stream is being captured."""
+        return self.streams[handle].capture_from is not None
+
     def drain(self, handle: int) -> None:
         """Synchronize the stream of a handle, as a runtime does internally."""
         record = self.streams[handle]

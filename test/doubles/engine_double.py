@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from typing import Any
@@ -136,6 +137,7 @@ class EngineDouble:
         )
         engine._header, engine._logger = header, logger
         engine._has_context = False
+        engine._digest = hashlib.sha256(model).hexdigest()
         engine._inputs = {value.name: value for value in engine._session.get_inputs()}
         engine._outputs = {value.name: value for value in engine._session.get_outputs()}
         engine._counts = any(layer['op'] in _COUNTING_OPERATORS for layer in header['layers'])
@@ -169,10 +171,14 @@ class EngineDouble:
         shapes = self._header['profile'].get(name, [shape] * 3)
         return [tuple(item) for item in shapes]
 
-    def create_execution_context(self) -> Any:
+    def create_runtime_config(self) -> Any:
+        return type(self).trt.IRuntimeConfig._make()
+
+    def create_execution_context(self, strategy: Any = None) -> Any:
+        # The overload of 10.13 and later takes an IRuntimeConfig in the same place.
         world = type(self).world
         world.cuda.require_context('createExecutionContext')
-        return type(self).trt.IExecutionContext._make(self, self._first_profile())
+        return type(self).trt.IExecutionContext._make(self, self._first_profile(), strategy)
 
     def _first_profile(self) -> int:
         """Return the profile that a new execution context has: 8.6 gives it to the first only."""
@@ -223,17 +229,66 @@ class InspectorDouble:
         return json.dumps({'Layers': entries, 'Bindings': []})
 
 
+class RuntimeConfigDouble:
+    @classmethod
+    def _make(cls) -> Any:
+        config = cls.__new__(cls)
+        config._strategy, config._cache = 'LAZY', None
+        return config
+
+    @property
+    def dynamic_shapes_kernel_specialization_strategy(self) -> Any:
+        return self._strategy
+
+    @dynamic_shapes_kernel_specialization_strategy.setter
+    def dynamic_shapes_kernel_specialization_strategy(self, value: Any) -> None:
+        self._strategy = value.name
+
+    def create_runtime_cache(self) -> Any:
+        return type(self).trt.IRuntimeCache._make()
+
+    def set_runtime_cache(self, cache: Any = None) -> bool:
+        self._cache = cache
+        return True
+
+
+class RuntimeCacheDouble:
+    @classmethod
+    def _make(cls) -> Any:
+        cache = cls.__new__(cls)
+        cache._kernels = set()
+        return cache
+
+    def serialize(self) -> Any:
+        head = f'kernels {type(self).world.record.version}'
+        text = '\n'.join([head, *sorted(self._kernels)])
+        return type(self).trt.IHostMemory._make(text.encode())
+
+    def deserialize(self, blob: Any) -> bool:
+        head, *kernels = bytes(blob).decode(errors='replace').split('\n')
+        if head != f'kernels {type(self).world.record.version}':
+            return False
+        self._kernels = set(kernels)
+        return True
+
+    def reset(self) -> bool:
+        self._kernels = set()
+        return True
+
+
 class ContextDouble:
     @classmethod
-    def _make(cls, engine: Any, profile: int) -> Any:
+    def _make(cls, engine: Any, profile: int, runtime_config: Any) -> Any:
         context = cls.__new__(cls)
         context._engine, context._profile = engine, profile
+        context._runtime_config = runtime_config
         context._addresses, context._input_shape = {}, None
         fixed = {n: engine.get_tensor_shape(n) for n in engine._inputs}
         for shape in fixed.values():
             if all(dim >= 0 for dim in shape):
                 context._input_shape = shape
         context._output_shapes_of = {}
+        context._compiled = set()
         return context
 
     @property
@@ -297,8 +352,30 @@ class ContextDouble:
         if world.fail_run:
             _log(engine._logger, world.fail_run)
             return False
+        if world.record.module == 'tensorrt_rtx' and not self._run_rtx(stream_handle):
+            return False
         shape, addresses = self._input_shape, dict(self._addresses)
         world.cuda.enqueue(stream_handle, lambda stream=None: self._compute(shape, addresses))
+        return True
+
+    def is_stream_capturable(self, stream: int) -> bool:
+        return 'REQUIRE_USER_ALLOCATION' in self._engine._header['flags']
+
+    def _run_rtx(self, stream_handle: int) -> bool:
+        """Play TensorRT for RTX: compile kernels of a new shape, and refuse some captures."""
+        world, config = type(self).world, self._runtime_config
+        strategy = getattr(config, '_strategy', 'LAZY')
+        if world.cuda.is_capturing(stream_handle):
+            is_lazy = strategy == 'LAZY' and bool(self._engine._header['profile'])
+            if is_lazy or not self.is_stream_capturable(stream_handle):
+                _log(self._engine._logger, 'enqueueV3: memory is taken during stream capture')
+                return False
+        cache = None if config is None else config._cache
+        kernels = self._compiled if cache is None else cache._kernels
+        kernel = f'{self._engine._digest} {self._input_shape}'
+        if kernel not in kernels:
+            world.compiled_kernels += 1
+            kernels.add(kernel)
         return True
 
     def _compute(self, shape: tuple[int, ...], addresses: dict[str, int]) -> None:

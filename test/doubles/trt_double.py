@@ -57,6 +57,7 @@ class World:
     :param accept_any_cache: whether a calibration cache of another version is read.
     :param ignore_int8: build FP16 where INT8 is allowed, as TensorRT may.
     :param registers_plugins: whether plugins can be registered.
+    :param compiled_kernels: kernels that were compiled at run time.
     :param plugins: operators that plugin libraries brought.
     :param builds: what was built, for the tests.
     :param on_step: called in each step of a build.
@@ -77,6 +78,7 @@ class World:
     accept_any_cache: bool = False
     ignore_int8: bool = False
     registers_plugins: bool = True
+    compiled_kernels: int = 0
     plugins: set[str] = field(default_factory=set)
     builds: list[dict[str, Any]] = field(default_factory=list)
     on_step: Callable[[], None] | None = None
@@ -457,6 +459,8 @@ CLASSES: dict[str, type] = {
     'INetworkDefinition': NetworkDouble,
     'IOptimizationProfile': ProfileDouble,
     'IPluginRegistry': RegistryDouble,
+    'IRuntimeCache': engine_double.RuntimeCacheDouble,
+    'IRuntimeConfig': engine_double.RuntimeConfigDouble,
     'ITensor': TensorDouble,
     'ITimingCache': TimingCacheDouble,
     'OnnxParser': ParserDouble,

@@ -40,6 +40,8 @@ RECEIVERS = {
     'parser_error': 'ParserError',
     'registry': 'IPluginRegistry',
     'runtime': 'Runtime',
+    'runtime_cache': 'IRuntimeCache',
+    'runtime_config': 'IRuntimeConfig',
     'tensor': 'ITensor',
     'timing_cache': 'ITimingCache',
 }
@@ -68,6 +70,14 @@ GUARDS = {
     ('PreviewFeature', 'PROFILE_SHARING_0806'): 'optional',
     ('Builder', ''): 'has_builder',
     ('EngineInspector', ''): 'has_inspector',
+    ('BuilderFlag', 'REQUIRE_USER_ALLOCATION'): 'optional',
+    ('DynamicShapesKernelSpecializationStrategy', ''): 'has_runtime_cache',
+    ('ICudaEngine', 'create_runtime_config'): 'has_runtime_cache',
+    ('IExecutionContext', 'is_stream_capturable'): 'has_runtime_cache',
+    ('IRuntimeCache', ''): 'has_runtime_cache',
+    ('IRuntimeConfig', 'create_runtime_cache'): 'has_runtime_cache',
+    ('IRuntimeConfig', 'dynamic_shapes_kernel_specialization_strategy'): 'has_runtime_cache',
+    ('IRuntimeConfig', 'set_runtime_cache'): 'has_runtime_cache',
 }
 
 # Words that are members of TensorRT's classes and of other things as well: not a sign of either.

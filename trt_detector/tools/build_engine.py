@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 from ..config import DetectorConfig
-from ..errors import BuildCancelledError, DetectorError
+from ..errors import BuildCancelledError, ConfigError, DetectorError
 from ..factory import create_detector
 from ..int8_gate.gate import fallback_config, find_gate_frames
 from ..model_info import read_model_info
@@ -164,6 +164,18 @@ def _parser() -> argparse.ArgumentParser:
         help='build for this kind of GPU, which need not be in this machine (TensorRT for RTX '
         'only; needs --output)',
     )
+    parser.add_argument(
+        '--portable',
+        action='store_true',
+        help='build an engine that the lean runtime (backend tensorrt_lean) and later versions of '
+        'TensorRT can run; needs --output',
+    )
+    parser.add_argument(
+        '--any-ampere',
+        action='store_true',
+        help='with --portable: build an engine for every GPU since Ampere, not only for the kind '
+        'of this machine; it can be slower',
+    )
     parser.add_argument('--json', action='store_true', help='print the result as JSON')
     add_parameter_options(parser, _NAMES, without=['onnxruntime', 'tensorrt_lean'])
     return parser
@@ -211,7 +223,14 @@ def _build(
     config = DetectorConfig.from_mapping({'model_path': str(arguments.model), **given})
     model = read_model_info(arguments.model.expanduser())
     batch_size = config.batch_size or 1
-    if arguments.compute_capability is not None:
+    if arguments.any_ampere and not arguments.portable:
+        raise ConfigError('--any-ampere needs --portable')
+    if arguments.portable and arguments.compute_capability is not None:
+        raise ConfigError(
+            '--portable builds for the GPU of this machine; leave out --compute-capability, or '
+            'use --any-ampere for other GPUs'
+        )
+    if arguments.compute_capability is not None or arguments.portable:
         return _build_elsewhere(arguments, config, model, batch_size, bar, cancel)
     from ..gpu.device_info import read_device
     from ..trt.builder.make_plan import prepare_plan
@@ -227,12 +246,9 @@ def _build(
     if arguments.output is not None:
         write_atomic(arguments.output, stored.data, mode=_READABLE)
     choice, manifest = request.choice, stored.manifest
-    details = dict(manifest.details) if manifest else {}
+    details = {**(manifest.details if manifest else {}), **_details(verdict)}
     if manifest is not None and manifest.layer_precision:
         details['precision of layers'] = manifest.layer_precision
-    if verdict is not None:
-        details['int8 check'] = verdict.report
-    warnings = (verdict.warning,) if verdict is not None and verdict.warning else ()
     return BuildReport(
         plan=str(arguments.output or stored.path or ''),
         from_cache=stored.from_cache,
@@ -243,7 +259,7 @@ def _build(
         precision=manifest.built_precision if manifest else choice.precision,
         bytes=len(stored.data),
         seconds=round(time.monotonic() - start, 3),
-        warnings=(*warnings, *choice.notes, *stored.notes),
+        warnings=(*_warnings(verdict), *choice.notes, *stored.notes),
         details=details,
     )
 
@@ -267,6 +283,16 @@ def _accept_int8(
     return config, verdict
 
 
+def _warnings(verdict: Int8Verdict | None) -> tuple[str, ...]:
+    """Return the warning of an INT8 check, if there is one."""
+    return (verdict.warning,) if verdict is not None and verdict.warning else ()
+
+
+def _details(verdict: Int8Verdict | None) -> dict[str, str]:
+    """Return the report entry of an INT8 check, if there was one."""
+    return {} if verdict is None else {'int8 check': verdict.report}
+
+
 def _build_elsewhere(
     arguments: argparse.Namespace,
     config: DetectorConfig,
@@ -275,22 +301,30 @@ def _build_elsewhere(
     bar: ProgressBar,
     cancel: threading.Event,
 ) -> BuildReport:
-    """Build the engine for a GPU that is not in this machine, into a file."""
-    from ..errors import ConfigError
+    """Build the engine for another machine, into a file."""
+    from ..gpu.device_info import read_device
     from ..trt.builder.make_plan import build_once
+    from ..trt.builder.request import BuildTarget
 
     if arguments.output is None:
+        option = '--portable' if arguments.portable else '--compute-capability'
         raise ConfigError(
-            '--compute-capability needs --output: the engine folder is only for the GPU of this '
-            'machine'
+            f'{option} needs --output: the engine folder is only for the GPU and the TensorRT of '
+            'this machine'
         )
-    outcome = build_once(
-        config,
-        model,
-        batch_size=batch_size,
+    target = BuildTarget(
         compute_capability=arguments.compute_capability,
-        on_progress=bar,
-        cancel=cancel,
+        dla_core=config.dla_core,
+        portable=arguments.portable,
+        any_ampere=arguments.any_ampere,
+    )
+    device, capability, verdict = '', arguments.compute_capability, None
+    if capability is None:
+        found = read_device(config.device_id)
+        device, capability = found.name, found.compute_capability
+        config, verdict = _accept_int8(config, bar, cancel)
+    outcome = build_once(
+        config, model, batch_size=batch_size, target=target, on_progress=bar, cancel=cancel
     )
     write_atomic(arguments.output, outcome.plan, mode=_READABLE)
     return BuildReport(
@@ -298,13 +332,13 @@ def _build_elsewhere(
         from_cache=False,
         backend=outcome.backend,
         version=outcome.version,
-        device='',
-        compute_capability=arguments.compute_capability,
+        device=device,
+        compute_capability=capability,
         precision=outcome.precision,
         bytes=len(outcome.plan),
         seconds=round(outcome.seconds, 3),
-        warnings=tuple(outcome.notes),
-        details=dict(outcome.details),
+        warnings=(*_warnings(verdict), *outcome.notes),
+        details={**outcome.details, **_details(verdict)},
     )
 
 

@@ -30,6 +30,7 @@ from .logger import LogLines, make_logger
 from .plugins import load_plugins
 from .profile import ProfileShapes
 from .runtime import load_cuda_engine
+from .runtime_cache import RuntimeCache
 
 __all__ = ['TensorRTEngine']
 
@@ -83,6 +84,7 @@ class TensorRTEngine(DeviceEngine):
     ) -> None:
         self._closed = False
         self._contexts: dict[int, ExecutionContext] = {}
+        self._kernels: RuntimeCache | None = None
         self._device_id = device_id
         self._lines = LogLines()
         self._resources = ExitStack()
@@ -105,6 +107,8 @@ class TensorRTEngine(DeviceEngine):
             self._batch_size = self._bindings.usable_batch(batch_size)
             self._size = self._bindings.resolve_size(input_shape)
             self._label = library.label
+            if library.has_runtime_cache:
+                self._kernels = RuntimeCache(library, self._cuda_engine, plan_path)
             self._context = self._make_context(_ANY_COUNT)
             self._input, self._outputs = self._allocate()
             self._context.bind_shape(self._bindings.shapes.optimum)
@@ -212,6 +216,8 @@ class TensorRTEngine(DeviceEngine):
         shape = self.batch_shape(max(count, self._bindings.smallest_batch))
         shapes = context.bind_shape(shape)
         context.bind_addresses(input_address, outputs)
+        if capturing and self._kernels is not None:
+            context.check_capturable(self._stream)
         self._start(context, outputs, wait_if_failed=not capturing)
         return list(shapes)
 
@@ -287,7 +293,12 @@ class TensorRTEngine(DeviceEngine):
         """Return the execution context for a number of images, created on first use."""
         if count not in self._contexts:
             self._contexts[count] = ExecutionContext(
-                self._label, self._cuda_engine, self._bindings, self._lines, self._stream
+                self._label,
+                self._cuda_engine,
+                self._bindings,
+                self._lines,
+                self._stream,
+                self._kernels and self._kernels.runtime_config,
             )
         return self._contexts[count]
 
@@ -380,6 +391,8 @@ class TensorRTEngine(DeviceEngine):
         """Release contexts, engine, runtime and stream, dependent objects first."""
         for context in self._contexts.values():
             context.close()
+        if self._kernels is not None:
+            self._kernels.close()
         self._cuda_engine = None
         self._runtime = None
         self._stream = None

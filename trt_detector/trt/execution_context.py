@@ -24,13 +24,24 @@ class ExecutionContext:
     :param bindings: inputs and outputs of the engine.
     :param lines: log lines of TensorRT.
     :param stream: stream in which it chooses the optimization profile.
+    :param runtime_config: IRuntimeConfig of TensorRT for RTX, None for other libraries.
     :raises EngineError: if TensorRT cannot create one.
     """
 
     def __init__(
-        self, label: str, cuda_engine: Any, bindings: Bindings, lines: LogLines, stream: Any
+        self,
+        label: str,
+        cuda_engine: Any,
+        bindings: Bindings,
+        lines: LogLines,
+        stream: Any,
+        runtime_config: Any = None,
     ) -> None:
-        self._execution_context: Any = cuda_engine.create_execution_context()
+        self._execution_context: Any = (
+            cuda_engine.create_execution_context()
+            if runtime_config is None
+            else cuda_engine.create_execution_context(runtime_config)
+        )
         if self._execution_context is None:
             raise EngineError(
                 f'{label} cannot create an execution context{lines.explain()}; free GPU memory, '
@@ -97,6 +108,17 @@ class ExecutionContext:
             if not self._execution_context.set_tensor_address(spec.name, address):
                 raise EngineError(f'TensorRT rejects the buffer of {spec}{self._lines.explain()}')
         self._addresses = addresses
+
+    def check_capturable(self, stream: Any) -> None:
+        """
+        Check that CUDA graphs can be captured in a stream (TensorRT for RTX tells it).
+
+        :raises EngineError: if they cannot.
+        """
+        if not self._execution_context.is_stream_capturable(stream.handle):
+            raise EngineError(
+                'TensorRT for RTX cannot capture this network: it takes memory while it runs'
+            )
 
     def enqueue(self, stream: Any) -> None:
         """

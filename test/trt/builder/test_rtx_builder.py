@@ -22,6 +22,7 @@ from trt_detector.trt.builder.build_plan import BuildOutcome
 from trt_detector.trt.builder.make_plan import build_once
 from trt_detector.trt.builder.parser import parse_network
 from trt_detector.trt.builder.precision import choose_precision, prepare_network
+from trt_detector.trt.builder.request import BuildTarget
 from trt_detector.trt.library import load_library, TensorRTLibrary
 from trt_detector.trt.logger import LogLines, make_logger
 from trt_detector.values.progress import Progress
@@ -44,7 +45,7 @@ def build(path: Path, **values: Any) -> BuildOutcome:
     hooks = {name: values.pop(name, None) for name in ('on_progress', 'cancel')}
     config = DetectorConfig.from_mapping({'backend': 'tensorrt_rtx', **values})
     return build_once(
-        config, read_model_info(path), batch_size=4, compute_capability=TARGET, **hooks
+        config, read_model_info(path), batch_size=4, target=BuildTarget(TARGET), **hooks
     )
 
 
@@ -214,7 +215,7 @@ def test_a_gpu_that_is_not_supported_is_refused(library: TensorRTLibrary, tmp_pa
             DetectorConfig(precision='fp32'),
             read_model_info(model),
             batch_size=1,
-            compute_capability=(8, 7),
+            target=BuildTarget((8, 7)),
         )
 
 

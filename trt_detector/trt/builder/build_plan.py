@@ -22,6 +22,8 @@ from .request import BuildRequest
 
 __all__ = ['BuildOutcome', 'build_plan']
 
+# Operators with outputs whose shape depends on the data.
+_DATA_DEPENDENT = frozenset({'NonMaxSuppression', 'NonZero', 'Unique', 'Loop'})
 # In the log of a build that lacked GPU memory; the first one says so only indirectly.
 _MEMORY_SIGNS = (
     'Could not find any implementation for node',
@@ -181,8 +183,20 @@ class _BuildSteps:
     def _set_target(self) -> None:
         """Set the GPU or DLA core to build for."""
         target = self._request.target
+        # TensorRT for RTX then takes no memory while it runs, which CUDA graphs need.
+        user_allocation = self._library.find('BuilderFlag', 'REQUIRE_USER_ALLOCATION')
+        if user_allocation is not None and not self._request.model.operators & _DATA_DEPENDENT:
+            self._builder_config.set_flag(user_allocation)
         if target.compute_capability is not None:
             self._set_compute_capability(target.compute_capability)
+        if target.portable:
+            # The lean runtime is installed on the target machine, so the plan does not bring it.
+            for name in ('VERSION_COMPATIBLE', 'EXCLUDE_LEAN_RUNTIME'):
+                self._builder_config.set_flag(self._library.enum('BuilderFlag', name))
+        if target.any_ampere:
+            self._builder_config.hardware_compatibility_level = self._library.enum(
+                'HardwareCompatibilityLevel', 'AMPERE_PLUS'
+            )
         if target.dla_core >= 0:
             self._builder_config.default_device_type = self._library.enum('DeviceType', 'DLA')
             self._builder_config.DLA_core = target.dla_core

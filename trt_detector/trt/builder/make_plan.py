@@ -23,7 +23,7 @@ from ..library import find_library, TensorRTLibrary
 from .build_plan import build_plan, BuildOutcome
 from .plan_job import PlanJob
 from .progress import BuildProgress
-from .request import BuildRequest, make_request
+from .request import BuildRequest, BuildTarget, make_request
 
 __all__ = ['build_once', 'convert_source', 'prepare_plan']
 
@@ -71,7 +71,7 @@ def build_once(
     model: ModelInfo,
     *,
     batch_size: int,
-    compute_capability: tuple[int, int] | None = None,
+    target: BuildTarget | None = None,
     on_progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
 ) -> BuildOutcome:
@@ -83,21 +83,24 @@ def build_once(
     :param config: the parameters.
     :param model: the ONNX file.
     :param batch_size: images per run, if the model has a dynamic batch.
-    :param compute_capability: GPU to build for, which need not be in this machine; None for the
-        GPU of this machine.
+    :param target: device to build for, whose GPU need not be in this machine; None for the GPU of
+        this machine.
     :param on_progress: receives the progress, from this or another thread.
     :param cancel: event that cancels the build.
     """
+    target = target or BuildTarget(dla_core=config.dla_core)
+    compute_capability = target.compute_capability
     if compute_capability is None:
         device = read_device(config.device_id)
-        library = find_library(config.backend, device)
+        backend = _portable_backend(config) if target.portable else config.backend
+        library = find_library(backend, device)
         fast_fp16 = device.has_fast_fp16
     else:
         library = _find_cross_builder(config.backend)
         fast_fp16 = has_fast_fp16(compute_capability)
     request = make_request(
         config, model,
-        fast_fp16=fast_fp16, batch_size=batch_size, compute_capability=compute_capability,
+        fast_fp16=fast_fp16, batch_size=batch_size, target=target,
     )  # fmt: skip
     with BuildProgress(on_progress, cancel) as progress:
         if compute_capability is not None:
@@ -129,12 +132,36 @@ def convert_source(
                 config,
                 read_model_info(path),
                 batch_size=batch_size,
-                compute_capability=compute_capability,
+                target=BuildTarget(compute_capability, config.dla_core),
             )
         except BuildError as error:
             _LOG.error('no plan was built: %s', error)
             return None
     return outcome.plan
+
+
+def _portable_backend(config: DetectorConfig) -> str:
+    """
+    Return the backend for a portable plan.
+
+    :raises ConfigError: if the parameters do not allow one.
+    """
+    if config.backend not in ('auto', 'tensorrt'):
+        raise ConfigError(
+            f'backend is {config.backend}, but only tensorrt builds portable plans; set backend '
+            'to tensorrt'
+        )
+    if config.plugin_libraries:
+        raise ConfigError(
+            f'plugin_libraries is {list(config.plugin_libraries)}, but a portable plan cannot use '
+            'plugin libraries; export the model without their operators'
+        )
+    if config.dla_core >= 0:
+        raise ConfigError(
+            f'dla_core is {config.dla_core}, but a portable plan runs on the GPU only; set it to '
+            '-1'
+        )
+    return 'tensorrt'
 
 
 def _find_cross_builder(backend: str) -> TensorRTLibrary:

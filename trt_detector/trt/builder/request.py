@@ -23,10 +23,14 @@ class BuildTarget:
 
     :param compute_capability: (major, minor); None for the GPU of this machine.
     :param dla_core: Deep Learning Accelerator core, -1 for the GPU itself.
+    :param portable: whether later versions of TensorRT and the lean runtime can run the plan.
+    :param any_ampere: whether every GPU since Ampere can run the plan, not only this kind.
     """
 
     compute_capability: tuple[int, int] | None = None
     dla_core: int = -1
+    portable: bool = False
+    any_ampere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def make_request(
     *,
     fast_fp16: bool,
     batch_size: int,
-    compute_capability: tuple[int, int] | None = None,
+    target: BuildTarget | None = None,
 ) -> BuildRequest:
     """
     Derive the build request from the parameters.
@@ -69,7 +73,7 @@ def make_request(
     :param model: the ONNX file.
     :param fast_fp16: whether the device is faster at FP16 than at FP32.
     :param batch_size: images per run, if the model has a dynamic batch.
-    :param compute_capability: GPU to build for, None for the GPU of this machine.
+    :param target: device to build for; None for the GPU of this machine and config.dla_core.
     :raises ConfigError: if parameters contradict each other or the model.
     :raises CalibrationCacheError: if the calibration cache cannot be read.
     """
@@ -91,7 +95,7 @@ def make_request(
         shapes=shapes,
         choice=choose_precision(config, model, fast_fp16=fast_fp16),
         workspace_bytes=int(config.workspace_fraction * memory),
-        target=BuildTarget(compute_capability, config.dla_core),
+        target=target or BuildTarget(dla_core=config.dla_core),
         plugin_libraries=config.plugin_libraries,
         input_size=config.input_size,
     )

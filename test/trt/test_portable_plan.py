@@ -1,0 +1,139 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Portable plans: built by TensorRT, run by its lean runtime."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from doubles.api_records import LEAN
+from doubles.machine import GPU, machine
+import numpy as np
+import onnxruntime
+import pytest
+from support import networks
+from trt_detector.config import DetectorConfig
+from trt_detector.errors import ConfigError, EngineError
+from trt_detector.factory import create_detector
+from trt_detector.tools import build_engine
+from trt_detector.trt.backend import open_engine
+
+BATCH = np.random.default_rng(3).random((2, 3, 64, 64), np.float32)
+BUILDERS = ['tensorrt-10.3', 'tensorrt-10.16', 'tensorrt-11.4']
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Return a model with a dynamic batch."""
+    return networks.yolo(tmp_path / 'yolo.onnx')
+
+
+def build(model: Path, *arguments: str) -> tuple[int, Path]:
+    """Run build_engine; return its exit status and the path of the plan."""
+    plan = model.with_suffix('.engine')
+    folder = str(model.parent / 'plans')
+    status = build_engine.main([
+        '--model', str(model), '--output', str(plan), '--engine-cache-dir', folder,
+        '--batch-size', '2', '--precision', 'fp32', *arguments,
+    ])  # fmt: skip
+    return status, plan
+
+
+@pytest.mark.parametrize('backend', ['auto', 'tensorrt_lean'])
+@pytest.mark.parametrize('personality', BUILDERS)
+def test_the_lean_runtime_runs_a_portable_plan(
+    personality: str, backend: str, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with machine(personality) as world:
+        status, plan = build(model, '--portable', '--json')
+        assert status == 0
+        flags = set(world.builds[0]['flags'])
+        assert flags == {'VERSION_COMPATIBLE', 'EXCLUDE_LEAN_RUNTIME'}
+        assert world.builds[0]['hardware'] == 'NONE'
+    report = json.loads(capsys.readouterr().out)
+    assert (report['plan'], report['device']) == (str(plan), 'Double 0')
+    # A portable plan is for another machine: the store keeps none.
+    assert not list(model.parent.glob('plans/*/*.engine'))
+    expected = onnxruntime.InferenceSession(str(model)).run(None, {'images': BATCH})[0]
+    config = DetectorConfig(model_path=str(plan), backend=backend)
+    with machine(LEAN) as world:
+        with open_engine(config, None, batch_size=2) as engine:
+            np.testing.assert_array_equal(engine.run(BATCH)[0], expected)
+            assert engine.info.backend == 'tensorrt_lean'
+            # The lean runtime has no inspector.
+            assert engine.info.precision == 'unknown'
+        world.cuda.assert_clean()
+
+
+def test_a_plan_that_is_not_portable_is_refused_with_the_remedy(model: Path) -> None:
+    with machine('tensorrt-11.4'):
+        assert build(model)[0] == 0
+    config = DetectorConfig(model_path=str(model.with_suffix('.engine')), backend='tensorrt_lean')
+    with machine(LEAN) as world:
+        with pytest.raises(EngineError) as caught:
+            create_detector(config)
+        world.cuda.assert_clean()
+    text = str(caught.value)
+    assert 'magicTag == kEXPECTED_MAGIC_TAG failed' in text
+    assert 'build_engine --portable' in text
+
+
+def test_a_portable_plan_of_a_later_version_is_refused(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with machine('tensorrt-11.4'):
+        assert build(model, '--portable')[0] == 0
+    config = DetectorConfig(model_path=str(model.with_suffix('.engine')), backend='tensorrt')
+    refused = pytest.raises(EngineError, match='incompatible serialization version')
+    with machine('tensorrt-10.16'), refused:
+        create_detector(config)
+
+
+@pytest.mark.parametrize('any_ampere', [False, True])
+def test_any_ampere_runs_on_another_gpu(any_ampere: bool, model: Path) -> None:
+    with machine('tensorrt-10.16') as world:
+        arguments = ['--portable', '--any-ampere'] if any_ampere else ['--portable']
+        assert build(model, *arguments)[0] == 0
+        assert world.builds[0]['hardware'] == ('AMPERE_PLUS' if any_ampere else 'NONE')
+    config = DetectorConfig(model_path=str(model.with_suffix('.engine')))
+    other: dict[str, Any] = {**GPU, 'cc': (8, 9)}
+    with machine(LEAN, gpus=[other]):
+        if any_ampere:
+            with open_engine(config, None, batch_size=2) as engine:
+                engine.run(BATCH)
+        else:
+            with pytest.raises(EngineError, match='mismatch'):
+                open_engine(config, None, batch_size=2)
+
+
+def test_the_lean_runtime_builds_nothing(model: Path) -> None:
+    config = DetectorConfig(model_path=str(model), backend='tensorrt_lean')
+    with machine(LEAN), pytest.raises(ConfigError, match='build_engine --portable --output FILE'):
+        create_detector(config)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['--any-ampere'], '--any-ampere needs --portable'),
+        (['--portable', '--compute-capability', '8.6'], 'leave out --compute-capability'),
+        (['--portable', '--backend', 'tensorrt_rtx'], 'only tensorrt builds portable plans'),
+        (['--portable', '--plugin-libraries', 'x.so'], 'cannot use plugin libraries'),
+        (['--portable', '--dla-core', '0'], 'set it to -1'),
+    ],
+)
+def test_what_does_not_go_with_a_portable_plan(
+    arguments: list[str], said: str, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with machine('tensorrt-10.16', dla_cores=1) as world:
+        assert build(model, *arguments)[0] == 1
+        assert world.builds == []
+    assert said in capsys.readouterr().err
+
+
+def test_a_portable_plan_needs_an_output(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with machine('tensorrt-10.16'):
+        assert build_engine.main(['--model', str(model), '--portable']) == 1
+    assert '--portable needs --output' in capsys.readouterr().err
