@@ -70,7 +70,7 @@ def test_build_engine_builds_once_and_says_what(
     assert first['version'] == '10.3.0'
     assert Path(first['plan']).name == 'yolo.cc_8.6_sm_82.int8.engine'
     assert Path(first['plan']).stat().st_size == first['bytes']
-    assert '6 int8' in first['details']['precision of layers']
+    assert '4 int8' in first['details']['precision of layers']
 
 
 def test_build_engine_takes_the_parameters_of_the_node(model: Path, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_flags_of_a_tensorrt_that_has_them(personality: str, model: Path, cache:
         with opened(model, precision='int8', calib_cache_path=str(cache)) as engine:
             details = engine.info.report()
         flags = set(built(world)['flags'])
-        assert flags == {'FP16', 'INT8', 'OBEY_PRECISION_CONSTRAINTS', 'TF32'}
+        assert flags == {'FP16', 'INT8', 'OBEY_PRECISION_CONSTRAINTS'}
         number = {'8': '8601', '1': '10'}[world.record.version[0]]
         assert (
             f'TRT-101401-EntropyCalibration2 rewritten to TRT-{number}'
@@ -199,7 +199,7 @@ def test_a_quantized_model_is_int8_by_itself(
         with opened(quantized, precision='fp16') as engine:
             assert 'it runs in INT8' in ' '.join(engine.info.warnings)
         has_flags = 'FP16' in world.record.classes['BuilderFlag']
-        assert set(built(world)['flags']) - {'TF32'} == ({'FP16', 'INT8'} if has_flags else set())
+        assert set(built(world)['flags']) == ({'FP16', 'INT8'} if has_flags else set())
 
 
 def test_a_plan_is_built_once_and_then_loaded(model: Path) -> None:
@@ -380,9 +380,7 @@ def test_dla_is_used_where_there_is_one_and_refused_where_not(model: Path) -> No
             engine.run(BATCH)
         header = built(world)
         assert (header['device_type'], header['dla_core']) == ('DLA', 1)
-        assert {'GPU_FALLBACK', 'FP16', 'PREFER_PRECISION_CONSTRAINTS', 'TF32'} == set(
-            header['flags']
-        )
+        assert {'GPU_FALLBACK', 'FP16', 'PREFER_PRECISION_CONSTRAINTS'} == set(header['flags'])
         with pytest.raises(ConfigError, match='dla_core is 2, .* 2 DLA core'):
             open_once(model, dla_core=2)
         with pytest.raises(ConfigError, match='fp32, which a DLA cannot run'):

@@ -37,14 +37,15 @@ class PrecisionChoice:
     :param cache: scales for 'int8', None if the model has Q/DQ nodes.
     :param notes: sentences for the user.
     :param exclude: patterns of nodes that INT8 leaves in floating point.
-    :param allows_tf32: whether FP32 layers may run in TF32.
+    :param allows_tf32: whether FP32 layers may run in TF32; not those that FP16 and INT8 leave in
+        FP32, which need its precision.
     """
 
     precision: str
     cache: CalibrationCache | None = None
     notes: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    allows_tf32: bool = True
+    allows_tf32: bool = False
 
     @property
     def cache_sha256(self) -> str:
@@ -110,7 +111,9 @@ def choose_precision(
             'create a calibration cache with "ros2 run trt_detector calibrate" and set it'
         )
     if wanted != 'int8' or path is None:
-        return PrecisionChoice(wanted, notes=notes, allows_tf32=config.precision != 'fp32')
+        return PrecisionChoice(
+            wanted, notes=notes, allows_tf32=(config.precision, wanted) == ('auto', 'fp32')
+        )
     cache = read_calibration_cache(path)
     return PrecisionChoice('int8', cache, notes, config.quantize_exclude)
 
