@@ -114,6 +114,15 @@ class InferenceEngine(ABC):
             for _ in range(iterations):
                 self.run(zeros[:count])
 
+    def interrupt(self) -> None:
+        """
+        Make the run in progress and all further ones fail, if the engine can; any thread may.
+
+        Meant for an engine that is closed next. Engines on a GPU ignore it: they run for
+        milliseconds.
+        """
+        return
+
     def device_lock(self) -> AbstractContextManager[None]:
         """Return a lock that keeps other threads from opening engines on the same device."""
         return nullcontext()

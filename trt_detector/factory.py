@@ -14,13 +14,20 @@ import threading
 from .config import DetectorConfig
 from .decode import DecodeOptions
 from .engine import InferenceEngine
-from .errors import BackendUnavailableError, ConfigError, EngineError, ModelError
+from .errors import (
+    BackendUnavailableError,
+    BuildCancelledError,
+    ConfigError,
+    EngineError,
+    ModelError,
+)
 from .int8_gate.gate import accept_int8
 from .model_info import ModelInfo, prepare_model, read_model_info
 from .model_info.onnx_session import SessionOptions
 from .model_setup import ModelSetup
 from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine, OnnxRuntimeOptions
 from .pipeline import Detector
+from .values.cancellation import interrupt_on
 from .values.device_state import DeviceWatch
 from .values.engine_info import EngineInfo
 from .values.progress import ProgressCallback
@@ -104,9 +111,24 @@ def _open_detector(
         # It closes the engine, after its slots, which lie in the engine's context.
         undo.pop_all()
         undo.callback(detector.close)
-        detector.warm_up(config.warmup_iterations)
+        _warm_up(detector, config.warmup_iterations, cancel)
         undo.pop_all()
     return detector
+
+
+def _warm_up(detector: Detector, iterations: int, cancel: threading.Event | None) -> None:
+    """
+    Warm a detector up.
+
+    :raises BuildCancelledError: if it is cancelled.
+    """
+    try:
+        with interrupt_on(cancel, detector.engine.interrupt):
+            detector.warm_up(iterations)
+    except EngineError as error:
+        if cancel is not None and cancel.is_set():
+            raise BuildCancelledError('the warm-up was cancelled') from error
+        raise
 
 
 def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> DecodeOptions:
@@ -175,7 +197,7 @@ def _open_engine(
 ) -> InferenceEngine:
     """Open the model with the requested backend, or the first one that works."""
     if model is not None and config.backend == 'onnxruntime':
-        return _open_onnxruntime(config, model, batch_size, ())
+        return _open_onnxruntime(config, model, batch_size, (), cancel)
     from .trt.backend import open_engine
 
     try:
@@ -185,7 +207,8 @@ def _open_engine(
     except BackendUnavailableError as error:
         if config.backend != 'auto' or model is None:
             raise
-        return _open_onnxruntime(config, model, batch_size, (('tensorrt', f'not used: {error}'),))
+        entries = (('tensorrt', f'not used: {error}'),)
+        return _open_onnxruntime(config, model, batch_size, entries, cancel)
 
 
 def _open_onnxruntime(
@@ -193,6 +216,7 @@ def _open_onnxruntime(
     model: ModelInfo,
     batch_size: int,
     entries: tuple[tuple[str, str], ...],
+    cancel: threading.Event | None,
 ) -> OnnxRuntimeEngine:
     """Open the model with ONNX Runtime, in its own precision or INT8 by a calibration cache."""
     warnings = []
@@ -226,6 +250,7 @@ def _open_onnxruntime(
             spinning=config.inference_spinning,
             model_dir=folder if model.external_data and cache is None else None,
             exact=cache is not None,
+            cancel=cancel,
         ),
         precision=model.precision if cache is None else 'int8',
         warnings=tuple(warnings),

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .engine import InferenceEngine
-from .errors import EngineError, ModelError
-from .model_info.onnx_session import open_session, SessionOptions
+from .errors import BackendUnavailableError, EngineError, ModelError
+from .model_info.onnx_session import load_onnxruntime, open_session, SessionOptions
 from .values.engine_info import EngineInfo
 from .values.tensor_spec import DEFAULT_INPUT_SIZE, TensorSpec
 
@@ -85,6 +85,7 @@ class OnnxRuntimeEngine(InferenceEngine):
         device: str = 'CPU',
     ) -> None:
         self._session: Any = open_session(model_bytes, options.session)
+        self._run_options: Any = load_onnxruntime().RunOptions()
         self._inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self._outputs = tuple(_spec(value) for value in self._session.get_outputs())
         if len(self._inputs) != 1 or len(self._inputs[0].shape) != 4:
@@ -155,11 +156,16 @@ class OnnxRuntimeEngine(InferenceEngine):
             missing = np.zeros((size - count, *batch.shape[1:]), batch.dtype)
             batch = np.concatenate((batch, missing))
         try:
-            outputs = session.run(self._output_names, {self._inputs[0].name: batch})
+            inputs = {self._inputs[0].name: batch}
+            outputs = session.run(self._output_names, inputs, self._run_options)
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
             raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
         # Outputs without a batch dimension are those of the one image of a batch of one.
         return [output[:count] for output in outputs] if padded else list(outputs)
+
+    def interrupt(self) -> None:
+        """Make the run in progress and all further ones fail, as soon as a node has run."""
+        self._run_options.terminate = True
 
     def close(self) -> None:
         """Free the session; calling it again does nothing."""
@@ -189,17 +195,15 @@ class OnnxRuntimeEngine(InferenceEngine):
 def has_cuda_provider() -> bool:
     """Return whether the ONNX Runtime of this machine was built for CUDA."""
     try:
-        import onnxruntime
-    except (ImportError, OSError):
+        onnxruntime = load_onnxruntime()
+    except BackendUnavailableError:
         return False
     return 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
 
 
 def make_asynchronous_run_options() -> Any:
     """Return options of a run that queues its work on the device and returns at once."""
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
+    options = load_onnxruntime().RunOptions()
     options.add_run_config_entry('disable_synchronize_execution_providers', '1')
     return options
 
@@ -216,6 +220,4 @@ def _spec(value: Any) -> TensorSpec:
 
 def _version() -> str:
     """Return ONNX Runtime's version."""
-    import onnxruntime
-
-    return str(onnxruntime.__version__)
+    return str(load_onnxruntime().__version__)

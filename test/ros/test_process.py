@@ -26,6 +26,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import Image as ImageMessage
+from support.models import slow_detector
 from support.ros_graph import MODEL, next_domain, node_process, output_at_end, PICTURES, wait_until
 from trt_detector.config import DetectorConfig
 from trt_detector.factory import create_detector
@@ -45,6 +46,21 @@ def create(config, *, cancel, **_):
     raise BuildCancelledError('cancelled')
 
 main_module.DetectorNode = lambda name: DetectorNode(name, create=create)
+sys.exit(main_module.main(sys.argv[1:]))
+"""
+
+WARMING_NODE = """
+import sys
+import onnxruntime
+import trt_detector.ros.main as main_module
+
+run = onnxruntime.InferenceSession.run
+
+def say_and_run(*arguments):
+    print('running', flush=True)
+    return run(*arguments)
+
+onnxruntime.InferenceSession.run = say_and_run
 sys.exit(main_module.main(sys.argv[1:]))
 """
 
@@ -365,6 +381,17 @@ def test_signal_during_configure_cancels_the_build() -> None:
         output = output_at_end(process)
     assert process.returncode == 0, output
     assert 'Traceback' not in output
+
+
+def test_signal_during_a_long_warm_up_ends_the_process_cleanly(tmp_path: Path) -> None:
+    model = slow_detector(tmp_path / 'slow.onnx')
+    arguments = parameters(model_path=str(model), backend='onnxruntime', autostart=True)
+    with node_process(*arguments, domain=next_domain(), code=WARMING_NODE) as process:
+        read_until(process, 'running')
+        process.send_signal(signal.SIGINT)
+        output = output_at_end(process)
+    assert process.returncode == 0, output
+    assert 'the warm-up was cancelled' in output
 
 
 def test_process_with_a_hanging_driver_call_exits_with_an_error() -> None:

@@ -133,3 +133,38 @@ def constant_detector(
         initializers=initializers,
         metadata=props,
     )
+
+
+def slow_detector(path: Path, *, layers: int = 40, channels: int = 256, size: int = 320) -> Path:
+    """
+    Write an end-to-end detector that opens at once and needs minutes per picture.
+
+    Its layers share one small weight. It finds nothing.
+    """
+    weight = np.zeros((channels, channels, 3, 3), np.float32)
+    nodes = [helper.make_node('Conv', ['images', 'first'], ['x0'])]
+    for layer in range(layers):
+        pads = [1, 1, 1, 1]
+        convolved = helper.make_node('Conv', [f'x{layer}', 'weight'], [f'c{layer}'], pads=pads)
+        nodes += [convolved, helper.make_node('Relu', [f'c{layer}'], [f'x{layer + 1}'])]
+    nodes += [
+        helper.make_node('ReduceMean', [f'x{layers}'], ['mean'], axes=[1, 2, 3], keepdims=1),
+        helper.make_node('Squeeze', ['mean', 'last'], ['flat']),
+        helper.make_node('Mul', ['flat', 'zero'], ['nothing']),
+        helper.make_node('Add', ['nothing', 'answer'], ['output0']),
+    ]
+    initializers = [
+        tensor('first', np.zeros((channels, 3, 1, 1), np.float32)),
+        tensor('weight', weight),
+        tensor('last', np.array([3])),
+        tensor('zero', np.array(0, np.float32)),
+        tensor('answer', np.zeros((1, 3, 6), np.float32)),
+    ]
+    return save(
+        path,
+        nodes,
+        inputs={'images': ('batch', 3, size, size)},
+        outputs={'output0': ('batch', 3, 6)},
+        initializers=initializers,
+        metadata=metadata(end2end=True, size=size),
+    )

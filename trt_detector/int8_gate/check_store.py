@@ -16,8 +16,9 @@ from pathlib import Path
 
 from .. import __version__
 from ..config import DetectorConfig
-from ..errors import PlanError
+from ..errors import BackendUnavailableError, PlanError
 from ..model_info import ModelInfo
+from ..model_info.onnx_session import load_onnxruntime
 from ..pipeline import Detector
 from ..trusted_files import read_trusted, write_atomic
 from .agreement import Agreement
@@ -149,8 +150,6 @@ def _find_runtime_version() -> str:
         with suppress(metadata.PackageNotFoundError):
             found.append(f'{name} {metadata.version(name)}')
     if not found:
-        with suppress(ImportError, OSError):
-            import onnxruntime
-
-            found.append(str(onnxruntime.__version__))
+        with suppress(BackendUnavailableError):
+            found.append(str(load_onnxruntime().__version__))
     return ', '.join(found)

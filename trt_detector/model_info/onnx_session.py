@@ -7,11 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 import os
 from pathlib import Path
+import threading
 from typing import Any
 
-from ..errors import BackendUnavailableError, ModelError
+from ..errors import BackendUnavailableError, BuildCancelledError, ModelError
+from ..values.cancellation import interrupt_on
 
-__all__ = ['SessionOptions', 'open_session']
+__all__ = ['SessionOptions', 'load_onnxruntime', 'open_session']
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,7 @@ class SessionOptions:
         of products in 16 bits on CPUs without VNNI, which overflow.
     :param disabled_optimizers: names of ONNX Runtime's graph optimizers to leave out.
     :param memory_arena: keep the memory of the CPU between runs.
+    :param cancel: cancels opening the session, and the warm-up.
     """
 
     threads: int = 0
@@ -36,6 +39,26 @@ class SessionOptions:
     exact: bool = False
     disabled_optimizers: tuple[str, ...] = ()
     memory_arena: bool = True
+    cancel: threading.Event | None = None
+
+
+def load_onnxruntime() -> Any:
+    """
+    Import ONNX Runtime, and turn its telemetry off for this process.
+
+    Every module imports it here: a wheel can be built to send events of sessions.
+
+    :raises BackendUnavailableError: if onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime
+    except (ImportError, OSError) as error:
+        raise BackendUnavailableError(
+            f'ONNX Runtime cannot be imported ({error}); install it: pip install onnxruntime'
+        ) from error
+    if hasattr(onnxruntime, 'disable_telemetry_events'):
+        onnxruntime.disable_telemetry_events()
+    return onnxruntime
 
 
 def open_session(model_bytes: bytes, wanted: SessionOptions) -> Any:
@@ -44,13 +67,9 @@ def open_session(model_bytes: bytes, wanted: SessionOptions) -> Any:
 
     :raises BackendUnavailableError: if onnxruntime is not installed.
     :raises ModelError: if it refuses the model.
+    :raises BuildCancelledError: if it was cancelled.
     """
-    try:
-        import onnxruntime
-    except (ImportError, OSError) as error:
-        raise BackendUnavailableError(
-            f'ONNX Runtime cannot be imported ({error}); install it: pip install onnxruntime'
-        ) from error
+    onnxruntime = load_onnxruntime()
     if len(wanted.providers) > 1 and hasattr(onnxruntime, 'preload_dlls'):
         # Finds cuDNN and the CUDA libraries that pip installed.
         onnxruntime.preload_dlls()
@@ -66,12 +85,32 @@ def open_session(model_bytes: bytes, wanted: SessionOptions) -> Any:
         options.add_session_config_entry(
             'session.model_external_initializers_file_folder_path', os.fspath(wanted.model_dir)
         )
+
+    def interrupt() -> None:
+        # Not in ONNX Runtime before 1.21, which opens the session to the end.
+        if hasattr(options, 'set_load_cancellation_flag'):
+            options.set_load_cancellation_flag(True)
+
     try:
-        return onnxruntime.InferenceSession(
-            model_bytes,
-            options,
-            providers=list(wanted.providers),
-            disabled_optimizers=list(wanted.disabled_optimizers),
-        )
+        with interrupt_on(wanted.cancel, interrupt):
+            session = onnxruntime.InferenceSession(
+                model_bytes,
+                options,
+                providers=list(wanted.providers),
+                disabled_optimizers=list(wanted.disabled_optimizers),
+            )
     except Exception as error:  # ONNX Runtime's own classes share no base but this one
+        _check_cancelled(wanted.cancel, error)
         raise ModelError(f'ONNX Runtime refuses the model: {error}') from error
+    _check_cancelled(wanted.cancel, None)
+    return session
+
+
+def _check_cancelled(cancel: threading.Event | None, error: Exception | None) -> None:
+    """
+    Stop if the event is set.
+
+    :raises BuildCancelledError: if it is.
+    """
+    if cancel is not None and cancel.is_set():
+        raise BuildCancelledError('opening the ONNX Runtime session was cancelled') from error
