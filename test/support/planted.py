@@ -32,7 +32,7 @@ def plant(
     metadata: Mapping[str, str] | None = None,
     channels_last: bool = False,
     kind: int = TensorProto.FLOAT,
-    size: tuple[int, int] = (HEIGHT, WIDTH),
+    size: tuple[int | str, int | str] = (HEIGHT, WIDTH),
     batch: int | str = 'batch',
 ) -> Path:
     """

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
@@ -20,6 +21,7 @@ from support.planted import (
 )  # fmt: skip
 from trt_detector.decode import GraphInfo, recognize
 from trt_detector.errors import ModelError
+from trt_detector.image.image import Image
 from trt_detector.values.tensor_spec import TensorSpec
 
 ROWS = 5
@@ -122,3 +124,18 @@ def test_contradicting_dimensions_are_refused(
     outputs = tuple(TensorSpec(name, shape, np.dtype('f4')) for name, shape in shapes.items())
     with pytest.raises(ModelError, match='no head layout fits'):
         recognize(GraphInfo(outputs, input_size=(64, 96)))
+
+
+@pytest.mark.parametrize('parameters', [{}, {'input_shape': '320x480'}])
+def test_an_input_of_open_size_as_the_exporter_leaves_it(
+    parameters: dict[str, Any], tmp_path: Path
+) -> None:
+    path = plant(
+        tmp_path / 'm.onnx', _outputs(plugin=False), kind=TensorProto.UINT8, channels_last=True,
+        size=('height', 'width'), batch=1,
+    )  # fmt: skip
+    # Shares of the image, whatever size the network gets: four times as large here.
+    image = Image.from_array(np.full((4 * HEIGHT, 4 * WIDTH, 3), 255, np.uint8))
+    with open_planted(path, batch_size=1, **parameters) as detector:
+        found = detector.detect([image]).detections[0]
+    assert_same(found, [(*(4 * side for side in f[:4]), *f[4:]) for f in PLANTED[1][: COUNTS[1]]])
