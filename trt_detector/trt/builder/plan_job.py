@@ -32,7 +32,7 @@ __all__ = ['BUILD_RECIPE', 'PlanJob']
 
 # Raise it with every change of this package that makes another plan of the same inputs: all stored
 # plans are then built again.
-BUILD_RECIPE = 1
+BUILD_RECIPE = 2
 
 _LOG = logging.getLogger(__name__)
 
