@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 
@@ -17,6 +18,7 @@ _TOOLS = {
     'doctor': 'show what is installed, what is missing, and how to fix it',
     'evaluate': 'compare mAP, latency and size of detectors on a data set',
     'inspect_engine': 'show inputs, outputs, layers and precision of an engine',
+    'play_images': 'publish picture files as a camera does; needs ROS 2',
 }
 
 
@@ -28,8 +30,15 @@ def main() -> int:
         tool = importlib.import_module(f'.tools.{name}', __package__)
         return int(tool.main())
     lines = [f'  {tool:15} {about}' for tool, about in _TOOLS.items()]
-    usage = '\n'.join(['usage: python3 -m trt_detector TOOL [options]', 'tools:', *lines])
-    wants_help = name in ('-h', '--help')
+    usage = '\n'.join([
+        'usage: python3 -m trt_detector TOOL [options]', '', 'tools:', *lines, '',
+        'python3 -m trt_detector TOOL --help shows options, examples and exit codes.',
+    ])  # fmt: skip
+    wants_help = name in ('', '-h', '--help')
+    if not wants_help:
+        near = difflib.get_close_matches(name, list(_TOOLS), n=1)
+        hint = f'; did you mean {near[0]!r}?' if near else ''
+        usage = f'trt_detector: there is no tool {name!r}{hint}\n{usage}'
     print(usage, file=sys.stdout if wants_help else sys.stderr)
     return 0 if wants_help else 2
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from support.models import lamp_detector
+import trt_detector
 from trt_detector.tools.detect import main
 from trt_detector.tools.options import add_parameter_options, given_parameters
 
@@ -39,6 +40,9 @@ def _pictures(tmp_path: Path) -> Path:
         cv2.imwrite(str(folder / name), picture)
     (folder / 'notes.txt').write_text('no picture')
     return folder
+
+
+TOOLS = Path(trt_detector.__file__).parent / 'tools'
 
 
 def _run(model: Path, out: Path, *arguments: object) -> int:
@@ -68,6 +72,19 @@ def test_options_reach_the_detector(model: Path, pictures: Path, tmp_path: Path)
     entries = json.loads(out.read_text())
     assert [Path(e['file']).name for e in entries] == ['b.png', 'c.bmp']
     assert [e['detections'] for e in entries] == [[], []]
+
+
+def test_without_a_file_all_detections_are_printed(
+    model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ['--model', str(model), '--backend', 'onnxruntime', '--images', str(pictures)]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert 'b.png: lamp 1.000 at 8.0 0.0 16.0 8.0' in lines
+    assert lines[-1].startswith('3 pictures, 3 detections, 0 unreadable or refused (onnxruntime ')
+    assert main([*arguments, '--json', '-']) == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert [entry['file'] for entry in entries] == ['a.JPG', 'b.png', 'c.bmp']
 
 
 def test_pictures_are_drawn(model: Path, pictures: Path, tmp_path: Path) -> None:
@@ -132,7 +149,7 @@ def test_it_runs_as_a_module(model: Path, pictures: Path, tmp_path: Path) -> Non
     assert '3 pictures, 3 detections, 0 unreadable or refused' in done.stdout
 
 
-@pytest.mark.parametrize(('arguments', 'code'), [(['--help'], 0), ([], 2), (['nothing'], 2)])
+@pytest.mark.parametrize(('arguments', 'code'), [(['--help'], 0), ([], 0), (['detec'], 2)])
 def test_the_module_lists_its_tools(arguments: list[str], code: int) -> None:
     done = subprocess.run(
         [sys.executable, '-m', 'trt_detector', *arguments],
@@ -141,7 +158,13 @@ def test_the_module_lists_its_tools(arguments: list[str], code: int) -> None:
         check=False,
     )
     assert done.returncode == code
-    assert 'detect' in done.stdout + done.stderr
+    assert ('did you mean' in done.stderr) is (code == 2)
+    listed = done.stderr if code else done.stdout
+    tools = {path.stem for path in TOOLS.glob('*.py')} | {
+        path.parent.name for path in TOOLS.glob('*/main.py')
+    }
+    tools -= {'__init__', 'options', 'command_line'}
+    assert {line.split()[0] for line in listed.splitlines() if line.startswith('  ')} == tools
 
 
 def test_a_switch_has_an_option_for_each_side() -> None:

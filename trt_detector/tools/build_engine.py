@@ -26,6 +26,7 @@ from ..process.stop_signals import SignalWatch
 from ..trusted_files import write_atomic
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
 from ..values.progress import Progress
+from .command_line import make_parser
 from .options import add_parameter_options, given_parameters
 
 __all__ = ['main']
@@ -149,11 +150,19 @@ class ProgressBar:
 
 def _parser() -> argparse.ArgumentParser:
     """Return the command line; options of the engine come from the detector's parameters."""
-    parser = argparse.ArgumentParser(
-        prog='build_engine',
-        description=f'{__doc__} Ctrl-C cancels the build.',
+    parser = make_parser(
+        'build_engine',
+        f'{__doc__} Ctrl-C cancels the build.',
+        examples=[
+            '--model model.onnx',
+            '--model model.onnx --precision int8 --calib-cache-path model.calib',
+            '--model model.onnx --backend tensorrt_rtx --compute-capability 8.9 --output m.engine',
+        ],
+        exit_codes={0: 'the engine is ready', 1: 'it cannot be built', _CANCELLED: 'cancelled'},
     )
-    parser.add_argument('--model', required=True, type=Path, help='ONNX file of the detector')
+    parser.add_argument(
+        '--model', '--model-path', required=True, type=Path, help='ONNX file of the detector'
+    )
     parser.add_argument(
         '--output', type=Path, metavar='FILE', help='write a copy of the engine to this file'
     )

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-import json
 from pathlib import Path
 import sys
 from typing import Any
@@ -21,6 +20,8 @@ from ..image.files import picture_files
 from ..image.image import Image
 from ..pipeline import Detector
 from ..values.detections import Detections
+from ..values.engine_info import EngineInfo
+from .command_line import make_parser, write_json
 from .options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 
 __all__ = ['main']
@@ -61,27 +62,56 @@ def main(argv: Sequence[str] | None = None) -> int:
     with detector:
         entries, failed = _detect_all(detector, pictures, arguments.save_pictures)
     try:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(entries, indent=1) + '\n', encoding='utf-8')
+        if arguments.json is not None:
+            write_json(arguments.json, entries)
     except OSError as error:
         print(f'detect: cannot write {arguments.json}: {error.strerror}', file=sys.stderr)
         return 1
-    found = sum(len(entry['detections']) for entry in entries)
-    print(
-        f'{len(entries)} pictures, {found} detections, {failed} unreadable or refused '
-        f'({detector.info.backend} {detector.info.precision}): {arguments.json}'
-    )
+    if arguments.json != Path('-'):
+        print('\n'.join(_lines(entries, failed, detector.info, arguments.json)))
     return 1 if failed else 0
+
+
+def _lines(
+    entries: Sequence[dict[str, Any]], failed: int, info: EngineInfo, file: Path | None
+) -> Iterator[str]:
+    """Format the summary; without a file for the result, all detections before it."""
+    if file is None:
+        for entry in entries:
+            for row in entry['detections']:
+                box = ' '.join(f'{edge:.1f}' for edge in row['bbox_xyxy'])
+                yield f'{entry["file"]}: {row["class_name"]} {row["score"]:.3f} at {box}'
+    found = sum(len(entry['detections']) for entry in entries)
+    where = '' if file is None else f': {file}'
+    yield (
+        f'{len(entries)} pictures, {found} detections, {failed} unreadable or refused '
+        f'({info.backend} {info.precision}){where}'
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     """Return the command line; options of the detector come from its parameters."""
-    parser = argparse.ArgumentParser(prog='detect', description=__doc__)
-    parser.add_argument('--model', required=True, help='ONNX file, or a .engine or .plan file')
+    parser = make_parser(
+        'detect',
+        __doc__ or '',
+        examples=[
+            '--model model.onnx --images picture.jpg',
+            '--model model.onnx --images pictures/ --save-pictures out/ --json out/result.json',
+        ],
+        exit_codes={
+            0: 'every picture was read',
+            1: 'a picture could not be read, or the detector cannot start',
+        },
+    )
+    parser.add_argument(
+        '--model', '--model-path', required=True, help='ONNX file, or a .engine or .plan file'
+    )
     parser.add_argument(
         '--images', required=True, nargs='+', type=Path, help='a folder, or picture files'
     )
-    parser.add_argument('--json', required=True, type=Path, help='file for the result')
+    parser.add_argument(
+        '--json', type=Path, metavar='FILE', help='file for the result; - is standard output'
+    )
     parser.add_argument(
         '--save-pictures', type=Path, metavar='DIR', help='write pictures with the boxes drawn'
     )

@@ -19,6 +19,7 @@ import sys
 from .. import __version__
 from ..errors import DetectorError
 from ..onnxruntime_engine import has_cuda_provider
+from .command_line import make_parser
 
 __all__ = ['Finding', 'main']
 
@@ -75,7 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    parser = argparse.ArgumentParser(prog='doctor', description=__doc__)
+    parser = make_parser(
+        'doctor',
+        __doc__ or '',
+        examples=['', '--json'],
+        exit_codes={0: 'the node can run here', 1: 'it cannot'},
+    )
     parser.add_argument('--device-id', type=int, default=0, help='index of the GPU. Default: 0.')
     parser.add_argument(
         '--engine-cache-dir',

@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-import json
 from pathlib import Path
 import sys
 import time
@@ -22,6 +21,7 @@ from ..evaluation.run import Result, run_detector
 from ..factory import create_detector
 from ..values.progress import Progress
 from .build_engine import ProgressBar
+from .command_line import make_parser, write_file, write_json
 
 __all__ = ['main']
 
@@ -51,15 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         data, results = _measure(arguments, variants, bar)
         report = as_json(data, results, arguments.threshold)
         if arguments.json is not None:
-            _write(arguments.json, json.dumps(report, indent=1) + '\n')
+            write_json(arguments.json, report)
         if arguments.html is not None:
-            _write(arguments.html, as_html(report, data, results, arguments.threshold))
+            write_file(arguments.html, as_html(report, data, results, arguments.threshold))
     except (DetectorError, OSError) as error:
         bar.finish()
         print(f'evaluate: {error}', file=sys.stderr)
         return 1
     bar.finish()
-    print(as_table(report))
+    if arguments.json != Path('-'):
+        print(as_table(report))
     for result in results:
         for warning in result.info.warnings:
             print(f'evaluate: {result.name}: {warning}', file=sys.stderr)
@@ -68,14 +69,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    parser = argparse.ArgumentParser(
-        prog='evaluate',
-        description=f'{__doc__} Each --variant is a name and parameters of the detector: '
-        '--variant int8 precision=int8 calib_cache_path=x.calib. The others are compared with '
-        'the first one.',
+    parser = make_parser(
+        'evaluate',
+        f'{__doc__} Each --variant is a name and parameters of the detector. The others are '
+        'compared with the first one.',
+        examples=[
+            '--model model.onnx --data annotations.json',
+            '--model model.onnx --data data.yaml --html report.html --json report.json',
+            '--model m.onnx --data d.yaml --variant fp32 --variant int8 calib_cache_path=m.calib',
+        ],
+        exit_codes={0: 'every variant was measured', 1: 'one could not be'},
     )
     add = parser.add_argument
-    add('--model', required=True, type=Path, help='ONNX file of the detector')
+    add('--model', '--model-path', required=True, type=Path, help='ONNX file of the detector')
     add(
         '--data',
         required=True,
@@ -90,9 +96,16 @@ def _parser() -> argparse.ArgumentParser:
     add('--class-names', nargs='*', help='names of the classes in order, if the model has none')
     add('--limit', type=int, help='maximum number of pictures')
     add('--variant', nargs='+', action='append', metavar=('NAME', 'PARAMETER=VALUE'), default=[])
-    add('--threshold', type=float, default=0.25, help='minimum score of the detections to compare')
-    add('--json', type=Path, help='file for the figures')
-    add('--html', type=Path, help='file for the report')
+    add(
+        '--score-threshold',
+        '--threshold',
+        dest='threshold',
+        type=float,
+        default=0.25,
+        help='minimum score of the detections to compare',
+    )
+    add('--json', type=Path, metavar='FILE', help='file for the figures; - is standard output')
+    add('--html', type=Path, metavar='FILE', help='file for the report')
     return parser
 
 
@@ -180,12 +193,6 @@ def _data(arguments: argparse.Namespace, class_names: Sequence[str]) -> DataSet:
     if arguments.limit < 1:
         raise ConfigError(f'--limit is {arguments.limit}; expected 1 or more')
     return DataSet(data.name, data.class_names, data.samples[: arguments.limit])
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file and create its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import DetectorError, PlanError
 from ..plan import Manifest, read_prebuilt_plan
+from .command_line import make_parser
 
 __all__ = ['main']
 
@@ -51,7 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    parser = argparse.ArgumentParser(prog='inspect_engine', description=__doc__)
+    parser = make_parser(
+        'inspect_engine',
+        __doc__ or '',
+        examples=['model.engine', 'model.engine --layers', 'model.engine --json'],
+        exit_codes={0: 'everything is shown', 1: 'the file or the engine cannot be loaded'},
+    )
     parser.add_argument('engine', type=Path, help='an .engine or .plan file')
     parser.add_argument(
         '--backend',

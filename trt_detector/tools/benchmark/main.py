@@ -22,6 +22,7 @@ from ... import __version__
 from ...config import DetectorConfig
 from ...errors import DetectorError
 from ...image.files import picture_files
+from ..command_line import make_parser, write_file, write_json
 from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 from .measure import Job
 from .report import as_svg, as_text
@@ -92,17 +93,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         report = _run(arguments)
         if arguments.json is not None:
-            _write(arguments.json, json.dumps(report, indent=1) + '\n')
+            write_json(arguments.json, report)
         ran = [row for row in report['rows'] if 'modes' in row]
         if arguments.svg is not None and ran:
-            _write(arguments.svg, as_svg(report))
+            write_file(arguments.svg, as_svg(report))
     except (DetectorError, OSError) as error:
         print(f'benchmark: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('benchmark: interrupted', file=sys.stderr)
         return _INTERRUPTED
-    print(as_text(report))
+    if arguments.json != Path('-'):
+        print(as_text(report))
     warnings = {text for row in ran for text in row['ran']['warnings']}
     for warning in sorted(warnings):
         print(f'benchmark: {warning}', file=sys.stderr)
@@ -111,13 +113,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Return the command line; options of the detector come from its parameters."""
-    parser = argparse.ArgumentParser(
-        prog='benchmark',
-        description=f'{__doc__} Each combination runs in its own process. One that cannot '
-        'run is listed with the reason.',
+    parser = make_parser(
+        'benchmark',
+        f'{__doc__} Each combination runs in its own process. One that cannot run is listed with '
+        'the reason.',
+        examples=[
+            '--model model.onnx',
+            '--model model.onnx --sweep --calib-cache-path model.calib --svg sweep.svg',
+        ],
+        exit_codes={0: 'a combination ran', 1: 'none did', _INTERRUPTED: 'interrupted'},
     )
     add = parser.add_argument
-    add('--model', required=True, help='ONNX file, or a .engine or .plan file')
+    add('--model', '--model-path', required=True, help='ONNX file, or a .engine or .plan file')
     add(
         '--images', nargs='+', type=Path,
         help=f'folder or picture files, the first {_MAX_PICTURES} are used; default: a '
@@ -142,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         help='also measure a baseline of library calls: cv2.resize, cvtColor, float, transpose, '
         'the engine, the same decoding',
     )  # fmt: skip
-    add('--json', type=Path, metavar='FILE', help='file for all figures')
+    add('--json', type=Path, metavar='FILE', help='file for all figures; - is standard output')
     add('--svg', type=Path, metavar='FILE', help='file for the plot')
     add_parameter_options(parser, _NAMES)
     return parser
@@ -262,12 +269,6 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 1 or more')
     return number
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file and create its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding='utf-8')
 
 
 if __name__ == '__main__':

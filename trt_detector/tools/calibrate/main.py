@@ -35,6 +35,7 @@ from ...quantize.sampling import Coverage, FrameSampler
 from ...quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from ...values.progress import Progress
 from ..build_engine import ProgressBar
+from ..command_line import make_parser, write_json
 from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 from .frames import GateFrames, InputBatches
 from .sources import BagSource, FrameSource, PictureSource, TopicSource, VideoSource
@@ -99,9 +100,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Return the command line, with the preprocessing parameters of the detector."""
-    parser = argparse.ArgumentParser(prog='calibrate', description=__doc__)
+    parser = make_parser(
+        'calibrate',
+        __doc__ or '',
+        examples=[
+            '--model model.onnx --images pictures/ --output model.calib',
+            '--model model.onnx --bag rosbag2_folder --output model.calib',
+            '--model model.onnx --topic /camera/image_raw --output model.calib',
+        ],
+        exit_codes={0: 'the cache is written', 1: 'it cannot be created', _CANCELLED: 'cancelled'},
+    )
     add = parser.add_argument
-    add('--model', required=True, type=Path, help='ONNX file of the detector, in FP32')
+    add(
+        '--model',
+        '--model-path',
+        required=True,
+        type=Path,
+        help='ONNX file of the detector, in FP32',
+    )
     add('--output', required=True, type=Path, metavar='X.calib', help='file to write')
     inputs = parser.add_mutually_exclusive_group(required=True)
     inputs.add_argument('--images', nargs='+', type=Path, help='a folder, or picture files')
@@ -253,7 +269,7 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
     write_calibration(job.output, cache, report)
     if job.sensitivity is not None and network is not None:
         layers = _rank(job, network, cache, batches.kept, bar)
-        job.sensitivity.write_text(json.dumps(layers, indent=1) + '\n', encoding='utf-8')
+        write_json(job.sensitivity, layers)
         report['most_sensitive'] = layers['layers'][:_SHOWN_LAYERS]
     return report
 

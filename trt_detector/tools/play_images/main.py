@@ -22,6 +22,7 @@ from ...image.files import picture_files
 from ...image.image import Image
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import tune_process
+from ..command_line import make_parser
 from .encode import encode_picture, ENCODINGS
 
 __all__ = ['main']
@@ -37,12 +38,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         process's own.
     :return: 0, also after a signal; 1 if there is no picture or no subscriber.
     """
-    notes = tune_process()
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-    from rclpy.utilities import remove_ros_args
-
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if {'-h', '--help'} & set(arguments):
+        _parser().print_help()
+        return 0
+    notes = tune_process()
+    try:
+        import rclpy
+        from rclpy.signals import SignalHandlerOptions
+        from rclpy.utilities import remove_ros_args
+    except ImportError as error:
+        print(
+            f'play_images: ROS 2 cannot be imported ({error}); source its setup file first',
+            file=sys.stderr,
+        )
+        return 1
     stop = threading.Event()
     signals = SignalWatch(stop)
     options = _parser().parse_args(remove_ros_args(['play_images', *arguments])[1:])
@@ -185,8 +195,17 @@ def _wait_for_subscriber(publisher: Any, timeout_s: float | None, stop: threadin
 
 def _parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    parser = argparse.ArgumentParser(
-        prog='play_images', description=__doc__, epilog='ROS arguments follow --ros-args.'
+    parser = make_parser(
+        'play_images',
+        f'{__doc__} It needs ROS 2; ROS arguments follow --ros-args.',
+        examples=[
+            '--images pictures/ --loop',
+            '--images pictures/ --topic /camera/image_raw --rate 30 --encoding nv12',
+        ],
+        exit_codes={
+            0: 'all pictures were published, or SIGINT',
+            1: 'no picture, or no subscriber',
+        },
     )
     parser.add_argument(
         '--images', required=True, nargs='+', type=Path, help='folders, or picture files'
