@@ -40,6 +40,12 @@ class LibcudaDouble(DriverDouble, GraphDriverDouble):
     ) -> None:
         DriverDouble.__init__(self, gpus, cuda_version)
         GraphDriverDouble.__init__(self, cuda)
+        self._cuda = cuda
+
+    def cuMemGetInfo_v2(self, free: Any, total: Any) -> int:  # noqa: N802
+        free._obj.value = self._cuda.limit_bytes - self._cuda.taken_bytes
+        total._obj.value = self._cuda.limit_bytes
+        return 0
 
 
 @contextlib.contextmanager

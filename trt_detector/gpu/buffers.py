@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import EngineError
+from .cuda_errors import describe_error
 
 __all__ = ['TensorBuffer']
 
@@ -145,6 +146,6 @@ class TensorBuffer:
         """Return the error for a failed allocation."""
         return EngineError(
             f'cannot allocate {self.nbytes / 2**20:.1f} MiB of {side} memory for tensor '
-            f'{self.name!r} of shape {list(self.max_shape)}: {error}; lower max_shape or '
-            'batch_size, or close other programs'
+            f'{self.name!r} of shape {list(self.max_shape)}: {describe_error(error)}; '
+            'lower max_shape or batch_size, or close other programs'
         )

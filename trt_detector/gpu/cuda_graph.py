@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import EngineError
 from . import driver as libcuda
+from .cuda_errors import describe_error
 
 __all__ = ['CaptureError', 'CudaGraph', 'capture_graph']
 
@@ -74,7 +75,8 @@ class CudaGraph:
             raise EngineError('launch() on a closed CUDA graph')
         status = self._driver.cuGraphLaunch(self._executable, ctypes.c_void_p(stream.handle))
         if status:
-            raise EngineError(f'cuGraphLaunch failed: {_explain(self._driver, status)}')
+            error = EngineError(f'cuGraphLaunch failed: {_explain(self._driver, status)}')
+            raise EngineError(describe_error(error))
 
     def close(self) -> None:
         """Free the graph, which must not be running; calling it again does nothing."""

@@ -19,6 +19,7 @@ from ..errors import EngineError
 from ..image.image import Image
 from ..preprocess import Letterbox
 from ..values.candidates import Candidates
+from .cuda_errors import describe_error
 from .device_engine import DeviceEngine
 from .image_upload import ImageUpload
 from .kernels.candidates import CandidateFilter, CandidateSlot, is_worth_filtering
@@ -105,8 +106,8 @@ class DeviceSlot(BatchSlot):
             except cuda.Error as error:
                 raise EngineError(
                     f'cannot allocate {shape[0] * self._image_bytes / 2**20:.1f} MiB of device '
-                    f'memory for a batch of shape {list(shape)}: {error}; lower batch_size, or '
-                    'close other programs'
+                    f'memory for a batch of shape {list(shape)}: {describe_error(error)}; '
+                    'lower batch_size, or close other programs'
                 ) from error
             self._resources.callback(self._input.free)
             # A network of a fixed batch size also reads the images after a smaller batch.
@@ -153,7 +154,7 @@ class DeviceSlot(BatchSlot):
                     work()
                 upload.send(streams.upload)
         except self._engine.cuda.Error as error:
-            raise EngineError(f'CUDA failed to copy an image: {error}') from error
+            raise EngineError(f'CUDA failed to copy an image: {describe_error(error)}') from error
         self._jobs.append(
             LetterboxJob(
                 source=uploaded.address,
@@ -171,7 +172,9 @@ class DeviceSlot(BatchSlot):
         try:
             self._enqueue(count, least_score)
         except self._engine.cuda.Error as error:
-            raise EngineError(f'CUDA failed to start the network: {error}') from error
+            raise EngineError(
+                f'CUDA failed to start the network: {describe_error(error)}'
+            ) from error
 
     def wait(self) -> None:
         """Wait for the network only."""
@@ -187,7 +190,9 @@ class DeviceSlot(BatchSlot):
         try:
             event.synchronize()
         except self._engine.cuda.Error as error:
-            raise EngineError(f'CUDA failed while the network ran: {error}') from error
+            raise EngineError(
+                f'CUDA failed while the network ran: {describe_error(error)}'
+            ) from error
 
     def get_candidates(self) -> list[Candidates] | None:
         """Return the candidates; see :class:`..engine.BatchSlot`."""
@@ -216,7 +221,9 @@ class DeviceSlot(BatchSlot):
                 'download': computed.time_till(done),
             }
         except self._engine.cuda.Error as error:
-            raise EngineError(f'CUDA failed to time the stages: {error}') from error
+            raise EngineError(
+                f'CUDA failed to time the stages: {describe_error(error)}'
+            ) from error
 
     def abandon(self) -> None:
         """Wait until no work of the slot is running."""

@@ -23,6 +23,7 @@ from ..onnxruntime_engine import (
 )
 from .buffers import TensorBuffer
 from .context import ContextScope, load_cuda, make_stream
+from .cuda_errors import describe_error
 from .device_engine import DeviceEngine
 from .device_info import has_tf32, read_device
 from .device_lock import device_lock
@@ -153,7 +154,9 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             options = self._asynchronous if capturing else None
             session.run_with_iobinding(self._bindings[key], options)
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
-            raise EngineError(f'ONNX Runtime could not run the model: {error}') from error
+            raise EngineError(
+                f'ONNX Runtime could not run the model: {describe_error(error)}'
+            ) from error
         return shapes
 
     def close(self) -> None:
