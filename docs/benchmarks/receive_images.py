@@ -27,7 +27,7 @@ from typing import Any
 import cv2
 import numpy as np
 from trt_detector.decode import DecodeOptions
-from trt_detector.process import tuning as dds
+from trt_detector.process import tuning
 from trt_detector.values.batch_result import BatchResult, StageTimes
 from trt_detector.values.detections import Detections
 from trt_detector.values.engine_info import EngineInfo
@@ -71,7 +71,7 @@ def main() -> int:
 
     rclpy.init()
     node = DetectorNode(
-        create=lambda _config, **_: NoDetector(),  # type: ignore[arg-type,return-value]
+        create=lambda *_, **__: NoDetector(),  # type: ignore[arg-type,return-value]
         parameter_overrides=[
             Parameter('model_path', value='none'),
             Parameter('image_topics', value=[TOPIC]),
@@ -97,7 +97,7 @@ def main() -> int:
 def measure(node: Any, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Play images to the node and return the figures."""
     camera = start_camera(options, folder)
-    counts = node._health.flow.statistics.counts
+    counts = node._health.session.statistics.counts
     while published(folder) < 2 * options.rate:  # the first ones fill caches and memory pools
         time.sleep(0.01)
         if camera.poll() is not None:
@@ -159,11 +159,11 @@ def resident_mib() -> float:
 def tune(options: argparse.Namespace) -> list[str]:
     """Tune the process as the node's executable does, or with parts left out."""
     if not options.without_malloc:
-        dds.keep_image_memory()
+        tuning.keep_image_memory()
     if options.without_shared_memory:
         # The camera inherits it, and leaves Fast DDS alone as well.
         os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'DEFAULT'
-    return dds.use_shared_memory()
+    return tuning.use_shared_memory()
 
 
 def parse_arguments() -> argparse.Namespace:

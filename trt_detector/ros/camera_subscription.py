@@ -14,8 +14,8 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
 from ..errors import ConfigError
+from ..image.loss_counter import LossCounter
 from .image_receiver import ImageGroup
-from .loss_counter import LossCounter
 from .topics import CameraTopics
 
 try:

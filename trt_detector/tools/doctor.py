@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 import importlib
 import json
 import os
@@ -20,10 +20,11 @@ from .. import __version__
 from ..errors import DetectorError
 from ..onnxruntime_engine import has_cuda_provider
 from .command_line import make_parser
+from .finding import Finding, NOTE, OK, PROBLEM
+from .topic_check import judge_topic, observe_topic
 
-__all__ = ['Finding', 'main']
+__all__ = ['main']
 
-_OK, _NOTE, _PROBLEM = 'ok', 'note', 'problem'
 _SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - the kernel's folder
 _NEEDED_MODULES = {
     'numpy': 'sudo apt install python3-numpy',
@@ -31,23 +32,6 @@ _NEEDED_MODULES = {
     'onnx': 'pip install onnx',
 }
 _ROS_MODULES = ('rclpy', 'sensor_msgs', 'vision_msgs', 'diagnostic_msgs', 'std_srvs')
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """
-    Finding about one component.
-
-    :param name: of the component.
-    :param status: 'ok'; 'note' if an optional component is missing; 'problem'.
-    :param text: state of the component.
-    :param remedy: action that fixes it, '' for none.
-    """
-
-    name: str
-    status: str
-    text: str
-    remedy: str = ''
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,8 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0 if the node can run, 1 if it cannot.
     """
     arguments = _parser().parse_args(argv)
-    findings = [*_software(), *_inference(arguments.device_id), *_ros(), *_folders(arguments)]
-    can_run = all(finding.status != _PROBLEM for finding in findings)
+    if arguments.topic:
+        findings = [*_ros(), *_topic(arguments.topic, arguments.seconds)]
+    else:
+        findings = [*_software(), *_inference(arguments.device_id), *_ros(), *_folders(arguments)]
+    can_run = all(finding.status != PROBLEM for finding in findings)
     if arguments.json:
         report = {'can_run': can_run, 'findings': [asdict(finding) for finding in findings]}
         print(json.dumps(report, indent=1))
@@ -68,9 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'{finding.status:8} {finding.name:16} {finding.text}')
         if finding.remedy:
             print(f'{"":25} -> {finding.remedy}')
-    print(
-        'the node can run here' if can_run else 'the node cannot run here; fix the problems above'
-    )
+    what = f'detect in {arguments.topic}' if arguments.topic else 'run here'
+    print(f'the node can {what}' if can_run else f'the node cannot {what}; fix the problems above')
     return int(not can_run)
 
 
@@ -88,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
         default='',
         help='folder of built engines. Default: trt_detector in the user cache folder.',
     )
+    parser.add_argument(
+        '--topic', default='', help='check this image topic: publishers, type, rate, size, loss'
+    )
+    parser.add_argument(
+        '--seconds', type=float, default=5.0, help='time to receive its images. Default: 5.'
+    )
     parser.add_argument('--json', action='store_true', help='print the findings as JSON')
     return parser
 
@@ -99,17 +91,17 @@ def _software() -> Iterator[Finding]:
     too_old = sys.version_info < (3, 10)
     yield Finding(
         'python',
-        _PROBLEM if too_old else _OK,
+        PROBLEM if too_old else OK,
         f'{version} on {system}',
         'use Python 3.10 or newer' if too_old else '',
     )
-    yield Finding('trt_detector', _OK, __version__)
+    yield Finding('trt_detector', OK, __version__)
     for name, remedy in _NEEDED_MODULES.items():
         version, reason = _import(name)
         if version:
-            yield Finding(name, _OK, version)
+            yield Finding(name, OK, version)
         else:
-            yield Finding(name, _PROBLEM, reason, remedy)
+            yield Finding(name, PROBLEM, reason, remedy)
 
 
 def _import(name: str) -> tuple[str, str]:
@@ -129,21 +121,21 @@ def _inference(device_id: int) -> list[Finding]:
     version, reason = _import('onnxruntime')
     kind = 'for CUDA' if has_cuda_provider() else 'for the CPU'
     findings.append(
-        Finding('onnxruntime', _OK, f'{version} {kind}')
+        Finding('onnxruntime', OK, f'{version} {kind}')
         if version
-        else Finding('onnxruntime', _NOTE, reason, 'pip install onnxruntime')
+        else Finding('onnxruntime', NOTE, reason, 'pip install onnxruntime')
     )
-    cuda_works = findings[-2].status == _OK
-    usable = [name for name, f in backends.items() if f.status == _OK and cuda_works]
+    cuda_works = findings[-2].status == OK
+    usable = [name for name, f in backends.items() if f.status == OK and cuda_works]
     usable += ['onnxruntime'] if version else []
     if usable:
-        findings.append(Finding('backend auto', _OK, f'takes {usable[0]}'))
+        findings.append(Finding('backend auto', OK, f'takes {usable[0]}'))
     else:
         remedy = (
             'install TensorRT and pycuda (or cuda-bindings) on a machine with a GPU, or: pip '
             'install onnxruntime'
         )
-        findings.append(Finding('backend auto', _PROBLEM, 'no backend is usable', remedy))
+        findings.append(Finding('backend auto', PROBLEM, 'no backend is usable', remedy))
     return findings
 
 
@@ -154,13 +146,13 @@ def _device(device_id: int) -> Finding:
     try:
         device = read_device(device_id)
     except DetectorError as error:
-        return Finding('gpu', _NOTE, 'no usable GPU', str(error))
+        return Finding('gpu', NOTE, 'no usable GPU', str(error))
     major, minor = device.compute_capability
     cuda = '.'.join(str(number) for number in device.cuda_driver)
     kind = 'Jetson' if is_jetson() else 'integrated' if device.integrated else 'discrete'
     return Finding(
         'gpu',
-        _OK,
+        OK,
         f'{device.name}: compute capability {major}.{minor}, {device.sm_count} multiprocessors, '
         f'{kind}, driver for CUDA {cuda}',
     )
@@ -172,7 +164,7 @@ def _memory(device_id: int) -> Finding:
 
     size = get_gpu_memory_bytes(device_id)
     guess = ' (a guess: it cannot be read)' if size == LAST_RESORT_BYTES else ''
-    return Finding('gpu memory', _NOTE if guess else _OK, f'{size / 2**30:.1f} GiB{guess}')
+    return Finding('gpu memory', NOTE if guess else OK, f'{size / 2**30:.1f} GiB{guess}')
 
 
 def _state(device_id: int) -> Iterator[Finding]:
@@ -188,9 +180,9 @@ def _state(device_id: int) -> Iterator[Finding]:
     text = '; '.join(f'{key} {value}' for key, value in known.items())
     if state.slowdowns:
         remedy = f'it is slowed down: {", ".join(state.slowdowns)}; check cooling and power'
-        yield Finding('gpu state', _NOTE, text, remedy)
+        yield Finding('gpu state', NOTE, text, remedy)
     else:
-        yield Finding('gpu state', _OK, text)
+        yield Finding('gpu state', OK, text)
 
 
 def _tensorrt(name: str, device_id: int) -> Finding:
@@ -201,13 +193,13 @@ def _tensorrt(name: str, device_id: int) -> Finding:
     try:
         library = load_library(name)
     except DetectorError as error:
-        return Finding(name, _NOTE, 'not usable', str(error))
+        return Finding(name, NOTE, 'not usable', str(error))
     modes = 'precision flags' if library.has_precision_flags else 'strongly typed networks'
     try:
         find_library(name, read_device(device_id))
     except DetectorError as error:
-        return Finding(name, _NOTE, f'{library.label} ({modes}), builds only', str(error))
-    return Finding(name, _OK, f'{library.label} ({modes})')
+        return Finding(name, NOTE, f'{library.label} ({modes}), builds only', str(error))
+    return Finding(name, OK, f'{library.label} ({modes})')
 
 
 def _cuda_bindings(device_id: int) -> Finding:
@@ -217,9 +209,9 @@ def _cuda_bindings(device_id: int) -> Finding:
     try:
         cuda = load_cuda()
         with contextlib.closing(ContextScope(cuda, device_id)):
-            return Finding('cuda bindings', _OK, f'{describe_bindings(cuda)}, its context works')
+            return Finding('cuda bindings', OK, f'{describe_bindings(cuda)}, its context works')
     except DetectorError as error:
-        return Finding('cuda bindings', _NOTE, 'not usable', str(error))
+        return Finding('cuda bindings', NOTE, 'not usable', str(error))
 
 
 def _ros() -> Iterator[Finding]:
@@ -227,15 +219,26 @@ def _ros() -> Iterator[Finding]:
     distro = os.environ.get('ROS_DISTRO', '')
     missing = {name: reason for name in _ROS_MODULES if (reason := _import(name)[1])}
     if not missing:
-        yield Finding('ros 2', _OK, distro or 'from wheels (ROS_DISTRO is not set)')
+        yield Finding('ros 2', OK, distro or 'from wheels (ROS_DISTRO is not set)')
     else:
         packages = ' '.join(f'ros-{distro}-{name}'.replace('_', '-') for name in missing)
         remedy = 'source /opt/ros/<distro>/setup.bash, or bringup/env.sh if there is no ROS 2'
         if distro:
             remedy = f'sudo apt install {packages}'
-        yield Finding('ros 2', _PROBLEM, f'cannot import {", ".join(missing)}', remedy)
+        yield Finding('ros 2', PROBLEM, f'cannot import {", ".join(missing)}', remedy)
     yield _dds(dict(os.environ))
     yield _shared_memory()
+
+
+def _topic(topic: str, seconds: float) -> list[Finding]:
+    """Check a live image topic, with the settings of the node's process."""
+    from ..process.tuning import tune_process
+
+    tune_process()
+    try:
+        return judge_topic(observe_topic(topic, seconds))
+    except DetectorError as error:
+        return [Finding('topic', PROBLEM, str(error))]
 
 
 def _dds(environ: dict[str, str]) -> Finding:
@@ -253,7 +256,7 @@ def _dds(environ: dict[str, str]) -> Finding:
     settings = '; '.join([*chosen, *(f'{item} (set by the node)' for item in added)])
     if settings:
         text += f', {settings}'
-    return Finding('dds', _NOTE if complaints else _OK, text, '; '.join(complaints))
+    return Finding('dds', NOTE if complaints else OK, text, '; '.join(complaints))
 
 
 def _shared_memory() -> Finding:
@@ -261,8 +264,8 @@ def _shared_memory() -> Finding:
     try:
         usage = shutil.disk_usage(_SHARED_MEMORY)
     except OSError as error:
-        return Finding('shared memory', _NOTE, f'{_SHARED_MEMORY}: {error.strerror}')
-    return Finding('shared memory', _OK, f'{usage.free >> 20} MiB free of {usage.total >> 20} MiB')
+        return Finding('shared memory', NOTE, f'{_SHARED_MEMORY}: {error.strerror}')
+    return Finding('shared memory', OK, f'{usage.free >> 20} MiB free of {usage.total >> 20} MiB')
 
 
 def _folders(arguments: argparse.Namespace) -> Iterator[Finding]:
@@ -280,7 +283,7 @@ def _folders(arguments: argparse.Namespace) -> Iterator[Finding]:
             # Leave no trace; another process may have begun to use the folder.
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        return Finding('engine folder', _OK, f'{folder}: {plans} engine(s), {free >> 20} MiB free')
+        return Finding('engine folder', OK, f'{folder}: {plans} engine(s), {free >> 20} MiB free')
 
     yield _guarded('engine folder', check)
 
@@ -290,7 +293,7 @@ def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except DetectorError as error:
-        return Finding(name, _NOTE, 'engines are built at each start', str(error))
+        return Finding(name, NOTE, 'engines are built at each start', str(error))
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from trt_detector.ros.loss_counter import LossCounter
+from trt_detector.image.loss_counter import LossCounter
 
 
 def info(number: int, publisher: bytes = b'a') -> dict[str, Any]:

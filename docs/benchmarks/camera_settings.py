@@ -1,0 +1,204 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Measure how many images of a camera arrive, by the DDS settings and the reliability of the camera.
+
+The detector node runs with its defaults and the demo model, the camera is a process of its own:
+bgr8 images, reliable with depth 10 or best effort with depth 5, as drivers do. Its environment has
+nothing, the profile of this package, or FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA.
+
+    python3 docs/benchmarks/camera_settings.py --json docs/benchmarks/camera_settings.json
+
+The table goes to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+import itertools
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from trt_detector.process.tuning import camera_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / 'demo' / 'models' / 'demo_end2end.onnx'
+TOPIC = '/benchmark/image_raw'
+SETTINGS = {
+    'none': {},
+    'profile': camera_environment(),
+    'LARGE_DATA': {'FASTDDS_BUILTIN_TRANSPORTS': 'LARGE_DATA'},
+}
+CASES = (('640x480', 15.0), ('1280x720', 10.0), ('1920x1080', 10.0))
+
+
+def main() -> int:
+    options = parse_arguments()
+    if options.camera:
+        publish(options)
+        return 0
+    rows = []
+    for settings, reliable, (size, rate) in itertools.product(SETTINGS, (True, False), CASES):
+        row = measure(settings, reliable, size, rate, options.seconds)
+        print(row, file=sys.stderr)
+        rows.append(row)
+    print_table(rows)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')
+    return 0
+
+
+def measure(
+    settings: str, reliable: bool, size: str, rate: float, seconds: float
+) -> dict[str, Any]:
+    """Run the node and a camera; return the row of the table."""
+    with node_process() as counts:
+        sent = run_camera(settings, reliable, size, rate, seconds)
+        time.sleep(2.5)  # the last images, and the next diagnostics
+        received = counts()
+    return {
+        'camera_settings': settings,
+        'reliability': 'reliable' if reliable else 'best effort',
+        'size': size,
+        'rate_hz': rate,
+        **sent,
+        **received,
+    }
+
+
+@contextmanager
+def node_process() -> Iterator[Any]:
+    """Start the detector node; provide a function that reads its counts from /diagnostics."""
+    from diagnostic_msgs.msg import DiagnosticArray
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+
+    values = {
+        'model_path': MODEL,
+        'backend': 'onnxruntime',
+        'autostart': 'true',
+        'image_topics': f'[{TOPIC}]',
+    }
+    command = [sys.executable, '-m', 'trt_detector.ros.main', '--ros-args']
+    for name, value in values.items():
+        command += ['-p', f'{name}:={value}']
+    process = subprocess.Popen(command, cwd=ROOT, env=without_settings())
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    listener = rclpy.create_node('listener', context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(listener)
+    seen: dict[str, str] = {}
+
+    def keep(message: Any) -> None:
+        for status in message.status:
+            seen.update({pair.key: pair.value for pair in status.values})
+
+    listener.create_subscription(DiagnosticArray, '/diagnostics', keep, 10)
+
+    def spin_until(condition: Any, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition() and time.monotonic() < deadline:
+            executor.spin_once(timeout_sec=0.1)
+
+    def counts() -> dict[str, int]:
+        spin_until(lambda: False, 2.0)
+        names = ('received', 'published', 'dropped', 'lost')
+        return {name: int(seen.get(name, '-1').split()[0]) for name in names}
+
+    try:
+        spin_until(lambda: seen.get('state') == 'active', 60.0)
+        yield counts
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        executor.shutdown()
+        listener.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def run_camera(
+    settings: str, reliable: bool, size: str, rate: float, seconds: float
+) -> dict[str, Any]:
+    """Run the camera process; return the number of images and its slowest publish call."""
+    command = [sys.executable, __file__, '--camera', '--size', size, '--rate', str(rate)]
+    command += ['--seconds', str(seconds), *(['--reliable'] if reliable else [])]
+    environment = {**without_settings(), **SETTINGS[settings]}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def without_settings() -> dict[str, str]:
+    """Return the environment without DDS settings."""
+    names = ('FASTDDS_', 'FASTRTPS_')
+    return {key: value for key, value in os.environ.items() if not key.startswith(names)}
+
+
+def publish(options: argparse.Namespace) -> None:
+    """Publish images as a camera driver; print the number as JSON."""
+    import rclpy
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
+    from sensor_msgs.msg import Image
+
+    width, height = map(int, options.size.split('x'))
+    rclpy.init()
+    node = rclpy.create_node('camera')
+    reliability = ReliabilityPolicy.RELIABLE if options.reliable else ReliabilityPolicy.BEST_EFFORT
+    qos = QoSProfile(depth=10 if options.reliable else 5, reliability=reliability)
+    publisher = node.create_publisher(Image, TOPIC, qos)
+    data = array.array('B', os.urandom(width * height * 3))
+    message = Image(width=width, height=height, encoding='bgr8', step=width * 3, data=data)
+    while not publisher.get_subscription_count():
+        time.sleep(0.05)
+    # The node follows the reliability of a new publisher within its diagnostics period.
+    time.sleep(2.5)
+    count, slowest = 0, 0.0
+    began = time.monotonic()
+    while count < options.seconds * options.rate:
+        message.header.stamp = node.get_clock().now().to_msg()
+        before = time.monotonic()
+        publisher.publish(message)
+        slowest = max(slowest, time.monotonic() - before)
+        count += 1
+        time.sleep(max(0.0, began + count / options.rate - time.monotonic()))
+    time.sleep(1.0)
+    print(json.dumps({'sent': count, 'slowest_publish_ms': round(1e3 * slowest, 1)}))
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the table of docs/cameras.md."""
+    print('| Camera | Settings | Size, rate | Arrived | Answered | Slowest publish call, ms |')
+    print('|---|---|---|---|---|---|')
+    for row in rows:
+        print(
+            f'| {row["reliability"]} | {row["camera_settings"]} | {row["size"]}, '
+            f'{row["rate_hz"]:g} Hz | {row["received"]} of {row["sent"]} | {row["published"]} | '
+            f'{row["slowest_publish_ms"]} |'
+        )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n\n')[0])
+    parser.add_argument('--seconds', type=float, default=10.0, help='per row (%(default)s)')
+    parser.add_argument('--json', type=Path, help='file for the raw figures')
+    parser.add_argument('--camera', action='store_true', help='be the camera')
+    parser.add_argument('--size', default='640x480')
+    parser.add_argument('--rate', type=float, default=10.0)
+    parser.add_argument('--reliable', action='store_true')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

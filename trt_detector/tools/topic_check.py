@@ -1,0 +1,196 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Check a live image topic: its publishers, their quality of service, rate, size and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+import difflib
+import time
+from typing import Any
+
+from ..errors import ConfigError, ImageError
+from ..image.loss_counter import LossCounter
+from ..image.message import read_message
+from ..process.tuning import describe_camera_settings
+from .finding import Finding, NOTE, OK, PROBLEM
+
+__all__ = ['TopicReport', 'judge_topic', 'observe_topic']
+
+_RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+_DISCOVERY_S = 3.0
+_DEPTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TopicReport:
+    """
+    Observation of an image topic.
+
+    :param topic: full name.
+    :param publishers: a description of each publisher.
+    :param types: message types of the publishers.
+    :param reliability: of the subscription, 'reliable' or 'best effort'.
+    :param seconds: duration of the measurement.
+    :param received: images received in that time.
+    :param bytes_mean: mean size of the data of a message.
+    :param lost: images lost in that time.
+    :param loss_method: source of that number, see :class:`.loss_counter.LossCounter`.
+    :param content: size and encoding of the last image, or '' if it cannot be read.
+    :param error: reason why it cannot be read.
+    :param image_topics: all image topics of the graph.
+    """
+
+    topic: str
+    publishers: tuple[str, ...] = ()
+    types: frozenset[str] = frozenset()
+    reliability: str = ''
+    seconds: float = 0.0
+    received: int = 0
+    bytes_mean: float = 0.0
+    lost: int = 0
+    loss_method: str = ''
+    content: str = ''
+    error: str = ''
+    image_topics: tuple[str, ...] = ()
+
+
+def judge_topic(report: TopicReport) -> list[Finding]:
+    """List the findings of an observation, with the remedy of each problem."""
+    if not report.publishers:
+        known = ', '.join(report.image_topics) or 'none'
+        near = difflib.get_close_matches(report.topic, report.image_topics, n=1)
+        hint = f'use {near[0]}' if near else 'start the camera, and check ROS_DOMAIN_ID'
+        text = f'nobody publishes {report.topic}; image topics here: {known}'
+        return [Finding('publishers', PROBLEM, text, hint)]
+    findings = [Finding('publishers', OK, '; '.join(report.publishers))]
+    if len(report.types) > 1 or not report.types <= {_RAW, _COMPRESSED}:
+        text = f'type is {", ".join(sorted(report.types))}; expected {_RAW} or {_COMPRESSED}'
+        return [*findings, Finding('type', PROBLEM, text, 'choose an image topic')]
+    if not report.received:
+        text = f'no image in {report.seconds:.1f} s with reliability {report.reliability}'
+        return [*findings, Finding('rate', PROBLEM, text, describe_camera_settings())]
+    rate = report.received / report.seconds
+    text = (
+        f'{report.received} images in {report.seconds:.1f} s, {rate:.1f} Hz, '
+        f'{report.bytes_mean / 1e6:.2f} MB each, reliability {report.reliability}'
+    )
+    findings.append(Finding('rate', OK, text))
+    if report.error:
+        findings.append(Finding('image', PROBLEM, report.error))
+    else:
+        findings.append(Finding('image', OK, report.content))
+    sent = report.received + report.lost
+    text = f'{report.lost} of {sent} images lost, by {report.loss_method}'
+    remedy = describe_camera_settings() if report.lost else ''
+    findings.append(Finding('loss', NOTE if report.lost else OK, text, remedy))
+    return findings
+
+
+def observe_topic(topic: str, seconds: float) -> TopicReport:
+    """
+    Subscribe to an image topic for some time.
+
+    :param topic: name of the topic; relative names are in the root namespace.
+    :param seconds: duration of the measurement, after up to 3 s of discovery.
+    :raises ConfigError: if ROS 2 is missing, or the name is invalid.
+    """
+    try:
+        import rclpy
+        from rclpy.exceptions import InvalidTopicNameException
+        from rclpy.validate_full_topic_name import validate_full_topic_name
+    except ImportError as error:
+        raise ConfigError(f'--topic needs ROS 2 ({error}); source its setup file first') from error
+    topic = f'/{topic.lstrip("/")}'
+    try:
+        validate_full_topic_name(topic)
+    except InvalidTopicNameException as error:
+        raise ConfigError(f'--topic {topic!r} is not the name of a topic: {error}') from error
+    with ExitStack() as stack:
+        context = rclpy.Context()
+        rclpy.init(context=context)
+        stack.callback(rclpy.shutdown, context=context)
+        node = rclpy.create_node('trt_detector_doctor', context=context)
+        stack.callback(node.destroy_node)
+        executor = rclpy.executors.SingleThreadedExecutor(context=context)
+        stack.callback(executor.shutdown)
+        executor.add_node(node)
+        return _observe(node, executor, topic, seconds)
+
+
+def _observe(node: Any, executor: Any, topic: str, seconds: float) -> TopicReport:
+    """Find the publishers, then count what arrives."""
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
+    from sensor_msgs.msg import CompressedImage, Image
+
+    deadline = time.monotonic() + _DISCOVERY_S
+    while not (found := node.get_publishers_info_by_topic(topic)):
+        if time.monotonic() > deadline:
+            return TopicReport(topic, image_topics=_image_topics(node))
+        executor.spin_once(timeout_sec=0.1)
+    types = frozenset(info.topic_type for info in found)
+    publishers = tuple(_describe(info) for info in found)
+    if len(types) > 1 or not types <= {_RAW, _COMPRESSED}:
+        return TopicReport(topic, publishers, types)
+    # As the node chooses it with qos_reliability auto.
+    policies = {info.qos_profile.reliability for info in found}
+    reliable = policies == {ReliabilityPolicy.RELIABLE}
+    policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    loss = LossCounter()
+    sizes: list[int] = []
+    last: list[Any] = []
+
+    def count(message: Any, info: Mapping[str, Any]) -> None:
+        loss.add_image(info, message.header.stamp.sec * 10**9 + message.header.stamp.nanosec)
+        sizes.append(len(message.data))
+        last[:] = [message]
+
+    node.create_subscription(
+        CompressedImage if types == {_COMPRESSED} else Image,
+        topic,
+        count,
+        QoSProfile(depth=_DEPTH, reliability=policy),
+    )
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        executor.spin_once(timeout_sec=min(0.1, seconds - passed))
+    content, error = _read(last[0]) if last else ('', '')
+    return TopicReport(
+        topic,
+        publishers,
+        types,
+        'reliable' if reliable else 'best effort',
+        passed,
+        len(sizes),
+        sum(sizes) / max(len(sizes), 1),
+        loss.lost,
+        loss.method,
+        content,
+        error,
+    )
+
+
+def _describe(info: Any) -> str:
+    """Describe a publisher with its type and quality of service."""
+    name = f'{info.node_namespace.rstrip("/")}/{info.node_name}'
+    qos = info.qos_profile
+    policies = f'{qos.reliability.name} {qos.durability.name}'.lower().replace('_', ' ')
+    return f'{name} ({info.topic_type}, {policies})'
+
+
+def _image_topics(node: Any) -> tuple[str, ...]:
+    """List the image topics of the graph."""
+    names = node.get_topic_names_and_types()
+    return tuple(sorted(name for name, types in names if {_RAW, _COMPRESSED} & set(types)))
+
+
+def _read(message: Any) -> tuple[str, str]:
+    """Read an image as the node does; return its size and encoding, or the error."""
+    try:
+        image = read_message(message)
+    except ImageError as error:
+        return '', str(error)
+    kind = f', {message.format}' if hasattr(message, 'format') else ''
+    return f'{image.width}x{image.height} {image.encoding}{kind}', ''
