@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from trt_detector.ros.image_queue import ImageQueue
 
@@ -51,4 +52,62 @@ def test_queue_is_idle_only_after_the_next_take() -> None:
     assert not image_queue.wait_idle(0.05)
     threading.Thread(target=image_queue.take, args=(1,), daemon=True).start()
     assert image_queue.wait_idle(20)
+    image_queue.close()
+
+
+def take_in_thread(image_queue: ImageQueue, limit: int) -> tuple[threading.Thread, list[str]]:
+    """Take a batch in a thread; the messages are appended to the returned list."""
+    messages: list[str] = []
+
+    def take() -> None:
+        messages.extend(image.message for image in image_queue.take(limit))
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    return thread, messages
+
+
+def test_batch_waits_for_the_late_camera() -> None:
+    image_queue = ImageQueue(3, batch_wait_s=60.0)
+    image_queue.open()
+    thread, messages = take_in_thread(image_queue, 3)
+    for camera, message in enumerate('abc'):
+        assert messages == []
+        assert image_queue.take(3, busy=True) == [], 'a busy caller does not wait'
+        image_queue.put(camera, message)
+    thread.join(20)
+    assert messages == ['a', 'b', 'c']
+
+
+def test_full_batch_does_not_wait_for_more_cameras() -> None:
+    image_queue = ImageQueue(3, batch_wait_s=60.0)
+    image_queue.open()
+    image_queue.put(0, 'a')
+    image_queue.put(2, 'c')
+    assert [image.message for image in image_queue.take(2)] == ['a', 'c']
+
+
+def test_batch_without_the_silent_camera_is_taken_in_the_end() -> None:
+    image_queue = ImageQueue(2, batch_wait_s=0.1)
+    image_queue.open()
+    thread, messages = take_in_thread(image_queue, 2)
+    # Each image replaces the one before it; the wait is that of the first.
+    while thread.is_alive():
+        image_queue.put(0, 'a')
+        time.sleep(0.01)
+    assert messages == ['a']
+
+
+def test_images_dropped_while_a_batch_waits_do_not_end_the_taker() -> None:
+    image_queue = ImageQueue(2, batch_wait_s=0.05)
+    image_queue.open()
+    thread, messages = take_in_thread(image_queue, 2)
+    image_queue.put(0, 'a')
+    image_queue.stop_accepting()
+    thread.join(0.2)
+    assert thread.is_alive() or messages == ['a']
+    image_queue.open()
+    image_queue.put(1, 'b')
+    thread.join(20)
+    assert messages in (['b'], ['a'])
     image_queue.close()

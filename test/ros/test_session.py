@@ -392,3 +392,19 @@ def test_exception_while_publishing_does_not_end_the_inference_thread(
         camera.publish(image_message(stamp=(2, 0)))
         wait_until(lambda: arrays, 'the next array')
         assert [array.header.stamp.sec for array in arrays] == [2]
+
+
+def test_batch_wait_ms_collects_the_images_of_all_cameras() -> None:
+    factory = StubFactory()
+    topics = ['/left/image_raw', '/right/image_raw']
+    with detector_node(factory, image_topics=topics, batch_wait_ms=1000.0) as running:
+        cameras = [start_camera(running, topic) for topic in topics]
+        arrays = start_listening(running, '/right/detections')
+        cameras[0].publish(image_message())
+        session = running.node._health.session
+        assert session is not None
+        # Not from the diagnostics, which come late compared with the wait.
+        wait_until(lambda: session.statistics.counts(0).received, 'the image')
+        cameras[1].publish(image_message())
+        wait_until(lambda: arrays, 'the array')
+        assert factory.made[0].batches == [2]

@@ -34,9 +34,12 @@ class ImageQueue:
     It starts closed for images. Any number of threads may put; one thread takes.
 
     :param cameras: number of cameras.
+    :param batch_wait_s: maximum time that the first image of a batch waits for other cameras.
     """
 
-    def __init__(self, cameras: int) -> None:
+    def __init__(self, cameras: int, batch_wait_s: float = 0.0) -> None:
+        self._batch_wait_s = batch_wait_s
+        self._filled_s = 0.0
         self._images: list[QueuedImage | None] = [None] * cameras
         self._next_camera = 0
         self._accepting = False
@@ -55,6 +58,8 @@ class ImageQueue:
         with self._changed:
             if not self._accepting:
                 return 1
+            if not any(self._images):
+                self._filled_s = time.monotonic()
             dropped = int(self._images[camera] is not None)
             self._images[camera] = queued_image
             self._changed.notify_all()
@@ -69,15 +74,16 @@ class ImageQueue:
 
         :param limit: maximum number of messages.
         :param busy: messages taken before are still being processed: return without waiting.
-        :return: the messages; empty once the queue is closed, or if none is queued for a busy
+        :return: the messages; empty once the queue is closed, or if no batch is ready for a busy
             caller.
         """
         with self._changed:
             if not busy:
                 self._working = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._closed or any(self._images))
-            queued_images = [] if self._closed else self._collect(limit)
+                self._wait_for_batch(limit)
+            is_ready = not self._closed and self._get_wait_s(limit) <= 0
+            queued_images = self._collect(limit) if is_ready else []
             self._working = busy or bool(queued_images)
         return queued_images
 
@@ -112,6 +118,23 @@ class ImageQueue:
             self._closed = True
             self._changed.notify_all()
 
+    def _wait_for_batch(self, limit: int) -> None:
+        """Wait until a batch is ready or the queue is closed."""
+        while not self._closed:
+            if not any(self._images):
+                self._changed.wait()
+            elif (wait_s := self._get_wait_s(limit)) > 0:
+                self._changed.wait(wait_s)
+            else:
+                return
+
+    def _get_wait_s(self, limit: int) -> float:
+        """Compute for how long the queued images may wait for those of other cameras."""
+        queued = sum(image is not None for image in self._images)
+        if queued >= min(limit, len(self._images)):
+            return 0.0
+        return self._filled_s + self._batch_wait_s - time.monotonic()
+
     def _collect(self, limit: int) -> list[QueuedImage]:
         """Remove up to limit messages, starting after the camera that was served last."""
         count = len(self._images)
@@ -124,4 +147,5 @@ class ImageQueue:
                 self._images[camera] = None
         if queued_images:
             self._next_camera = (queued_images[-1].camera + 1) % count
+            self._filled_s = time.monotonic()
         return queued_images

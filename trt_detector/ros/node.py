@@ -23,6 +23,7 @@ from ..config import DetectorConfig
 from ..errors import ConfigError, DetectorError
 from ..factory import create_detector, watch_device
 from ..process.tuning import release_memory
+from .bond import LifecycleBond
 from .diagnostics import Diagnostics, NodeHealth
 from .image_receiver import ImageGroup, ImageReceiver
 from .inference_thread import DetectorFactory
@@ -75,6 +76,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         self._watch = watch
         self._health = NodeHealth(self.get_state_label)
         self._receiver = ImageReceiver(self)
+        self._bond: LifecycleBond | None = None
         self._is_hanging = False
         declare_parameters(self)
         autostart = self._read_autostart()
@@ -126,11 +128,12 @@ class DetectorNode(LifecycleNodeMixin, Node):
         session = self._health.session
         return session is not None and session.cancel()
 
-    def finalize(self, timeout_s: float = 15.0) -> bool:
+    def finalize(self, timeout_s: float = 8.0) -> bool:
         """
         Cancel a build, stop detection and go to finalized, from any state.
 
-        :param timeout_s: maximum time to wait for a transition in progress.
+        :param timeout_s: maximum time to wait for a transition in progress; ros2 launch kills the
+            process after ten seconds.
         :return: False if that transition or an inference thread did not end in time.
         """
         deadline_s = time.monotonic() + timeout_s
@@ -216,6 +219,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         started_s = time.monotonic()
         config = read_config(self)
         self._diagnostics.set_period(config.diagnostics_period)
+        self._bond = LifecycleBond(self, config.bond_timeout)
         session = DetectionSession(
             self, config, self._receiver, self._create, self._health.note_error, self._watch
         )
@@ -235,17 +239,26 @@ class DetectorNode(LifecycleNodeMixin, Node):
         for camera in session.cameras:
             topic = self.resolve_topic_name(camera.detections)
             self.get_logger().info(f'detecting in {camera.image}, publishing {topic}')
+        if self._bond is not None:
+            self._bond.start()
 
     def _deactivate(self) -> None:
         """Stop the session."""
+        self._break_bond()
         self._get_session().stop()
 
     def _free(self) -> None:
         """Close the session, if there is one."""
+        self._break_bond()
         session, self._health.session = self._health.session, None
         if session is not None:
             self._close(session)
             release_memory()
+
+    def _break_bond(self) -> None:
+        """Break the bond with a lifecycle manager, if there is one."""
+        if self._bond is not None:
+            self._bond.stop()
 
     def _close(self, session: DetectionSession) -> None:
         """Close a session, and remember if its inference thread does not end."""

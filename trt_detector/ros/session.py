@@ -100,7 +100,7 @@ class DetectionSession:
         self._follow_timer: Any = None
         self._publishers: list[CameraPublisher] = []
         self._label_info: Any = None
-        self._image_queue = ImageQueue(len(self.cameras))
+        self._image_queue = ImageQueue(len(self.cameras), config.batch_wait_ms / 1e3)
         self._processor = BatchProcessor(
             node, self.cameras, self.statistics, on_error, config.max_image_pixels
         )
