@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from doubles.call_log import RootObject
+from doubles.call_log import check_trampoline, RootObject
 
 _MAGIC = b'ptrt-double\0'
 _DTYPES = {
@@ -289,6 +289,7 @@ class ContextDouble:
                 context._input_shape = shape
         context._output_shapes_of = {}
         context._compiled = set()
+        context._allocators, context._failed_output = {}, ''
         return context
 
     @property
@@ -345,7 +346,8 @@ class ContextDouble:
     def execute_async_v3(self, stream_handle: int) -> bool:
         world, engine = type(self).world, self._engine
         world.cuda.require_context('enqueueV3')
-        missing = [n for n in (*engine._inputs, *engine._outputs) if n not in self._addresses]
+        known = {**self._addresses, **self._allocators}
+        missing = [n for n in (*engine._inputs, *engine._outputs) if n not in known]
         if missing or self._input_shape is None:
             _log(engine._logger, f'enqueueV3: no address or shape is set for {missing}')
             return False
@@ -356,7 +358,10 @@ class ContextDouble:
             return False
         shape, addresses = self._input_shape, dict(self._addresses)
         world.cuda.enqueue(stream_handle, lambda stream=None: self._compute(shape, addresses))
-        return True
+        if self._allocators:
+            # The shapes are known only when the network has run.
+            world.cuda.drain(stream_handle)
+        return not self._failed_output
 
     def is_stream_capturable(self, stream: int) -> bool:
         return 'REQUIRE_USER_ALLOCATION' in self._engine._header['flags']
@@ -387,7 +392,29 @@ class ContextDouble:
         data = np.frombuffer(cuda.read(addresses[value.name], nbytes, None), dtype)
         results = engine._session.run(list(engine._outputs), {value.name: data.reshape(shape)})
         for name, result in zip(engine._outputs, results, strict=True):
+            if name in self._allocators:
+                addresses[name] = self._allocate(name, result)
+                if self._failed_output:
+                    return
             cuda.write(addresses[name], np.ascontiguousarray(result).tobytes(), None)
+
+    def set_output_allocator(self, name: str, output_allocator: Any) -> bool:
+        check_trampoline(output_allocator, 'IOutputAllocator')
+        self._allocators[name] = output_allocator
+        return True
+
+    def _allocate(self, name: str, result: Any) -> int:
+        """Ask the user's allocator for memory, and tell it the shape."""
+        allocator = self._allocators[name]
+        if type(self).world.record.version.startswith('8.'):
+            address = allocator.reallocate_output(name, 0, result.nbytes, 256)
+        else:
+            address = allocator.reallocate_output_async(name, 0, result.nbytes, 256, 0)
+        allocator.notify_shape(name, result.shape)
+        if not address:
+            self._failed_output = name
+            _log(self._engine._logger, f'enqueueV3: no memory for output {name}')
+        return int(address)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the outputs' shapes for the input shape that is set."""

@@ -124,6 +124,9 @@ class RealCuda:
         """Return False: no test of a double on a real GPU captures TensorRT for RTX."""
         return False
 
+    def drain(self, handle: int) -> None:
+        """Do nothing: enqueue() has waited."""
+
     def enqueue(self, handle: int, work: Any) -> None:
         """Run a kernel behind all that was queued before."""
         device_memory.synchronize()

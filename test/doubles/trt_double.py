@@ -490,7 +490,7 @@ def make_tensorrt(world: World) -> ModuleType:
             setattr(trt, name, _play(name, double, world, trt))
     severity = _Enumerator('Severity', record.classes['ILogger']['Severity'])
     trt.ILogger = type('ILogger', (Trampoline,), {'Severity': severity})
-    for name in ('IProgressMonitor', 'IInt8EntropyCalibrator2'):
+    for name in ('IProgressMonitor', 'IInt8EntropyCalibrator2', 'IOutputAllocator'):
         if name in record.classes:
             setattr(trt, name, type(name, (Trampoline,), {}))
     if 'init_libnvinfer_plugins' in record.functions and record.module == 'tensorrt':

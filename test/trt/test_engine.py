@@ -138,18 +138,36 @@ def test_the_input_size_can_be_chosen_within_the_profile(dynamic: Path) -> None:
         assert_clean(world)
 
 
-def test_rows_that_the_network_counts_read_zero_behind_the_last(tmp_path: Path) -> None:
+@pytest.mark.parametrize('personality', ['tensorrt-8.6', 'tensorrt-10.16', 'tensorrt-11.4'])
+def test_outputs_have_the_rows_that_the_network_found(personality: str, tmp_path: Path) -> None:
     model = networks.counting(tmp_path / 'counting.onnx')
-    with machine('tensorrt-10.16') as world:
+    with machine(personality) as world:
         with TensorRTEngine(build(model)) as engine:
             image = np.zeros((1, 3, 16, 16), np.float32)
             image[0, 0, :10] = 1.0
-            assert engine.run(image)[0].shape == (1, 300, 4)
+            assert engine.run(image)[0].shape == (1, 160, 4)
             image[:] = 0.0
             image[0, 1, 2, 3] = image[0, 2, 4, 5] = 1.0
             (rows,) = engine.run(image)
-            np.testing.assert_array_equal(rows[0, :2], [[0, 1, 2, 3], [0, 2, 4, 5]])
-            assert not rows[0, 2:].any()
+            np.testing.assert_array_equal(rows, [[[0, 1, 2, 3], [0, 2, 4, 5]]])
+            image[:] = 0.0
+            assert engine.run(image)[0].shape == (1, 0, 4)
+            # More rows than the 300 that an output has at least.
+            image[:] = 1.0
+            assert engine.run(image)[0].shape == (1, 768, 4)
+        assert_clean(world)
+
+
+def test_an_output_that_exceeds_its_buffer_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = networks.counting(tmp_path / 'counting.onnx')
+    with machine('tensorrt-10.16') as world:
+        with TensorRTEngine(build(model)) as engine:
+            (buffer,) = engine._outputs
+            monkeypatch.setattr(type(buffer), 'holds', lambda _, count: count <= 100)
+            with pytest.raises(EngineError, match='no memory for output'):
+                engine.run(np.ones((1, 3, 16, 16), np.float32))
         assert_clean(world)
 
 

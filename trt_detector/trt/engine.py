@@ -107,7 +107,8 @@ class TensorRTEngine(DeviceEngine):
             self._bindings = Bindings.read(library, self._cuda_engine, tensor_names)
             self._batch_size = self._bindings.usable_batch(batch_size)
             self._size = self._bindings.resolve_size(input_shape)
-            self._label = library.label
+            self._library = library
+            self._open_outputs: tuple[str, ...] = ()
             if library.has_runtime_cache:
                 self._kernels = RuntimeCache(library, self._cuda_engine, plan_path)
             self._context = self._make_context(_ANY_COUNT)
@@ -185,14 +186,13 @@ class TensorRTEngine(DeviceEngine):
         self._check_batch(batch)
         count = len(batch)
         shape = (max(count, self._bindings.smallest_batch), *batch.shape[1:])
-        shapes = self._context.bind_shape(shape)
+        self._context.bind_shape(shape)
         self._context.bind_addresses(self._input.address, self._outputs)
         staged = self._input.view(shape)
         staged[:count] = batch
         staged[count:] = 0
-        views = [buffer.view(out) for buffer, out in zip(self._outputs, shapes, strict=True)]
         try:
-            self._execute(staged, views)
+            views = self._execute(staged)
         except self._cuda.Error as error:
             raise EngineError(
                 f'CUDA failed while the network ran: {describe_error(error)}'
@@ -217,12 +217,12 @@ class TensorRTEngine(DeviceEngine):
             raise EngineError('enqueue() on a closed engine')
         context = self._capture_context(count) if capturing else self._context
         shape = self.batch_shape(max(count, self._bindings.smallest_batch))
-        shapes = context.bind_shape(shape)
+        context.bind_shape(shape)
         context.bind_addresses(input_address, outputs)
         if capturing and self._kernels is not None:
             context.check_capturable(self._stream)
-        self._start(context, outputs, wait_if_failed=not capturing)
-        return list(shapes)
+        self._start(context, wait_if_failed=not capturing)
+        return context.shapes_of_run()
 
     def close(self) -> None:
         """
@@ -295,14 +295,16 @@ class TensorRTEngine(DeviceEngine):
     def _make_context(self, count: int) -> ExecutionContext:
         """Return the execution context for a number of images, created on first use."""
         if count not in self._contexts:
-            self._contexts[count] = ExecutionContext(
-                self._label,
+            context = self._contexts[count] = ExecutionContext(
+                self._library,
                 self._cuda_engine,
                 self._bindings,
                 self._lines,
                 self._stream,
                 self._kernels and self._kernels.runtime_config,
             )
+            if self._open_outputs:
+                context.follow_shapes([b for b in self._outputs if b.name in self._open_outputs])
         return self._contexts[count]
 
     def release_captures(self) -> None:
@@ -332,31 +334,25 @@ class TensorRTEngine(DeviceEngine):
             buffer = TensorBuffer(self._cuda, spec.name, spec.dtype, shape, room)
             self._resources.callback(buffer.free)
             buffers.append(buffer)
-        # The network decides their number of rows at run time: the other rows have to be zero.
-        self._unbounded = frozenset(unbounded)
+        self._open_outputs = tuple(unbounded)
+        self._context.follow_shapes([buffer for buffer in buffers if buffer.name in unbounded])
         self._context.bind_addresses(buffers[0].address, buffers[1:])
         return buffers[0], tuple(buffers[1:])
 
-    def _execute(self, staged: npt.NDArray[Any], views: Sequence[npt.NDArray[Any]]) -> None:
-        """Upload, run and download in one stream, and wait for it."""
+    def _execute(self, staged: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Upload, run and download in one stream, and wait for it; return the outputs."""
         stream = self._stream
         self._input.upload(staged, stream)
-        self._start(self._context, self._outputs)
+        self._start(self._context)
+        shapes = self._context.shapes_of_run()
+        views = [buffer.view(out) for buffer, out in zip(self._outputs, shapes, strict=True)]
         for buffer, view in zip(self._outputs, views, strict=True):
             buffer.download(view, stream)
         stream.synchronize()
+        return views
 
-    def _start(
-        self,
-        context: ExecutionContext,
-        outputs: Sequence[TensorBuffer],
-        *,
-        wait_if_failed: bool = True,
-    ) -> None:
-        """Clear outputs with data-dependent shapes and enqueue the network."""
-        for buffer in outputs:
-            if buffer.name in self._unbounded:
-                buffer.clear(self._stream)
+    def _start(self, context: ExecutionContext, *, wait_if_failed: bool = True) -> None:
+        """Enqueue the network."""
         try:
             context.enqueue(self._stream)
         except EngineError:

@@ -10,7 +10,9 @@ from typing import Any
 from ..errors import EngineError
 from ..gpu.buffers import TensorBuffer
 from .bindings import Bindings
+from .library import TensorRTLibrary
 from .logger import LogLines
+from .output_allocator import make_output_allocator, OutputShape
 
 __all__ = ['ExecutionContext']
 
@@ -19,7 +21,7 @@ class ExecutionContext:
     """
     Execution context of an engine; it owns the memory of the activations.
 
-    :param label: name of the library, for messages.
+    :param library: the library of the engine.
     :param cuda_engine: ICudaEngine.
     :param bindings: inputs and outputs of the engine.
     :param lines: log lines of TensorRT.
@@ -30,7 +32,7 @@ class ExecutionContext:
 
     def __init__(
         self,
-        label: str,
+        library: TensorRTLibrary,
         cuda_engine: Any,
         bindings: Bindings,
         lines: LogLines,
@@ -44,19 +46,24 @@ class ExecutionContext:
         )
         if self._execution_context is None:
             raise EngineError(
-                f'{label} cannot create an execution context{lines.explain()}; free GPU memory, '
-                'or lower batch_size or max_shape'
+                f'{library.label} cannot create an execution context{lines.explain()}; free GPU '
+                'memory, or lower batch_size or max_shape'
             )
         # TensorRT 8.6 chooses the profile of the first execution context only.
         if self._execution_context.active_optimization_profile != 0 and not (
             self._execution_context.set_optimization_profile_async(0, stream.handle)
         ):
-            raise EngineError(f'{label} cannot choose optimization profile 0{lines.explain()}')
+            raise EngineError(
+                f'{library.label} cannot choose optimization profile 0{lines.explain()}'
+            )
+        self._library = library
         self._bindings = bindings
         self._lines = lines
         self._shape: tuple[int, ...] = ()
         self._output_shapes: tuple[tuple[int, ...], ...] = ()
         self._addresses: tuple[int, ...] = ()
+        # Outputs whose shape depends on the data, with the IOutputAllocator of each.
+        self._open_outputs: dict[str, tuple[OutputShape, Any]] = {}
 
     @property
     def raw(self) -> Any:
@@ -103,11 +110,40 @@ class ExecutionContext:
         if addresses == self._addresses:
             return
         self._addresses = ()
+        for buffer in outputs:
+            if buffer.name in self._open_outputs:
+                self._open_outputs[buffer.name][0].buffer = buffer
         specs = (self._bindings.input_spec, *self._bindings.output_specs)
         for spec, address in zip(specs, addresses, strict=True):
+            if spec.name in self._open_outputs:
+                continue
             if not self._execution_context.set_tensor_address(spec.name, address):
                 raise EngineError(f'TensorRT rejects the buffer of {spec}{self._lines.explain()}')
         self._addresses = addresses
+
+    def follow_shapes(self, outputs: Sequence[TensorBuffer]) -> None:
+        """
+        Let TensorRT report the shapes of outputs that depend on the data.
+
+        :param outputs: their buffers.
+        :raises EngineError: if it refuses.
+        """
+        for buffer in outputs:
+            output = OutputShape(buffer)
+            allocator = make_output_allocator(self._library, output)
+            if not self._execution_context.set_output_allocator(buffer.name, allocator):
+                raise EngineError(
+                    f'TensorRT rejects an allocator for {buffer.name!r}{self._lines.explain()}'
+                )
+            self._open_outputs[buffer.name] = (output, allocator)
+
+    def shapes_of_run(self) -> list[tuple[int, ...]]:
+        """Return the shapes of the outputs of the run that was enqueued last."""
+        specs = zip(self._bindings.output_specs, self._output_shapes, strict=True)
+        return [
+            self._open_outputs[spec.name][0].shape if spec.name in self._open_outputs else shape
+            for spec, shape in specs
+        ]
 
     def check_capturable(self, stream: Any) -> None:
         """
@@ -133,3 +169,4 @@ class ExecutionContext:
     def close(self) -> None:
         """Release the context, which has to precede its engine."""
         self._execution_context = None
+        self._open_outputs.clear()

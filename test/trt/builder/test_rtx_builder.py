@@ -162,6 +162,52 @@ def test_external_data_that_is_missing_is_named(library: TensorRTLibrary, tmp_pa
     assert 'copy that file to the folder of the model' in str(caught.value)
 
 
+def external_model(folder: Path) -> Path:
+    """Write a model with external data as the cache of Hugging Face keeps it: links to blobs."""
+    blobs, snapshot = folder / 'blobs', folder / 'snapshots' / 'revision'
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    model = onnx.load(networks.yolo(folder / 'yolo.onnx'))
+    onnx.save_model(
+        model, str(blobs / 'a'), save_as_external_data=True, location='b', size_threshold=0
+    )
+    proto = onnx.load(str(blobs / 'a'), load_external_data=False)
+    relocate(proto, 'model.onnx_data')
+    (blobs / 'a').write_bytes(proto.SerializeToString())
+    (snapshot / 'model.onnx').symlink_to('../../blobs/a')
+    (snapshot / 'model.onnx_data').symlink_to('../../blobs/b')
+    return snapshot / 'model.onnx'
+
+
+def relocate(proto: onnx.ModelProto, location: str) -> None:
+    """Name another file for the external data of a model."""
+    for tensor in proto.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == 'location':
+                entry.value = location
+
+
+def test_external_data_behind_symbolic_links_is_parsed(tmp_path: Path) -> None:
+    assert build(external_model(tmp_path), precision='fp32').plan
+
+
+@pytest.mark.parametrize('kind', ['parent', 'absolute'])
+def test_external_data_outside_of_the_folder_is_refused(
+    kind: str, library: TensorRTLibrary, tmp_path: Path
+) -> None:
+    from trt_detector.trt.logger import LogLines, make_logger
+
+    model = external_model(tmp_path)
+    proto = onnx.load(str(model), load_external_data=False)
+    relocate(proto, '../../blobs/b' if kind == 'parent' else str(tmp_path / 'blobs' / 'b'))
+    lines = LogLines()
+    logger = make_logger(library, lines)
+    builder = library.trt.Builder(logger)
+    said = {'parent': 'Relative paths to parent', 'absolute': 'Failed to open file'}[kind]
+    with pytest.raises(BuildError, match=said):
+        parse_network(library, builder, proto.SerializeToString(), model, logger, lines)
+
+
 def test_bytes_that_are_no_model_are_refused(library: TensorRTLibrary) -> None:
     from trt_detector.trt.logger import LogLines, make_logger
 

@@ -113,7 +113,8 @@ def _sentence(
     head = f'{library.label} cannot parse {name}'
     if not reports:
         return f'{head}{lines.explain()}'
-    missing = [text for text in lines.errors() if 'Failed to open file' in text]
+    signs = ('Failed to open file', 'Relative paths to parent')
+    missing = [text for text in lines.errors() if any(sign in text for sign in signs)]
     body = '\n'.join(f'  {i}. {report}' for i, report in enumerate(reports, start=1))
     tail = f'\n  {missing[0]}' if missing else ''
     return f'{head}; {len(reports)} error(s):\n{body}{tail}'
