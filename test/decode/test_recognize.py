@@ -218,6 +218,11 @@ RTDETR = {'metadata': {'head': 'RTDETRDecoder'}}
          None),
         (_info((None, 7), parts={'output0': _parts(1, 4, -1, 1)}), 'rows_box_class_score', None),
         (_info((None, 7), parts={'output0': _parts(1, 1, -1, 4)}), 'rows_score_class_box', None),
+        # PyTorch's exporter leaves the widths open.
+        (_info((None, 7), parts={'output0': (
+            OutputPart(1, frozenset({'NonMaxSuppression'})), OutputPart(None, frozenset()),
+            OutputPart(None, frozenset({'ArgMax'})), OutputPart(None, frozenset({'ReduceMax'})),
+        )}), 'rows_box_class_score', None),
         # Queries are few.
         (_info((1, 300, 84), **RTDETR), 'detr', 80),
         (_info((1, 300, 5), **RTDETR), 'detr', 1),

@@ -129,7 +129,7 @@ def test_boxes_of_other_tasks_come_with_a_warning(
     np.testing.assert_allclose(found.scores, [0.9, 0.8], atol=1e-6)
 
 
-@pytest.mark.parametrize('task', ['obb', 'classify', 'depth'])
+@pytest.mark.parametrize('task', ['classify', 'depth'])
 def test_other_tasks_are_refused(task: str, tmp_path: Path) -> None:
     path = build('yolo', tmp_path / 'm.onnx')
     model = onnx.load(path)

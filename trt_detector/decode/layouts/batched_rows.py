@@ -107,14 +107,17 @@ def _order_of_name(name: str) -> tuple[str, ...] | None:
 
 
 def _order_of_parts(parts: Sequence[OutputPart]) -> tuple[str, ...] | None:
-    """Read the order from the concatenated tensors: the box is wide, the class an ArgMax."""
-    if sorted(part.width or 0 for part in parts) != [1, 1, 1, 4] or parts[0].width != 1:
+    """Read the order from the concatenated tensors: the class is an ArgMax, its score a maximum."""
+    if len(parts) != 4 or parts[0].width not in (1, None):
         return None
-    classes = ['ArgMax' in part.operators for part in parts[1:]]
-    narrow = [part.width == 1 for part in parts[1:]]
-    labels = [n for n in range(3) if narrow[n] and classes[n]]
-    if len(labels) != 1:
-        return None
-    return tuple(
-        'box' if not narrow[n] else 'class' if n == labels[0] else 'score' for n in range(3)
-    )
+    order = tuple(_name_part(part) for part in parts[1:])
+    return order if sorted(order) == ['box', 'class', 'score'] else None
+
+
+def _name_part(part: OutputPart) -> str:
+    """Name one of the concatenated tensors by the operators on the way of its data."""
+    if 'ArgMax' in part.operators:
+        return 'class'
+    if 'ReduceMax' in part.operators or part.width == 1:
+        return 'score'
+    return 'box'
