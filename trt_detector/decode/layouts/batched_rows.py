@@ -107,7 +107,7 @@ def _order_of_name(name: str) -> tuple[str, ...] | None:
 
 
 def _order_of_parts(parts: Sequence[OutputPart]) -> tuple[str, ...] | None:
-    """Read the order from the concatenated tensors: the class is an ArgMax, its score a maximum."""
+    """Read the order from the concatenated tensors: ArgMax is the class, its maximum the score."""
     if len(parts) != 4 or parts[0].width not in (1, None):
         return None
     order = tuple(_name_part(part) for part in parts[1:])
