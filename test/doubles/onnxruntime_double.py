@@ -72,20 +72,23 @@ class CudaSessionDouble:
     def run_with_iobinding(self, binding: _Binding, options: Any) -> None:
         """Queue a run, and wait for it unless the options disable that."""
         self._world.require_context('cudaLaunchKernel')
+        if options.terminate:
+            raise RuntimeError('Exiting due to terminate flag being set to true.')
         (_, shape, _) = next(iter(binding.inputs.values()))
         self._note_shape(tuple(shape))
         self._world.enqueue(self._stream, lambda: self._work(binding))
-        if options is None:
-            self._world.drain(self._stream)
-            self._world.kept_by_runtime = 0
+        if _is_asynchronous(options):
+            self._world.kept_by_runtime += 1
             return
-        assert options.get_run_config_entry('disable_synchronize_execution_providers') == '1'
-        self._world.kept_by_runtime += 1
+        self._world.drain(self._stream)
+        self._world.kept_by_runtime = 0
 
-    def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def run(
+        self, names: list[str], feeds: dict[str, np.ndarray], options: Any = None
+    ) -> list[np.ndarray]:
         """Run on host memory."""
         self._note_shape(next(iter(feeds.values())).shape)
-        return list(self._session.run(names, feeds))
+        return list(self._session.run(names, feeds, options))
 
     def _note_shape(self, shape: tuple[int, ...]) -> None:
         """Note a fault if another shape unloads kernels that a graph refers to."""
@@ -104,6 +107,15 @@ class CudaSessionDouble:
             dtype, shape, address = binding.outputs[name]
             assert (found.dtype, list(found.shape)) == (dtype, shape)
             self._world.write(address, found.tobytes(), None)  # type: ignore[arg-type]
+
+
+def _is_asynchronous(options: Any) -> bool:
+    """Return whether a run with these options does not wait for the device."""
+    try:
+        entry = options.get_run_config_entry('disable_synchronize_execution_providers')
+    except RuntimeError:  # there is no such entry
+        return False
+    return bool(entry == '1')
 
 
 _REAL = onnxruntime.InferenceSession

@@ -15,7 +15,9 @@ import onnxruntime
 import pytest
 from support.detectors import config, device, means_model, require_cuda_provider
 from support.requirements import require_cuda
+from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
+from trt_detector.gpu.buffers import TensorBuffer
 from trt_detector.gpu.device_info import has_tf32, read_device
 from trt_detector.gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
 from trt_detector.onnxruntime_engine import OnnxRuntimeOptions
@@ -51,6 +53,23 @@ def test_other_precisions_are_not_reported_as_tf32(tmp_path: Path) -> None:
             with CudaOnnxRuntimeEngine(model, 1, options) as engine:
                 assert engine.info.precision == precision
         gc.collect()
+
+
+@pytest.mark.parametrize('capturing', [False, True])
+def test_interrupt_makes_runs_on_the_device_fail(capturing: bool, tmp_path: Path) -> None:
+    model = means_model(tmp_path).read_bytes()
+    with device('onnxruntime') as (cuda, _):
+        with CudaOnnxRuntimeEngine(model, 1) as engine:
+            outputs = engine.make_outputs()
+            memory = TensorBuffer(engine.cuda, 'images', np.dtype(np.float32), (1, 3, 64, 64))
+            engine.enqueue(1, memory.address, outputs)
+            engine.interrupt()
+            with pytest.raises(EngineError, match='terminate flag'):
+                engine.enqueue(1, memory.address, outputs, capturing=capturing)
+            for buffer in (memory, *outputs):
+                buffer.free()
+        gc.collect()
+        cuda.assert_clean()
 
 
 def long_sums(path: Path) -> Path:

@@ -72,6 +72,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         self._one_size = False
         self._shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         self._resources = ExitStack()
+        self._asynchronous = make_asynchronous_run_options()
         with device_lock(device_id), ExitStack() as undo:
             undo.callback(self._resources.close)
             self._cuda = load_cuda()
@@ -115,7 +116,6 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._one_size = cuda_graph and self.works_on_device
             if self._one_size and self.smallest_batch not in self._sessions:
                 self._sessions[1] = open_session(model_bytes, session_options)
-            self._asynchronous = make_asynchronous_run_options()
             undo.pop_all()
 
     @property
@@ -151,13 +151,18 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
         if key not in self._bindings:
             self._bindings[key] = self._bind(session, count, addresses, shapes)
         try:
-            options = self._asynchronous if capturing else None
+            options = self._asynchronous if capturing else self._run_options
             session.run_with_iobinding(self._bindings[key], options)
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
             raise EngineError(
                 f'ONNX Runtime could not run the model: {describe_error(error)}'
             ) from error
         return shapes
+
+    def interrupt(self) -> None:
+        """Make the run in progress and all later ones fail; a CUDA graph is not interrupted."""
+        super().interrupt()
+        self._asynchronous.terminate = True
 
     def close(self) -> None:
         """
