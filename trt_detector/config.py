@@ -254,6 +254,11 @@ class DetectorConfig:
         'the recognized layout.',
         choices=('auto', 'probabilities', 'logits'),
     )
+    outputs: tuple[str, ...] = parameter(
+        (),
+        'Names of the outputs to decode, in the order of the head layout; empty takes all, or the '
+        'one that fits a layout.',
+    )
     anchors: tuple[float, ...] = parameter(
         (),
         'Width and height of every anchor for the heads yolo_grid and darknet_grid, those of the '

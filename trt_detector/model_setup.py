@@ -73,7 +73,9 @@ class ModelSetup:
             num_names=len(self.names) or None,
         )
         config = self.config
-        return recognize(info, config.head, boxes=config.boxes, scores=config.scores)
+        return recognize(
+            info, config.head, outputs=config.outputs, boxes=config.boxes, scores=config.scores
+        )
 
     def _metadata(self) -> Mapping[str, str]:
         """Get the metadata, with what parameters replace of them."""

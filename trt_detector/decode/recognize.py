@@ -9,7 +9,8 @@ strongest evidence decodes, and a tie is refused: the user has to choose.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ..errors import ModelError
 from .graph_info import GraphInfo
@@ -34,6 +35,7 @@ from .layouts.yolo_obb import ObbRowsLayout, YoloObbLayout
 from .layouts.yolo_objectness import YoloObjectnessLayout
 from .layouts.yolo_split import YoloSplitLayout
 from .layouts.yolox import YoloxLayout
+from .output_selection import find_outputs, find_part, select_outputs
 from .remedies import suggest
 
 __all__ = ['LAYOUTS', 'Recognized', 'known_layouts', 'layout_names', 'recognize']
@@ -109,12 +111,21 @@ def layout_names() -> tuple[str, ...]:
 
 
 def recognize(
-    info: GraphInfo, name: str = 'auto', *, boxes: str = 'auto', scores: str = 'auto'
+    info: GraphInfo,
+    name: str = 'auto',
+    *,
+    outputs: Sequence[str] = (),
+    boxes: str = 'auto',
+    scores: str = 'auto',
 ) -> Recognized:
     """
     Recognize the layout of a network and build its head.
 
+    If all outputs together fit no layout, but one of them beside raw maps does, it counts.
+
     :param name: name of the layout that the user asks for, 'auto' to recognize it.
+    :param outputs: names of the outputs to decode, in the order of the layout; empty for all, or
+        the one that fits.
     :param boxes: 'pixels' or 'normalized' if the boxes are not as the layout says, else 'auto'.
     :param scores: 'probabilities' or 'logits' if the scores are not as the layout says, else
         'auto'.
@@ -126,18 +137,56 @@ def recognize(
             f"the model's task is {info.task!r}; expected 'detect' or 'obb' (or 'segment', 'pose' "
             'for their boxes)'
         )
+    whole = info
+    indices = find_outputs(info, outputs) if outputs else _find_part(info, name)
+    if indices:
+        info = replace(info, outputs=tuple(info.outputs[index] for index in indices))
     layout, match = _choose(info) if name == 'auto' else _match_named(info, name)
     warnings = list(match.warnings)
     if info.task not in ('detect', 'obb') or (info.plane() is not None and info.extra_values()):
         task = info.task if info.task != 'detect' else 'segment'
         warnings.append(f"the model's task is {task!r}: only its boxes are reported")
+    head = interpret(match.build(), layout, info, boxes, scores)
+    if indices:
+        head = select_outputs(head, indices)
+    if indices and not outputs:
+        unused = ', '.join(o.name for n, o in enumerate(whole.outputs) if n not in indices)
+        warnings.append(
+            f'the output {info.outputs[0].name} is decoded, and {unused} ignored; the parameter '
+            'outputs names others'
+        )
     return Recognized(
-        head=interpret(match.build(), layout, info, boxes, scores),
+        head=head,
         name=layout.name,
         preset=match.preset or layout.preset,
         single_image=layout.single_image,
         warnings=tuple(warnings),
     )
+
+
+def _find_part(info: GraphInfo, name: str) -> tuple[int, ...]:
+    """Find the outputs that count beside raw maps; empty if all together fit a layout."""
+    layouts = LAYOUTS if name == 'auto' else [layout for layout in LAYOUTS if layout.name == name]
+    indices = find_part(info)
+    if not indices or _list_matches(info, layouts, Evidence.ON_REQUEST):
+        return ()
+    part = replace(info, outputs=tuple(info.outputs[index] for index in indices))
+    # Further outputs make a reading by few rows alone doubtful.
+    return indices if _list_matches(part, layouts, Evidence.FEW_ROWS) else ()
+
+
+def _list_matches(
+    info: GraphInfo, layouts: Sequence[HeadLayout], above: Evidence
+) -> list[tuple[HeadLayout, LayoutMatch]]:
+    """List the readings of a graph with more than some evidence."""
+    matches = [(layout, layout.match(info)) for layout in layouts]
+    return [
+        (layout, match)
+        for layout, match in matches
+        if match is not None
+        and match.evidence > above
+        and (info.task != 'obb' or layout.name in _OBB_LAYOUTS)
+    ]
 
 
 def _match_named(info: GraphInfo, name: str) -> tuple[HeadLayout, LayoutMatch]:
@@ -156,14 +205,7 @@ def _match_named(info: GraphInfo, name: str) -> tuple[HeadLayout, LayoutMatch]:
 
 def _choose(info: GraphInfo) -> tuple[HeadLayout, LayoutMatch]:
     """Choose the layout with the strongest evidence."""
-    matches = [(layout, layout.match(info)) for layout in LAYOUTS]
-    possible = [
-        (layout, match)
-        for layout, match in matches
-        if match is not None
-        and match.evidence > Evidence.ON_REQUEST
-        and (info.task != 'obb' or layout.name in _OBB_LAYOUTS)
-    ]
+    possible = _list_matches(info, LAYOUTS, Evidence.ON_REQUEST)
     if not possible:
         raise ModelError(
             '\n'.join((f'no head layout fits the outputs {info.describe()}', *suggest(info)))

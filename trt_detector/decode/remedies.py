@@ -26,8 +26,8 @@ def suggest(info: GraphInfo) -> tuple[str, ...]:
         found.append('one vector per image is a classifier or a feature: export a detector')
     if ranks.count(4) + ranks.count(5) >= 2:
         found.append(
-            'several maps [N, C, H, W] are raw grids: export the model with its decoding, so that '
-            'one output has the boxes'
+            'several maps [N, C, H, W] are raw grids: set head to yolo_split, yolo_grid or '
+            'darknet_grid, or export the model with its decoding, so that one output has the boxes'
         )
     if len(planes) >= 2:
         found.append(
