@@ -137,8 +137,8 @@ def measure(
 def baseline(session: Any, pictures: np.ndarray, size: tuple[int, int]) -> Any:
     """Run the baseline."""
     prepared = []
-    for picture in pictures:
-        small = cv2.resize(picture, size[::-1])
+    for image in pictures:
+        small = cv2.resize(image, size[::-1])
         rgb = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
         prepared.append((rgb.astype(np.float32) / 255).transpose(2, 0, 1))
     return session.run(None, {session.get_inputs()[0].name: np.stack(prepared)})
