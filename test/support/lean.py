@@ -19,11 +19,14 @@ def run_with_lean(version: str, code: str, **environment: str) -> subprocess.Com
     """
     Run Python code with a version of tensorrt_lean; skip the test if it is not installed.
 
+    The versions are in folders beside the virtual environment, or in TRT_DETECTOR_LEAN_FOLDER.
+
     :param version: one of LEAN_VERSIONS.
     :param code: source of the program.
     :param environment: further environment variables.
     """
-    folder = Path(sys.prefix).parent / f'tensorrt_lean-{version}'
+    beside = os.environ.get('TRT_DETECTOR_LEAN_FOLDER', str(Path(sys.prefix).parent))
+    folder = Path(beside) / f'tensorrt_lean-{version}'
     if not (folder / 'tensorrt_lean').is_dir():
         pytest.skip(f'no tensorrt_lean {version} in {folder}: run bringup/prepare.sh --with test')
     paths = [str(folder), str(_ROOT), str(_ROOT / 'test'), *sys.path]

@@ -17,7 +17,7 @@ from support import networks
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import ConfigError, EngineError
 from trt_detector.factory import create_detector
-from trt_detector.tools import build_engine
+from trt_detector.tools import build_engine, doctor
 from trt_detector.trt.backend import open_engine
 
 BATCH = np.random.default_rng(3).random((2, 3, 64, 64), np.float32)
@@ -137,3 +137,19 @@ def test_a_portable_plan_needs_an_output(model: Path, capsys: pytest.CaptureFixt
     with machine('tensorrt-10.16'):
         assert build_engine.main(['--model', str(model), '--portable']) == 1
     assert '--portable needs --output' in capsys.readouterr().err
+
+
+def test_doctor_tells_when_to_use_the_lean_runtime(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with machine('tensorrt-11.4'):
+        doctor.main([])
+    assert (
+        'for a robot that only runs plans of "build_engine --portable"' in capsys.readouterr().out
+    )
+    with machine(LEAN):
+        doctor.main([])
+    output = capsys.readouterr().out
+    assert 'prebuilt plans of "build_engine --portable" only' in output
+    # It builds nothing, so it is no backend for an ONNX file.
+    assert 'takes onnxruntime' in output

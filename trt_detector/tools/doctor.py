@@ -117,7 +117,8 @@ def _inference(device_id: int) -> list[Finding]:
     """Check the GPU and the runtimes; one that works is enough."""
     findings = [_device(device_id), _memory(device_id), *_state(device_id)]
     backends = {name: _tensorrt(name, device_id) for name in ('tensorrt', 'tensorrt_rtx')}
-    findings += [*backends.values(), _cuda_bindings(device_id)]
+    lean = _tensorrt('tensorrt_lean', device_id)
+    findings += [*backends.values(), lean, _cuda_bindings(device_id)]
     version, reason = _import('onnxruntime')
     kind = 'for CUDA' if has_cuda_provider() else 'for the CPU'
     findings.append(
@@ -194,11 +195,16 @@ def _tensorrt(name: str, device_id: int) -> Finding:
         library = load_library(name)
     except DetectorError as error:
         return Finding(name, NOTE, 'not usable', str(error))
-    modes = 'precision flags' if library.has_precision_flags else 'strongly typed networks'
+    if not library.has_builder:
+        modes = 'prebuilt plans of "build_engine --portable" only, without builds on this machine'
+    elif library.has_precision_flags:
+        modes = 'precision flags'
+    else:
+        modes = 'strongly typed networks'
     try:
         find_library(name, read_device(device_id))
     except DetectorError as error:
-        return Finding(name, NOTE, f'{library.label} ({modes}), builds only', str(error))
+        return Finding(name, NOTE, f'{library.label} ({modes}), does not run here', str(error))
     return Finding(name, OK, f'{library.label} ({modes})')
 
 

@@ -33,7 +33,10 @@ _INSTALL = {
         'environment made with --system-site-packages), on a PC "pip install tensorrt"'
     ),
     'tensorrt_rtx': 'install TensorRT for RTX: pip install tensorrt-rtx-cu13',
-    'tensorrt_lean': 'install the lean runtime of TensorRT: pip install tensorrt-lean-cu13',
+    'tensorrt_lean': (
+        'for a robot that only runs plans of "build_engine --portable", install the lean runtime '
+        '(45 MB): pip install tensorrt-lean-cu13'
+    ),
 }
 _LABELS = {
     'tensorrt': 'TensorRT',
