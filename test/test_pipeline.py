@@ -248,3 +248,27 @@ def test_threads_spin_only_where_they_may(spinning: bool, tmp_path: Path) -> Non
         options = session.get_session_options()
         entry = options.get_session_config_entry('session.intra_op.allow_spinning')
         assert entry == str(int(spinning))
+
+
+def test_a_name_that_stands_twice_selects_all_its_classes() -> None:
+    names = ('helmet', 'vest', 'helmet')
+    options = decode_options(
+        DetectorConfig(classes=('helmet',), class_score_thresholds=('helmet:0.9', '#1:0.5')), names
+    )
+    assert options.classes == {0, 2}
+    assert dict(options.class_score_thresholds) == {0: 0.9, 2: 0.9, 1: 0.5}
+
+
+def test_a_number_that_is_the_name_of_another_class_is_refused() -> None:
+    names = tuple(str(number + 1) for number in range(10))
+    for wanted in ('9', '3'):
+        with pytest.raises(ConfigError, match=rf"'{wanted}', which is the name of .* write #"):
+            decode_options(DetectorConfig(classes=(wanted,)), names)
+    # 10 is no number of a class, and 0 no name.
+    assert decode_options(DetectorConfig(classes=('10', '0', '#4')), names).classes == {9, 0, 4}
+    with pytest.raises(ConfigError, match='class_score_thresholds holds'):
+        decode_options(DetectorConfig(class_score_thresholds=('9:0.5',)), names)
+    same = tuple(str(number) for number in range(10))
+    assert decode_options(DetectorConfig(classes=('9', '#3')), same).classes == {9, 3}
+    with pytest.raises(ConfigError, match="classes holds '#10'"):
+        decode_options(DetectorConfig(classes=('#10',)), same)

@@ -171,7 +171,7 @@ def test_a_preset_file_says_what_the_code_does(path: Path) -> None:
     assert 'auto' not in values.values()
     config = DetectorConfig.from_mapping(values)
     other = 'detr' if path.stem != 'detr' else 'yolo'
-    assert PreprocessSpec.from_config(config, other) == PRESETS[path.stem]
+    assert PreprocessSpec.from_config(config, PRESETS[other]) == PRESETS[path.stem]
 
 
 @given(

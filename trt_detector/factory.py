@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 import hashlib
@@ -12,7 +11,6 @@ from pathlib import Path
 import threading
 
 from .config import DetectorConfig
-from .decode import DecodeOptions
 from .engine import InferenceEngine
 from .errors import (
     BackendUnavailableError,
@@ -22,9 +20,15 @@ from .errors import (
     ModelError,
 )
 from .int8_gate.gate import accept_int8
-from .model_info import ModelInfo, prepare_model, read_model_info
+from .model_info import is_plan, ModelInfo, prepare_model, read_model_info
 from .model_info.onnx_session import SessionOptions
-from .model_setup import ModelSetup
+from .model_setup import (
+    decode_options,
+    given_metadata,
+    input_size_chooser,
+    ModelSetup,
+    Preprocessing,
+)
 from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine, OnnxRuntimeOptions
 from .pipeline import Detector
 from .values.cancellation import interrupt_on
@@ -35,7 +39,6 @@ from .values.tensor_spec import DEFAULT_INPUT_SIZE
 
 __all__ = ['create_detector', 'decode_options', 'watch_device']
 
-_PLAN_SUFFIXES = ('.engine', '.plan')
 # Operators whose number of output rows is known only after a run.
 _COUNTING_OPERATORS = frozenset({'NonMaxSuppression', 'NonZero'})
 
@@ -76,7 +79,7 @@ def _open_detector(
 ) -> Detector:
     """Open a detector without the check of an INT8 engine."""
     path = Path(config.model_path).expanduser()
-    model = None if path.suffix in _PLAN_SUFFIXES else read_model_info(path)
+    model = None if is_plan(path) else read_model_info(path, given_metadata(config))
     if model is None and config.backend == 'onnxruntime':
         raise ConfigError(
             f'model_path {config.model_path!r} is a TensorRT plan, which backend onnxruntime '
@@ -90,22 +93,27 @@ def _open_detector(
         early = setup.recognize_before_load(_input_shape(config, model) or DEFAULT_INPUT_SIZE)
         if early is not None:
             decode_options(config, setup.class_names(early))
-        if early is not None and early.single_image:
-            config, batch_size = config.with_changes(batch_size=1), 1
+            preprocessing = setup.preprocessing(early, model.outputs)
+            config = _with_trained_size(config, model, preprocessing, batch_size)
+            if early.single_image:
+                config, batch_size = config.with_changes(batch_size=1), 1
     with ExitStack() as undo:
         engine = _open_engine(config, model, batch_size, on_progress, cancel)
         undo.callback(engine.close)
         found = setup.recognize_engine(engine)
+        preprocessing = setup.preprocessing(found, engine.output_specs)
+        if _set_trained_size(config, engine, preprocessing):
+            found = setup.recognize_engine(engine)
         class_names = setup.class_names(found)
         detector = Detector(
             engine,
-            setup.preprocessor(engine, found),
+            setup.preprocessor(engine, preprocessing),
             found.head,
             model_name=path.name,
             class_names=class_names,
             options=decode_options(config, class_names),
-            choose_input_size=setup.input_size_chooser(engine),
-            warnings=found.warnings,
+            choose_input_size=input_size_chooser(setup, engine, preprocessing),
+            warnings=(*setup.warnings, *found.warnings, *preprocessing.warnings),
             sanity=setup.sanity_check(found),
         )
         # It closes the engine, after its slots, which lie in the engine's context.
@@ -131,26 +139,6 @@ def _warm_up(detector: Detector, iterations: int, cancel: threading.Event | None
         raise
 
 
-def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> DecodeOptions:
-    """
-    Return the selection of detections that the parameters ask for.
-
-    :param class_names: names by class id, empty if unknown.
-    :raises ConfigError: if parameter classes has an item that is no class.
-    """
-    wanted = {_class_id(text, class_names) for text in config.classes}
-    return DecodeOptions(
-        score_threshold=config.score_threshold,
-        iou_threshold=config.iou_threshold,
-        max_detections=config.max_detections,
-        classes=frozenset(wanted) if wanted else None,
-        class_agnostic=config.class_agnostic_nms,
-        class_score_thresholds=tuple(
-            _class_threshold(text, class_names) for text in config.class_score_thresholds
-        ),
-    )
-
-
 def watch_device(info: EngineInfo) -> DeviceWatch | None:
     """
     Start to monitor the device that an engine runs on; the caller closes the watch.
@@ -162,30 +150,6 @@ def watch_device(info: EngineInfo) -> DeviceWatch | None:
     from .gpu.device_monitor import DeviceMonitor
 
     return DeviceMonitor(info.device_id)
-
-
-def _class_threshold(text: str, class_names: Sequence[str]) -> tuple[int, float]:
-    """Return class id and score of 'name:score'; the name may hold colons."""
-    name, _, number = text.rpartition(':')
-    try:
-        score = float(number)
-    except ValueError:
-        score = -1.0
-    if not name or not 0 <= score <= 1:
-        raise ConfigError(
-            f'class_score_thresholds holds {text!r}; expected name:score with a score of 0 to 1'
-        )
-    return _class_id(name, class_names, 'class_score_thresholds'), score
-
-
-def _class_id(text: str, class_names: Sequence[str], parameter: str = 'classes') -> int:
-    """Return the id of a class given by name or number."""
-    if text in class_names:
-        return class_names.index(text)
-    if text.isdecimal() and (not class_names or int(text) < len(class_names)):
-        return int(text)
-    known = ', '.join(class_names) if class_names else 'any number from 0'
-    raise ConfigError(f'{parameter} holds {text!r}; expected names or numbers of: {known}')
 
 
 def _open_engine(
@@ -320,3 +284,38 @@ def _with_input_shape(config: DetectorConfig, model: ModelInfo, batch_size: int)
     if image.channels_last:
         return config.with_changes(opt_shape=(batch, *size, image.shape[3] or 3))
     return config.with_changes(opt_shape=(batch, image.shape[1] or 3, *size))
+
+
+def _with_trained_size(
+    config: DetectorConfig, model: ModelInfo, preprocessing: Preprocessing, batch_size: int
+) -> DetectorConfig:
+    """Set the input size of a network that leaves it open and runs at one size only."""
+    shape = model.image_input.shape
+    given = config.opt_shape or config.min_shape or config.max_shape
+    if not preprocessing.square or given or len(shape) != 4:
+        return config
+    if None not in model.image_input.height_width(shape):
+        return config
+    own = model.image_input.height_width(shape)
+    trained = preprocessing.size or model.input_size or DEFAULT_INPUT_SIZE
+    height, width = own[0] or trained[0], own[1] or trained[1]
+    return _with_input_shape(
+        config.with_changes(input_shape=f'{height}x{width}'), model, batch_size
+    )
+
+
+def _set_trained_size(
+    config: DetectorConfig, engine: InferenceEngine, preprocessing: Preprocessing
+) -> bool:
+    """Set the size that an open engine was trained at; return whether it changed."""
+    if preprocessing.size is None or config.input_shape != 'auto' or config.opt_shape:
+        return False
+    smallest, largest = engine.get_input_shape_range()
+    size = tuple(
+        min(max(wanted, low), high)
+        for wanted, low, high in zip(preprocessing.size, smallest, largest, strict=True)
+    )
+    if size == engine.get_input_shape():
+        return False
+    engine.set_input_shape((size[0], size[1]))
+    return True

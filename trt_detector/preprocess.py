@@ -53,14 +53,8 @@ class PreprocessSpec:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @classmethod
-    def from_config(cls, config: DetectorConfig, preset: str) -> PreprocessSpec:
-        """
-        Return a preset with the values that parameters override.
-
-        :param preset: name of the preset if parameter preprocess_preset is auto.
-        """
-        wanted = config.preprocess_preset
-        spec = PRESETS[preset if wanted == 'auto' else wanted]
+    def from_config(cls, config: DetectorConfig, base: PreprocessSpec) -> PreprocessSpec:
+        """Override single values of a preprocessing by the parameters."""
         changes: dict[str, Any] = {
             'mode': config.resize_mode,
             'anchor': config.letterbox_anchor,
@@ -74,7 +68,7 @@ class PreprocessSpec:
         for name, values in (('mean', config.input_mean), ('std', config.input_std)):
             if values:
                 changes[name] = values * 3 if len(values) == 1 else values
-        return replace(spec, **changes)
+        return replace(base, **changes)
 
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

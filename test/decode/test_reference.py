@@ -66,9 +66,9 @@ def test_torchvision_without_a_batch_dimension(batch_size: int, tmp_path: Path) 
     onnx.save(model, path)
     config = DetectorConfig(
         model_path=str(path), backend='onnxruntime', batch_size=batch_size,
-        image_topics=tuple('abcd'), score_threshold=SCORE, warmup_iterations=1,
+        score_threshold=SCORE, warmup_iterations=1,
     )  # fmt: skip
-    with create_detector(config) as detector:
+    with create_detector(config, default_batch_size=4) as detector:
         assert (detector.batch_size, detector.engine.input_spec.shape[0]) == (1, 1)
         found = detector.detect([Image.from_array(bgr)]).detections[0]
     assert len(expected) > 3

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+import re
 
 import numpy as np
 import onnx
@@ -58,10 +59,23 @@ def test_class_names_of_every_exporter(
     assert read_model_info(_with(tmp_path, {'names': names}, (64, 64))).class_names == expected
 
 
-@pytest.mark.parametrize('names', ["{0: 'a', 2: 'b'}", 'a, b', '', '{}', "{'x': 'y'}"])
-def test_unreadable_class_names_are_refused(tmp_path: Path, names: str) -> None:
-    with pytest.raises(ModelError, match="metadata 'names' is"):
-        read_model_info(_with(tmp_path, {'names': names}, (64, 64)))
+UNREADABLE_NAMES = ["{0: 'a', 2: 'b'}", "{1: 'a', 2: 'b'}", 'a, b', 'None', '', '{}', "{'x': 'y'}"]
+
+
+@pytest.mark.parametrize('names', UNREADABLE_NAMES)
+def test_unreadable_class_names_give_way_to_a_file_with_a_warning(
+    tmp_path: Path, names: str
+) -> None:
+    path = _with(tmp_path, {'names': names}, (64, 64))
+    info = read_model_info(path)
+    assert info.class_names is None
+    assert 'names' not in info.metadata
+    [warning] = info.warnings
+    assert repr(names) in warning
+    assert 'm.onnx' in warning
+    (tmp_path / 'names.txt').write_text('lamp\nbox\n')
+    info = read_model_info(path)
+    assert (info.class_names, len(info.warnings)) == (('lamp', 'box'), 1)
 
 
 def test_several_inputs_are_named(tmp_path: Path) -> None:
@@ -166,7 +180,7 @@ def test_names_come_from_a_file_beside_the_model(
     (tmp_path / name).write_text(content, encoding='utf-8')
     info = read_model_info(path)
     assert info.class_names == ('a', 'b')
-    assert info.names_source == f'{source} of m.onnx'
+    assert info.sources['names'] == f'{source} beside m.onnx'
 
 
 def test_the_files_are_read_in_their_order_behind_the_metadata(tmp_path: Path) -> None:
@@ -182,26 +196,84 @@ def test_the_files_are_read_in_their_order_behind_the_metadata(tmp_path: Path) -
     (tmp_path / 'm.yaml').write_text('names: [yaml]')
     assert read_model_info(path).class_names == ('yaml',)
     info = read_model_info(_with(tmp_path, {'names': "['own']"}, (64, 64)))
-    assert (info.class_names, info.names_source) == (('own',), "metadata 'names' of m.onnx")
+    assert (info.class_names, info.sources['names']) == (('own',), 'metadata of m.onnx')
 
 
 @pytest.mark.parametrize(
     ('name', 'content', 'message'),
     [
-        ('m.yaml', 'names: [a, b', r'm\.yaml is not YAML'),
-        ('m.json', '{"names": ', r'm\.json is not JSON'),
-        ('m.txt', b'\xff\xfe\x00', r'cannot read .*m\.txt'),
-        ('m.yaml', 'names: {0: a, 2: b}', r'm\.onnx: m\.yaml is .*expected names by class number'),
+        ('m.yaml', b'names: [a, b', r'm\.yaml is not YAML'),
+        ('m.json', b'{"names": ', r'm\.json is not JSON'),
+        ('m.txt', b'\xff\xfe\x00', r'm\.txt is not UTF-8 text.*save it as UTF-8'),
+        ('names.txt', 'T\u00fcr'.encode('latin-1'), r'names\.txt is not UTF-8.*save it as UTF-8'),
+        ('names.txt', 'lamp'.encode('utf-16-le'), r'names\.txt is not UTF-8.*save it as UTF-8'),
+        ('m.yaml', b'names: {0: a, 2: b}', r'm\.yaml has the class names .*not numbered'),
+        ('config.json', b'// robot', r'config\.json is not JSON'),
     ],
 )
-def test_a_damaged_file_beside_the_model_is_named(
-    tmp_path: Path, name: str, content: str | bytes, message: str
+def test_a_damaged_file_beside_the_model_is_a_warning_and_the_next_one_counts(
+    tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     path = _bare(tmp_path)
-    raw = content if isinstance(content, bytes) else content.encode()
-    (tmp_path / name).write_bytes(raw)
-    with pytest.raises(ModelError, match=message):
-        read_model_info(path)
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / 'labels.txt').write_text('lamp\nbox\n')
+    info = read_model_info(path)
+    assert info.class_names == ('lamp', 'box')
+    [warning] = info.warnings
+    assert re.search(message, warning)
+    assert 'ignored' in warning
+
+
+@pytest.mark.parametrize('name', ['config.json', 'labels.txt', 'metadata.yaml'])
+def test_files_of_others_are_not_read_if_the_model_is_complete(tmp_path: Path, name: str) -> None:
+    complete = {'names': "['own']", 'task': 'detect', 'stride': '32'}
+    path = _with(tmp_path, complete, (64, 64))
+    (tmp_path / name).write_bytes(b'\xff { // another program')
+    info = read_model_info(path)
+    assert (info.class_names, info.warnings) == (('own',), ())
+    bare = _with(tmp_path, {'task': 'detect', 'stride': '32'}, (64, 64))
+    assert read_model_info(bare, {'names'}).warnings == ()
+    assert len(read_model_info(bare).warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ('content', 'names'),
+    [
+        ('\ufefflamp\nbox\n'.encode(), ('lamp', 'box')),
+        ('lamp\r\nT\u00fcr\r\n'.encode('utf-16'), ('lamp', 'T\u00fcr')),
+        (b'0  lamp\n1  traffic light\n', ('lamp', 'traffic light')),
+        (b'0: lamp\n1: box\n', ('lamp', 'box')),
+        (b'1 lamp\n2 box\n', ('lamp', 'box')),
+        (b'1. lamp\n0. box\n', ('box', 'lamp')),
+        (b'3 seater\nlamp\n', ('3 seater', 'lamp')),
+        (b'10\n20\n', ('10', '20')),
+        (b'5 euro\n10 euro\n', ('5 euro', '10 euro')),
+    ],
+)
+def test_text_files_of_every_editor(tmp_path: Path, content: bytes, names: tuple[str]) -> None:
+    path = _bare(tmp_path)
+    (tmp_path / 'names.txt').write_bytes(content)
+    assert read_model_info(path).class_names == names
+
+
+@pytest.mark.parametrize(
+    'content', ['names: [yes, no, on, 7, 1.10]', 'names: {0: yes, 1: no, 2: on, 3: 7, 4: 1.10}']
+)
+def test_words_and_numbers_of_yaml_stay_text(tmp_path: Path, content: str) -> None:
+    path = _bare(tmp_path)
+    (tmp_path / 'm.yaml').write_text(f'{content}\nimgsz: [96, 64]\nend2end: true\n')
+    info = read_model_info(path)
+    assert info.class_names == ('yes', 'no', 'on', '7', '1.10')
+    assert (info.input_size, info.metadata['end2end']) == ((96, 64), 'True')
+
+
+def test_the_configuration_of_a_hugging_face_repository_lies_above_its_onnx_folder(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / 'onnx').mkdir()
+    path = _bare(tmp_path / 'onnx')
+    (tmp_path / 'config.json').write_text('{"id2label": {"0": "lamp", "1": "box"}}')
+    assert read_model_info(path).class_names == ('lamp', 'box')
 
 
 @pytest.mark.parametrize('content', ['{"a": 1}', '3', '{"classes": 80, "head": [[1]]}', '[]'])

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import math
 
 from ..errors import ModelError
+from ..values.literal import read_literal
 from ..values.output_part import OutputPart
 from ..values.tensor_spec import TensorSpec
 
@@ -76,7 +76,7 @@ class GraphInfo:
         """True if the metadata say that duplicates are already suppressed."""
         if self.metadata.get('end2end') == 'True':
             return True
-        arguments = self._literal('args')
+        arguments = read_literal(self.metadata, 'args')
         return isinstance(arguments, dict) and arguments.get('nms') is True
 
     @property
@@ -149,7 +149,7 @@ class GraphInfo:
         """
         maps = [out.shape[1] for out in self.outputs if len(out.shape) == 4]
         if self.task == 'pose':
-            shape = self._literal('kpt_shape')
+            shape = read_literal(self.metadata, 'kpt_shape')
             if isinstance(shape, list | tuple) and all(isinstance(n, int) for n in shape):
                 return math.prod(shape)
             raise ModelError(
@@ -169,11 +169,3 @@ class GraphInfo:
     def describe(self) -> str:
         """Describe the outputs in one text."""
         return '; '.join(str(output) for output in self.outputs) or 'none'
-
-    def _literal(self, key: str) -> object:
-        """Parse a metadata entry that exporters write as a Python literal, else None."""
-        try:
-            literal: object = ast.literal_eval(self.metadata[key])
-        except (KeyError, ValueError, SyntaxError):
-            return None
-        return literal

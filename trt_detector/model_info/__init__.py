@@ -1,19 +1,28 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an ONNX file and the files beside it say of a model, read without running it."""
+"""Description of a model: its file and the metadata files beside it, read without running it."""
 
 from __future__ import annotations
 
-from .metadata_files import read_metadata_files
+from .class_names import parse_names
+from .file_type import is_plan
+from .hugging_face import ProcessorConfig, read_model_type, read_processor_config
+from .plan_header import read_plan_metadata, split_plan_header
 from .prepare import prepare_model
-from .read import ModelInfo, parse_names, read_model_info
+from .read import merge_metadata, ModelInfo, read_model_info
 from .splits import slice_unequal_splits
 
 __all__ = [
     'ModelInfo',
+    'ProcessorConfig',
+    'is_plan',
+    'merge_metadata',
     'parse_names',
     'prepare_model',
     'read_model_info',
-    'read_metadata_files',
+    'read_model_type',
+    'read_plan_metadata',
+    'read_processor_config',
     'slice_unequal_splits',
+    'split_plan_header',
 ]

@@ -1,24 +1,21 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What files beside a model say of it."""
+"""Metadata files beside a model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-import json
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .class_names import parse_names
+from .text_files import parse_lines, read_json, read_text, read_yaml
 
-__all__ = ['Sidecars', 'read_metadata_files']
+__all__ = ['MetadataFiles', 'read_metadata_files']
 
-# Beside <stem>.onnx, in this order: the first file that has a key gives its value.
-_OF_THE_MODEL = ('.yaml', '.yml', '.json', '.txt')
-_OF_THE_FOLDER = ('metadata.yaml', 'config.json', 'names.txt', 'classes.txt', 'labels.txt')
-
-# What other tools call the entries that exporters write into the ONNX metadata.
+# Names of the entries that exporters write into the ONNX metadata, and their other spellings.
 _KEYS = {
     'names': ('names', 'class_names', 'classes', 'labels', 'id2label'),
     'imgsz': ('imgsz', 'input_size', 'image_size'),
@@ -27,82 +24,117 @@ _KEYS = {
     'head': ('head',),
     'end2end': ('end2end',),
     'kpt_shape': ('kpt_shape',),
+    'args': ('args',),
+    'model_type': ('model_type',),
+}
+_NAMES = frozenset({'names'})
+# Beside <stem>.onnx, in this order: the first file that has a key gives its value.
+_OF_THE_MODEL = ('.yaml', '.yml', '.json', '.txt')
+# Files of the folder may belong to other programs: read only if one of these entries is missing.
+_OF_THE_FOLDER = {
+    'metadata.yaml': frozenset({'names', 'imgsz', 'stride', 'task'}),
+    'config.json': _NAMES | {'imgsz'},
+    'names.txt': _NAMES,
+    'classes.txt': _NAMES,
+    'labels.txt': _NAMES,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Sidecars:
+class MetadataFiles:
     """
-    What the files say.
+    Content of the metadata files.
 
-    :param metadata: in the form of the ONNX metadata: texts, lists as Python writes them.
-    :param sources: name of the file that each entry comes from.
+    :param metadata: in the form of the ONNX metadata: texts, lists as Python literals.
+    :param sources: file name per entry.
+    :param warnings: sentences about files that could not be used.
     """
 
     metadata: Mapping[str, str]
     sources: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
-def read_metadata_files(model: Path) -> Sidecars:
+def read_metadata_files(model: Path, known: Collection[str] = ()) -> MetadataFiles:
     """
-    Read the files beside a model or a plan.
+    Read the metadata files beside a model or a plan.
 
-    :raises ModelError: if one of them is damaged.
+    A file is read only if it can give an entry that is missing. One that cannot be read is a
+    warning: it never stops a model.
+
+    :param known: entries that a parameter or the model itself gives.
     """
     metadata: dict[str, str] = {}
     sources: dict[str, str] = {}
-    for file in _files(model):
-        for key, value in _entries(file).items():
-            if key not in metadata:
-                metadata[key], sources[key] = str(value), file.name
-    return Sidecars(metadata, sources)
+    warnings: list[str] = []
+    for file, keys in _files(model):
+        if not keys - set(known) - metadata.keys():
+            continue
+        try:
+            entries = _read_entries(file)
+        except ModelError as error:
+            warnings.append(f'{error} (it was ignored)')
+            continue
+        for key, value in entries.items():
+            if key in known or key in metadata:
+                continue
+            if key == 'names' and parse_names({'names': value}) is None:
+                warnings.append(
+                    f'{file} has the class names {value[:60]}, which are no list and not numbered '
+                    'from 0 without gaps (they were ignored)'
+                )
+                continue
+            metadata[key], sources[key] = value, file.name
+    return MetadataFiles(metadata, sources, tuple(warnings))
 
 
-def _files(model: Path) -> Iterator[Path]:
-    """Yield the files to look at, the weightiest first."""
-    candidates = [model.with_suffix(suffix) for suffix in _OF_THE_MODEL]
-    candidates += [model.parent / name for name in _OF_THE_FOLDER]
-    return (file for file in candidates if file != model and file.is_file())
+def _files(model: Path) -> Iterator[tuple[Path, frozenset[str]]]:
+    """Yield the existing files, highest rank first, with the entries that each is read for."""
+    every = frozenset(_KEYS) - {'model_type'}
+    ranked = [
+        (model.with_suffix(suffix), _NAMES if suffix == '.txt' else every)
+        for suffix in _OF_THE_MODEL
+    ]
+    ranked += [(model.parent / name, keys) for name, keys in _OF_THE_FOLDER.items()]
+    # Hugging Face keeps the ONNX files in a folder of their own, below the configuration.
+    if model.parent.name == 'onnx':
+        ranked.append((model.parent.parent / 'config.json', _OF_THE_FOLDER['config.json']))
+    return ((file, keys) for file, keys in ranked if file != model and file.is_file())
 
 
-def _entries(file: Path) -> dict[str, Any]:
-    """Return the entries of a file under the names of the ONNX metadata."""
-    try:
-        text = file.read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f'cannot read {file}: {error}') from error
+def _read_entries(file: Path) -> dict[str, str]:
+    """
+    Read the entries of a file under the names of the ONNX metadata.
+
+    :raises ModelError: if it cannot be read.
+    """
     if file.suffix == '.txt':
-        names = [line.strip() for line in text.splitlines() if line.strip()]
-        return {'names': names} if names else {}
-    content = _parse(file, text)
+        names = parse_lines(read_text(file))
+        return {'names': str(names)} if names else {}
+    if file.suffix == '.json':
+        content = text = read_json(file)
+    else:
+        content, text = read_yaml(file)
     if isinstance(content, list):
-        content = {'names': content}
+        content, text = {'names': content}, {'names': text}
     if not isinstance(content, dict):
         return {}
     found = {}
     for key, spellings in _KEYS.items():
         values = [
-            content[spelling]
+            (text if key == 'names' else content)[spelling]
             for spelling in spellings
             if content.get(spelling) not in (None, [], {})
         ]
-        kinds = {'names': (list, dict), 'head': (str,)}.get(key, (object,))
-        if values and isinstance(values[0], kinds):
-            found[key] = values[0]
+        if values and _has_expected_type(key, values[0]):
+            found[key] = str(values[0])
     return found
 
 
-def _parse(file: Path, text: str) -> Any:
-    """Return what a YAML or JSON file holds."""
-    if file.suffix == '.json':
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise ModelError(f'{file} is not JSON: {error}; mend it or move it away') from error
-    # PyYAML takes a while to import, and most models need none of these files.
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ModelError(f'{file} is not YAML: {error}; mend it or move it away') from error
+def _has_expected_type(key: str, value: Any) -> bool:
+    """Tell whether an entry can be what its key means: config.json is the file of many tools."""
+    if key == 'names':
+        return isinstance(value, list | dict)
+    if key in ('head', 'model_type', 'task'):
+        return isinstance(value, str)
+    return True

@@ -1,11 +1,10 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an ONNX file says of itself, read without running it."""
+"""Description of an ONNX file, read without running it."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 import hashlib
 from pathlib import Path
@@ -14,12 +13,21 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from ..values.literal import read_literal
 from ..values.output_part import OutputPart
 from ..values.tensor_spec import TensorSpec
+from .class_names import parse_names
+from .file_type import is_plan
 from .graph import all_nodes, output_parts, tail_operators
-from .metadata_files import read_metadata_files
+from .metadata_files import MetadataFiles, read_metadata_files
 
-__all__ = ['SIZE_INPUTS', 'ModelInfo', 'parse_names', 'read_model_bytes', 'read_model_info']
+__all__ = [
+    'SIZE_INPUTS',
+    'ModelInfo',
+    'merge_metadata',
+    'read_model_bytes',
+    'read_model_info',
+]
 
 # Inputs [N, 2] beside the image: width and height of the original image (RT-DETR, D-FINE, DEIM);
 # height and width of the network's input, and its scale in y and x to the original (Paddle).
@@ -31,28 +39,29 @@ _ROW_VALUES = 7
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """
-    An ONNX file's interface and metadata.
+    Interface and metadata of an ONNX file.
 
     :param path: the file.
     :param sha256: over the file and its external data, hexadecimal.
     :param inputs: the graph's inputs without its weights.
     :param outputs: the graph's outputs.
-    :param metadata: key and value texts that the exporter wrote, and those of the files beside
-        the model for the keys that it did not write.
-    :param class_names: names by class id, None where nobody gives any.
+    :param metadata: key and value texts of the exporter, completed by the metadata files beside
+        the model.
+    :param class_names: names by class id, None if nothing gives any.
     :param input_size: (height, width) in pixels of the one image input, from its shape or from
-        the metadata; None where neither tells.
-    :param stride: the metadata's, None where it has none.
+        the metadata; None if neither tells.
+    :param stride: from the metadata, None if they have none.
     :param opset: version of the default operator set.
-    :param producer: who wrote the file.
+    :param producer: exporter of the file.
     :param operators: operator types in use, subgraphs included.
     :param precision: 'int8' for a graph with Q/DQ nodes, 'fp16' for half weights, else 'fp32'.
-    :param external_data: files beside the model that hold weights.
-    :param tails: for an output's name the operator types between it and the last convolutions
-        or matrix products.
+    :param external_data: files beside the model with its weights.
+    :param tails: per output name, the operator types between it and the last convolutions or
+        matrix products.
     :param parts: per output name, the tensors that are concatenated to it, for outputs of rows
         of seven values.
-    :param names_source: where the class names come from, for people.
+    :param sources: per metadata entry the file that it comes from, for messages.
+    :param warnings: sentences about metadata that could not be used.
     """
 
     path: Path
@@ -70,7 +79,8 @@ class ModelInfo:
     external_data: tuple[Path, ...]
     tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
     parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
-    names_source: str = ''
+    sources: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def image_input(self) -> TensorSpec:
@@ -96,17 +106,12 @@ class ModelInfo:
         images = _images(self.inputs)
         return tuple(spec for spec in self.inputs if spec not in images)
 
-    @property
-    def target_sizes_input(self) -> TensorSpec | None:
-        """Return the input that asks for the size of the original images, None for none."""
-        sizes = [spec for spec in self.inputs if spec not in _images(self.inputs)]
-        return sizes[0] if sizes else None
 
-
-def read_model_info(path: Path) -> ModelInfo:
+def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
     """
-    Read an ONNX file.
+    Read an ONNX file and the metadata files beside it.
 
+    :param known: metadata that parameters give, e.g. 'names'; the files are not asked for it.
     :raises ModelError: if it is missing, is not ONNX, is damaged, or lacks its external data.
     """
     data = _read_file(path)
@@ -116,20 +121,18 @@ def read_model_info(path: Path) -> ModelInfo:
     inputs = tuple(_tensor_spec(path, v) for v in graph.input if v.name not in weights)
     outputs = tuple(_tensor_spec(path, value) for value in graph.output)
     own = {entry.key: entry.value for entry in model.metadata_props}
-    beside = read_metadata_files(path)
-    metadata = {**beside.metadata, **own}
+    merged = merge_metadata(path, own, {*known, *_known_from_shape(inputs)}, path.name)
     external = _external_data(path, graph)
     operators = frozenset(node.op_type for node in all_nodes(graph))
-    source = "metadata 'names'" if 'names' in own else beside.sources.get('names', '')
     return ModelInfo(
         path=path,
         sha256=_sha256(data, external),
         inputs=inputs,
         outputs=outputs,
-        metadata=metadata,
-        class_names=parse_names(metadata, f'{path}: {source}'),
-        input_size=_input_size(inputs, metadata),
-        stride=_stride(metadata),
+        metadata=merged.metadata,
+        class_names=parse_names(merged.metadata),
+        input_size=_input_size(inputs, merged.metadata),
+        stride=_stride(merged.metadata),
         opset=max(
             (o.version for o in model.opset_import if o.domain in ('', 'ai.onnx')), default=0
         ),
@@ -143,7 +146,34 @@ def read_model_info(path: Path) -> ModelInfo:
             for spec in outputs
             if len(spec.shape) in (2, 3) and spec.shape[-1] == _ROW_VALUES
         },
-        names_source=f'{source} of {path.name}' if source else '',
+        sources=merged.sources,
+        warnings=merged.warnings,
+    )
+
+
+def merge_metadata(
+    path: Path, own: Mapping[str, str], known: Collection[str], label: str
+) -> MetadataFiles:
+    """
+    Merge the metadata inside a model with those of the files beside it, which rank lower.
+
+    :param own: metadata inside the file.
+    :param known: metadata that is not needed from the files.
+    :param label: name of the file, for the sources.
+    """
+    metadata, warnings = dict(own), []
+    if 'names' in own and parse_names(own) is None:
+        del metadata['names']
+        warnings.append(
+            f"metadata 'names' of {label} is {own['names'][:60]!r}, which is no list and not "
+            'numbered from 0 without gaps (it was ignored)'
+        )
+    beside = read_metadata_files(path, {*known, *metadata})
+    sources = dict.fromkeys(metadata, f'metadata of {label}')
+    return MetadataFiles(
+        {**beside.metadata, **metadata},
+        {**{key: f'{file} beside {label}' for key, file in beside.sources.items()}, **sources},
+        (*warnings, *beside.warnings),
     )
 
 
@@ -160,11 +190,13 @@ def read_model_bytes(model: ModelInfo) -> bytes:
 
 
 def _read_file(path: Path) -> bytes:
-    """Return the file's bytes, or raise ModelError that says what stands at the path."""
-    if not str(path) or str(path) == '.':
-        raise ModelError('model_path is empty; set it to the ONNX file of a detector')
-    if path.is_dir():
-        raise ModelError(f'model_path {path} is a folder; expected an ONNX file')
+    """
+    Read an ONNX file.
+
+    :raises ModelError: if it cannot be read, or its first bytes are those of another format.
+    """
+    if is_plan(path):
+        raise ModelError(f'{path} is a TensorRT plan; expected an ONNX file')
     try:
         return path.read_bytes()
     except OSError as error:
@@ -230,39 +262,6 @@ def _sha256(data: bytes, external: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _literal(metadata: Mapping[str, str], key: str) -> Any:
-    """Return a metadata entry that exporters write as a Python literal, None if it is none."""
-    try:
-        return ast.literal_eval(metadata[key])
-    except (KeyError, ValueError, SyntaxError):
-        return None
-
-
-def parse_names(metadata: Mapping[str, str], source: str) -> tuple[str, ...] | None:
-    """
-    Return the class names that exporters write as a dict or list under 'names'.
-
-    :param source: where they come from, for the error.
-    :raises ModelError: if they are not names by class number.
-    """
-    if 'names' not in metadata:
-        return None
-    names = _literal(metadata, 'names')
-    if isinstance(names, dict):
-        try:
-            by_id = {int(key): str(name) for key, name in names.items()}
-        except (TypeError, ValueError):
-            by_id = {}
-        if by_id and sorted(by_id) == list(range(len(by_id))):
-            return tuple(by_id[i] for i in range(len(by_id)))
-    if isinstance(names, list | tuple) and names:
-        return tuple(str(name) for name in names)
-    raise ModelError(
-        f'{source} is {metadata["names"][:80]!r}; expected names by class number from 0, or a '
-        'list; set class_names and remove the entry'
-    )
-
-
 def _images(inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
     """Return the inputs but those [N, 2] for the sizes of the images."""
     return (
@@ -279,6 +278,11 @@ def _batched(image: TensorSpec) -> TensorSpec:
     return image
 
 
+def _known_from_shape(inputs: tuple[TensorSpec, ...]) -> tuple[str, ...]:
+    """Name the metadata that the shape of the image input makes superfluous."""
+    return () if _input_size(inputs, {}) is None else ('imgsz',)
+
+
 def _input_size(
     inputs: tuple[TensorSpec, ...], metadata: Mapping[str, str]
 ) -> tuple[int, int] | None:
@@ -288,7 +292,7 @@ def _input_size(
         height, width = images[0].height_width(images[0].shape)
         if height is not None and width is not None:
             return height, width
-    size = _literal(metadata, 'imgsz')
+    size = read_literal(metadata, 'imgsz')
     if isinstance(size, int) and size > 0:
         return (size, size)
     if isinstance(size, list | tuple) and len(size) == 2:
@@ -300,7 +304,7 @@ def _input_size(
 
 def _stride(metadata: Mapping[str, str]) -> int | None:
     """Return the stride that the exporter wrote."""
-    stride = _literal(metadata, 'stride')
+    stride = read_literal(metadata, 'stride')
     return stride if isinstance(stride, int) and stride > 0 else None
 
 

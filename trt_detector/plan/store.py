@@ -12,6 +12,7 @@ from pathlib import Path
 import threading
 
 from ..errors import PlanError
+from ..model_info.plan_header import split_plan_header
 from ..trusted_files import read_trusted, try_writing, write_atomic
 from .build import PlanBuild
 from .entry import PlanEntry, Rejection
@@ -173,7 +174,9 @@ def _loaded(entry: PlanEntry, found: tuple[bytes, Manifest]) -> StoredPlan:
 
 def read_prebuilt_plan(path: Path) -> StoredPlan:
     """
-    Read an .engine or .plan file that the user built, with a note that it is not verified.
+    Read a plan that the user built, with a note that it is not verified.
+
+    A header of Ultralytics before the plan is left out.
 
     :raises PlanError: if it cannot be read, is empty, or another user could write it.
     """
@@ -188,4 +191,5 @@ def read_prebuilt_plan(path: Path) -> StoredPlan:
         'its model, GPU, TensorRT version and precision, and a plan contains code; set '
         'model_path to the ONNX file to have the plan built and verified here'
     )
-    return StoredPlan(data=data, manifest=None, path=path, from_cache=True, notes=(note,))
+    plan = split_plan_header(data)[1]
+    return StoredPlan(data=plan, manifest=None, path=path, from_cache=True, notes=(note,))

@@ -256,6 +256,7 @@ def test_suppression_across_classes_is_an_option() -> None:
 
 def test_a_plan_gets_its_metadata_from_the_file_beside_it(tmp_path: Path) -> None:
     path = tmp_path / 'm.engine'
+    path.write_bytes(b'ftrt')
     outputs = [TensorSpec('output0', (1, 300, 6), np.dtype('f4'))]
     bare = ModelSetup.read(DetectorConfig(), path, None)
     assert bare.recognize(outputs, (640, 640)).name == 'end_to_end'
@@ -270,7 +271,7 @@ def test_a_plan_gets_its_metadata_from_the_file_beside_it(tmp_path: Path) -> Non
 def test_a_count_that_does_not_match_names_the_file(tmp_path: Path) -> None:
     path = build('yolo', tmp_path / 'm.onnx')
     (tmp_path / 'labels.txt').write_text('one\ntwo\n')
-    with pytest.raises(ConfigError, match=r'labels\.txt of m\.onnx has 2 names .* has 3 classes'):
+    with pytest.raises(ConfigError, match=r'labels\.txt beside m\.onnx has 2 names .* 3 classes'):
         _detector(path)
 
 

@@ -111,7 +111,7 @@ class PlanJob:
     def _flags(self) -> tuple[str, ...]:
         """Return the further settings that the plan depends on."""
         constant: tuple[str, ...] = ()
-        if self.request.model.target_sizes_input is not None:
+        if self.request.model.size_inputs:
             # The input size becomes a constant in such a network.
             constant = (f'input_size={self.request.input_size or self.request.shapes.size}',)
         return (

@@ -1,28 +1,25 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Setup of a model: its parameters, its metadata and the files beside it, for any runtime."""
+"""Setup of a model: everything that is known before and after its engine is opened."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from .config import DetectorConfig
-from .decode import GraphInfo, Head, recognize, Recognized, SanityCheck
-from .engine import InferenceEngine
-from .errors import ConfigError, ModelError
-from .model_info import ModelInfo, parse_names, read_metadata_files
-from .pipeline import ChooseInputSize
-from .preprocess import choose_input_size, CpuPreprocessor, Preprocessor, PreprocessSpec
-from .values.tensor_spec import DEFAULT_INPUT_SIZE, TensorSpec
+from ..config import DetectorConfig
+from ..decode import GraphInfo, recognize, Recognized, SanityCheck
+from ..engine import InferenceEngine
+from ..errors import ConfigError, ModelError
+from ..model_info import merge_metadata, ModelInfo, parse_names, read_plan_metadata
+from ..preprocess import CpuPreprocessor, Preprocessor
+from ..values.tensor_spec import TensorSpec
+from .preprocessing import choose_preprocessing, Preprocessing
 
-__all__ = ['ModelSetup']
-
-# If the model gives none.
-_DEFAULT_STRIDE = 32
+__all__ = ['ModelSetup', 'given_metadata']
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +28,40 @@ class ModelSetup:
     Setup of a model.
 
     :param config: the parameters.
+    :param path: the model or plan.
     :param model: None for a plan.
-    :param metadata: of the model, or of the metadata files beside a plan.
+    :param metadata: of the model or plan, completed by the metadata files beside it.
+    :param sources: per metadata entry its source, for messages.
     :param names: of the classes, empty if nothing gives any.
     :param names_source: source of the names, for messages.
+    :param warnings: sentences about metadata that could not be used.
     """
 
     config: DetectorConfig
+    path: Path
     model: ModelInfo | None
     metadata: Mapping[str, str]
+    sources: Mapping[str, str]
     names: tuple[str, ...]
     names_source: str
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, config: DetectorConfig, path: Path, model: ModelInfo | None) -> ModelSetup:
         """Combine the sources: the parameter class_names outranks all others."""
         if model is not None:
-            metadata, names, source = model.metadata, model.class_names, model.names_source
+            metadata, sources, warnings = model.metadata, model.sources, model.warnings
         else:
-            beside = read_metadata_files(path)
-            source = f'{beside.sources.get("names", "")} of {path.name}'
-            metadata, names = beside.metadata, parse_names(beside.metadata, source)
+            merged = merge_metadata(
+                path, read_plan_metadata(path), given_metadata(config), path.name
+            )
+            metadata, sources, warnings = merged.metadata, merged.sources, merged.warnings
+        if config.anchors:
+            metadata = {**metadata, 'anchors': str(list(config.anchors))}
+        names, source = parse_names(metadata), sources.get('names', '')
         if config.class_names:
-            names, source = config.class_names, 'class_names'
-        return cls(config, model, metadata, names or (), source)
+            names, source = config.class_names, 'parameter class_names'
+        return cls(config, path, model, metadata, sources, names or (), source, warnings)
 
     def recognize(self, outputs: Sequence[TensorSpec], input_size: tuple[int, int]) -> Recognized:
         """
@@ -65,7 +72,7 @@ class ModelSetup:
         """
         info = GraphInfo(
             outputs=tuple(outputs),
-            metadata=self._metadata(),
+            metadata=self.metadata,
             input_size=input_size,
             operators=frozenset() if self.model is None else self.model.operators,
             tails={} if self.model is None else self.model.tails,
@@ -76,12 +83,6 @@ class ModelSetup:
         return recognize(
             info, config.head, outputs=config.outputs, boxes=config.boxes, scores=config.scores
         )
-
-    def _metadata(self) -> Mapping[str, str]:
-        """Get the metadata, with what parameters replace of them."""
-        if not self.config.anchors:
-            return self.metadata
-        return {**self.metadata, 'anchors': str(list(self.config.anchors))}
 
     def recognize_before_load(self, input_size: tuple[int, int]) -> Recognized | None:
         """
@@ -121,7 +122,8 @@ class ModelSetup:
         if self.names and count is not None and len(self.names) != count:
             raise ConfigError(
                 f'{self.names_source} has {len(self.names)} names and the model has {count} '
-                f'classes ({found.head.layout}); give one name per class in class_names'
+                f'classes ({found.head.layout}); give one name per class in '
+                'class_names'
             )
         if not self.names and count is not None:
             return tuple(str(number) for number in range(count))
@@ -133,10 +135,13 @@ class ModelSetup:
             found.name, len(self.names) or None, boxes_given=self.config.boxes != 'auto'
         )
 
-    def preprocessor(self, engine: InferenceEngine, found: Recognized) -> Preprocessor:
+    def preprocessing(self, found: Recognized, outputs: Sequence[TensorSpec]) -> Preprocessing:
+        """Choose the preprocessing of a network with a recognized head."""
+        return choose_preprocessing(self.config, self.path, self.metadata, found, outputs)
+
+    def preprocessor(self, engine: InferenceEngine, preprocessing: Preprocessing) -> Preprocessor:
         """Return the preprocessor of an engine at its current input size."""
-        spec = PreprocessSpec.from_config(self.config, found.preset)
-        config = self.config
+        spec, config = preprocessing.spec, self.config
         if engine.input_spec.dtype == np.uint8 and (
             config.input_scale or config.input_mean or config.input_std
         ):
@@ -144,41 +149,20 @@ class ModelSetup:
                 f'the input is {engine.input_spec}: the network scales its pixels itself; remove '
                 'input_scale, input_mean and input_std'
             )
-        from .gpu.device_preprocessor import preprocess_on_device
+        from ..gpu.device_preprocessor import preprocess_on_device
 
         on_device = preprocess_on_device(
             spec, engine, mapped_memory=config.mapped_memory, cuda_graph=config.cuda_graph
         )
         return on_device or CpuPreprocessor(spec, engine.input_spec, engine.get_input_shape())
 
-    def input_size_chooser(self, engine: InferenceEngine) -> ChooseInputSize | None:
-        """Return the function that sets an open input size, None if the size is known."""
-        config, model = self.config, self.model
-        smallest, largest = engine.get_input_shape_range()
-        known = config.input_shape != 'auto' or bool(config.opt_shape) or smallest == largest
-        if known or model is None or model.target_sizes_input is not None:
-            return None
-        if config.min_shape:
-            low = engine.input_spec.height_width(config.min_shape)
-            smallest = (max(smallest[0], low[0]), max(smallest[1], low[1]))
-        if config.max_shape:
-            high = engine.input_spec.height_width(config.max_shape)
-            largest = (min(largest[0], high[0]), min(largest[1], high[1]))
-        limit = model.input_size or DEFAULT_INPUT_SIZE
-        stride = model.stride or _DEFAULT_STRIDE
 
-        def choose(
-            image_size: tuple[int, int], before_change: Callable[[], None]
-        ) -> tuple[Preprocessor, Head] | None:
-            size = choose_input_size(image_size, limit, stride, smallest, largest)
-            if size == engine.get_input_shape():
-                return None
-            before_change()
-            engine.set_input_shape(size)
-            found = self.recognize_engine(engine)
-            return self.preprocessor(engine, found), found.head
-
-        return choose
+def given_metadata(config: DetectorConfig) -> frozenset[str]:
+    """Name the metadata entries that parameters give."""
+    given = {'names'} if config.class_names else set()
+    if config.input_shape != 'auto' or config.opt_shape:
+        given.add('imgsz')
+    return frozenset(given)
 
 
 def _is_open(output: TensorSpec) -> bool:

@@ -1,0 +1,107 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Recognition of model files by their first bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import zipfile
+
+from ..errors import ModelError
+from .plan_header import PLAN_MAGICS, split_plan_header
+
+__all__ = ['is_plan']
+
+_HEAD_BYTES = 1 << 20
+_PLAN_SUFFIXES = ('.engine', '.plan', '.trt')
+_EXPORT = 'export it to ONNX, e.g. with Ultralytics: yolo export model={name} format=onnx'
+# First bytes, what they are, and the remedy.
+_SIGNATURES = (
+    (
+        b'version https://git-lfs',
+        'a Git LFS pointer, not the model itself',
+        'run in its repository: git lfs pull',
+    ),
+    (b'\x80\x02', 'a pickled PyTorch file', _EXPORT),
+    (b'\x80\x04', 'a pickled file', _EXPORT),
+    (b'\x89HDF', 'a Keras file (HDF5)', 'convert it to ONNX with tf2onnx'),
+    (b'\x1f\x8b', 'a gzip archive', 'unpack it and name the ONNX file'),
+    (b'BZh', 'a bzip2 archive', 'unpack it and name the ONNX file'),
+    (b'\xfd7zXZ', 'an xz archive', 'unpack it and name the ONNX file'),
+    (b'7z\xbc\xaf', 'a 7z archive', 'unpack it and name the ONNX file'),
+    (b'<?xml', 'an XML file, e.g. of OpenVINO', 'name the ONNX file that it was made from'),
+    (b'RKNN', 'a model for Rockchip NPUs', 'name the ONNX file that it was made from'),
+)
+
+
+def is_plan(path: Path) -> bool:
+    """
+    Tell whether a file is a TensorRT plan; otherwise it may be an ONNX file.
+
+    :raises ModelError: if it is missing or of a kind that cannot be used, with the remedy.
+    """
+    if not str(path) or str(path) == '.':
+        raise ModelError('model_path is empty; set it to the ONNX file of a detector')
+    if path.is_dir():
+        raise ModelError(_describe_folder(path))
+    try:
+        with path.open('rb') as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        place = '' if path.is_absolute() else f' (the working directory is {Path.cwd()})'
+        raise ModelError(f'cannot read the model {path}{place}: {error.strerror}') from error
+    _, plan = split_plan_header(head)
+    if plan.startswith(PLAN_MAGICS) or plan is not head:
+        return True
+    _refuse_foreign(path, head)
+    return path.suffix.lower() in _PLAN_SUFFIXES
+
+
+def _refuse_foreign(path: Path, head: bytes) -> None:
+    """Raise ModelError for a file that is known to be no ONNX file and no plan."""
+    for signature, kind, remedy in _SIGNATURES:
+        if head.startswith(signature):
+            raise ModelError(f'{path} is {kind}; {remedy.format(name=path.name)}')
+    text = head[:512].lstrip().lower()
+    if text.startswith((b'<!doctype', b'<html', b'<head')):
+        raise ModelError(
+            f'{path} is a web page (HTML), not a model; download it again: the address may need a '
+            'login, or a link to the raw file'
+        )
+    if head[4:8] == b'TFL3':
+        raise ModelError(f'{path} is a TensorFlow Lite file; convert it to ONNX with tf2onnx')
+    if head.startswith(b'PK\x03\x04'):
+        raise ModelError(f'{path} is {_describe_zip(path)}')
+
+
+def _describe_zip(path: Path) -> str:
+    """Describe a ZIP archive by its members, with the remedy."""
+    export = _EXPORT.format(name=path.name)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return f'a damaged ZIP archive, e.g. an incomplete .pt file; copy it again, then {export}'
+    if any('/code/' in f'/{name}' for name in names) or any(
+        name.endswith('constants.pkl') for name in names
+    ):
+        return f'a TorchScript file; {export} from the PyTorch model'
+    if any(name.endswith('data.pkl') for name in names):
+        return f'a PyTorch checkpoint; {export}'
+    if any(name.endswith('.keras') or name == 'model.weights.h5' for name in names):
+        return 'a Keras file; convert it to ONNX with tf2onnx'
+    models = [name for name in names if name.endswith('.onnx')]
+    found = f' ({", ".join(models[:3])})' if models else ''
+    return f'a ZIP archive; unpack it and name the ONNX file{found}'
+
+
+def _describe_folder(path: Path) -> str:
+    """Describe a folder by its content, with the remedy."""
+    if (path / 'saved_model.pb').is_file():
+        return (
+            f'model_path {path} is a TensorFlow SavedModel; convert it: python -m tf2onnx.convert '
+            f'--saved-model {path} --output {path.name}.onnx'
+        )
+    models = sorted(file.name for file in path.glob('*.onnx'))
+    found = f': {", ".join(models[:5])}' if models else ''
+    return f'model_path {path} is a folder; name an ONNX file in it{found}'

@@ -1,0 +1,49 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Header that Ultralytics writes before a TensorRT plan: its length, then metadata as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import struct
+
+__all__ = ['PLAN_MAGICS', 'read_plan_metadata', 'split_plan_header']
+
+# First bytes of a plan.
+PLAN_MAGICS = (b'ftrt', b'ptrt')
+_LENGTH = struct.Struct('<i')
+_LARGEST_HEADER = 1 << 20
+
+
+def split_plan_header(data: bytes) -> tuple[dict[str, str], bytes]:
+    """
+    Split the header from a plan.
+
+    :param data: the file, or its beginning.
+    :return: the metadata as texts, lists as Python literals, and the plan; without header none,
+        and data itself.
+    """
+    if len(data) < _LENGTH.size:
+        return {}, data
+    (length,) = _LENGTH.unpack_from(data)
+    end = _LENGTH.size + length
+    if not 2 <= length <= _LARGEST_HEADER or data[_LENGTH.size : _LENGTH.size + 1] != b'{':
+        return {}, data
+    try:
+        content = json.loads(data[_LENGTH.size : end])
+    except (ValueError, RecursionError):
+        return {}, data
+    if not isinstance(content, dict):
+        return {}, data
+    return {str(key): str(value) for key, value in content.items()}, data[end:]
+
+
+def read_plan_metadata(path: Path) -> dict[str, str]:
+    """
+    Read the metadata before a plan; none if it has no header.
+
+    :raises OSError: if the file cannot be read.
+    """
+    with path.open('rb') as file:
+        return split_plan_header(file.read(_LENGTH.size + _LARGEST_HEADER))[0]

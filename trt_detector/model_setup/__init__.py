@@ -1,0 +1,18 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Setup of a model: its parameters, its metadata and the files beside it, for any runtime."""
+
+from __future__ import annotations
+
+from .classes import decode_options
+from .input_size import input_size_chooser
+from .preprocessing import Preprocessing
+from .setup import given_metadata, ModelSetup
+
+__all__ = [
+    'ModelSetup',
+    'Preprocessing',
+    'decode_options',
+    'given_metadata',
+    'input_size_chooser',
+]

@@ -1,0 +1,83 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Selection of detections from the parameters: class filters and thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..config import DetectorConfig
+from ..decode import DecodeOptions
+from ..errors import ConfigError
+
+__all__ = ['decode_options']
+
+# '#9' is class number 9, whatever the classes are called.
+_NUMBER_SIGN = '#'
+
+
+def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> DecodeOptions:
+    """
+    Return the selection of detections that the parameters ask for.
+
+    :param class_names: names by class id, empty if unknown.
+    :raises ConfigError: if classes or class_score_thresholds has an item that is no class, or is
+        the number of one class and the name of another.
+    """
+    wanted = {
+        class_id
+        for text in config.classes
+        for class_id in _class_ids(text, class_names, 'classes')
+    }
+    return DecodeOptions(
+        score_threshold=config.score_threshold,
+        iou_threshold=config.iou_threshold,
+        max_detections=config.max_detections,
+        classes=frozenset(wanted) if wanted else None,
+        class_agnostic=config.class_agnostic_nms,
+        class_score_thresholds=tuple(
+            threshold
+            for text in config.class_score_thresholds
+            for threshold in _class_thresholds(text, class_names)
+        ),
+    )
+
+
+def _class_thresholds(text: str, class_names: Sequence[str]) -> list[tuple[int, float]]:
+    """Return class ids and score of 'name:score'; the name may contain colons."""
+    name, _, number = text.rpartition(':')
+    try:
+        score = float(number)
+    except ValueError:
+        score = -1.0
+    if not name or not 0 <= score <= 1:
+        raise ConfigError(
+            f'class_score_thresholds holds {text!r}; expected name:score with a score of 0 to 1'
+        )
+    ids = _class_ids(name, class_names, 'class_score_thresholds')
+    return [(class_id, score) for class_id in ids]
+
+
+def _class_ids(text: str, class_names: Sequence[str], parameter: str) -> list[int]:
+    """
+    Return the ids of the classes with a name, or with a number as '#9' or '9'.
+
+    :raises ConfigError: if there is no such class, or text is a name and another class's number.
+    """
+    marked = text.startswith(_NUMBER_SIGN) and text not in class_names
+    digits = text[1:] if marked else text
+    number = int(digits) if digits.isascii() and digits.isdecimal() else None
+    if number is not None and class_names and number >= len(class_names):
+        number = None
+    named = [] if marked else [n for n, name in enumerate(class_names) if name == text]
+    if named and number is not None and named != [number]:
+        raise ConfigError(
+            f'{parameter} holds {text!r}, which is the name of class number {named[0]} and the '
+            f'number of class {class_names[number]!r}; write #{named[0]} or #{number}'
+        )
+    if named:
+        return named
+    if number is not None:
+        return [number]
+    known = ', '.join(class_names) if class_names else 'any number from 0'
+    raise ConfigError(f'{parameter} holds {text!r}; expected names or numbers of: {known}')

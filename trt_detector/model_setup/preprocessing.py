@@ -1,0 +1,167 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Choice of the preprocessing from parameters, files beside the model and its head layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..config import DetectorConfig
+from ..decode import Recognized
+from ..errors import ModelError
+from ..model_info import ProcessorConfig, read_model_type, read_processor_config
+from ..preprocess import PreprocessSpec, PRESETS
+from ..values.tensor_spec import TensorSpec
+
+__all__ = ['Preprocessing', 'choose_preprocessing']
+
+# model_type of Hugging Face's config.json, lower case, without separators.
+_NORMALIZED_TYPES = (
+    'detr', 'conditionaldetr', 'deformabledetr', 'dabdetr', 'dino', 'groundingdino', 'deta',
+    'rfdetr', 'yolos', 'tabletransformer',
+)  # fmt: skip
+_PLAIN_TYPES = ('rtdetr', 'rtdetrv2', 'dfine', 'deim')
+# Layouts of the DETR family that do not tell whether pixels are normalized.
+_UNDECIDED_LAYOUTS = ('detr_sigmoid', 'detr')
+_RF_DETR_OUTPUTS = frozenset({'dets', 'labels'})
+_SPEC_PARAMETERS = (
+    'resize_mode', 'letterbox_anchor', 'pad_value', 'input_scale', 'input_mean', 'input_std',
+    'color_order',
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """
+    Preprocessing of a model.
+
+    :param spec: resize and pixel values.
+    :param source: sources of the choice, for messages.
+    :param size: (height, width) that the model was trained at, None if unknown.
+    :param edges: (shortest, longest) edge that images were scaled to, None if unknown.
+    :param square: the model runs at one size: an open input size does not follow the image.
+    :param warnings: sentences for the user: assumptions, files that could not be used.
+    """
+
+    spec: PreprocessSpec
+    source: str
+    size: tuple[int, int] | None = None
+    edges: tuple[int, int] | None = None
+    square: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def choose_preprocessing(
+    config: DetectorConfig,
+    path: Path,
+    metadata: Mapping[str, str],
+    found: Recognized,
+    outputs: Sequence[TensorSpec],
+) -> Preprocessing:
+    """
+    Choose the preprocessing: parameters, preprocessor_config.json, model type, head layout.
+
+    :param path: the model, whose folder has the files.
+    :param metadata: of the model.
+    :param found: the recognized head.
+    :param outputs: of the network.
+    """
+    detr = found.preset.startswith('detr')
+    changed = [name for name in _SPEC_PARAMETERS if getattr(config, name) != _default(name)]
+    by_parameter = f', parameters {", ".join(changed)}' if changed else ''
+    try:
+        processor = read_processor_config(path)
+        failed: tuple[str, ...] = ()
+    except ModelError as error:
+        processor, failed = None, (f'{error} (it was ignored)',)
+    size = processor.size if processor is not None and detr else None
+    edges = processor.edges if processor is not None and detr else None
+    if config.preprocess_preset != 'auto':
+        spec = PreprocessSpec.from_config(config, PRESETS[config.preprocess_preset])
+        source = f'parameter preprocess_preset {config.preprocess_preset}{by_parameter}'
+        return Preprocessing(spec, source, size, edges, detr and edges is None)
+    preset, source, warnings = _choose_preset(path, metadata, found, outputs)
+    if processor is None:
+        base = PRESETS[preset]
+    else:
+        base, told = _apply_processor(PRESETS[preset], processor, detr)
+        if told:
+            source, warnings = processor.path.name, ()
+    spec = PreprocessSpec.from_config(config, base)
+    if config.input_mean and config.input_std:
+        warnings = ()
+    return Preprocessing(
+        spec,
+        source + by_parameter,
+        size,
+        edges,
+        detr and edges is None,
+        (*failed, *warnings),
+    )
+
+
+def _choose_preset(
+    path: Path,
+    metadata: Mapping[str, str],
+    found: Recognized,
+    outputs: Sequence[TensorSpec],
+) -> tuple[str, str, tuple[str, ...]]:
+    """Choose the preset without processor file: its name, its source, and what is assumed."""
+    by_layout = f'head layout {found.name}'
+    if not found.preset.startswith('detr'):
+        return found.preset, by_layout, ()
+    warnings: tuple[str, ...] = ()
+    kind = metadata.get('model_type', '')
+    try:
+        kind = kind or read_model_type(path)
+    except ModelError as error:
+        warnings = (f'{error} (it was ignored)',)
+    plain_kind = kind.lower().replace('-', '').replace('_', '')
+    if plain_kind in _NORMALIZED_TYPES:
+        return 'detr_imagenet', f'model_type {kind}', warnings
+    if plain_kind in _PLAIN_TYPES:
+        return 'detr', f'model_type {kind}', warnings
+    texts = (metadata.get('head', ''), metadata.get('description', ''))
+    if any('rtdetr' in text.lower() for text in texts):
+        return 'detr', 'metadata of RT-DETR', warnings
+    if {output.name for output in outputs} >= _RF_DETR_OUTPUTS:
+        return 'detr_imagenet', 'output names of RF-DETR', warnings
+    if found.name in _UNDECIDED_LAYOUTS:
+        assumption = (
+            'nothing tells whether the network takes normalized pixels: assumed is the scale '
+            '1/255 without mean and std, as RT-DETR and D-FINE need it; Deformable, Conditional '
+            'and DAB-DETR and DINO need preprocess_preset: detr_imagenet (or their '
+            'preprocessor_config.json beside the model)'
+        )
+        return found.preset, f'{by_layout}, assumed', (*warnings, assumption)
+    return found.preset, by_layout, warnings
+
+
+def _apply_processor(
+    base: PreprocessSpec, processor: ProcessorConfig, detr: bool
+) -> tuple[PreprocessSpec, bool]:
+    """
+    Apply a processor file to a preset.
+
+    :param detr: the resize of the file counts as well, not only its pixel values.
+    :return: the preprocessing, and whether the file gives mean and std.
+    """
+    changes: dict[str, Any] = {}
+    if processor.scale is not None:
+        changes['scale'] = processor.scale
+    if processor.mean is not None and processor.std is not None:
+        changes |= {'mean': processor.mean, 'std': processor.std}
+    if detr and processor.pad_size is not None:
+        # The padding is 0 after the normalization, which is the gray level of the mean before it.
+        mean = processor.mean or (0.0, 0.0, 0.0)
+        level = sum(mean) / 3 / (processor.scale or base.scale)
+        changes |= {'mode': 'letterbox', 'anchor': 'top_left', 'pad_value': round(level)}
+    return replace(base, **changes), 'mean' in changes
+
+
+def _default(name: str) -> Any:
+    """Return the default of a parameter."""
+    return DetectorConfig.__dataclass_fields__[name].default
