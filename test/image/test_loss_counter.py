@@ -47,6 +47,23 @@ def test_the_same_loss_is_counted_once() -> None:
     assert counter.lost == 3
 
 
+def test_events_count_while_no_image_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr('trt_detector.image.loss_counter.time.monotonic', lambda: now_s)
+    counter = LossCounter()
+    counter.add_image(info(1), 0)
+    now_s += 5
+    counter.add_event(7)
+    assert counter.lost == 7
+    # The gap is exact and replaces the events.
+    counter.add_image(info(7), 0)
+    assert counter.lost == 5
+    now_s += 5
+    counter.add_event(2)
+    counter.add_image(info(40, b'other'), 0)
+    assert counter.lost == 7
+
+
 @pytest.mark.parametrize('jitter_ns', [0, 3_000_000])
 def test_gaps_between_stamps_without_sequence_numbers(jitter_ns: int) -> None:
     counter = LossCounter()

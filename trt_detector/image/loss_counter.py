@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ _MINIMUM_STAMPS = 8
 _PERIOD_PERCENTILE = 10
 # Spacings up to this multiple of it are one period.
 _JITTER = 1.5
+# Events count once no image has arrived for this time.
+_SILENCE_S = 0.5
 
 
 class LossCounter:
@@ -29,7 +32,7 @@ class LossCounter:
 
     - sequence numbers of each publisher, which are exact between the first and the last received
       image (rclpy of Kilted and later with Fast DDS);
-    - message_lost events of the middleware, which also count if no image arrives at all;
+    - message_lost events of the middleware, as long as no image arrives;
     - gaps between header stamps, an estimate, if the images carry no sequence numbers.
     """
 
@@ -39,6 +42,8 @@ class LossCounter:
         self._has_numbers = False
         self._by_numbers = 0
         self._by_events = 0
+        self._events_in_silence = 0
+        self._received_s = 0.0
         self._by_stamps = 0
         self._last_stamp_ns = 0
         self._spacings_ns: deque[int] = deque(maxlen=_STAMPS)
@@ -56,20 +61,35 @@ class LossCounter:
                 self._add_stamp(stamp_ns)
                 return
             self._has_numbers = True
+            self._received_s = time.monotonic()
             publisher = bytes(info.get('publisher_gid', {}).get('data', b''))
             last = self._last_numbers.get(publisher)
-            if last is not None and number > last:
+            if last is None:
+                self._by_events += self._events_in_silence
+            elif number > last:
+                # It includes those that events reported in the meantime.
                 self._by_numbers += number - last - 1
+            self._events_in_silence = 0
             self._last_numbers[publisher] = number
 
     def add_event(self, lost: int) -> None:
-        """Add the count of a message_lost event."""
+        """
+        Add the count of a message_lost event.
+
+        Fast DDS can report one image several times, so where sequence numbers count, events count
+        only as long as no image arrives.
+        """
         with self._lock:
-            self._by_events += max(lost, 0)
+            if not self._has_numbers:
+                self._by_events += max(lost, 0)
+            elif time.monotonic() - self._received_s > _SILENCE_S:
+                self._events_in_silence += max(lost, 0)
 
     def restart(self) -> None:
         """Begin a new subscription: what was published in between is not lost."""
         with self._lock:
+            self._by_events += self._events_in_silence
+            self._events_in_silence = 0
             self._last_numbers.clear()
             self._last_stamp_ns = 0
 
@@ -78,7 +98,7 @@ class LossCounter:
         """Number of lost images."""
         with self._lock:
             if self._has_numbers or self._by_events:
-                return max(self._by_numbers, self._by_events)
+                return self._by_numbers + self._by_events + self._events_in_silence
             return self._by_stamps
 
     @property
