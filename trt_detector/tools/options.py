@@ -15,6 +15,8 @@ __all__ = ['INPUT_PARAMETERS', 'add_parameter_options', 'given_parameters']
 INPUT_PARAMETERS = (
     'input_shape',
     'head',
+    'outputs',
+    'anchors',
     'boxes',
     'scores',
     'preprocess_preset',
