@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / 'test'))
 from support.quantized import min_max_cache, random_images
 from support.rtx import build_rtx, BuiltEngine
 from support.yolo_graphs import YOLO_GRAPHS
+from trt_detector.quantize.channel_scales import move_channel_scales
 from trt_detector.quantize.precision_fp16 import convert_to_fp16
 from trt_detector.quantize.qdq import insert_qdq
 
@@ -52,9 +53,10 @@ def yolo_variants(name: str) -> Iterator[tuple[str, onnx.ModelProto]]:
     cache = min_max_cache(model, random_images(1, 640))
     yield 'fp32', model
     yield 'fp16', convert_to_fp16(model)
-    yield 'int8, scales per channel', convert_to_fp16(insert_qdq(model, cache).model)
-    scaled = insert_qdq(model, cache, scale_outputs=True).model
-    yield 'int8, scaled outputs', convert_to_fp16(scaled)
+    quantized = insert_qdq(model, cache).model
+    yield 'int8, scales per channel', convert_to_fp16(quantized)
+    move_channel_scales(quantized)
+    yield 'int8, scaled outputs', convert_to_fp16(quantized)
 
 
 def chain(activation: str, *, int8: bool, per_channel: bool = True) -> onnx.ModelProto:

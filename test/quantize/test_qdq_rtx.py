@@ -11,6 +11,7 @@ import pytest
 from support.quantized import DETECTORS, min_max_cache, random_images, yolov8_like
 from support.rtx import build_rtx
 from support.yolo_graphs import YOLO_GRAPHS
+from trt_detector.quantize.channel_scales import move_channel_scales
 from trt_detector.quantize.precision_fp16 import convert_to_fp16
 from trt_detector.quantize.qdq import insert_qdq
 
@@ -83,7 +84,8 @@ def test_the_builder_takes_it(name: str, precision: str) -> None:
 def test_int8_convolutions_write_no_fp32(name: str) -> None:
     model = YOLO_GRAPHS[name](8, size=64, classes=3)
     cache = min_max_cache(model, random_images(2))
-    result = insert_qdq(model, cache, scale_outputs=True)
+    result = insert_qdq(model, cache)
+    move_channel_scales(result.model)
     engine = build_rtx(convert_to_fp16(result.model).SerializeToString())
     convolutions = engine.count_convolutions()
     assert convolutions['Int8>Half'] == len(result.quantized_nodes)

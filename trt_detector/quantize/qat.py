@@ -11,31 +11,39 @@ from onnx import numpy_helper
 
 from .graph_index import GraphIndex
 
-__all__ = ['fold_quantized_biases']
+__all__ = ['fold_constants']
+
+_INT8 = np.iinfo(np.int8)
 
 
-def fold_quantized_biases(model: onnx.ModelProto) -> int:
+def fold_constants(model: onnx.ModelProto) -> int:
     """
-    Replace INT32 constants behind DequantizeLinear, which hold biases, by their float values.
+    Compute the Q/DQ nodes of constants that TensorRT does not take or need.
 
-    TensorRT dequantizes INT8 only, and keeps biases in float.
+    INT32 constants behind DequantizeLinear, which hold biases, become float: TensorRT dequantizes
+    INT8 only. Float weights in front of QuantizeLinear become INT8.
 
     :param model: changed in place.
-    :return: number of constants that were replaced.
+    :return: number of nodes that were replaced.
     """
     graph = model.graph
     index = GraphIndex(graph)
     folded: list[int] = []
     for number, node in enumerate(index.nodes):
-        if node.op_type != 'DequantizeLinear':
+        if node.op_type not in ('QuantizeLinear', 'DequantizeLinear'):
             continue
-        quantized, scale = (index.constant(name) for name in node.input[:2])
-        if quantized is None or scale is None or quantized.dtype != np.int32:
-            continue
+        value, scale = (index.constant(name) for name in node.input[:2])
         zero = index.constant(node.input[2]) if len(node.input) > 2 else None
+        if value is None or scale is None:
+            continue
         axis = next((int(a.i) for a in node.attribute if a.name == 'axis'), 1)
-        value = _dequantize(quantized, scale, zero, axis)
-        graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
+        if node.op_type == 'DequantizeLinear' and value.dtype == np.int32:
+            result = _dequantize(value, scale, zero, axis)
+        elif node.op_type == 'QuantizeLinear' and zero is not None and zero.dtype == np.int8:
+            result = _quantize(value, scale, zero, axis)
+        else:
+            continue
+        graph.initializer.append(numpy_helper.from_array(result, node.output[0]))
         folded.append(number)
     for number in reversed(folded):
         del graph.node[number]
@@ -43,17 +51,34 @@ def fold_quantized_biases(model: onnx.ModelProto) -> int:
 
 
 def _dequantize(
-    quantized: npt.NDArray[np.generic],
+    value: npt.NDArray[np.generic],
     scale: npt.NDArray[np.generic],
     zero: npt.NDArray[np.generic] | None,
     axis: int,
 ) -> npt.NDArray[np.generic]:
-    """Return (quantized - zero) * scale in the type of the scale."""
-    shape = [1] * quantized.ndim
-    if scale.size > 1:
-        shape[axis if quantized.ndim > 1 else 0] = scale.size
-    offset = np.zeros((), np.float64) if zero is None else zero.astype(np.float64)
-    if offset.size > 1:
-        offset = offset.reshape(shape)
-    factors = scale.astype(np.float64).reshape(shape if scale.size > 1 else ())
-    return np.asarray((quantized.astype(np.float64) - offset) * factors, scale.dtype)
+    """Return (value - zero) * scale in the type of the scale."""
+    offset = 0.0 if zero is None else _spread(zero, value.ndim, axis)
+    factors = _spread(scale, value.ndim, axis)
+    return np.asarray((value.astype(np.float64) - offset) * factors, scale.dtype)
+
+
+def _quantize(
+    value: npt.NDArray[np.generic],
+    scale: npt.NDArray[np.generic],
+    zero: npt.NDArray[np.generic],
+    axis: int,
+) -> npt.NDArray[np.int8]:
+    """Return round(value / scale) + zero as INT8."""
+    steps = value.astype(np.float32) / _spread(scale, value.ndim, axis).astype(np.float32)
+    integers = np.rint(steps) + _spread(zero, value.ndim, axis)
+    return np.clip(integers, _INT8.min, _INT8.max).astype(np.int8)
+
+
+def _spread(
+    values: npt.NDArray[np.generic], dimensions: int, axis: int
+) -> npt.NDArray[np.float64]:
+    """Shape the values of an axis so that they apply to an array of so many dimensions."""
+    shape = [1] * dimensions
+    if values.size > 1:
+        shape[axis if dimensions > 1 else 0] = values.size
+    return values.astype(np.float64).reshape(shape if dimensions else ())

@@ -48,7 +48,6 @@ def insert_qdq(
     cache: CalibrationCache,
     *,
     exclude: Sequence[str] = (),
-    scale_outputs: bool = False,
 ) -> QdqResult:
     """
     Quantize a network's convolutions with the scales of a calibration cache.
@@ -59,9 +58,6 @@ def insert_qdq(
     :func:`.placement.place_qdq` describes the places of the Q/DQ nodes.
 
     :param exclude: names of nodes to leave in float.
-    :param scale_outputs: give the weights one scale, and multiply the output channels by the rest
-        of theirs. The values are the same. TensorRT for RTX needs it: it writes the output of a
-        convolution with scales per channel as FP32.
     :raises CalibrationCacheError: if no convolution's input has a scale, with examples.
     :raises ModelError: if the network has no convolution, or cannot be converted to opset 13.
     """
@@ -91,7 +87,7 @@ def insert_qdq(
         raise CalibrationCacheError(_no_match(model, index, cache, skipped))
     float_nodes = head.tail_nodes | set(exclude)
     placement = place_qdq(index, chosen, cache, float_nodes)
-    _Writer(model.graph, index, placement, scale_outputs=scale_outputs).quantize(chosen)
+    _Writer(model.graph, index, placement).quantize(chosen)
     names = tuple(node_name(index.nodes[number]) for number in chosen)
     return QdqResult(model=model, quantized_nodes=names, skipped=skipped)
 
@@ -144,24 +140,15 @@ def _no_match(
 class _Writer:
     """Writer of Q/DQ nodes into a graph, one pair per tensor for all its readers."""
 
-    def __init__(
-        self,
-        graph: onnx.GraphProto,
-        index: GraphIndex,
-        placement: Placement,
-        *,
-        scale_outputs: bool,
-    ) -> None:
+    def __init__(self, graph: onnx.GraphProto, index: GraphIndex, placement: Placement) -> None:
         self._graph = graph
         self._index = index
         self._placement = placement
-        self._scale_outputs = scale_outputs
         self._taken = {tensor.name for tensor in graph.initializer}
         self._taken |= {value.name for value in graph.input}
         self._taken |= {name for node in index.nodes for name in (*node.output, node.name)}
         self._activations: dict[str, str] = {}
         self._weights: dict[str, str] = {}
-        self._factors: dict[str, npt.NDArray[np.float32]] = {}
         self._nodes: list[onnx.NodeProto] = []
 
     def quantize(self, numbers: Sequence[int]) -> None:
@@ -171,33 +158,11 @@ class _Writer:
         for number, node in enumerate(self._index.nodes):
             for position in self._placement.readers.get(number, ()):
                 node.input[position] = self._quantized_activation(node.input[position])
-            self._nodes.append(node)
             if number in chosen:
-                self._quantize_weights_of(node)
+                node.input[1] = self._quantized_weights(node.input[1])
+            self._nodes.append(node)
         self._replace_nodes()
         self._drop_unread_weights()
-
-    def _quantize_weights_of(self, node: onnx.NodeProto) -> None:
-        """Let the convolution that was added last read quantized weights."""
-        weights = node.input[1]
-        self._nodes.pop()
-        node.input[1] = self._quantized_weights(weights)
-        self._nodes.append(node)
-        if not self._scale_outputs:
-            return
-        result = node.output[0]
-        bias = node.input[2] if len(node.input) > 2 else ''
-        del node.input[2:]
-        node.output[0] = self._unique(f'{result}_unscaled')
-        shape = (1, -1, 1, 1)
-        factors = self._constant(f'{result}_factors', self._factors[weights].reshape(shape))
-        scaled = self._unique(f'{result}_without_bias') if bias else result
-        self._add('Mul', [node.output[0], factors], scaled)
-        if bias:
-            column = self._constant(f'{result}_bias_shape', np.array(shape, np.int64))
-            reshaped = self._unique(f'{result}_bias')
-            self._add('Reshape', [bias, column], reshaped)
-            self._add('Add', [scaled, reshaped], result)
 
     def _replace_nodes(self) -> None:
         """Put the new list of nodes into the graph."""
@@ -242,18 +207,13 @@ class _Writer:
             if weights is None:
                 raise ModelError(f'weights {tensor!r} are not constant')
             quantized, scales = _quantize_channels(weights)
-            axis: int | None = 0
-            if self._scale_outputs:
-                common = np.exp(np.log(scales.astype(np.float64)).mean())
-                self._factors[tensor] = (scales / common).astype(np.float32)
-                scales, axis = np.array(common, np.float32), None
             names = [
                 self._constant(f'{tensor}_quantized', quantized),
                 self._constant(f'{tensor}_scale', scales),
                 self._constant(f'{tensor}_zero_point', np.zeros(scales.shape, np.int8)),
             ]
             self._weights[tensor] = self._unique(f'{tensor}_dequantized')
-            self._add('DequantizeLinear', names, self._weights[tensor], axis=axis)
+            self._add('DequantizeLinear', names, self._weights[tensor], axis=0)
         return self._weights[tensor]
 
     def _add(self, kind: str, inputs: list[str], output: str, *, axis: int | None = None) -> None:

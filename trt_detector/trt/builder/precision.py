@@ -150,7 +150,7 @@ def prepare_network(
     matched = _check_cache(model, proto, choice.cache) if choice.cache is not None else {}
     if library.has_precision_flags:
         return _with_layer_precisions(plain, proto, choice, matched)
-    return _converted(proto, choice, matched, scale_outputs=not library.has_channel_scales)
+    return _converted(library, proto, choice, matched)
 
 
 def _quantized_notes(wanted: str, path: Path | None, model: ModelInfo) -> tuple[str, ...]:
@@ -193,15 +193,17 @@ def _with_own_scales(
     library: TensorRTLibrary, plain: PreparedModel, proto: onnx.ModelProto
 ) -> PreparedModel:
     """Prepare a network with Q/DQ nodes: biases in float, the float layers in FP16."""
+    from ...quantize.channel_scales import move_channel_scales
     from ...quantize.model_file import serialize_onnx
     from ...quantize.precision_fp16 import convert_to_fp16
-    from ...quantize.qat import fold_quantized_biases
+    from ...quantize.qat import fold_constants
 
-    folded = fold_quantized_biases(proto)
-    details = {'quantized biases': f'{folded} converted to float'} if folded else {}
+    folded = fold_constants(proto)
+    if not library.has_channel_scales:
+        move_channel_scales(proto)
     if not library.has_precision_flags:
-        return PreparedModel(serialize_onnx(convert_to_fp16(proto)), None, details=details)
-    return PreparedModel(serialize_onnx(proto), None, details=details) if folded else plain
+        return PreparedModel(serialize_onnx(convert_to_fp16(proto)), None)
+    return PreparedModel(serialize_onnx(proto), None) if folded else plain
 
 
 def _with_layer_precisions(
@@ -225,13 +227,13 @@ def _with_layer_precisions(
 
 
 def _converted(
+    library: TensorRTLibrary,
     proto: onnx.ModelProto,
     choice: PrecisionChoice,
     details: dict[str, str],
-    *,
-    scale_outputs: bool,
 ) -> PreparedModel:
     """Convert the network to the precision, as one ONNX file."""
+    from ...quantize.channel_scales import move_channel_scales
     from ...quantize.graph_index import match_nodes
     from ...quantize.model_file import serialize_onnx
     from ...quantize.precision_fp16 import convert_to_fp16
@@ -239,11 +241,13 @@ def _converted(
 
     if choice.cache is not None:
         exclude = sorted(match_nodes(proto, choice.exclude))
-        result = insert_qdq(proto, choice.cache, exclude=exclude, scale_outputs=scale_outputs)
+        result = insert_qdq(proto, choice.cache, exclude=exclude)
         details['quantized'] = f'{len(result.quantized_nodes)} layers'
         if result.skipped:
             details['not quantized'] = f'{len(result.skipped)} layers'
         proto = result.model
+        if not library.has_channel_scales:
+            move_channel_scales(proto)
     if choice.precision != 'fp32':
         proto = convert_to_fp16(proto)
     return PreparedModel(serialize_onnx(proto), None, details=details)
