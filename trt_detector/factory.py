@@ -20,7 +20,7 @@ from .errors import (
     ModelError,
 )
 from .int8_gate.gate import accept_int8
-from .model_info import is_plan, ModelInfo, prepare_model, read_model_info
+from .model_info import is_plan, ModelInfo, prepare_model, read_model_info, resolve_external_data
 from .model_info.onnx_session import SessionOptions
 from .model_setup import (
     decode_options,
@@ -200,7 +200,9 @@ def _open_onnxruntime(
             f'{fixed_batch}; set batch_size to 0, or export with a dynamic batch'
         )
     size = _input_shape(config, model)
-    data, folder = prepare_model(model, size or DEFAULT_INPUT_SIZE), model.path.resolve().parent
+    data, folder = prepare_model(model, size or DEFAULT_INPUT_SIZE), model.path.parent
+    if model.external_data:
+        data, folder = resolve_external_data(data, folder)
     if cache is not None:
         # Imported here because it imports onnx, which full precision does not need.
         from .quantize.qdq import quantize_onnx

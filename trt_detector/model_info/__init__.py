@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from .class_names import parse_names
+from .external_data import resolve_external_data
 from .file_type import is_plan
 from .hugging_face import ProcessorConfig, read_model_type, read_processor_config
 from .plan_header import read_plan_metadata, split_plan_header
@@ -23,6 +24,7 @@ __all__ = [
     'read_model_type',
     'read_plan_metadata',
     'read_processor_config',
+    'resolve_external_data',
     'slice_unequal_splits',
     'split_plan_header',
 ]

@@ -17,6 +17,7 @@ from ..values.literal import read_literal
 from ..values.output_part import OutputPart
 from ..values.tensor_spec import TensorSpec
 from .class_names import parse_names
+from .external_data import find_external_files
 from .file_type import is_plan
 from .graph import all_nodes, output_parts, tail_operators
 from .metadata_files import MetadataFiles, read_metadata_files
@@ -122,7 +123,7 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
     outputs = tuple(_tensor_spec(path, value) for value in graph.output)
     own = {entry.key: entry.value for entry in model.metadata_props}
     merged = merge_metadata(path, own, {*known, *_known_from_shape(inputs)}, path.name)
-    external = _external_data(path, graph)
+    external = find_external_files(path, graph)
     operators = frozenset(node.op_type for node in all_nodes(graph))
     return ModelInfo(
         path=path,
@@ -232,24 +233,6 @@ def _tensor_spec(path: Path, value: Any) -> TensorSpec:
     shape = tuple(dim if dim is not None and dim > 0 else None for dim in shape)
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     return TensorSpec(value.name, shape, dtype)
-
-
-def _external_data(path: Path, graph: Any) -> tuple[Path, ...]:
-    """Return the files that hold weights, or raise ModelError for one that is missing."""
-    names = {
-        entry.value
-        for tensor in graph.initializer
-        for entry in tensor.external_data
-        if entry.key == 'location'
-    }
-    files = tuple(path.parent / name for name in sorted(names))
-    for file in files:
-        if not file.is_file():
-            raise ModelError(
-                f'{path} keeps weights in {file.name}, which is not in {path.parent}; copy it '
-                'there, or export the model into one file'
-            )
-    return files
 
 
 def _sha256(data: bytes, external: Iterable[Path]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 
 from ..errors import ModelError
+from ..model_info import resolve_external_data
 
 __all__ = ['load_onnx_bytes', 'serialize_onnx']
 
@@ -22,6 +23,7 @@ def load_onnx_bytes(data: bytes, folder: Path) -> onnx.ModelProto:
     :raises ModelError: if it or its external data cannot be read.
     """
     try:
+        data, folder = resolve_external_data(data, folder)
         model = onnx.load_model_from_string(data)
         onnx.external_data_helper.load_external_data_for_model(model, str(folder))
     except OSError as error:

@@ -332,7 +332,7 @@ def _network(job: _Job, detector: Detector) -> onnx.ModelProto:
     from ...quantize.model_file import load_onnx_bytes
 
     data = prepare_model(job.model, detector.input_size)
-    return load_onnx_bytes(data, job.model.path.resolve().parent)
+    return load_onnx_bytes(data, job.model.path.parent)
 
 
 def _report(
