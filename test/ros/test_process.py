@@ -428,6 +428,23 @@ def test_parameter_file_of_the_package_is_read(tmp_path: Path) -> None:
     assert 'Traceback' not in output
 
 
+def test_parameter_file_for_another_node_is_reported(tmp_path: Path) -> None:
+    file = tmp_path / 'other.yaml'
+    file.write_text('/ns/detector: {ros__parameters: {score_threshold: 0.5}}\n')
+    arguments = ('--ros-args', '--params-file', str(file))
+    with node_process(*arguments, domain=next_domain()) as process:
+        read_until(process, 'has parameters for /ns/detector, but this node is /detector')
+        process.send_signal(signal.SIGINT)
+        assert 'Traceback' not in output_at_end(process)
+
+
+def test_autostart_of_a_wrong_type_ends_the_process() -> None:
+    with node_process(*parameters(autostart='true'), domain=next_domain()) as process:
+        output = output_at_end(process)
+    assert process.returncode == 1
+    assert "cannot start: autostart is 'true' of type str; expected bool" in output
+
+
 def test_invalid_arguments_are_reported_in_one_line() -> None:
     command = [sys.executable, '-m', 'trt_detector.ros.main', '--ros-args', '--params-file', '/no']
     finished = subprocess.run(

@@ -338,11 +338,14 @@ def test_diagnostics_report_backend_and_stage_times() -> None:
         camera.publish(image_message(stamp=(stamp.sec, stamp.nanosec)))
         wait_until(lambda: arrays, 'the array')
         values = values_of(running.status('detector'))
+        camera_status = camera_values(running)
     assert (values['backend'], values['precision']) == ('stub', 'fp32')
     assert values['infer ms p50'] == values['infer ms p95'] == values['infer ms p99'] == '2.00'
     for stage in ('wait', 'preprocess', 'decode', 'publish', 'total', 'age'):
         assert float(values[f'{stage} ms p50']) >= 0
     assert float(values['age ms p50']) < 20_000
+    for rank in ('p50', 'p99'):
+        assert 0 <= float(camera_status[f'age ms {rank}']) < 20_000
 
 
 def test_hanging_gpu_driver_is_reported() -> None:

@@ -116,12 +116,16 @@ def _run(nodes: Sequence[DetectorNode], stop: threading.Event) -> bool:
     stop.wait()
     for node in nodes:
         node.get_logger().info('stopping')
+    for node in nodes:
+        node.cancel_build()
     # The executor still runs, so that the service call of a transition in progress is answered.
     finalized = [node.finalize() for node in nodes]
     spun.set_result(None)
-    spinner.join(timeout=5.0)
-    if not all(finalized) or spinner.is_alive():
+    if not all(finalized):
         # Without executor.shutdown(), which would wait for the callback that hangs.
+        return False
+    spinner.join(timeout=5.0)
+    if spinner.is_alive():
         return False
     executor.shutdown()
     return True

@@ -42,7 +42,7 @@ __all__ = ['DetectionSession', 'WatchDevice']
 WatchDevice = Callable[[EngineInfo], DeviceWatch | None]
 
 _DRAIN_TIMEOUT_S = 30.0
-_CLOSE_TIMEOUT_S = 10.0
+_CLOSE_TIMEOUT_S = 5.0
 # Time between two looks at the publishers of the image topics.
 _FOLLOW_PERIOD_S = 0.5
 
