@@ -162,6 +162,7 @@ class LayoutMatch:
     :param preference: decides between readings of equal evidence; the larger one is more common.
     :param warnings: sentences for the user: assumptions of this reading.
     :param preset: preprocessing that this graph expects, '' for that of the layout.
+    :param assumption: sentence for the user if nothing but the layout tells the preprocessing.
     """
 
     num_classes: int | None
@@ -171,6 +172,7 @@ class LayoutMatch:
     preference: int = 0
     warnings: tuple[str, ...] = ()
     preset: str = ''
+    assumption: str = ''
 
 
 class HeadLayout(Protocol):

@@ -91,6 +91,7 @@ class Recognized:
     :param preset: name of the preprocessing that networks of this layout expect.
     :param single_image: the outputs are those of one image, without a batch dimension.
     :param warnings: sentences for the user.
+    :param assumption: sentence for the user if nothing but the layout tells the preprocessing.
     """
 
     head: Head
@@ -98,6 +99,7 @@ class Recognized:
     preset: str
     single_image: bool = False
     warnings: tuple[str, ...] = ()
+    assumption: str = ''
 
 
 def known_layouts() -> tuple[str, ...]:
@@ -161,6 +163,7 @@ def recognize(
         preset=match.preset or layout.preset,
         single_image=layout.single_image,
         warnings=tuple(warnings),
+        assumption=match.assumption,
     )
 
 

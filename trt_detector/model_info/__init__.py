@@ -8,6 +8,7 @@ from .class_names import parse_names
 from .external_data import resolve_external_data
 from .file_type import is_plan
 from .hugging_face import ProcessorConfig, read_model_type, read_processor_config
+from .paddle_config import read_paddle_config
 from .plan_header import read_plan_metadata, split_plan_header
 from .prepare import prepare_model
 from .read import merge_metadata, ModelInfo, read_model_info
@@ -22,6 +23,7 @@ __all__ = [
     'prepare_model',
     'read_model_info',
     'read_model_type',
+    'read_paddle_config',
     'read_plan_metadata',
     'read_processor_config',
     'resolve_external_data',

@@ -17,13 +17,14 @@ __all__ = ['MetadataFiles', 'read_metadata_files']
 
 # Names of the entries that exporters write into the ONNX metadata, and their other spellings.
 _KEYS = {
-    'names': ('names', 'class_names', 'classes', 'labels', 'id2label'),
+    'names': ('names', 'class_names', 'classes', 'labels', 'id2label', 'label_list'),
     'imgsz': ('imgsz', 'input_size', 'image_size'),
     'stride': ('stride',),
     'task': ('task',),
     'head': ('head',),
     'end2end': ('end2end',),
     'kpt_shape': ('kpt_shape',),
+    'anchors': ('anchors',),
     'args': ('args',),
     'model_type': ('model_type',),
 }
@@ -34,6 +35,7 @@ _OF_THE_MODEL = ('.yaml', '.yml', '.json', '.txt')
 _OF_THE_FOLDER = {
     'metadata.yaml': frozenset({'names', 'imgsz', 'stride', 'task'}),
     'config.json': _NAMES | {'imgsz'},
+    'infer_cfg.yml': _NAMES,
     'names.txt': _NAMES,
     'classes.txt': _NAMES,
     'labels.txt': _NAMES,
@@ -135,6 +137,9 @@ def _has_expected_type(key: str, value: Any) -> bool:
     """Tell whether an entry can be what its key means: config.json is the file of many tools."""
     if key == 'names':
         return isinstance(value, list | dict)
+    if key == 'anchors':
+        # YOLOv5's own files have a number where anchors are to be fitted.
+        return isinstance(value, list)
     if key in ('head', 'model_type', 'task'):
         return isinstance(value, str)
     return True

@@ -12,7 +12,12 @@ from typing import Any
 from ..config import DetectorConfig
 from ..decode import Recognized
 from ..errors import ModelError
-from ..model_info import ProcessorConfig, read_model_type, read_processor_config
+from ..model_info import (
+    ProcessorConfig,
+    read_model_type,
+    read_paddle_config,
+    read_processor_config,
+)
 from ..preprocess import PreprocessSpec, PRESETS
 from ..values.tensor_spec import TensorSpec
 
@@ -62,7 +67,9 @@ def choose_preprocessing(
     outputs: Sequence[TensorSpec],
 ) -> Preprocessing:
     """
-    Choose the preprocessing: parameters, preprocessor_config.json, model type, head layout.
+    Choose the preprocessing: parameters, a file of the exporter, model type, head layout.
+
+    The files are the preprocessor_config.json of Transformers and PaddleDetection's infer_cfg.yml.
 
     :param path: the model, whose folder has the files.
     :param metadata: of the model.
@@ -73,7 +80,7 @@ def choose_preprocessing(
     changed = [name for name in _SPEC_PARAMETERS if getattr(config, name) != _default(name)]
     by_parameter = f', parameters {", ".join(changed)}' if changed else ''
     try:
-        processor = read_processor_config(path)
+        processor = read_processor_config(path) or read_paddle_config(path)
         failed: tuple[str, ...] = ()
     except ModelError as error:
         processor, failed = None, (f'{error} (it was ignored)',)
@@ -111,6 +118,8 @@ def _choose_preset(
 ) -> tuple[str, str, tuple[str, ...]]:
     """Choose the preset without processor file: its name, its source, and what is assumed."""
     by_layout = f'head layout {found.name}'
+    if found.assumption:
+        return found.preset, f'{by_layout}, assumed', (found.assumption,)
     if not found.preset.startswith('detr'):
         return found.preset, by_layout, ()
     warnings: tuple[str, ...] = ()

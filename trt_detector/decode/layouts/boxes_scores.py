@@ -134,7 +134,7 @@ class BoxesScoresLayout:
             partial(self._build, info, pair),
             evidence=self._rate(info, pair),
             preset='' if pair.classes_last else 'detr',
-            warnings=() if pair.classes_last else (PADDLE_PREPROCESSING,),
+            assumption='' if pair.classes_last else PADDLE_PREPROCESSING,
         )
 
     def _rate(self, info: GraphInfo, pair: _Pair) -> Evidence:

@@ -87,5 +87,5 @@ class MmdeployLayout:
             'boxes with score, labels',
             partial(MmdeployHead, dets[0], labels[0]),
             evidence=Evidence.OUTPUTS if names == ('dets', 'labels') else Evidence.ON_REQUEST,
-            warnings=(_PREPROCESSING,),
+            assumption=_PREPROCESSING,
         )

@@ -28,8 +28,8 @@ _WORDS = ('multiclass_nms', '.tmp_', 'save_infer_model', 'fetch_name', 'bbox_num
 
 PADDLE_PREPROCESSING = (
     'the model does not tell its preprocessing: that of PP-YOLOE+ and RT-DETR is assumed (detr); '
-    'PP-YOLOE of 2022 and PicoDet need preprocess_preset: detr_imagenet (NormalizeImage in '
-    'infer_cfg.yml has a mean and a std)'
+    'PP-YOLOE of 2022 and PicoDet need preprocess_preset: detr_imagenet, or the infer_cfg.yml of '
+    'the export beside the model'
 )
 
 
@@ -84,5 +84,5 @@ class PaddleLayout:
             'class, score, corners, and the number of rows',
             partial(PaddleHead, rows[0], counts[0]),
             evidence=Evidence.OUTPUTS if named else Evidence.ON_REQUEST,
-            warnings=(PADDLE_PREPROCESSING,),
+            assumption=PADDLE_PREPROCESSING,
         )
