@@ -7,6 +7,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 import hashlib
+import logging
 from pathlib import Path
 import threading
 
@@ -38,6 +39,8 @@ from .values.progress import ProgressCallback
 from .values.tensor_spec import DEFAULT_INPUT_SIZE
 
 __all__ = ['create_detector', 'decode_options', 'watch_device']
+
+_LOG = logging.getLogger(__name__)
 
 # Operators whose number of output rows is known only after a run.
 _COUNTING_OPERATORS = frozenset({'NonMaxSuppression', 'NonZero'})
@@ -171,6 +174,7 @@ def _open_engine(
     except BackendUnavailableError as error:
         if config.backend != 'auto' or model is None:
             raise
+        _LOG.info('TensorRT is not used: %s', error)
         entries = (('tensorrt', f'not used: {error}'),)
         return _open_onnxruntime(config, model, batch_size, entries, cancel)
 

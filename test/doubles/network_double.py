@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -126,6 +127,8 @@ class ParserDouble(Recorded):
         try:
             proto = onnx.load_model_from_string(bytes(model))
             graph = proto.graph
+            if path is not None:
+                read_weights(graph, Path(path).parent)
         except Exception:
             self._complain(-1, 'Failed to parse the ONNX model.')
             return False
@@ -180,6 +183,19 @@ class ParserDouble(Recorded):
             self._network._layers.append(layer)
             if node.op_type == 'DequantizeLinear':
                 self._network._dequantized.add(node.output[0])
+
+
+def read_weights(graph: Any, folder: Path) -> None:
+    """Read external data as NVIDIA's parser does: links are followed, paths upwards refused."""
+    for tensor in graph.initializer:
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        if entries:
+            assert '..' not in entries['location']
+            start, length = int(entries.get('offset', 0)), int(entries['length'])
+            data = (folder / entries['location']).read_bytes()[start : start + length]
+            tensor.raw_data = data
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
 
 
 def dims(value: Any) -> tuple[int, ...]:
