@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import json
 import os
+from pathlib import Path
 import signal
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from trt_detector.tools import doctor
 from trt_detector.tools.finding import Finding, NOTE, OK, PROBLEM
 from trt_detector.tools.topic_check import judge_topic, TopicReport
 
@@ -137,3 +139,18 @@ def test_doctor_names_the_topics_of_the_graph() -> None:
     assert done.returncode == 1
     assert 'nobody publishes /lens/image; image topics here: ' in done.stdout
     assert 'the node cannot detect in /lens/image; fix the problems above' in done.stdout
+
+
+def test_doctor_tells_of_fast_dds_of_other_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, '_SHARED_MEMORY', tmp_path)
+    assert doctor._shared_memory().status == OK
+    (tmp_path / 'fastdds_1').write_bytes(b'')
+    (tmp_path / 'other').write_bytes(b'')
+    assert doctor._shared_memory().status == OK
+    monkeypatch.setattr(os, 'getuid', lambda: tmp_path.stat().st_uid + 1)
+    finding = doctor._shared_memory()
+    assert finding.status == NOTE
+    assert f'uid {tmp_path.stat().st_uid})' in finding.text
+    assert 'FASTDDS_BUILTIN_TRANSPORTS=UDPv4' in finding.remedy

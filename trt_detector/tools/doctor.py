@@ -271,7 +271,26 @@ def _shared_memory() -> Finding:
         usage = shutil.disk_usage(_SHARED_MEMORY)
     except OSError as error:
         return Finding('shared memory', NOTE, f'{_SHARED_MEMORY}: {error.strerror}')
-    return Finding('shared memory', OK, f'{usage.free >> 20} MiB free of {usage.total >> 20} MiB')
+    text = f'{usage.free >> 20} MiB free of {usage.total >> 20} MiB'
+    users = sorted(_users_of_fast_dds(_SHARED_MEMORY) - {os.getuid()})
+    if not users:
+        return Finding('shared memory', OK, text)
+    return Finding(
+        'shared memory',
+        NOTE,
+        f'{text}; Fast DDS runs as other users, too (uid {", ".join(map(str, users))})',
+        'nodes of two users on one machine cannot see each other by shared memory: run them as '
+        'one user, or set FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for one of them',
+    )
+
+
+def _users_of_fast_dds(folder: Path) -> set[int]:
+    """Return the ids of the users that own files of Fast DDS in a folder."""
+    users = set()
+    for path in folder.glob('fastdds_*'):
+        with contextlib.suppress(OSError):  # removed meanwhile
+            users.add(path.stat().st_uid)
+    return users
 
 
 def _folders(arguments: argparse.Namespace) -> Iterator[Finding]:

@@ -157,6 +157,9 @@ def _observe(node: Any, executor: Any, topic: str, seconds: float) -> TopicRepor
     while (passed := time.monotonic() - began) < seconds:
         executor.spin_once(timeout_sec=min(0.1, seconds - passed))
     content, error = _read(last[0]) if last else ('', '')
+    # The names of nodes may arrive later than their publishers.
+    found = node.get_publishers_info_by_topic(topic) or found
+    publishers = tuple(_describe(info) for info in found)
     return TopicReport(
         topic,
         publishers,
