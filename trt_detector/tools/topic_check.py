@@ -20,7 +20,7 @@ from .finding import Finding, NOTE, OK, PROBLEM
 __all__ = ['TopicReport', 'judge_topic', 'observe_topic']
 
 _RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
-_DISCOVERY_S = 3.0
+_DISCOVERY_S = 10.0
 _DEPTH = 10
 
 
@@ -94,7 +94,7 @@ def observe_topic(topic: str, seconds: float) -> TopicReport:
     Subscribe to an image topic for some time.
 
     :param topic: name of the topic; relative names are in the root namespace.
-    :param seconds: duration of the measurement, after up to 3 s of discovery.
+    :param seconds: duration of the measurement, after up to 10 s of discovery.
     :raises ConfigError: if ROS 2 is missing, or the name is invalid.
     """
     try:
