@@ -58,7 +58,7 @@ def test_the_main_head_is_the_last_one(*, heads: int, transposed: bool, tmp_path
         found = detector.detect(dark_and_bright()).detections
     main = list(outputs)[-1]
     assert len(warnings) == 1
-    assert f'and {main} for the main one' in warnings[0]
+    assert f'{main} is taken for the main head, and output0' in warnings[0]
     for image in (0, 1):
         expected = clip(suppress(_decode(planes[-1], image)))
         assert len(expected) > 5

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,9 +147,9 @@ def test_a_cell_that_is_not_finite_is_counted_and_left_out(tmp_path: Path) -> No
     assert np.isfinite(found[0].boxes_xyxy).all()
 
 
-def _info(*shapes: tuple[int, ...], names: int | None = None) -> GraphInfo:
+def _info(*shapes: tuple[int, ...], names: int | None = None, **more: Any) -> GraphInfo:
     outputs = [TensorSpec(f'o{n}', (1, *s), np.dtype('f4')) for n, s in enumerate(shapes)]
-    return GraphInfo(tuple(outputs), input_size=(64, 96), num_names=names)
+    return GraphInfo(tuple(outputs), input_size=(64, 96), num_names=names, **more)
 
 
 def test_values_tell_logits_from_scores_if_the_operators_are_unknown() -> None:
@@ -182,6 +183,14 @@ def test_values_tell_logits_from_scores_if_the_operators_are_unknown() -> None:
 def test_maps_that_say_too_little_are_refused(info: GraphInfo) -> None:
     with pytest.raises(ModelError, match='no head layout fits'):
         recognize(info)
+
+
+def test_a_sigmoid_tells_64_classes_from_the_boxes() -> None:
+    shapes = [(64, 8, 12), (64, 8, 12), (64, 4, 6), (64, 4, 6)]
+    activated = {f'o{n}': frozenset({'Sigmoid'} if n % 2 else ()) for n in range(4)}
+    assert recognize(_info(*shapes, names=64, tails=activated)).head.num_classes == 64
+    with pytest.raises(ModelError, match='no head layout fits'):
+        recognize(_info(*shapes, names=64, tails={f'o{n}': frozenset() for n in range(4)}))
 
 
 def test_eighty_classes_are_common() -> None:

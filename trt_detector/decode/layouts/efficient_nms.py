@@ -5,7 +5,8 @@ Outputs of suppression plugins and their like: count, boxes, scores, classes.
 
 Contract: the README files of TensorRT's EfficientNMS and BatchedNMS plugins, and of exporters that
 take their form under other names (YOLO-NAS in batch format, MMYOLO, YOLOv8-TensorRT). Models of
-NVIDIA TAO have the names BatchedNMS, BatchedNMS_1 and so on, and boxes of 0 to 1.
+NVIDIA TAO have the names BatchedNMS, BatchedNMS_1 and so on, and boxes of 0 to 1. Checked with
+YOLO-NAS of super-gradients 3.7.
 """
 
 from __future__ import annotations

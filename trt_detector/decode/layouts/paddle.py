@@ -4,7 +4,8 @@
 PaddleDetection through Paddle2ONNX: rows of class, score, box, and their number per image.
 
 Contract: deploy/third_engine/onnx of PaddleDetection (PP-YOLOE, PicoDet, RT-DETR): boxes are
-divided by the input scale_factor, a class of -1 is no detection.
+divided by the input scale_factor, a class of -1 is no detection. Checked with multiclass_nms3 of
+Paddle 3.2 through Paddle2ONNX 2.1.
 """
 
 from __future__ import annotations

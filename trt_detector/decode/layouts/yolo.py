@@ -176,7 +176,7 @@ def _read_auxiliary(info: GraphInfo) -> tuple[tuple[TensorSpec, ...], tuple[str,
         return outputs, ()
     names = ', '.join(output.name for output in outputs[:-1])
     text = (
-        f'the outputs {names} are taken for auxiliary heads as those of YOLOv9, and '
-        f'{outputs[-1].name} for the main one; export a converted YOLOv9, or only that output'
+        f'several outputs have the same shape: {outputs[-1].name} is taken for the main head, and '
+        f'{names} for auxiliary heads, as in YOLOv9; the parameter outputs names another one'
     )
     return outputs[-1:], (text,)

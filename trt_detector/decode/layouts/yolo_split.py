@@ -5,7 +5,8 @@ YOLOv8 without its decoding: box distributions and class scores of every stride.
 
 Contract: the exports of Rockchip's fork of ultralytics (per stride box, class and an optional sum
 of the class scores), graphs that are cut where Hailo's and other NPU compilers cut them, and the
-maps that the head of ultralytics concatenates (Detect.forward_head).
+maps that the head of ultralytics concatenates (Detect.forward_head). Checked with models of
+ultralytics 8.4 in all three forms, against its own decoding.
 """
 
 from __future__ import annotations
@@ -210,9 +211,12 @@ def _read_level(info: GraphInfo, cells: CellMap, outputs: list[int]) -> SplitMap
         return None
     if (channels[1] == common) != (channels[0] == common):
         box = channels.index(common)
-    elif channels[0] == common or channels[0] % 4:
-        # 64 classes: nothing but the order tells, or the first one is no box.
-        return None
+    elif channels[0] == common:
+        # 64 classes: only a Sigmoid tells them from the boxes.
+        plain = [n for n, index in enumerate(outputs) if has_logits(info, [index])]
+        if len(plain) != 1:
+            return None
+        box = plain[0]
     else:
         box = 0
     if channels[box] % 4:
