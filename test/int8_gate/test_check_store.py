@@ -47,7 +47,7 @@ def check(config: DetectorConfig) -> tuple[str, str, tuple[str, ...]]:
         return detector.info.precision, outcome, detector.info.warnings
 
 
-def test_the_second_start_knows_the_outcome(
+def test_the_second_start_uses_the_stored_verdict(
     caches: Path, frames: Path, tmp_path: Path, checks: list[int]
 ) -> None:
     config = settings(
@@ -59,7 +59,7 @@ def test_the_second_start_knows_the_outcome(
     assert re.fullmatch(re.escape(first[1]) + r'; checked on \d{4}-\d\d-\d\d', second[1])
 
 
-def test_how_much_is_enough_is_no_part_of_the_outcome(
+def test_the_minimum_agreement_is_not_part_of_the_key(
     caches: Path, frames: Path, tmp_path: Path, checks: list[int]
 ) -> None:
     config = settings(
@@ -73,7 +73,7 @@ def test_how_much_is_enough_is_no_part_of_the_outcome(
     assert checks == [6]
 
 
-def test_a_refusal_is_known_as_well(
+def test_a_refusal_is_stored_as_well(
     caches: Path, frames: Path, tmp_path: Path, checks: list[int]
 ) -> None:
     config = settings(
@@ -86,7 +86,7 @@ def test_a_refusal_is_known_as_well(
     assert second[2][0].startswith('the INT8 engine is refused: ')
 
 
-def test_what_changes_is_checked_again(
+def test_changes_run_the_check_again(
     caches: Path, frames: Path, tmp_path: Path, checks: list[int]
 ) -> None:
     pictures = tmp_path / 'pictures'
@@ -133,7 +133,7 @@ def test_a_camera_still_chooses_an_open_size(
     ['[]', 'null', '""', '{"reference": "1"}', '{"found": NaN}', '{"found": -1}',
      '{"found": 1e400}', '{"drift_sum": NaN}', '{"unknown": 1}', '{"found": true}'],
 )  # fmt: skip
-def test_numbers_that_no_check_gives_are_not_believed(agreement: str, tmp_path: Path) -> None:
+def test_impossible_numbers_in_a_stored_check_are_rejected(agreement: str, tmp_path: Path) -> None:
     store, key = CheckStore(tmp_path), {'engine': 'a'}
     store.write(key, AGREEMENT)
     (path,) = tmp_path.iterdir()
@@ -143,7 +143,7 @@ def test_numbers_that_no_check_gives_are_not_believed(agreement: str, tmp_path: 
     assert store.read(key) is None
 
 
-def test_what_changes_during_a_check_is_not_noted(
+def test_a_change_during_a_check_prevents_its_storage(
     caches: Path, frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures = tmp_path / 'pictures'
@@ -185,7 +185,7 @@ def test_another_reference_runtime_is_checked_again(
         b'{"format": 1, "key": {"engine": "a"}, "day": "", "agreement": {"reference": "1"}}',
     ],
 )
-def test_a_broken_note_is_made_again(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_stored_check_is_replaced(content: bytes, tmp_path: Path) -> None:
     store, key = CheckStore(tmp_path / 'deep' / 'checks'), {'engine': 'a'}
     assert store.read(key) is None
     store.write(key, AGREEMENT)
@@ -198,7 +198,7 @@ def test_a_broken_note_is_made_again(content: bytes, tmp_path: Path) -> None:
     assert known[0] == AGREEMENT
 
 
-def test_a_note_that_others_can_write_is_not_believed(
+def test_a_stored_check_that_others_can_write_is_rejected(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store, key = CheckStore(tmp_path), {'engine': 'a'}
@@ -209,7 +209,7 @@ def test_a_note_that_others_can_write_is_not_believed(
     assert 'runs again' in caplog.text
 
 
-def test_a_note_of_another_check_is_not_taken(tmp_path: Path) -> None:
+def test_a_stored_check_with_another_key_is_rejected(tmp_path: Path) -> None:
     store = CheckStore(tmp_path)
     store.write({'engine': 'a'}, AGREEMENT)
     (path,) = tmp_path.iterdir()
@@ -219,7 +219,7 @@ def test_a_note_of_another_check_is_not_taken(tmp_path: Path) -> None:
     assert store.read({'engine': 'a'}) is None
 
 
-def test_a_folder_that_cannot_be_written_costs_only_the_note(
+def test_a_read_only_folder_prevents_only_the_storage(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / 'file').touch()
@@ -227,7 +227,9 @@ def test_a_folder_that_cannot_be_written_costs_only_the_note(
     assert 'runs at each start' in caplog.text
 
 
-def test_the_oldest_notes_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_stored_checks_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(int8_checks, '_KEPT', 3)
     store = CheckStore(tmp_path)
     for number in range(6):
@@ -269,7 +271,7 @@ def test_a_plan_that_was_built_otherwise_is_checked_again(
     assert not checks
 
 
-def test_what_a_file_beside_the_model_says_is_checked_again(
+def test_a_changed_metadata_file_runs_the_check_again(
     caches: Path, frames: Path, tmp_path: Path, checks: list[int]
 ) -> None:
     model = tmp_path / 'bare.onnx'

@@ -49,7 +49,7 @@ CAR = (0.0, 0.0, 100.0, 100.0, 0.9, 0)
         (found(CAR, (5, 0, 105, 100, 0.8, 0)), 1, 1),
     ],
 )
-def test_what_counts_as_found_again(
+def test_matching_detections_count_as_found_again(
     candidate: Detections, found_again: int, confirmed: int
 ) -> None:
     agreement = compare_detections(found(CAR), candidate, 0.5)
@@ -57,7 +57,7 @@ def test_what_counts_as_found_again(
     assert agreement.confirmed == confirmed
 
 
-def test_boxes_everywhere_are_no_agreement() -> None:
+def test_boxes_everywhere_do_not_agree() -> None:
     everywhere = found(CAR, *((200.0 * i, 0, 200.0 * i + 50, 50, 0.8, 0) for i in range(1, 10)))
     agreement = compare_detections(found(CAR), everywhere, 0.5)
     assert agreement.found == 1
@@ -103,7 +103,7 @@ def test_a_bad_cache_is_refused_and_full_precision_runs(
     assert 'int8_min_agreement is 0.95' in warning
 
 
-def test_a_bad_cache_fails_if_that_is_asked_for(
+def test_a_bad_cache_fails_with_action_fail(
     caches: Path, frames: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[Detector] = []
@@ -115,7 +115,7 @@ def test_a_bad_cache_fails_if_that_is_asked_for(
     assert len(closed) == 2
 
 
-def test_a_bad_cache_passes_a_minimum_of_nothing(caches: Path, frames: Path) -> None:
+def test_a_bad_cache_passes_a_minimum_agreement_of_0(caches: Path, frames: Path) -> None:
     config = settings(caches / 'x8.calib', int8_gate_images=str(frames), int8_min_agreement=0.0)
     with create_detector(config) as detector:
         assert detector.info.precision == 'int8'
@@ -147,13 +147,13 @@ def test_the_frames_beside_the_cache_are_used(caches: Path, frames: Path, tmp_pa
         assert detector.info.precision == 'fp32'
 
 
-def test_frames_that_are_not_there_are_an_error_if_they_were_named(caches: Path) -> None:
+def test_missing_int8_gate_images_are_an_error(caches: Path) -> None:
     config = settings(caches / 'good.calib', int8_gate_images='/nowhere')
     with pytest.raises(ConfigError, match='int8_gate_images: /nowhere does not exist'):
         create_detector(config)
 
 
-def test_frames_without_objects_are_told_of(caches: Path, tmp_path: Path) -> None:
+def test_frames_without_objects_are_a_warning(caches: Path, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / 'black.png'), np.zeros((64, 64, 3), np.uint8))
     config = settings(caches / 'good.calib', int8_gate_images=str(tmp_path))
     with create_detector(config) as detector:

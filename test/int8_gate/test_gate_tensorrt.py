@@ -72,7 +72,7 @@ def test_a_good_engine_is_used(world: Any, caches: Path, tmp_path: Path) -> None
     world.cuda.assert_clean()
 
 
-def test_a_bad_engine_gives_way_to_fp16(world: Any, caches: Path, tmp_path: Path) -> None:
+def test_a_bad_engine_is_replaced_by_fp16(world: Any, caches: Path, tmp_path: Path) -> None:
     with opened(**settings(caches, 'x8', tmp_path)) as detector:
         assert detector.info.backend == 'tensorrt'
         assert detector.info.precision == 'fp16'
@@ -80,7 +80,7 @@ def test_a_bad_engine_gives_way_to_fp16(world: Any, caches: Path, tmp_path: Path
     world.cuda.assert_clean()
 
 
-def test_a_bad_engine_fails_if_that_is_asked_for(world: Any, caches: Path, tmp_path: Path) -> None:
+def test_a_bad_engine_fails_with_action_fail(world: Any, caches: Path, tmp_path: Path) -> None:
     with pytest.raises(AccuracyError, match='refused'):
         opened(**settings(caches, 'x8', tmp_path, int8_gate_action='fail'))
     world.cuda.assert_clean()

@@ -43,7 +43,7 @@ def test_ranges_are_those_of_the_activations(name: str) -> None:
 
 
 @pytest.mark.parametrize('name', DETECTORS)
-def test_every_quantizable_convolution_gets_its_scale_and_the_tail_none(name: str) -> None:
+def test_quantizable_convolutions_have_scales_and_the_tail_has_none(name: str) -> None:
     model = DETECTORS[name]()
     head = analyse_head(model)
     tensors = calibrated_tensors(model)

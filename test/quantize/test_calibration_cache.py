@@ -72,7 +72,7 @@ def test_version_numbers(version: str, number: int) -> None:
 
 
 @pytest.mark.parametrize('version', ['', '10', '10.3', 'ten'])
-def test_a_version_that_is_none(version: str) -> None:
+def test_malformed_versions_are_refused(version: str) -> None:
     with pytest.raises(CalibrationCacheError, match='three numbers'):
         cache_version_number(version)
 
@@ -95,7 +95,7 @@ def test_matching_keeps_the_order() -> None:
         pytest.param(WELL_FORMED.replace(b': 3c01', b':3c01'), id='no blank'),
     ],
 )
-def test_what_is_taken_too(data: bytes) -> None:
+def test_variations_of_the_format_are_accepted(data: bytes) -> None:
     assert parse_calibration_cache(data).to_bytes() == WELL_FORMED
 
 
@@ -154,7 +154,7 @@ def test_a_bad_line_is_refused_with_its_number(body: bytes, line: int, reason: s
         (bytes(range(256)), 'binary'),
     ],
 )
-def test_what_is_no_cache_is_refused(data: bytes, reason: str) -> None:
+def test_malformed_caches_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(CalibrationCacheError, match=reason):
         parse_calibration_cache(data)
 
@@ -192,7 +192,7 @@ HEADERS = st.sampled_from(['TRT-8601-MinMaxCalibration', 'TRT-101401-EntropyCali
 @settings(max_examples=300, deadline=None)
 @given(HEADERS, st.dictionaries(NAMES, SCALES, min_size=1))
 @example('TRT-8601-MinMaxCalibration', {':': 1.0, ' ': 0.0, 'a: 3f800000': 2.0, '\ufeff': 1.0})
-def test_what_is_written_is_read_back(header: str, scales: dict[str, float]) -> None:
+def test_written_caches_are_read_back(header: str, scales: dict[str, float]) -> None:
     cache = CalibrationCache(header, scales)
     data = cache.to_bytes()
     assert parse_calibration_cache(data) == cache

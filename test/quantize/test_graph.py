@@ -105,7 +105,7 @@ def test_nodes_without_a_name_are_known_by_their_output() -> None:
     assert all(name.startswith('node_of_') for name in head.convolutions)
 
 
-def test_what_a_subgraph_reads_from_outside_counts() -> None:
+def test_outer_tensors_of_a_subgraph_count_as_inputs() -> None:
     graph = GraphBuilder()
     x = graph.cbs('images', 3, 4)
     shifted = graph.node('Relu', x)

@@ -48,7 +48,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         load_onnx_bytes(yolox_like().SerializeToString()[:1000], tmp_path)
 
 
-def test_what_one_file_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_above_2_gib_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model = yolox_like()
     assert len(serialize_onnx(model)) == model.ByteSize()
     monkeypatch.setattr('trt_detector.quantize.model_file._LARGEST', 10_000)

@@ -59,7 +59,7 @@ def test_layers_are_fp16_and_the_decoding_is_fp32(name: str) -> None:
     assert converted.graph.output == model.graph.output
 
 
-def test_inputs_and_outputs_become_fp16_where_asked() -> None:
+def test_inputs_and_outputs_become_fp16_on_request() -> None:
     converted = convert_to_fp16(yolov8_like(), keep_io=False)
     values = [*converted.graph.input, *converted.graph.output]
     assert {v.type.tensor_type.elem_type for v in values} == {TensorProto.FLOAT16}
@@ -80,7 +80,7 @@ def test_the_network_stays_close_to_fp32(name: str) -> None:
     assert 0 < score.max() < TOLERANCES[name][1]
 
 
-def test_the_decoding_in_fp32_is_what_keeps_large_boxes() -> None:
+def test_decoding_in_fp32_keeps_large_boxes_exact() -> None:
     # At 640 pixels FP16 rounds a coordinate by up to 0.25, at 1280 by up to 0.5.
     model = yolov8_like(size=640)
     images = random_images(1, size=640)
@@ -223,7 +223,7 @@ def cast(source: str, target: str, to: int) -> onnx.NodeProto:
     return helper.make_node('Cast', [source], [target], to=to)
 
 
-def test_a_way_through_fp16_and_back_is_cut_short() -> None:
+def test_a_round_trip_through_fp16_is_removed() -> None:
     half, full = TensorProto.FLOAT16, TensorProto.FLOAT
     model = small_graph(
         [
@@ -259,7 +259,7 @@ def test_casts_that_round_on_purpose_stay() -> None:
     assert [n.op_type for n in model.graph.node] == ['Cast', 'Neg', 'Cast']
 
 
-def test_an_input_that_is_also_the_end_of_a_way_keeps_its_name() -> None:
+def test_an_output_behind_a_round_trip_keeps_its_name() -> None:
     half, full = TensorProto.FLOAT16, TensorProto.FLOAT
     model = small_graph([cast('x', 'x16', half), cast('x16', 'y', full)], inner={'x16': half})
     remove_redundant_casts(model)

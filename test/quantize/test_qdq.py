@@ -292,7 +292,7 @@ def test_weights_that_another_node_reads_stay() -> None:
     run_model(result.model, random_images(1))
 
 
-def test_names_that_are_taken_are_not_used_again() -> None:
+def test_names_of_the_graph_are_not_reused() -> None:
     model = shared_weights_model(as_constant_node=False)
     model.graph.node[0].output[0] = model.graph.node[1].input[0] = 'images_quantized'
     cache = CalibrationCache(HEADER, {'images': 1 / 127, 'images_quantized': 4 / 127})

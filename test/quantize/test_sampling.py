@@ -62,7 +62,7 @@ def test_almost_equal_frames_are_duplicates_unless_all_are_wanted() -> None:
     assert len(list(FrameSampler(2, 2, min_difference=0).sample(pair))) == 2
 
 
-def test_unreadable_frames_are_told_of_and_counted() -> None:
+def test_unreadable_frames_are_reported_and_counted() -> None:
     errors: list[ImageError] = []
     sampler = FrameSampler(4, 4, on_unreadable=errors.append)
     assert numbers(sampler, [0, None, 2, 3]) == [0, 2, 3]
@@ -74,7 +74,7 @@ def test_an_input_without_an_end_is_taken_from_its_start() -> None:
     assert numbers(sampler, range(100)) == [0, 1, 2]
 
 
-def test_coverage_tells_where_the_sample_lies() -> None:
+def test_coverage_reports_the_parts_of_the_input() -> None:
     sampler = FrameSampler(5, 100)
     numbers(sampler, [0] * 90 + list(range(1, 11)))
     coverage = sampler.coverage

@@ -97,7 +97,7 @@ def test_entropy_cuts_nothing_that_is_spread_evenly() -> None:
     assert range_of(counted(values), 'entropy', 0.0) == pytest.approx(5.0, rel=0.02)
 
 
-def test_entropy_is_near_the_least_error_of_a_bell() -> None:
+def test_entropy_is_near_the_minimum_error_of_a_normal_distribution() -> None:
     # The best range of 8 bits for a normal distribution is about 4 standard deviations.
     values = np.random.default_rng(4).normal(0.0, 1.0, 1_000_000)
     assert 2.5 < range_of(counted(values), 'entropy', 0.0) < 5.0

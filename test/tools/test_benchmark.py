@@ -95,7 +95,7 @@ def test_every_combination_of_a_sweep_is_in_the_report(swept: Path) -> None:
     ]
 
 
-def test_refused_combinations_have_their_reason(swept: Path) -> None:
+def test_refused_combinations_have_a_reason(swept: Path) -> None:
     for row in rows_of(swept):
         if row['asked']['precision'] == 'fp16':
             assert 'asked for fp16, but fp32 runs' in row['refused']
@@ -140,7 +140,7 @@ def test_the_plot_has_a_bar_for_each_way(swept: Path) -> None:
     assert tops == [sum(heights[:i]) for i in range(len(charts))]
 
 
-def test_int8_without_a_cache_and_a_fixed_batch_are_said(
+def test_int8_without_a_cache_and_a_fixed_batch_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = networks.yolo(tmp_path / 'fixed.onnx', batch=2)
@@ -158,7 +158,9 @@ def test_int8_without_a_cache_and_a_fixed_batch_are_said(
     assert 'No CUDA events on onnxruntime: host clock only.' in text
 
 
-def test_what_stops_all_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_all_combinations_end_the_tool(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run('--model', MODEL, '--score-threshold', 2) == 1
     assert 'score_threshold is 2' in capsys.readouterr().err
     assert run('--model', MODEL, '--images', tmp_path) == 1
@@ -182,7 +184,7 @@ def test_a_process_that_dies_does_not_stop_the_others(
     assert reasons == ['its process ended with signal 9: cannot go on'] * 2
 
 
-def test_plain_calls_feed_the_network_what_it_expects(tmp_path: Path) -> None:
+def test_the_baseline_prepares_the_input_that_the_network_expects(tmp_path: Path) -> None:
     model = networks.yolo(tmp_path / 'yolo.onnx')
     picture = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
     config = DetectorConfig(model_path=str(model), backend='onnxruntime', batch_size=1)

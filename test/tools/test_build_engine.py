@@ -52,7 +52,7 @@ def build(model: Path, *options: str) -> int:
     return build_engine.main(['--model', str(model), '--engine-cache-dir', folder, *options])
 
 
-def test_build_engine_builds_once_and_says_what(
+def test_build_engine_builds_once_and_reports_the_engine(
     model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache = networks.write_cache(model.parent / 'yolo.cache', model)
@@ -85,7 +85,7 @@ def test_build_engine_takes_the_parameters_of_the_node(model: Path, tmp_path: Pa
     assert copy.read_bytes() == next(tmp_path.glob('plans/*/*.engine')).read_bytes()
 
 
-def test_build_engine_warns_and_fails_in_words(
+def test_build_engine_reports_warnings_and_errors(
     model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with machine('tensorrt-10.3'):
@@ -171,7 +171,7 @@ def test_the_progress_bar_fills() -> None:
     assert terminal.getvalue().endswith('\n')
 
 
-def test_progress_in_a_file_is_a_line_a_second_at_most() -> None:
+def test_progress_in_a_file_is_at_most_one_line_per_second() -> None:
     stream = io.StringIO()
     bar = build_engine.ProgressBar(stream)
     for number in range(50):
@@ -274,7 +274,7 @@ def test_doctor_of_a_healthy_machine(
 
 
 @pytest.mark.parametrize(('bits', 'status'), [(0x4, 'ok'), (0x40, 'note')])
-def test_doctor_tells_how_the_gpu_is(
+def test_doctor_reports_the_state_of_the_gpu(
     bits: int, status: str, ros: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers = {**DISCRETE, 'nvmlDeviceGetCurrentClocksEventReasons': bits}
@@ -288,7 +288,7 @@ def test_doctor_tells_how_the_gpu_is(
     assert ('too hot' in state['remedy']) is (status == 'note')
 
 
-def test_doctor_tells_an_onnxruntime_for_cuda(
+def test_doctor_recognizes_an_onnxruntime_for_cuda(
     ros: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with machine(None) as world, cuda_provider(world.cuda):
@@ -310,7 +310,7 @@ def test_doctor_without_gpu_falls_back_and_gives_remedies(
 
 
 @pytest.mark.parametrize('broken', ['ros 2', 'onnx', 'backend auto'])
-def test_doctor_fails_where_the_node_cannot_run(
+def test_doctor_fails_if_the_node_cannot_run(
     broken: str, ros: None, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -329,7 +329,7 @@ def test_doctor_fails_where_the_node_cannot_run(
         assert found['ros 2']['remedy'] == 'sudo apt install ros-jazzy-vision-msgs'
 
 
-def test_doctor_says_that_a_folder_cannot_be_written(
+def test_doctor_reports_a_read_only_folder(
     ros: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blocked = tmp_path / 'file'

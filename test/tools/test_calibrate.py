@@ -108,7 +108,7 @@ def test_inputs_are_those_of_inference(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize('storage', ['SQLITE3', 'MCAP'])
 @pytest.mark.parametrize('compressed', [False, True], ids=['raw', 'compressed'])
-def test_a_bag_gives_what_its_pictures_give(
+def test_a_bag_gives_the_cache_of_its_pictures(
     storage: str, compressed: bool, from_folder: Path, tmp_path: Path
 ) -> None:
     write_bag(tmp_path / 'bag', storage, compressed=compressed)
@@ -296,7 +296,7 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path: Path) -> None:
         (('--images', PICTURES[0], '--percentile', '101'), 'percentile is 101.0'),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_wrong_requests_are_reported(
     options: tuple[object, ...], message: str, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -305,7 +305,7 @@ def test_what_cannot_be_done_is_said(
     assert not (tmp_path / 'x.calib').exists()
 
 
-def test_a_damaged_picture_is_told_of_and_left_out(
+def test_a_damaged_picture_is_reported_and_skipped(
     small_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damaged = tmp_path / 'damaged.png'

@@ -52,7 +52,7 @@ def _run(model: Path, out: Path, *arguments: object) -> int:
     )
 
 
-def test_a_folder_gives_one_entry_a_picture_in_order(model: Path, pictures: Path) -> None:
+def test_a_folder_gives_one_entry_per_picture_in_order(model: Path, pictures: Path) -> None:
     out = pictures.parent / 'new' / 'out.json'
     assert _run(model, out, '--images', pictures) == 0
     entries = json.loads(out.read_text())
@@ -97,7 +97,7 @@ def test_pictures_are_drawn(model: Path, pictures: Path, tmp_path: Path) -> None
     assert (after != before).any()
 
 
-def test_a_damaged_picture_costs_only_itself(
+def test_a_damaged_picture_does_not_affect_the_others(
     model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = (pictures / 'a.JPG').read_bytes()
@@ -116,7 +116,7 @@ def test_a_damaged_picture_costs_only_itself(
         (('--images', '.', '--classes', 'car'), "classes holds 'car'"),
     ],
 )
-def test_bad_input_is_said_in_one_line(
+def test_bad_input_is_reported_in_one_line(
     model: Path,
     pictures: Path,
     tmp_path: Path,
@@ -131,7 +131,7 @@ def test_bad_input_is_said_in_one_line(
     assert not (tmp_path / 'out.json').exists()
 
 
-def test_a_folder_without_pictures_is_said(
+def test_a_folder_without_pictures_is_reported(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / 'empty').mkdir()

@@ -223,7 +223,7 @@ def test_the_truth_itself_scores_one(reports: Path) -> None:
     }
 
 
-def test_the_html_report_needs_nothing_beside_it(reports: Path) -> None:
+def test_the_html_report_is_self_contained(reports: Path) -> None:
     text = (reports / 'r.html').read_text(encoding='utf-8')
     seen: list[tuple[str, dict[str, str | None]]] = []
 
@@ -266,7 +266,7 @@ def test_charts_are_well_formed_and_to_scale() -> None:
         (['--images', '/nowhere'], '16 of 16 pictures are missing'),
     ],
 )
-def test_what_cannot_be_done_is_said(
+def test_wrong_requests_are_reported(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert evaluate.main(['--model', str(MODEL), '--data', str(TRUTH), *options]) == 1
