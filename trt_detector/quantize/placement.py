@@ -77,7 +77,7 @@ class _Search:
 
     :ivar sources: outputs of computing nodes, and inputs of the graph.
     :ivar moving: numbers of the nodes between them and the convolutions.
-    :ivar tensors: all tensors on the way.
+    :ivar tensors: all tensors on the paths between them.
     """
 
     def __init__(self, index: GraphIndex, float_nodes: Collection[str]) -> None:
@@ -89,7 +89,7 @@ class _Search:
         self.tensors: set[str] = set()
 
     def follow(self, tensor: str) -> None:
-        """Find the sources of a tensor, and join the tensors on the way to one group."""
+        """Find the sources of a tensor, and join the tensors on the path to one group."""
         waiting = [tensor]
         while waiting:
             name = waiting.pop()
