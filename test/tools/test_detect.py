@@ -160,9 +160,8 @@ def test_the_module_lists_its_tools(arguments: list[str], code: int) -> None:
     assert done.returncode == code
     assert ('did you mean' in done.stderr) is (code == 2)
     listed = done.stderr if code else done.stdout
-    tools = {path.stem for path in TOOLS.glob('*.py')} | {
-        path.parent.name for path in TOOLS.glob('*/main.py')
-    }
+    tools = {path.stem for path in TOOLS.glob('*.py') if 'def main(' in path.read_text()}
+    tools |= {path.parent.name for path in TOOLS.glob('*/main.py')}
     assert {line.split()[0] for line in listed.splitlines() if line.startswith('  ')} == tools
 
 
