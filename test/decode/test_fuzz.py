@@ -19,7 +19,7 @@ from onnx import helper, TensorProto
 import pytest
 from support.models import tensor
 from trt_detector.config import DetectorConfig
-from trt_detector.decode import layout_names
+from trt_detector.decode.recognize import LAYOUTS as ALL_LAYOUTS
 from trt_detector.errors import DetectorError
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
@@ -190,7 +190,7 @@ def _parameters(rng: np.random.Generator) -> dict[str, Any]:
     """Choose parameters: mostly none, else a head or a meaning of the values."""
     chosen: dict[str, Any] = {'score_threshold': float(rng.choice([0.0, 0.25, 0.6]))}
     if rng.random() < 0.15:
-        chosen['head'] = str(rng.choice(layout_names()))
+        chosen['head'] = str(rng.choice([layout.name for layout in ALL_LAYOUTS]))
     if rng.random() < 0.15:
         chosen['boxes'] = str(rng.choice(['pixels', 'normalized']))
     if rng.random() < 0.15:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -81,3 +82,11 @@ def test_suppression_is_that_of_the_plain_loop(
     assert count < 60 or len(kept) < count
     few = rotated_nms(boxes, angles, scores, ids, 0.3, 5, class_agnostic=agnostic)
     assert few.tolist() == kept[:5]
+
+
+def test_a_side_that_vanishes_beside_its_distance_is_no_error() -> None:
+    boxes = np.array([[-1e9, 0, 1e9, 1e-30], [0, 0, 1e-30, 1e-30], [5e8, 5e8, 5e8 + 1, 5e8 + 1]])
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        kept = rotated_nms(boxes, np.array([0.3, 1e30, 2]), np.ones(3), np.zeros(3, int), 0.5, 9)
+    assert kept.tolist() == [0, 1, 2]

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from trt_detector.decode import DecodeOptions, GraphInfo, layout_names, recognize
+from trt_detector.decode import DecodeOptions, GraphInfo, recognize
 from trt_detector.decode.graph_info import anchor_count
+from trt_detector.decode.recognize import LAYOUTS as ALL_LAYOUTS
 from trt_detector.engine import InferenceEngine
 from trt_detector.image.image import Image
 from trt_detector.pipeline import Detector
@@ -189,7 +190,7 @@ def _check(found: Detections, options: DecodeOptions, width: int, height: int) -
 
 
 def test_every_layout_is_here() -> None:
-    assert tuple(LAYOUTS) == layout_names()
+    assert tuple(LAYOUTS) == tuple(layout.name for layout in ALL_LAYOUTS)
 
 
 @settings(max_examples=300, deadline=None)

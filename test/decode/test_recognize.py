@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from trt_detector.config import parameter_specs
-from trt_detector.decode import DecodeOptions, GraphInfo, layout_names, recognize
+from trt_detector.decode import DecodeOptions, GraphInfo, recognize
 from trt_detector.decode.graph_info import anchor_count
 from trt_detector.decode.recognize import LAYOUTS
 from trt_detector.errors import ModelError
@@ -20,6 +20,7 @@ from trt_detector.preprocess import PRESETS
 from trt_detector.values.output_part import OutputPart
 from trt_detector.values.tensor_spec import TensorSpec
 
+LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)
 EXPORTS = Path(__file__).parents[1] / 'data' / 'exports'
 
 # Name of the file: layout, classes, preset.
@@ -337,7 +338,7 @@ def test_outputs_of_plugins_are_found_in_any_order() -> None:
 
 def test_the_parameter_offers_the_layouts_that_there_are() -> None:
     choices = {spec.name: spec.choices for spec in parameter_specs()}
-    assert choices['head'] == ('auto', *layout_names())
+    assert choices['head'] == ('auto', *LAYOUT_NAMES)
     assert choices['preprocess_preset'] == ('auto', *PRESETS)
 
 
@@ -358,5 +359,5 @@ def test_outputs_alone_are_enough_where_they_tell() -> None:
 
 def test_the_documentation_has_every_layout_and_preset() -> None:
     text = (Path(__file__).parents[2] / 'docs' / 'models.md').read_text(encoding='utf-8')
-    for name in (*layout_names(), *PRESETS):
+    for name in (*LAYOUT_NAMES, *PRESETS):
         assert f'`{name}`' in text

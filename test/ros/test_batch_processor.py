@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.ros_graph import image_message
-from trt_detector.errors import EngineError
+from trt_detector.errors import DecodeError, EngineError
 from trt_detector.ros.batch_processor import BatchProcessor
 from trt_detector.ros.image_queue import QueuedImage
 from trt_detector.ros.statistics import SessionStatistics
@@ -106,6 +106,20 @@ def test_any_stamp_is_published(stamp: tuple[int, int]) -> None:
     assert recorder.published == [stamp[0], 7]
     assert counts_of(statistics, 2) == [(1, 0, 0), (1, 0, 0)]
     assert recorder.errors == []
+
+
+def contradict_head(images: Sequence[Any]) -> None:
+    if any(image.width == BAD_WIDTH for image in images):
+        raise DecodeError('scores of 0 to 47.5; expected 0 to 1')
+
+
+def test_image_whose_outputs_contradict_the_head_fails_alone() -> None:
+    processor, recorder, statistics = make_processor(2)
+    messages = [image_message(width, stamp=(width, 0)) for width in (64, BAD_WIDTH)]
+    process(processor, Detector(collect=contradict_head), messages)
+    assert recorder.published == [64]
+    assert counts_of(statistics, 2) == [(1, 0, 0), (0, 0, 1)]
+    assert any('DecodeError: scores of 0 to 47.5' in text for text in recorder.errors)
 
 
 @pytest.mark.parametrize('step', ['submit', 'collect'])

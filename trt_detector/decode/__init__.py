@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .graph_info import GraphInfo
 from .head import CandidateHead, DecodeOptions, Head
-from .recognize import known_layouts, layout_names, recognize, Recognized
+from .recognize import recognize, Recognized
 from .sanity import SanityCheck
 
 __all__ = [
@@ -16,7 +16,5 @@ __all__ = [
     'Head',
     'Recognized',
     'SanityCheck',
-    'known_layouts',
-    'layout_names',
     'recognize',
 ]

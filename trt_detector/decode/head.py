@@ -145,7 +145,6 @@ class Evidence(IntEnum):
     OPERATORS = 6
     #: Names, ranks and element types of the outputs say so.
     OUTPUTS = 7
-    CERTAIN = 7
     #: Metadata say so.
     METADATA = 8
 
@@ -163,6 +162,7 @@ class LayoutMatch:
     :param warnings: sentences for the user: assumptions of this reading.
     :param preset: preprocessing that this graph expects, '' for that of the layout.
     :param assumption: sentence for the user if nothing but the layout tells the preprocessing.
+    :param rotated: the boxes have angles.
     """
 
     num_classes: int | None
@@ -173,6 +173,7 @@ class LayoutMatch:
     warnings: tuple[str, ...] = ()
     preset: str = ''
     assumption: str = ''
+    rotated: bool = False
 
 
 class HeadLayout(Protocol):

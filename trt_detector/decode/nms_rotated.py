@@ -104,14 +104,16 @@ def rotated_iou(
     origin = (first[:, :2] + first[:, 2:]) / 2
     a = _corners(first, first_angles, origin)
     b = _corners(second, second_angles, origin)
-    points, valid = _intersection_points(a, b)
-    inside_b = _contains(b, a)
-    inside_a = _contains(a, b)
-    points = np.concatenate((points, a, b), axis=1)
-    valid = np.concatenate((valid, inside_b, inside_a), axis=1)
-    overlap = _convex_area(points, valid)
     areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (first, second)]
-    return np.asarray(overlap / (areas[0] + areas[1] - overlap))
+    # A side that vanishes beside its distance from the origin divides by zero. Parallel edges do,
+    # too. NaN and infinity satisfy no comparison: such a pair has no overlap.
+    with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
+        points, valid = _intersection_points(a, b)
+        points = np.concatenate((points, a, b), axis=1)
+        valid = np.concatenate((valid, _contains(b, a), _contains(a, b)), axis=1)
+        overlap = _convex_area(points, valid)
+        iou = overlap / (areas[0] + areas[1] - overlap)
+    return np.asarray(np.nan_to_num(iou, posinf=0.0))
 
 
 def _upright_bounds(boxes: _Array, angles: _Array) -> _Array:
@@ -149,11 +151,9 @@ def _intersection_points(a: _Array, b: _Array) -> tuple[_Array, npt.NDArray[np.b
     other, other_edge = b[:, None], (np.roll(b, -1, axis=1) - b)[:, None]
     gap = other - start
     denominator = _cross(edge, other_edge)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        along = _cross(gap, other_edge) / denominator
-        along_other = _cross(gap, edge) / denominator
-        # Parallel edges give NaN or infinity, which no comparison accepts.
-        valid = (along >= 0) & (along <= 1) & (along_other >= 0) & (along_other <= 1)
+    along = _cross(gap, other_edge) / denominator
+    along_other = _cross(gap, edge) / denominator
+    valid = (along >= 0) & (along <= 1) & (along_other >= 0) & (along_other <= 1)
     points = start + np.where(valid, along, 0)[..., None] * edge
     return points.reshape(len(a), 16, 2), valid.reshape(len(a), 16)
 

@@ -38,7 +38,7 @@ from .layouts.yolox import YoloxLayout
 from .output_selection import find_outputs, find_part, select_outputs
 from .remedies import suggest
 
-__all__ = ['LAYOUTS', 'Recognized', 'known_layouts', 'layout_names', 'recognize']
+__all__ = ['LAYOUTS', 'Recognized', 'recognize']
 
 # Registry of all layouts: a new layout is one file in layouts/ and one line here (and its name
 # among the choices of the parameter 'head').
@@ -77,8 +77,6 @@ LAYOUTS: tuple[HeadLayout, ...] = (
 _LAYOUT_OF_NAME = {layout.name: layout for layout in LAYOUTS}
 # Tasks whose outputs contain boxes that can be separated from the other values.
 _BOX_TASKS = ('detect', 'segment', 'pose', 'obb')
-# A rotated box without its angle would be wrong.
-_OBB_LAYOUTS = ('yolo_obb', 'obb_rows')
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +98,6 @@ class Recognized:
     single_image: bool = False
     warnings: tuple[str, ...] = ()
     assumption: str = ''
-
-
-def known_layouts() -> tuple[str, ...]:
-    """List the layouts: one line with name and description per layout."""
-    return tuple(f'{layout.name}: {layout.description}' for layout in LAYOUTS)
-
-
-def layout_names() -> tuple[str, ...]:
-    """List the values of the parameter 'head' besides 'auto'."""
-    return tuple(_LAYOUT_OF_NAME)
 
 
 def recognize(
@@ -188,7 +176,8 @@ def _list_matches(
         for layout, match in matches
         if match is not None
         and match.evidence > above
-        and (info.task != 'obb' or layout.name in _OBB_LAYOUTS)
+        # A rotated box without its angle would be wrong.
+        and (info.task != 'obb' or match.rotated)
     ]
 
 

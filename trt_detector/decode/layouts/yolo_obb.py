@@ -142,7 +142,8 @@ class YoloObbLayout:
                 evidence = Evidence.OPERATORS
         count = dense.num_classes
         head = partial(YoloObbHead, count, dense.output)
-        return LayoutMatch(count, f'boxes, {count} class scores and an angle', head, evidence)
+        reading = f'boxes, {count} class scores and an angle'
+        return LayoutMatch(count, reading, head, evidence, rotated=True)
 
 
 class ObbRowsLayout:
@@ -160,6 +161,5 @@ class ObbRowsLayout:
         if plane is None or plane[1].shape[2] != _ROW_VALUES:
             return None
         evidence = Evidence.METADATA if info.task == _TASK else Evidence.ON_REQUEST
-        return LayoutMatch(
-            None, 'boxes, score, class and an angle', partial(ObbRowsHead, plane[0]), evidence
-        )
+        head = partial(ObbRowsHead, plane[0])
+        return LayoutMatch(None, 'boxes, score, class and an angle', head, evidence, rotated=True)
