@@ -11,12 +11,14 @@ from typing import Any
 from doubles.api_records import LEAN
 from doubles.machine import GPU, machine
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from support import networks
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import ConfigError, EngineError
 from trt_detector.factory import create_detector
+from trt_detector.image.image import Image
 from trt_detector.tools import build_engine, doctor
 from trt_detector.trt.backend import open_engine
 
@@ -65,6 +67,23 @@ def test_the_lean_runtime_runs_a_portable_plan(
             # The lean runtime has no inspector.
             assert engine.info.precision == 'unknown'
         world.cuda.assert_clean()
+
+
+def test_class_names_come_with_the_plan(model: Path) -> None:
+    proto = onnx.load(model)
+    proto.metadata_props.add(key='names', value="{0: 'cat', 1: 'dog', 2: 'cow'}")
+    onnx.save(proto, model)
+    with machine('tensorrt-10.16'):
+        status, plan = build(model, '--portable')
+        assert status == 0
+    # Nothing of the model but the plan is on the other machine.
+    moved = plan.rename(model.parent / 'elsewhere.engine')
+    model.unlink()
+    config = DetectorConfig(model_path=str(moved), warmup_iterations=0)
+    with machine(LEAN), create_detector(config) as detector:
+        assert detector.class_names == ('cat', 'dog', 'cow')
+        image = Image.from_array(np.zeros((64, 64, 3), np.uint8))
+        assert len(detector.detect([image]).detections) == 1
 
 
 def test_a_plan_that_is_not_portable_is_refused_with_the_remedy(model: Path) -> None:

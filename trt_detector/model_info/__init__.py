@@ -9,7 +9,7 @@ from .external_data import resolve_external_data
 from .file_type import is_plan
 from .hugging_face import ProcessorConfig, read_model_type, read_processor_config
 from .paddle_config import read_paddle_config
-from .plan_header import read_plan_metadata, split_plan_header
+from .plan_header import add_plan_header, read_plan_metadata, split_plan_header
 from .prepare import prepare_model
 from .read import merge_metadata, ModelInfo, read_model_info
 from .splits import slice_unequal_splits
@@ -17,6 +17,7 @@ from .splits import slice_unequal_splits
 __all__ = [
     'ModelInfo',
     'ProcessorConfig',
+    'add_plan_header',
     'is_plan',
     'merge_metadata',
     'parse_names',

@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import json
 from pathlib import Path
 import struct
 
-__all__ = ['PLAN_MAGICS', 'read_plan_metadata', 'split_plan_header']
+__all__ = ['PLAN_MAGICS', 'add_plan_header', 'read_plan_metadata', 'split_plan_header']
 
-# First bytes of a plan.
-PLAN_MAGICS = (b'ftrt', b'ptrt')
+# First bytes of a plan; the last are of TensorRT for RTX.
+PLAN_MAGICS = (b'ftrt', b'ptrt', b'vtrt')
 _LENGTH = struct.Struct('<i')
 _LARGEST_HEADER = 1 << 20
 
@@ -37,6 +38,19 @@ def split_plan_header(data: bytes) -> tuple[dict[str, str], bytes]:
     if not isinstance(content, dict):
         return {}, data
     return {str(key): str(value) for key, value in content.items()}, data[end:]
+
+
+def add_plan_header(metadata: Mapping[str, str], plan: bytes) -> bytes:
+    """
+    Put metadata before a plan, which :func:`split_plan_header` reads.
+
+    :param metadata: of the model; without any, or with too much, the plan stays as it is.
+    :param plan: the plan.
+    """
+    header = json.dumps(dict(metadata)).encode()
+    if not metadata or len(header) > _LARGEST_HEADER:
+        return plan
+    return _LENGTH.pack(len(header)) + header + plan
 
 
 def read_plan_metadata(path: Path) -> dict[str, str]:

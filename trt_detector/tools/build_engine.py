@@ -21,7 +21,7 @@ from ..config import DetectorConfig
 from ..errors import BuildCancelledError, ConfigError, DetectorError
 from ..factory import create_detector
 from ..int8_gate.gate import fallback_config, find_gate_frames
-from ..model_info import read_model_info
+from ..model_info import add_plan_header, read_model_info
 from ..process.stop_signals import SignalWatch
 from ..trusted_files import write_atomic
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
@@ -335,7 +335,9 @@ def _build_elsewhere(
     outcome = build_once(
         config, model, batch_size=batch_size, target=target, on_progress=bar, cancel=cancel
     )
-    write_atomic(arguments.output, outcome.plan, mode=_READABLE)
+    # The other machine has no ONNX file to read class names and sizes from.
+    plan = add_plan_header(model.metadata, outcome.plan) if target.portable else outcome.plan
+    write_atomic(arguments.output, plan, mode=_READABLE)
     return BuildReport(
         plan=str(arguments.output),
         from_cache=False,
@@ -344,7 +346,7 @@ def _build_elsewhere(
         device=device,
         compute_capability=capability,
         precision=outcome.precision,
-        bytes=len(outcome.plan),
+        bytes=len(plan),
         seconds=round(outcome.seconds, 3),
         warnings=(*_warnings(verdict), *outcome.notes),
         details={**outcome.details, **_details(verdict)},

@@ -16,7 +16,7 @@ from support import networks
 from support.requirements import require_rtx_builder
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import BuildCancelledError, BuildError, CalibrationCacheError, ConfigError
-from trt_detector.model_info import read_model_info
+from trt_detector.model_info import is_plan, read_model_info
 from trt_detector.quantize.graph import analyse_head
 from trt_detector.trt.builder.build_plan import BuildOutcome
 from trt_detector.trt.builder.make_plan import build_once
@@ -185,6 +185,13 @@ def relocate(proto: onnx.ModelProto, location: str) -> None:
         for entry in tensor.external_data:
             if entry.key == 'location':
                 entry.value = location
+
+
+def test_a_plan_is_recognized_by_its_first_bytes(tmp_path: Path) -> None:
+    model = networks.yolo(tmp_path / 'yolo.onnx')
+    plan = tmp_path / 'plan'
+    plan.write_bytes(build(model, precision='fp32').plan)
+    assert is_plan(plan)
 
 
 def test_external_data_behind_symbolic_links_is_parsed(tmp_path: Path) -> None:
