@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.detectors import device
 from support.planted import (
     assert_same,
     clip,
@@ -24,6 +25,7 @@ from support.planted import (
 )  # fmt: skip
 from trt_detector.decode import CandidateHead, DecodeOptions, GraphInfo, recognize
 from trt_detector.errors import ModelError
+from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.values.candidates import Candidates
 from trt_detector.values.tensor_spec import TensorSpec
 
@@ -124,3 +126,29 @@ def test_the_candidates_of_a_selected_output_are_found_by_its_own_number() -> No
 def test_outputs_that_may_belong_together_are_refused(shapes: list[tuple[int, ...]]) -> None:
     with pytest.raises(ModelError, match='no head layout fits'):
         recognize(_info(*shapes))
+
+
+def test_the_device_selects_the_candidates_of_the_right_output(tmp_path: Path) -> None:
+    side = 320
+    sizes = [side // stride for stride in STRIDES]
+    rng = np.random.default_rng(5)
+    count = sum(3 * size**2 for size in sizes)
+    boxes, scores = rng.uniform(20, 300, (2, count, 4)), rng.uniform(0, 1, (2, count, 3)) ** 4
+    outputs = {f'p{n}': np.ones((2, 3, n, n, 5 + CLASSES), np.float32) for n in sizes}
+    outputs['output0'] = np.concatenate((boxes, scores), axis=2).astype(np.float32)
+    path = plant(tmp_path / 'm.onnx', outputs, metadata=NAMES, size=(side, side))
+    images = dark_and_bright((side, side))
+    with open_planted(path, onnxruntime_provider='cpu') as detector:
+        expected = detector.detect(images).detections
+    with (
+        device('onnxruntime'),
+        open_planted(
+            path, onnxruntime_provider='cuda', engine_cache_dir=str(tmp_path)
+        ) as detector,
+    ):
+        assert isinstance(detector._preprocessor, DevicePreprocessor)
+        found = detector.detect(images).detections
+    for one, other in zip(found, expected, strict=True):
+        assert len(one) > 20
+        np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
+        np.testing.assert_array_equal(one.scores, other.scores)
