@@ -25,6 +25,7 @@ from .model_info import is_plan, ModelInfo, prepare_model, read_model_info, reso
 from .model_info.onnx_session import SessionOptions
 from .model_setup import (
     decode_options,
+    describe_detector,
     given_metadata,
     input_size_chooser,
     ModelSetup,
@@ -108,6 +109,10 @@ def _open_detector(
         if _set_trained_size(config, engine, preprocessing):
             found = setup.recognize_engine(engine)
         class_names = setup.class_names(found)
+        chooser = input_size_chooser(setup, engine, preprocessing)
+        description = describe_detector(
+            setup, engine, found, preprocessing, follows_images=chooser is not None
+        )
         detector = Detector(
             engine,
             setup.preprocessor(engine, preprocessing),
@@ -115,8 +120,9 @@ def _open_detector(
             model_name=path.name,
             class_names=class_names,
             options=decode_options(config, class_names),
-            choose_input_size=input_size_chooser(setup, engine, preprocessing),
+            choose_input_size=chooser,
             warnings=(*setup.warnings, *found.warnings, *preprocessing.warnings),
+            description=description,
             sanity=setup.sanity_check(found),
         )
         # It closes the engine, after its slots, which lie in the engine's context.

@@ -72,6 +72,7 @@ class Detector:
     :param options: selection of the detections to report.
     :param choose_input_size: chooses the input size for the first image, None if it is known.
     :param warnings: sentences for :attr:`info`, beside the engine's own.
+    :param description: one line: head, preprocessing, input size, classes and their sources.
     :param sanity: check of the decoded values, None for none.
     """
 
@@ -86,12 +87,14 @@ class Detector:
         options: DecodeOptions,
         choose_input_size: ChooseInputSize | None = None,
         warnings: tuple[str, ...] = (),
+        description: str = '',
         sanity: SanityCheck | None = None,
     ) -> None:
         self._engine = engine
         self._preprocessor = preprocessor
         self._head = head
         self.model_name = model_name
+        self.description = description
         self.class_names = class_names
         self._options = options
         self._choose_input_size = choose_input_size

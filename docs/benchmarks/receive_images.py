@@ -40,6 +40,7 @@ class NoDetector:
 
     info = EngineInfo('none', 'none', 'none', 'none')
     model_name = 'none'
+    description = 'none'
     class_names = ('thing',)
     batch_size = 1
     input_size = (1, 1)

@@ -68,6 +68,7 @@ class StubDetector:
     def __init__(self, config: DetectorConfig, behave: Callable[[Sequence[Any]], None]) -> None:
         self.info = EngineInfo('stub', 'fp32', 'no device', '1.0')
         self.model_name = 'stub'
+        self.description = 'a stub'
         self.class_names = config.class_names or CLASS_NAMES
         self.batch_size = config.batch_size or len(config.image_topics)
         self.input_size = (64, 64)

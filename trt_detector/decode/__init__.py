@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from .graph_info import GraphInfo
-from .head import CandidateHead, DecodeOptions, Head
+from .head import CandidateHead, DecodeOptions, Evidence, Head
 from .recognize import recognize, Recognized
 from .sanity import SanityCheck
 
 __all__ = [
     'CandidateHead',
     'DecodeOptions',
+    'Evidence',
     'GraphInfo',
     'Head',
     'Recognized',

@@ -90,6 +90,7 @@ class Recognized:
     :param single_image: the outputs are those of one image, without a batch dimension.
     :param warnings: sentences for the user.
     :param assumption: sentence for the user if nothing but the layout tells the preprocessing.
+    :param evidence: strength of the evidence for the layout.
     """
 
     head: Head
@@ -98,6 +99,7 @@ class Recognized:
     single_image: bool = False
     warnings: tuple[str, ...] = ()
     assumption: str = ''
+    evidence: Evidence = Evidence.OUTPUTS
 
 
 def recognize(
@@ -152,6 +154,7 @@ def recognize(
         single_image=layout.single_image,
         warnings=tuple(warnings),
         assumption=match.assumption,
+        evidence=match.evidence,
     )
 
 

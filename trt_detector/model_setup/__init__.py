@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from .classes import decode_options
+from .description import describe_detector
 from .input_size import input_size_chooser
 from .preprocessing import Preprocessing
 from .setup import given_metadata, ModelSetup
@@ -13,6 +14,7 @@ __all__ = [
     'ModelSetup',
     'Preprocessing',
     'decode_options',
+    'describe_detector',
     'given_metadata',
     'input_size_chooser',
 ]

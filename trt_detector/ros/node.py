@@ -286,6 +286,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
             f'({info.device}), input {width}x{height}, batch {detector.batch_size}, '
             f'{len(detector.class_names)} classes; ready after {seconds:.1f} s'
         )
+        self.get_logger().info(f'{detector.model_name}: {detector.description}')
         for warning in info.warnings:
             self.get_logger().warning(warning)
 

@@ -12,9 +12,10 @@ import sys
 import textwrap
 from typing import Any
 
+from ..pipeline import Detector
 from ..trusted_files import write_atomic
 
-__all__ = ['make_parser', 'write_file', 'write_json']
+__all__ = ['make_parser', 'print_detector', 'print_warnings', 'write_file', 'write_json']
 
 _WIDTH = 80
 _READABLE = 0o644
@@ -46,6 +47,28 @@ def make_parser(
         epilog='\n'.join(lines),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def print_detector(program: str, detector: Detector) -> tuple[str, ...]:
+    """
+    Print the settings of a detector with their sources, and its warnings, to standard error.
+
+    :param program: name before each line.
+    :return: the warnings that were printed.
+    """
+    print(f'{program}: {detector.model_name}: {detector.description}', file=sys.stderr)
+    return print_warnings(program, detector)
+
+
+def print_warnings(
+    program: str, detector: Detector, printed: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Print the warnings of a detector that were not printed yet, and return all of them."""
+    warnings = detector.info.warnings
+    for warning in warnings:
+        if warning not in printed:
+            print(f'{program}: {warning}', file=sys.stderr)
+    return warnings
 
 
 def write_json(path: Path, value: Any) -> None:

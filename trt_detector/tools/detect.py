@@ -21,7 +21,7 @@ from ..image.image import Image
 from ..pipeline import Detector
 from ..values.detections import Detections
 from ..values.engine_info import EngineInfo
-from .command_line import make_parser, write_json
+from .command_line import make_parser, print_detector, print_warnings, write_json
 from .options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 
 __all__ = ['main']
@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'detect: {error}', file=sys.stderr)
         return 1
     with detector:
+        printed = print_detector('detect', detector)
         entries, failed = _detect_all(detector, pictures, arguments.save_pictures)
+        print_warnings('detect', detector, printed)
     try:
         if arguments.json is not None:
             write_json(arguments.json, entries)

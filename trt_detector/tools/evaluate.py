@@ -21,7 +21,13 @@ from ..evaluation.run import Result, run_detector
 from ..factory import create_detector
 from ..values.progress import Progress
 from .build_engine import ProgressBar
-from .command_line import make_parser, write_file, write_json
+from .command_line import (
+    make_parser,
+    print_detector,
+    print_warnings,
+    write_file,
+    write_json,
+)
 
 __all__ = ['main']
 
@@ -61,9 +67,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     bar.finish()
     if arguments.json != Path('-'):
         print(as_table(report))
-    for result in results:
-        for warning in result.info.warnings:
-            print(f'evaluate: {result.name}: {warning}', file=sys.stderr)
     return 0
 
 
@@ -147,7 +150,7 @@ def _setting(variant: str, text: str) -> tuple[str, Any]:
 def _measure(
     arguments: argparse.Namespace,
     variants: dict[str, DetectorConfig],
-    bar: Callable[[Progress], None],
+    bar: ProgressBar,
 ) -> tuple[DataSet, list[Result]]:
     """Run every variant over the data set."""
     data: DataSet | None = None
@@ -155,12 +158,16 @@ def _measure(
     start = time.monotonic()
     for position, (name, config) in enumerate(variants.items()):
         with create_detector(config, on_progress=bar) as detector:
+            bar.finish()
+            printed = print_detector(f'evaluate: {name}', detector)
             if data is None:
                 data = _data(arguments, detector.class_names)
             show = _VariantProgress(
                 bar, name, position * len(data.samples), len(variants), data, start
             )
             results.append(run_detector(name, detector, data, arguments.model.expanduser(), show))
+            bar.finish()
+            print_warnings(f'evaluate: {name}', detector, printed)
     if data is None:
         raise ConfigError('no --variant to measure')
     return data, results

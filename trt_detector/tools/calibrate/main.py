@@ -35,7 +35,7 @@ from ...quantize.sampling import Coverage, FrameSampler
 from ...quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from ...values.progress import Progress
 from ..build_engine import ProgressBar
-from ..command_line import make_parser, write_json
+from ..command_line import make_parser, print_detector, write_json
 from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 from .frames import GateFrames, InputBatches
 from .sources import BagSource, FrameSource, PictureSource, TopicSource, VideoSource
@@ -238,6 +238,7 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
     gate = GateFrames(gate_folder(job.output), checking, coming)
     network: onnx.ModelProto | None = None
     with create_detector(job.config) as detector:
+        print_detector('calibrate', detector)
         batches = InputBatches(
             detector,
             job.model.image_input.shape[0] or 1,
