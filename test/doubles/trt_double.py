@@ -54,6 +54,8 @@ class World:
     :param steps: steps of each phase of a build.
     :param step_seconds: how long each takes.
     :param fail_build: TensorRT's reason to fail a build, '' to succeed.
+    :param fail_run: TensorRT's reason to fail a run.
+    :param fail_shapes: text of the RuntimeError that infer_shapes() raises.
     :param accept_any_cache: whether a calibration cache of another version is read.
     :param ignore_int8: build FP16 where INT8 is allowed, as TensorRT may.
     :param registers_plugins: whether plugins can be registered.
@@ -75,6 +77,7 @@ class World:
     step_seconds: float = 0.0
     fail_build: str = ''
     fail_run: str = ''
+    fail_shapes: str = ''
     accept_any_cache: bool = False
     ignore_int8: bool = False
     registers_plugins: bool = True

@@ -158,6 +158,17 @@ def test_outputs_have_the_rows_that_the_network_found(personality: str, tmp_path
         assert_clean(world)
 
 
+def test_shapes_that_cannot_be_computed_are_reported(dynamic: Path) -> None:
+    with machine('tensorrt-10.3') as world:
+        with TensorRTEngine(build(dynamic, **SHAPES)) as engine:
+            world.fail_shapes = 'shape inference failed'
+            with pytest.raises(EngineError, match=r"'images' of shape \[1, .*inference failed"):
+                engine.run(np.zeros((1, 3, 64, 96), np.float32))
+            world.fail_shapes = ''
+            engine.run(np.zeros((1, 3, 64, 96), np.float32))
+        assert_clean(world)
+
+
 def test_an_output_that_exceeds_its_buffer_fails_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
