@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import logging
 import math
 from pathlib import Path
@@ -71,7 +72,7 @@ WRONG = {
     ),
     'class before score': (
         _rows((10, 20, 30, 50, 1, 0.9), (5, 5, 20, 20, 0, 0.8), (1, 1, 9, 9, 7, 0.5)), END_TO_END,
-        'scores of 0 to 7', 'class numbers may stand in the column of the scores',
+        'scores of 0 to 7', 'the column of the scores seems to hold class numbers',
     ),
     'class before score, class 0 and 1 only': (
         _rows((10, 20, 30, 50, 1, 0.8), (5, 5, 20, 20, 0, 0.7)), END_TO_END,
@@ -198,6 +199,29 @@ def test_tiny_boxes_pass_once_others_were_seen() -> None:
     check.check(_detections((0, 0, 0.5, 0.5), (10, 10, 30, 30)), (SIDE, SIDE))
     check.check(tiny, (SIDE, SIDE))
     assert len(check.warnings) == 1
+
+
+def test_boxes_that_reach_beyond_the_input_are_warned_of_once_enough_were_seen() -> None:
+    wrong = _detections((8, 8, 72, 72), (0, 0, 20, 20), (15, 15, 75, 75))
+    check = SanityCheck('yolo', None)
+    for _ in range(9):
+        check.check(wrong, (SIDE, SIDE))
+    assert check.warnings == ()
+    for _ in range(9):
+        check.check(wrong, (SIDE, SIDE))
+    [warning] = check.warnings
+    assert '20 of the first 30 boxes reach far beyond the input of 64x64' in warning
+    # Objects that the edge cuts reach a little beyond it.
+    check = SanityCheck('yolo', None)
+    for _ in range(40):
+        check.check(_detections((-4, 10, 30, 66), (50, 50, 68, 60)), (SIDE, SIDE))
+    assert check.warnings == ()
+
+
+def test_a_few_boxes_without_area_are_no_reason() -> None:
+    check = SanityCheck('yolo', None)
+    check.check(replace(_detections((5, 5, 30, 30), (9, 9, 40, 40)), degenerate=2), (SIDE, SIDE))
+    assert check.warnings == ()
 
 
 def test_an_image_without_detections_says_nothing() -> None:

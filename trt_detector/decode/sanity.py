@@ -25,9 +25,13 @@ _CLASS_TOLERANCE = 0.1
 # In pixels: the largest coordinate of normalized boxes, and the largest side of a tiny one.
 _UNIT = 1.5
 _TINY = 1.0
-# Number of batches of live images whose every prediction is looked at.
+# Number of batches of live images of which every prediction is checked.
 _LIVE_PROBES = 3
 _NO_LIMIT = 1 << 30
+# Number of boxes that are compared with the edges of the input, and the part of its size that a
+# box may reach beyond them.
+_BOXES_TO_SEE = 30
+_MARGIN = 0.1
 
 _HEAD = 'set head to the layout of the model (docs/models.md, "My boxes are wrong")'
 
@@ -38,7 +42,7 @@ class SanityCheck:
 
     A reading that is certainly wrong raises DecodeError for every image that shows it. What may
     be right is a warning, which is logged once. After the first plausible boxes, only the highest
-    score and the class values of an image are looked at.
+    score and the class values of an image are checked.
 
     :param layout: name of the layout, for messages.
     :param num_names: number of class names that the user or the model gives, None for none.
@@ -49,6 +53,7 @@ class SanityCheck:
         self._layout = layout
         self._num_names = num_names
         self._plausible = boxes_given
+        self._boxes_seen = self._outside = 0
         self._probes = _LIVE_PROBES
         self._seen: set[str] = set()
         self.warnings: tuple[str, ...] = ()
@@ -61,11 +66,11 @@ class SanityCheck:
         return True
 
     def expect_warm_up(self) -> None:
-        """Look at every prediction of one batch: black images are all alike."""
+        """Check every prediction of one batch: black images are all alike."""
         self._probes = 1
 
     def expect_live_images(self) -> None:
-        """Look at every prediction of the next batches, which are the first ones of cameras."""
+        """Check every prediction of the next batches, the first ones of live images."""
         self._probes = _LIVE_PROBES
 
     @staticmethod
@@ -97,7 +102,7 @@ class SanityCheck:
         :param input_size: (height, width) in pixels.
         :raises DecodeError: if they cannot come from a network of this layout.
         """
-        if detections.degenerate and not len(detections):
+        if detections.degenerate > len(detections):
             self._warn(
                 'degenerate',
                 f'{detections.degenerate} candidates have no area (x2 <= x1 or y2 <= y1): the '
@@ -110,6 +115,8 @@ class SanityCheck:
         self._check_classes(detections)
         if not self._plausible:
             self._check_boxes(detections.boxes_xyxy, input_size)
+        if self._boxes_seen < _BOXES_TO_SEE:
+            self._count_outside(detections.boxes_xyxy, input_size)
 
     def _check_scores(self, scores: npt.NDArray[np.float32]) -> None:
         """Refuse scores outside 0 to 1."""
@@ -120,7 +127,7 @@ class SanityCheck:
             return
         found = f'scores of {low:.3g} to {high:.3g}' if low != high else f'a score of {high:.3g}'
         if low >= 0 and bool((scores == np.rint(scores)).all()):
-            hint = f'class numbers may stand in the column of the scores: {_HEAD}'
+            hint = f'the column of the scores seems to hold class numbers: {_HEAD}'
         else:
             hint = (
                 'set scores to logits if the model ends without a Sigmoid; if columns of another '
@@ -166,6 +173,23 @@ class SanityCheck:
             f'boxes that are {fault} (e.g. {box} on {width}x{height} pixels): set boxes to {unit} '
             f'if the model writes them so; otherwise {_HEAD}'
         )
+
+    def _count_outside(
+        self, boxes_xyxy: npt.NDArray[np.float32], input_size: tuple[int, int]
+    ) -> None:
+        """Warn if most of the first boxes reach far beyond the edges of the input."""
+        size = np.array((input_size[1], input_size[0]))
+        above = boxes_xyxy[:, :2] < -_MARGIN * size
+        beyond = (above | (boxes_xyxy[:, 2:] > (1 + _MARGIN) * size)).any(axis=1)
+        self._boxes_seen += len(boxes_xyxy)
+        self._outside += int(np.count_nonzero(beyond))
+        if self._boxes_seen >= _BOXES_TO_SEE and 2 * self._outside > self._boxes_seen:
+            self._warn(
+                'outside',
+                f'{self._outside} of the first {self._boxes_seen} boxes reach far beyond the '
+                f'input of {input_size[1]}x{input_size[0]} pixels: corners may be read as center '
+                f'and size; {_HEAD}',
+            )
 
     def _refuse(self, text: str) -> None:
         """Raise the error for an image, and keep its text once among the warnings."""
