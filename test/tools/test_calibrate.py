@@ -57,6 +57,15 @@ def small_model(tmp_path: Path) -> Path:
     return path
 
 
+def test_the_settings_are_printed_at_start(
+    small_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / 'x.calib', '--images', PICTURES[0], model=small_model) == 0
+    lines = capsys.readouterr().err.splitlines()
+    (settings,) = [line for line in lines if line.startswith('calibrate: small.onnx: head ')]
+    assert all(part in settings for part in ('preprocessing ', 'input ', 'classes ('))
+
+
 def test_two_runs_give_the_same_bytes(from_folder: Path, tmp_path: Path) -> None:
     again = tmp_path / 'again.calib'
     assert run(again, '--images', *PICTURES) == 0

@@ -87,6 +87,18 @@ def test_without_a_file_all_detections_are_printed(
     assert [entry['file'] for entry in entries] == ['a.JPG', 'b.png', 'c.bmp']
 
 
+def test_the_settings_and_warnings_are_printed_at_start(
+    model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ['--model', str(model), '--backend', 'onnxruntime', '--images', str(pictures)]
+    assert main([*arguments, '--precision', 'fp16']) == 0
+    lines = capsys.readouterr().err.splitlines()
+    (settings,) = [line for line in lines if line.startswith(f'detect: {model.name}: head ')]
+    assert all(part in settings for part in ('preprocessing ', 'input ', 'classes ('))
+    (warning,) = [line for line in lines if "precision is 'fp16'" in line]
+    assert warning.startswith('detect: ')
+
+
 def test_pictures_are_drawn(model: Path, pictures: Path, tmp_path: Path) -> None:
     drawn = tmp_path / 'drawn'
     assert _run(model, tmp_path / 'o.json', '--images', pictures, '--save-pictures', drawn) == 0

@@ -204,6 +204,20 @@ def test_int8_is_near_full_precision(reports: Path) -> None:
     assert [row['name'] for row in int8['figures']['classes']] == list(NAMES)
 
 
+def test_the_settings_of_each_variant_are_printed_at_start(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ['--model', MODEL, '--data', TRUTH, '--limit', 1]
+    for name in ('a', 'b'):
+        arguments += ['--variant', name, 'backend=onnxruntime']
+    assert evaluate.main([str(argument) for argument in arguments]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    for name in ('a', 'b'):
+        start = f'evaluate: {name}: {MODEL.name}: head '
+        (settings,) = [line for line in lines if line.startswith(start)]
+        assert all(part in settings for part in ('preprocessing ', 'input ', 'classes ('))
+
+
 def test_the_truth_itself_scores_one(reports: Path) -> None:
     full = json.loads((reports / 'r.json').read_text())['variants'][0]['figures']
     data = read_data_set(TRUTH, None, NAMES)
