@@ -4,7 +4,7 @@
 Measure whether a slow detector holds a reliable camera back.
 
 A second process publishes reliable images, as most camera drivers do, and times its calls of
-publish(). The node subscribes with depth 1, reliable; its detector only sleeps. The control has no
+publish(). The node subscribes reliable; its detector only sleeps. The control has no
 subscriber.
 
     python3 docs/benchmarks/slow_detector.py --output docs/benchmarks/slow_detector.json

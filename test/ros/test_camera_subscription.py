@@ -116,19 +116,19 @@ def test_lost_images_are_counted_and_reported_with_the_remedy(
         activate(running)
         wait_for_reliability(running, 'reliable')
         wait_until(camera.get_subscription_count, 'the subscription')
-        # While the first is held, each of the others replaces the one before it in the middleware.
+        # While the first is held, the middleware keeps the newest five of the others.
         camera.publish(image_message(stamp=(1, 0)))
         assert began.wait(20)
-        for second in range(2, 12):
+        for second in range(2, 16):
             camera.publish(image_message(stamp=(second, 0)))
         release.set()
-        status = running.status('camera /image_raw', lambda s: values_of(s)['received'] == '2')
+        status = running.status('camera /image_raw', lambda s: values_of(s)['received'] == '6')
         assert values_of(status)['lost'] == '9'
         status = running.status('camera /image_raw', lambda s: s.level == b'\x01')
-    assert '9 of 11 images were lost in transit' in status.message
+    assert '9 of 15 images were lost in transit' in status.message
     assert 'FASTDDS_DEFAULT_PROFILES_FILE=' in status.message
     assert 'config/fastdds_shm.xml or FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA' in status.message
-    assert capfd.readouterr().err.count('9 of 11 images were lost in transit') == 1
+    assert capfd.readouterr().err.count('9 of 15 images were lost in transit') == 1
 
 
 def silence(running: RunningNode, part: str, text: str) -> Any:
