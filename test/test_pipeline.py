@@ -10,6 +10,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
+from onnx import helper
 import pytest
 from support.models import constant_detector, lamp_detector, metadata
 from trt_detector.config import DetectorConfig
@@ -272,3 +274,56 @@ def test_a_number_that_is_the_name_of_another_class_is_refused() -> None:
     assert decode_options(DetectorConfig(classes=('9', '#3')), same).classes == {9, 3}
     with pytest.raises(ConfigError, match="classes holds '#10'"):
         decode_options(DetectorConfig(classes=('#10',)), same)
+
+
+def _open_over_one(path: Path) -> Path:
+    """Write a detector whose batch is declared open over a Reshape to one image."""
+    model = onnx.load(lamp_detector(path, batch='batch'))
+    for node in model.graph.node:
+        node.output[:] = ['inner' if name == 'output0' else name for name in node.output]
+    model.graph.node.append(helper.make_node('Reshape', ['inner', 'one_image'], ['output0']))
+    shape = onnx.numpy_helper.from_array(np.array([1, 3, 6], np.int64), 'one_image')
+    model.graph.initializer.append(shape)
+    onnx.save(model, path)
+    return path
+
+
+def test_an_open_batch_over_a_graph_of_one_image_is_served_one_by_one(tmp_path: Path) -> None:
+    path = _open_over_one(tmp_path / 'm.onnx')
+    config = DetectorConfig(model_path=str(path), backend='onnxruntime')
+    with create_detector(config, default_batch_size=2) as detector:
+        assert detector.batch_size == 1
+        [warning] = detector.info.warnings
+        assert 'm.onnx declares an open batch, but fails with two images' in warning
+        assert len(detector.detect([_lamp(64, 64, 8, 8, 8)]).detections) == 1
+    with create_detector(config) as detector:
+        assert (detector.batch_size, detector.info.warnings) == (1, ())
+
+
+def test_a_graph_that_drops_the_batch_is_served_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / 'm.onnx'
+    model = onnx.load(lamp_detector(path, batch='batch'))
+    for node in model.graph.node:
+        node.output[:] = ['inner' if name == 'output0' else name for name in node.output]
+    model.graph.node.append(helper.make_node('Gather', ['inner', 'first'], ['output0'], axis=0))
+    first = onnx.numpy_helper.from_array(np.array([0], np.int64), 'first')
+    model.graph.initializer.append(first)
+    onnx.save(model, path)
+    config = DetectorConfig(model_path=str(path), backend='onnxruntime', batch_size=4)
+    with create_detector(config) as detector:
+        assert detector.batch_size == 1
+        assert 'outputs [1, 3, 6]' in detector.info.warnings[0]
+
+
+def test_four_open_axes_are_three_channels_of_the_given_size(tmp_path: Path) -> None:
+    path = tmp_path / 'm.onnx'
+    model = onnx.load(lamp_detector(path))
+    for number, dimension in enumerate(model.graph.input[0].type.tensor_type.shape.dim):
+        dimension.dim_param = f'axis {number}'
+    onnx.save(model, path)
+    with _detector(path, input_shape='64x64') as detector:
+        assert detector.engine.input_spec.shape == (None, 3, None, None)
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[8:16, 24:32] = 255
+        [found] = detector.detect([Image.from_array(pixels)]).detections
+        assert found.boxes_xyxy.tolist() == [[24, 8, 32, 16]]

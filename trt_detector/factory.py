@@ -11,11 +11,15 @@ import logging
 from pathlib import Path
 import threading
 
+import numpy as np
+
 from .config import DetectorConfig
+from .decode import DecodeOptions, Head
 from .engine import InferenceEngine
 from .errors import (
     BackendUnavailableError,
     BuildCancelledError,
+    BuildError,
     ConfigError,
     EngineError,
     ModelError,
@@ -75,6 +79,10 @@ def create_detector(
     return accept_int8(config, open_detector(config), open_detector)
 
 
+class _SingleImageError(EngineError):
+    """A network declares an open batch and runs one image only."""
+
+
 def _open_detector(
     config: DetectorConfig,
     default_batch_size: int,
@@ -82,6 +90,31 @@ def _open_detector(
     cancel: threading.Event | None,
 ) -> Detector:
     """Open a detector without the check of an INT8 engine."""
+    batch_size = config.batch_size or default_batch_size
+    try:
+        return _open_with_batch(config, batch_size, on_progress, cancel)
+    except _SingleImageError as error:
+        warning = (
+            f'{Path(config.model_path).name} declares an open batch, but fails with two images '
+            f'({error}): it runs one image at a time instead of {batch_size}; export it with a '
+            'batch that is really dynamic'
+        )
+    config = config.with_changes(batch_size=1)
+    return _open_with_batch(config, 1, on_progress, cancel, (warning,))
+
+
+def _open_with_batch(
+    config: DetectorConfig,
+    batch_size: int,
+    on_progress: ProgressCallback | None,
+    cancel: threading.Event | None,
+    warnings: tuple[str, ...] = (),
+) -> Detector:
+    """
+    Open a detector with a batch size.
+
+    :raises _SingleImageError: if the network runs one image only and batch_size is larger.
+    """
     path = Path(config.model_path).expanduser()
     model = None if is_plan(path) else read_model_info(path, given_metadata(config))
     if model is None and config.backend == 'onnxruntime':
@@ -90,7 +123,6 @@ def _open_detector(
             'cannot run; name the ONNX file, or set backend to auto'
         )
     setup = ModelSetup.read(config, path, model)
-    batch_size = config.batch_size or default_batch_size
     if model is not None:
         config = _with_input_shape(config, model, batch_size)
         # A model that cannot be decoded fails here, not after a build that takes minutes.
@@ -105,6 +137,8 @@ def _open_detector(
         engine = _open_engine(config, model, batch_size, on_progress, cancel)
         undo.callback(engine.close)
         found = setup.recognize_engine(engine)
+        if model is not None and batch_size > 1:
+            _check_two_images(engine, found.head)
         preprocessing = setup.preprocessing(found, engine.output_specs)
         if _set_trained_size(config, engine, preprocessing):
             found = setup.recognize_engine(engine)
@@ -121,7 +155,7 @@ def _open_detector(
             class_names=class_names,
             options=decode_options(config, class_names),
             choose_input_size=chooser,
-            warnings=(*setup.warnings, *found.warnings, *preprocessing.warnings),
+            warnings=(*warnings, *setup.warnings, *found.warnings, *preprocessing.warnings),
             description=description,
             sanity=setup.sanity_check(found),
         )
@@ -131,6 +165,26 @@ def _open_detector(
         _warm_up(detector, config.warmup_iterations, cancel)
         undo.pop_all()
     return detector
+
+
+def _check_two_images(engine: InferenceEngine, head: Head) -> None:
+    """
+    Run two black images through a network with an open batch.
+
+    :raises _SingleImageError: if it fails, or has not one result per image.
+    """
+    if engine.input_spec.shape[0] is not None or engine.get_batch_size() < 2:
+        return
+    blank = np.zeros(engine.batch_shape(2), engine.input_spec.dtype)
+    try:
+        with engine.device_lock():
+            outputs = engine.run(blank)
+        count = len(head.decode(outputs, DecodeOptions()))
+    except (EngineError, IndexError, ValueError) as error:
+        raise _SingleImageError(str(error).splitlines()[0]) from error
+    if count != 2:
+        shapes = '; '.join(str(list(output.shape)) for output in outputs)
+        raise _SingleImageError(f'outputs {shapes}')
 
 
 def _warm_up(detector: Detector, iterations: int, cancel: threading.Event | None) -> None:
@@ -177,12 +231,37 @@ def _open_engine(
         return open_engine(
             config, model, batch_size=batch_size, on_progress=on_progress, cancel=cancel
         )
+    except BuildCancelledError:
+        raise
+    except BuildError as error:
+        # TensorRT cannot build a batch over a graph that holds a 1.
+        if model is not None and batch_size > 1 and not _can_run_two(config, model, cancel):
+            raise _SingleImageError(str(error).splitlines()[0]) from error
+        raise
     except BackendUnavailableError as error:
         if config.backend != 'auto' or model is None:
             raise
         _LOG.info('TensorRT is not used: %s', error)
         entries = (('tensorrt', f'not used: {error}'),)
         return _open_onnxruntime(config, model, batch_size, entries, cancel)
+
+
+def _can_run_two(config: DetectorConfig, model: ModelInfo, cancel: threading.Event | None) -> bool:
+    """Return whether ONNX Runtime runs two images; True if it cannot tell."""
+    if model.image_input.shape[0] is not None:
+        return True
+    plain = config.with_changes(precision='auto', calib_cache_path='', onnxruntime_provider='cpu')
+    try:
+        with _open_onnxruntime(plain, model, 2, (), cancel) as engine:
+            blank = np.zeros(engine.batch_shape(1), engine.input_spec.dtype)
+            engine.run(blank)
+            try:
+                engine.run(np.concatenate((blank, blank)))
+            except EngineError:
+                return False
+    except (BackendUnavailableError, ConfigError, EngineError, ModelError):
+        return True
+    return True
 
 
 def _open_onnxruntime(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from ..values.tensor_spec import TensorSpec
 from .graph import all_nodes
 from .read import ModelInfo, read_model_bytes
 
@@ -24,13 +25,14 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
     network's input: the boxes are then in pixels of the input like those of every other model.
 
     TorchVision's detectors may take one image without a batch dimension: they get a batch of one.
+    An open number of channels becomes 3.
 
     :param input_size: (height, width) that the network runs at; None is the model's own.
     :raises ModelError: if the size is unknown, or the file changed since it was described.
     """
     data = read_model_bytes(model)
     sizes = model.size_inputs
-    if not sizes and not model.lacks_batch:
+    if not sizes and not model.lacks_batch and not model.lacks_channels:
         return data
     import onnx
 
@@ -45,6 +47,8 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
         _bake(proto.graph, spec.name, size, model.image_input.shape[0] or 1)
     if model.lacks_batch:
         _add_batch(proto.graph, model.image_input.name)
+    if model.lacks_channels:
+        _set_channels(proto.graph, model.image_input)
     return bytes(proto.SerializeToString())
 
 
@@ -65,6 +69,13 @@ def _bake(graph: Any, name: str, size: tuple[int, int], batch: int) -> None:
     graph.initializer.append(onnx.numpy_helper.from_array(rows, name))
     del graph.input[:]
     graph.input.extend(kept)
+
+
+def _set_channels(graph: Any, image: TensorSpec) -> None:
+    """Fix the number of channels of an image input."""
+    axis = 3 if image.channels_last else 1
+    [value] = [value for value in graph.input if value.name == image.name]
+    value.type.tensor_type.shape.dim[axis].dim_value = image.shape[axis] or 3
 
 
 def _add_batch(graph: Any, name: str) -> None:

@@ -99,7 +99,12 @@ class ModelInfo:
     @property
     def lacks_batch(self) -> bool:
         """Return whether the graph takes one image without a batch dimension."""
-        return self.image_input not in self.inputs
+        return len(self.image_input.shape) == 4 and len(_images(self.inputs)[0].shape) == 3
+
+    @property
+    def lacks_channels(self) -> bool:
+        """Return whether the graph leaves the number of channels open."""
+        return not self.lacks_batch and self.image_input not in self.inputs
 
     @property
     def size_inputs(self) -> tuple[TensorSpec, ...]:
@@ -254,8 +259,17 @@ def _images(inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
 
 
 def _batched(image: TensorSpec) -> TensorSpec:
-    """Return an image input with its batch dimension: one for [C, H, W] and [H, W, C]."""
+    """
+    Complete the shape of an image input.
+
+    [C, H, W] and [H, W, C] get a batch of one, and an open number of channels becomes 3.
+    """
     shape = image.shape
+    if len(shape) == 4 and shape[1] not in (1, 3) and shape[3] not in (1, 3):
+        if shape[1] is None:
+            return replace(image, shape=(shape[0], 3, *shape[2:]))
+        if shape[3] is None:
+            return replace(image, shape=(*shape[:3], 3))
     if len(shape) == 3 and (shape[0] in (1, 3) or shape[2] in (1, 3)):
         return replace(image, shape=(1, *shape))
     return image
