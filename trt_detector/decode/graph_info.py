@@ -137,7 +137,7 @@ class GraphInfo:
         One output of rank 4, the mask prototypes, may accompany it.
         """
         planes = [(n, out) for n, out in enumerate(self.outputs) if len(out.shape) == 3]
-        maps = [out for out in self.outputs if len(out.shape) == 4]
+        maps = [out for out in self.outputs if _is_map(out)]
         known = len(planes) + len(maps) == len(self.outputs)
         return planes[0] if len(planes) == 1 and len(maps) < 2 and known else None
 
@@ -147,7 +147,7 @@ class GraphInfo:
 
         They are the mask coefficients of a segmentation model or the keypoints of a pose model.
         """
-        maps = [out.shape[1] for out in self.outputs if len(out.shape) == 4]
+        maps = [out.shape[1] for out in self.outputs if _is_map(out)]
         if self.task == 'pose':
             shape = read_literal(self.metadata, 'kpt_shape')
             if isinstance(shape, list | tuple) and all(isinstance(n, int) for n in shape):
@@ -169,3 +169,8 @@ class GraphInfo:
     def describe(self) -> str:
         """Describe the outputs in one text."""
         return '; '.join(str(output) for output in self.outputs) or 'none'
+
+
+def _is_map(output: TensorSpec) -> bool:
+    """Tell whether an output is a map [N, C, H, W]; boxes [N, A, 1, 4] are none."""
+    return len(output.shape) == 4 and output.shape[2] != 1

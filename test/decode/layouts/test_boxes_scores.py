@@ -77,6 +77,7 @@ def test_normalized_boxes_of_yolov4(seed: int, tmp_path: Path) -> None:
     )
     with open_planted(path) as detector:
         assert 'shares of the input' in detector.layout
+        assert not detector.info.warnings
         found = detector.detect(dark_and_bright()).detections
     for image in (0, 1):
         expected = clip(suppress(_decode(boxes, logits, image)))

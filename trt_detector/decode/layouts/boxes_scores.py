@@ -5,7 +5,7 @@ Decoded boxes and class scores of every anchor in two outputs, not suppressed ye
 
 Contract: YOLO-NAS and PP-YOLOE of super-gradients exported without suppression, PP-YOLOE of
 PaddleDetection with exclude_nms; and YOLOv4 of Tianxiaomo/pytorch-YOLOv4, whose boxes have a
-fourth dimension and are normalized. Checked with YOLO-NAS of super-gradients 3.7.
+fourth dimension and are normalized. Checked with YOLO-NAS of super-gradients 3.7 and with YOLOv4.
 """
 
 from __future__ import annotations
