@@ -7,8 +7,12 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
+import os
 from pathlib import Path
 import re
+import shutil
+import subprocess
+import sys
 from typing import Any
 
 from doubles.cuda_bindings_double import make_bindings
@@ -21,6 +25,7 @@ from trt_detector.gpu.context import ContextScope, load_cuda
 from trt_detector.gpu.cuda_python import CudaPython
 from trt_detector.gpu.kernels.source import LETTERBOX
 
+ROOT = Path(__file__).resolve().parents[2]
 GPU_FOLDER = Path(cuda_python.__file__).parent
 
 
@@ -184,3 +189,26 @@ def test_the_real_bindings_accept_the_arguments(real: Any) -> None:
     }.items():
         with pytest.raises(no_driver):
             call(name, *arguments)
+
+
+def test_the_real_bindings_run_on_a_stub_of_the_driver(real: Any, tmp_path: Path) -> None:
+    compiler = shutil.which('gcc') or shutil.which('cc')
+    if compiler is None:
+        pytest.skip('no C compiler for the stub of libcuda: apt install gcc')
+    source = ROOT / 'test' / 'doubles' / 'libcuda_stub.c'
+    subprocess.run(
+        [compiler, '-shared', '-fPIC', '-Wall', '-Werror', '-Wl,-soname,libcuda.so.1', '-o',
+         tmp_path / 'libcuda.so.1', source, '-ldl'],
+        check=True,
+    )  # fmt: skip
+    # pycuda, which would be used first, cannot be imported.
+    (tmp_path / 'pycuda.py').write_text("raise ImportError('hidden by the test')\n")
+    paths = [str(tmp_path), str(ROOT), *sys.path]
+    done = subprocess.run(
+        [sys.executable, ROOT / 'test' / 'support' / 'cuda_bindings_program.py'],
+        env={**os.environ, 'LD_LIBRARY_PATH': str(tmp_path),
+             'PYTHONPATH': os.pathsep.join(filter(None, paths))},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r'cuda-bindings \S+ passed\n', done.stdout)
