@@ -271,7 +271,7 @@ class _BuildSteps:
 
 
 def _memory_remedy(lines: LogLines) -> str:
-    """Return how to fix a build that lacked memory, '' for another failure."""
+    """Return the remedy for a build that lacked memory, '' for another failure."""
     texts = (*lines.errors(), *lines.warnings())
     if not any(sign in text for sign in _MEMORY_SIGNS for text in texts):
         return ''
