@@ -104,16 +104,30 @@ def test_build_engine_checks_as_the_node_does(
     assert 'found again' in result['details']['int8 check']
 
 
-@pytest.mark.parametrize('personality', ['tensorrt-8.6', 'tensorrt-10.3', 'tensorrt-11.4'])
-def test_excluded_layers_are_not_int8(personality: str, caches: Path, tmp_path: Path) -> None:
-    def int8_layers(**changes: Any) -> set[str]:
-        values = settings(caches, 'good', tmp_path, int8_gate_images='', **changes)
-        with machine(personality) as world, opened(**values):
-            layers = world.builds[-1]['layers']
-        return {layer['name'] for layer in layers if layer['precision'] == 'Int8'}
+PERSONALITIES = ('tensorrt-8.6', 'tensorrt-10.3', 'tensorrt-11.4')
 
-    everything = int8_layers()
-    fewer = int8_layers(quantize_exclude=['/stem/*'])
+
+def int8_layers(personality: str, caches: Path, plans: Path, **changes: Any) -> set[str]:
+    """Build the demo model in INT8 and return the names of its INT8 layers."""
+    values = settings(caches, 'good', plans, int8_gate_images='', **changes)
+    with machine(personality) as world, opened(**values):
+        layers = world.builds[-1]['layers']
+    return {layer['name'] for layer in layers if layer['precision'] == 'Int8'}
+
+
+@pytest.mark.parametrize('personality', PERSONALITIES)
+def test_output_convolutions_are_not_int8(personality: str, caches: Path, tmp_path: Path) -> None:
+    names = int8_layers(personality, caches, tmp_path)
+    # '/one/scores.0/scores.0.1/...' is part of a branch, '/one/scores.0/scores.0.2/Conv' ends it.
+    branches = {name for name in names if name.startswith(('/one/scores', '/one/sides'))}
+    assert branches
+    assert not [name for name in branches if name.endswith('.2/Conv') and name.count('/') == 4]
+
+
+@pytest.mark.parametrize('personality', PERSONALITIES)
+def test_excluded_layers_are_not_int8(personality: str, caches: Path, tmp_path: Path) -> None:
+    everything = int8_layers(personality, caches, tmp_path)
+    fewer = int8_layers(personality, caches, tmp_path, quantize_exclude=['/stem/*'])
     left_out = everything - fewer
     assert left_out
     assert all(name.startswith('/stem/') for name in left_out)

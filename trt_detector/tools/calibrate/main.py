@@ -166,7 +166,13 @@ def _parser() -> argparse.ArgumentParser:
         help="use TensorRT's own entropy calibrator on the GPU of this machine (TensorRT up to "
         '10); --method and --percentile are not used',
     )
-    add('--threads', type=int, default=0, help='threads of ONNX Runtime; 0 is one per core')
+    add(
+        '--threads',
+        '--inference-threads',
+        type=int,
+        default=0,
+        help='threads of ONNX Runtime; 0 is one per core',
+    )
     add('--json', action='store_true', help='print the result as JSON')
     add_parameter_options(parser, INPUT_PARAMETERS)
     return parser
