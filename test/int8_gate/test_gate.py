@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+import math
 from pathlib import Path
 import shutil
 
@@ -27,6 +29,16 @@ def found(*rows: tuple[float, float, float, float, float, int]) -> Detections:
     """Return detections of left, top, right, bottom, score, class."""
     table = np.array(rows, np.float32).reshape(-1, 6)
     return Detections(table[:, :4], table[:, 4], table[:, 5].astype(np.int32))
+
+
+def turned(angle: float) -> Detections:
+    """Make a long box that is turned by an angle."""
+    return replace(found((0, 40, 100, 60, 0.9, 0)), angles=np.array([angle], np.float32))
+
+
+@pytest.mark.parametrize(('angle', 'agreed'), [(0.0, 1), (0.1, 1), (math.pi, 1), (1.5, 0)])
+def test_rotated_boxes_are_compared_with_their_angles(angle: float, agreed: int) -> None:
+    assert compare_detections(turned(0), turned(angle), 0.5).found == agreed
 
 
 CAR = (0.0, 0.0, 100.0, 100.0, 0.9, 0)

@@ -15,10 +15,14 @@ import xml.etree.ElementTree as ET
 import cv2
 import numpy as np
 import pytest
-from trt_detector.errors import ConfigError
+from support.models import constant_detector
+from trt_detector.config import DetectorConfig
+from trt_detector.errors import ConfigError, ModelError
 from trt_detector.evaluation.data_set import read_data_set, Sample
 from trt_detector.evaluation.metric import coco_figures
+from trt_detector.evaluation.run import run_detector
 from trt_detector.evaluation.svg import bar_chart, grouped_chart
+from trt_detector.factory import create_detector
 from trt_detector.quantize import CalibrationCache, read_calibration_cache
 from trt_detector.tools import calibrate, evaluate
 from trt_detector.values.detections import Detections
@@ -109,6 +113,18 @@ def write_yolo(folder: Path, names: tuple[str, ...] = NAMES) -> Path:
     config = folder / 'data.yaml'
     config.write_text(f'val: images\nnames: {json.dumps(dict(enumerate(names)))}\n')
     return config
+
+
+def test_rotated_boxes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / 'obb.onnx'
+    constant_detector(path, np.zeros((7, 84), np.float32), props={'task': 'obb'})
+    data = read_data_set(TRUTH, None, NAMES)
+    config = DetectorConfig(model_path=str(path), backend='onnxruntime')
+    with (
+        create_detector(config) as detector,
+        pytest.raises(ModelError, match='obb.onnx has rotated boxes'),
+    ):
+        run_detector('obb', detector, data, path)
 
 
 @pytest.mark.parametrize('form', ['yaml', 'yaml in another order', 'folder'])

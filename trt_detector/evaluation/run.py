@@ -11,6 +11,7 @@ import statistics
 
 import numpy as np
 
+from ..errors import ModelError
 from ..image.image import Image
 from ..int8_gate.agreement import Agreement, compare_detections
 from ..pipeline import Detector
@@ -80,11 +81,17 @@ def run_detector(
     :param detector: reports detections down to the score that mean average precision needs.
     :param on_picture: called with the number of pictures done.
     :raises ImageError: if a picture cannot be read.
+    :raises ModelError: if the boxes are rotated.
     """
     sizes, found, whole_ms, infer_ms = [], [], [], []
     for number, sample in enumerate(data.samples, start=1):
         image = Image.from_file(sample.path)
         result = detector.detect([image])
+        if result.detections[0].angles is not None:
+            raise ModelError(
+                f'{model_path.name} has rotated boxes (OBB), but mean average precision is '
+                'computed for upright boxes only; evaluate a model of the task detect'
+            )
         times = result.times
         sizes.append((image.width, image.height))
         found.append(result.detections[0])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..decode.nms_rotated import rotated_iou
 from ..image.image import Image
 from ..values.detections import Detections
 
@@ -116,7 +117,17 @@ def match_boxes(
     left: Detections, right: Detections
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Match boxes of the same class by IoU, 0.5 or more, best pairs first; return their rows."""
-    iou = _iou(left.boxes_xyxy, right.boxes_xyxy)
+    if left.angles is None or right.angles is None:
+        iou = _iou(left.boxes_xyxy, right.boxes_xyxy)
+    else:
+        first = np.repeat(np.arange(len(left)), len(right))
+        second = np.tile(np.arange(len(right)), len(left))
+        iou = rotated_iou(
+            left.boxes_xyxy[first].astype(np.float64),
+            left.angles[first],
+            right.boxes_xyxy[second].astype(np.float64),
+            right.angles[second],
+        ).reshape(len(left), len(right))
     iou[left.class_ids[:, None] != right.class_ids[None, :]] = 0.0
     rows: list[int] = []
     partners: list[int] = []
