@@ -28,11 +28,11 @@ from .diagnostics import Diagnostics, NodeHealth
 from .image_receiver import ImageGroup, ImageReceiver
 from .inference_thread import DetectorFactory
 from .parameters import (
-    changes_from,
+    check_changes,
     declare_parameters,
     find_unknown_overrides,
     read_config,
-    refuse_fixed,
+    read_parameter,
 )
 from .session import DetectionSession, WatchDevice
 
@@ -307,8 +307,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         :raises ConfigError: if its value is not a bool; the node is destroyed then.
         """
         try:
-            changes = changes_from([self.get_parameter('autostart')])
-            return DetectorConfig(**changes).autostart
+            return bool(read_parameter(self, 'autostart'))
         except ConfigError:
             Node.destroy_node(self)
             raise
@@ -316,30 +315,18 @@ class DetectorNode(LifecycleNodeMixin, Node):
     def _initial_period(self) -> float:
         """Read the diagnostics period, or its default if the given one is invalid."""
         try:
-            changes = changes_from([self.get_parameter('diagnostics_period')])
-            return DetectorConfig(**changes).diagnostics_period
+            return float(read_parameter(self, 'diagnostics_period'))
         except ConfigError:
             return DetectorConfig().diagnostics_period  # configure reports the error
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Accept or refuse a change; an accepted one takes effect at once."""
         try:
-            changes = changes_from(parameters)
-            for parameter in parameters:
-                if parameter.name in changes and parameter.type_ == Parameter.Type.NOT_SET:
-                    raise ConfigError(f'{parameter.name} cannot be deleted')
             session = self._health.session
-            if not changes:
-                pass
-            elif session is None:
-                DetectorConfig(**changes)
+            if session is None:
+                check_changes(parameters, None)
             else:
-                config = session.config.with_changes(**changes)
-                refuse_fixed(
-                    name
-                    for name in changes
-                    if getattr(config, name) != getattr(session.config, name)
-                )
+                config = check_changes(parameters, session.config)
                 if config != session.config:
                     session.apply(config)
         except DetectorError as error:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
@@ -16,11 +16,11 @@ from ..errors import ConfigError
 from ..parameter_spec import suggest
 
 __all__ = [
-    'changes_from',
+    'check_changes',
     'declare_parameters',
     'find_unknown_overrides',
     'read_config',
-    'refuse_fixed',
+    'read_parameter',
 ]
 
 _SPECS = {spec.name: spec for spec in parameter_specs()}
@@ -43,10 +43,10 @@ def read_config(node: Node) -> DetectorConfig:
     :raises ConfigError: if a value is invalid.
     """
     parameters = node.get_parameters(list(_SPECS))
-    return DetectorConfig.from_mapping(changes_from(parameters))
+    return DetectorConfig.from_mapping(_changes_from(parameters))
 
 
-def changes_from(parameters: Iterable[Parameter]) -> dict[str, Any]:
+def _changes_from(parameters: Iterable[Parameter]) -> dict[str, Any]:
     """
     Convert those parameters that belong to the detector to names and values to be checked.
 
@@ -73,20 +73,41 @@ def find_unknown_overrides(node: Node) -> list[str]:
     return sentences
 
 
-def refuse_fixed(changes: Iterable[str]) -> None:
+def read_parameter(node: Node, name: str) -> Any:
     """
-    Refuse changes of parameters that are fixed while the node is configured.
+    Read one parameter of a node.
 
-    :param changes: names of the changed parameters.
-    :raises ConfigError: if one of the names is not a live parameter.
+    :raises ConfigError: if its value is invalid.
     """
-    fixed = sorted(name for name in changes if not _SPECS[name].live)
+    return getattr(DetectorConfig(**_changes_from([node.get_parameter(name)])), name)
+
+
+def check_changes(
+    parameters: Sequence[Parameter], present: DetectorConfig | None
+) -> DetectorConfig:
+    """
+    Check a change of parameters, and return the configuration with it.
+
+    :param present: configuration of a configured node, in which only live parameters can change;
+        None if every parameter can.
+    :raises ConfigError: if a value is invalid, deleted or fixed.
+    """
+    changes = _changes_from(parameters)
+    for parameter in parameters:
+        if parameter.name in changes and parameter.type_ == Parameter.Type.NOT_SET:
+            raise ConfigError(f'{parameter.name} cannot be deleted')
+    if present is None:
+        return DetectorConfig(**changes)
+    config = present.with_changes(**changes)
+    changed = [name for name in changes if getattr(config, name) != getattr(present, name)]
+    fixed = sorted(name for name in changed if not _SPECS[name].live)
     if fixed:
         live = ', '.join(spec.name for spec in _SPECS.values() if spec.live)
         raise ConfigError(
             f'{", ".join(fixed)} cannot change while the node is configured: deactivate and '
             f'clean up first, then set and configure again; these can change now: {live}'
         )
+    return config
 
 
 def _describe(spec: ParameterSpec) -> ParameterDescriptor:
