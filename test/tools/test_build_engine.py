@@ -22,7 +22,7 @@ from support.requirements import require_rtx_builder
 from trt_detector.tools import build_engine, doctor, inspect_engine
 from trt_detector.values.progress import Progress
 
-TOOLS = ('build_engine', 'inspect_engine', 'doctor')
+TOOLS = ('build_engine', 'inspect_engine', 'doctor', 'play_images')
 ROOT = Path(__file__).parents[2]
 
 
