@@ -70,13 +70,13 @@ def test_the_runtime_starts_and_is_deleted(version: str) -> None:
 @pytest.mark.parametrize('kind', ['garbage', 'truncated', 'foreign'])
 @pytest.mark.parametrize('version', LEAN_VERSIONS)
 def test_plans_are_refused_with_the_reason_and_the_remedy(
-    version: str, kind: str, backend: str, foreign_plan: bytes, tmp_path: Path
+    version: str, kind: str, backend: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     require_cuda()
     plan = tmp_path / 'model.engine'
-    content = {
-        'garbage': b'garbage ' * 1000, 'truncated': foreign_plan[:100], 'foreign': foreign_plan
-    }[kind]  # fmt: skip
+    content = b'garbage ' * 1000
+    if kind != 'garbage':
+        content = request.getfixturevalue('foreign_plan')[: 100 if kind == 'truncated' else None]
     plan.write_bytes(content)
     plan.chmod(0o600)
     code = OPEN.format(path=str(plan), backend=backend)
