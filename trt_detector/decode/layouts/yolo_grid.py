@@ -5,7 +5,8 @@ YOLOv3, v5 and v7 without their decoding: one grid of anchor boxes per stride.
 
 Contract: YOLOv5 and YOLOv7 exported in training mode or for an NPU (Detect.forward without its
 grid), and region outputs of Darknet's YOLOv3 as NVIDIA's sample yolov3_onnx writes them. Checked
-with models of the package yolov5 7.0, against its own decoding.
+with models of the package yolov5 7.0 and with YOLOv3 of Tianxiaomo/pytorch-YOLOv4, against their
+own decoding.
 """
 
 from __future__ import annotations
