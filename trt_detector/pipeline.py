@@ -98,6 +98,7 @@ class Detector:
         self.class_names = class_names
         self._options = options
         self._choose_input_size = choose_input_size
+        self._input_size_pending = choose_input_size is not None
         self._warnings = warnings
         self._sanity = sanity
         self._int8_verdict: Int8Verdict | None = None
@@ -124,6 +125,11 @@ class Detector:
     @property
     def input_size_pending(self) -> bool:
         """Return whether the first image will choose the input size."""
+        return self._input_size_pending
+
+    @property
+    def input_size_open(self) -> bool:
+        """Return whether the input size follows the images, see :meth:`fit_input_size`."""
         return self._choose_input_size is not None
 
     @property
@@ -282,8 +288,8 @@ class Detector:
                 'the detector could not be prepared for the size of the first image '
                 f'({self._failure}); set input_shape, and configure again'
             )
-        if self._choose_input_size is not None:
-            self._set_input_size(images[0])
+        if self._input_size_pending:
+            self.fit_input_size(images[0])
         return count
 
     def _fill(self, images: Sequence[Image], slot: BatchSlot) -> tuple[Letterbox, ...]:
@@ -355,9 +361,16 @@ class Detector:
             ) from mismatch
         return found
 
-    def _set_input_size(self, image: Image) -> None:
-        """Set the input size that suits the first image."""
-        choose, self._choose_input_size = self._choose_input_size, None
+    def fit_input_size(self, image: Image) -> None:
+        """
+        Choose the input size for an image anew, if the model leaves it open.
+
+        The first image of a stream does so by itself; call it before each image whose detections
+        must not depend on the images before. No batch may be in flight.
+
+        :raises EngineError: if the engine cannot run at the size.
+        """
+        choose, self._input_size_pending = self._choose_input_size, False
         if choose is None:
             return
         # The slots' CUDA graphs must not outlive the size that they were captured at.

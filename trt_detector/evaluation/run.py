@@ -86,6 +86,7 @@ def run_detector(
     sizes, found, whole_ms, infer_ms = [], [], [], []
     for number, sample in enumerate(data.samples, start=1):
         image = Image.from_file(sample.path)
+        detector.fit_input_size(image)
         result = detector.detect([image])
         if result.detections[0].angles is not None:
             raise ModelError(

@@ -109,8 +109,15 @@ def find_gate_frames(config: DetectorConfig) -> tuple[Path, ...]:
     return picture_files([folder]) if folder.is_dir() and any(folder.iterdir()) else ()
 
 
-def _reference_config(config: DetectorConfig) -> DetectorConfig:
-    """Return the parameters of the full-precision model, which runs with ONNX Runtime."""
+def _reference_config(config: DetectorConfig, detector: Detector) -> DetectorConfig:
+    """
+    Return the parameters of the full-precision model, which runs with ONNX Runtime.
+
+    It runs at the input size of the INT8 engine, unless both follow the frames.
+    """
+    if not detector.input_size_open:
+        height, width = detector.input_size
+        config = config.with_changes(input_shape=f'{height}x{width}')
     return config.with_changes(
         backend='onnxruntime',
         precision='auto',
@@ -143,7 +150,7 @@ def _check(
         verdict = _judge(config, agreement, f'{agreement}; checked on {day}')
         return _Check(verdict, from_store=True)
     try:
-        with open_reference(_reference_config(config)) as reference:
+        with open_reference(_reference_config(config, detector)) as reference:
             _check_reference(reference)
             agreement = _compare(config, reference, detector, frames)
     except DetectorError as error:

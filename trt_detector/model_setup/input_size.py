@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..decode import Head
+from ..decode import Head, Recognized
 from ..engine import InferenceEngine
 from ..pipeline import ChooseInputSize
 from ..preprocess import choose_input_size, Preprocessor
@@ -35,18 +35,39 @@ def input_size_chooser(
     if config.max_shape:
         high = engine.input_spec.height_width(config.max_shape)
         largest = (min(largest[0], high[0]), min(largest[1], high[1]))
-    limit = model.input_size or DEFAULT_INPUT_SIZE
     stride = model.stride or _DEFAULT_STRIDE
+    if preprocessing.edges is not None:
+        stride = 1
+
+    recognized: dict[tuple[int, int], Recognized] = {}
 
     def choose(
         image_size: tuple[int, int], before_change: Callable[[], None]
     ) -> tuple[Preprocessor, Head] | None:
+        if preprocessing.edges is not None:
+            limit = _scale_to_edges(image_size, preprocessing.edges)
+        else:
+            limit = model.input_size or DEFAULT_INPUT_SIZE
         size = choose_input_size(image_size, limit, stride, smallest, largest)
         if size == engine.get_input_shape():
             return None
         before_change()
         engine.set_input_shape(size)
-        found = setup.recognize_engine(engine)
-        return setup.preprocessor(engine, preprocessing), found.head
+        if size not in recognized:
+            recognized[size] = setup.recognize_engine(engine)
+        return setup.preprocessor(engine, preprocessing), recognized[size].head
 
     return choose
+
+
+def _scale_to_edges(image_size: tuple[int, int], edges: tuple[int, int]) -> tuple[int, int]:
+    """
+    Scale an image to its shortest edge, unless the longest one would be too long.
+
+    :param image_size: (width, height) in pixels.
+    :param edges: (shortest, longest) in pixels.
+    :return: (height, width) in pixels.
+    """
+    width, height = image_size
+    gain = min(edges[0] / min(width, height), edges[1] / max(width, height))
+    return max(1, round(height * gain)), max(1, round(width * gain))

@@ -143,7 +143,9 @@ def _detect_all(
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the report's entries and the number of pictures without a result."""
     entries: list[dict[str, Any]] = []
-    for names, images in _batches(pictures, detector.batch_size):
+    batches = _batches(pictures, detector.batch_size, one_size=detector.input_size_open)
+    for names, images in batches:
+        detector.fit_input_size(images[0])
         for name, image, found in zip(
             names, images, _detect_batch(detector, names, images), strict=True
         ):
@@ -170,21 +172,27 @@ def _detect_batch(
 
 
 def _batches(
-    pictures: Sequence[tuple[str, Path]], batch_size: int
+    pictures: Sequence[tuple[str, Path]], batch_size: int, *, one_size: bool
 ) -> Iterator[tuple[list[str], list[Image]]]:
-    """Yield names and images in batches; report unreadable pictures on standard error."""
+    """
+    Yield names and images in batches; report unreadable pictures on standard error.
+
+    :param one_size: keep pictures of different sizes in different batches.
+    """
     names: list[str] = []
     images: list[Image] = []
     for name, path in pictures:
         try:
-            images.append(Image.from_file(path))
+            image = Image.from_file(path)
         except ImageError as error:
             print(f'detect: {error}', file=sys.stderr)
             continue
-        names.append(name)
-        if len(images) == batch_size:
+        changes = images and (image.width, image.height) != (images[0].width, images[0].height)
+        if len(images) == batch_size or (one_size and changes):
             yield names, images
             names, images = [], []
+        names.append(name)
+        images.append(image)
     if images:
         yield names, images
 
