@@ -51,6 +51,10 @@ class BuiltEngine:
     plan: bytes
     layers: tuple[EngineLayer, ...]
 
+    def read_types(self) -> set[str]:
+        """Return the data types that the kernels read, constants not among them."""
+        return {kind for layer in self.layers for kind, _ in layer.inputs}
+
     def count_outputs(self) -> Counter[str]:
         """Count the tensors that the kernels write, by data type."""
         return Counter(kind for layer in self.layers for kind, _ in layer.outputs)
@@ -76,7 +80,7 @@ def build_rtx(data: bytes, capability: str = 'SM86') -> BuiltEngine:
     """
     Build an ONNX file for a GPU that need not be in this machine.
 
-    :param data: the ONNX file, of fixed shapes.
+    :param data: the ONNX file; an open batch gets a profile of 1 to 4 images.
     :param capability: member of tensorrt_rtx.ComputeCapability.
     :raises RuntimeError: with the errors of the parser or the builder.
     """
@@ -100,6 +104,12 @@ def build_rtx(data: bytes, capability: str = 'SM86') -> BuiltEngine:
     config.num_compute_capabilities = 1
     config.set_compute_capability(getattr(trt.ComputeCapability, capability), 0)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    image = network.get_input(0)
+    if image.shape[0] < 0:
+        profile = builder.create_optimization_profile()
+        tail = tuple(image.shape)[1:]
+        profile.set_shape(image.name, (1, *tail), (1, *tail), (4, *tail))
+        config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise RuntimeError([line for level, line in logger.lines if level <= logger.ERROR])
