@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, TensorProto
 import onnxruntime
 import pytest
 from support.models import constant_detector, lamp_detector, save, tensor
@@ -331,6 +331,46 @@ def test_target_sizes_become_the_size_of_the_input(
     assert [value.name for value in model.graph.input] == ['images']
     [baked] = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer]
     assert baked.tolist() == [[64, 48]] * rows
+
+
+@pytest.mark.parametrize('batch', ['batch', 2])
+@pytest.mark.parametrize(
+    ('dtype', 'height', 'width', 'expected'),
+    [
+        (TensorProto.INT64, 'h', 'w', (48, 64)),
+        (TensorProto.INT64, 8, 16, (8, 16)),
+        (TensorProto.BOOL, 'h', 16, (48, 16)),
+        (TensorProto.FLOAT, 'mask_h', 'mask_w', (48, 64)),
+    ],
+)
+def test_the_pixel_mask_of_a_detr_becomes_ones(
+    tmp_path: Path,
+    batch: int | str,
+    dtype: int,
+    height: int | str,
+    width: int | str,
+    expected: tuple[int, int],
+) -> None:
+    pixels = helper.make_tensor_value_info('pixel_values', TensorProto.FLOAT, (batch, 3, 'h', 'w'))
+    mask = helper.make_tensor_value_info('pixel_mask', dtype, (batch, height, width))
+    outputs = [
+        helper.make_tensor_value_info('image', TensorProto.FLOAT, (batch, 3, 'h', 'w')),
+        helper.make_tensor_value_info('mask', TensorProto.FLOAT, (batch, 'mh', 'mw')),
+    ]
+    nodes = [
+        helper.make_node('Neg', ['pixel_values'], ['image']),
+        helper.make_node('Cast', ['pixel_mask'], ['mask'], to=TensorProto.FLOAT),
+    ]
+    graph = helper.make_graph(nodes, 'detr', [pixels, mask], outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 12)], ir_version=8)
+    path = tmp_path / 'detr.onnx'
+    onnx.save_model(model, path)
+    info = read_model_info(path)
+    assert info.image_input.name == 'pixel_values'
+    session = onnxruntime.InferenceSession(prepare_model(info))
+    assert [value.name for value in session.get_inputs()] == ['pixel_values']
+    _, found = session.run(None, {'pixel_values': np.zeros((2, 3, 48, 64), np.float32)})
+    assert found.tolist() == np.ones((2, *expected)).tolist()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
     the boxes to the original image. They become constants, as if every image had the size of the
     network's input: the boxes are then in pixels of the input like those of every other model.
 
+    Transformers' DETR takes a mask of the pixels that are no padding: it becomes ones.
+
     TorchVision's detectors may take one image without a batch dimension: they get a batch of one.
     An open number of channels becomes 3.
 
@@ -31,8 +33,8 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
     :raises ModelError: if the size is unknown, or the file changed since it was described.
     """
     data = read_model_bytes(model)
-    sizes = model.size_inputs
-    if not sizes and not model.lacks_batch and not model.lacks_channels:
+    sizes, mask = model.size_inputs, model.mask_input
+    if not sizes and mask is None and not model.lacks_batch and not model.lacks_channels:
         return data
     import onnx
 
@@ -45,6 +47,8 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
                 'set opt_shape'
             )
         _bake(proto.graph, spec.name, size, model.image_input.shape[0] or 1)
+    if mask is not None:
+        _fill_mask(proto.graph, mask, model.image_input)
     if model.lacks_batch:
         _add_batch(proto.graph, model.image_input.name)
     if model.lacks_channels:
@@ -69,6 +73,45 @@ def _bake(graph: Any, name: str, size: tuple[int, int], batch: int) -> None:
     graph.initializer.append(onnx.numpy_helper.from_array(rows, name))
     del graph.input[:]
     graph.input.extend(kept)
+
+
+def _fill_mask(graph: Any, mask: TensorSpec, image: TensorSpec) -> None:
+    """
+    Compute the mask [N, H, W] of an image input in the graph: ones.
+
+    A fixed height and width are the mask's own; open ones are those of the image.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    kept = [value for value in graph.input if value.name != mask.name]
+    [value] = [value for value in graph.input if value.name == mask.name]
+    dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+    del graph.input[:]
+    graph.input.extend(kept)
+    axes = {'batch': 0, 'height': 1 if image.channels_last else 2}
+    axes['width'] = axes['height'] + 1
+    own = dict(zip(axes, (None, *mask.shape[1:]), strict=True))
+    nodes = [helper.make_node('Shape', [image.name], [f'{mask.name}_image_shape'])]
+    parts = []
+    for part, axis in axes.items():
+        index, size = f'{mask.name}_{part}_axis', f'{mask.name}_{part}'
+        fixed = own[part]
+        numbers = np.array([axis if fixed is None else fixed], np.int64)
+        graph.initializer.append(
+            numpy_helper.from_array(numbers, index if fixed is None else size)
+        )
+        if fixed is None:
+            inputs = [f'{mask.name}_image_shape', index]
+            nodes.append(helper.make_node('Gather', inputs, [size], axis=0))
+        parts.append(size)
+    shape = f'{mask.name}_shape'
+    one = numpy_helper.from_array(np.ones(1, dtype), f'{mask.name}_one')
+    nodes.append(helper.make_node('Concat', parts, [shape], axis=0))
+    nodes.append(helper.make_node('ConstantOfShape', [shape], [mask.name], value=one))
+    others: list[onnx.NodeProto] = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *others])
 
 
 def _set_channels(graph: Any, image: TensorSpec) -> None:

@@ -33,6 +33,8 @@ __all__ = [
 # Inputs [N, 2] beside the image: width and height of the original image (RT-DETR, D-FINE, DEIM);
 # height and width of the network's input, and its scale in y and x to the original (Paddle).
 SIZE_INPUTS = ('orig_target_sizes', 'im_shape', 'scale_factor')
+# [N, H, W]: 1 for each pixel that belongs to the image and not to padding (Transformers' DETR).
+MASK_INPUT = 'pixel_mask'
 # Rows of so many values exist in several orders, which only their parts tell.
 _ROW_VALUES = 7
 
@@ -110,7 +112,12 @@ class ModelInfo:
     def size_inputs(self) -> tuple[TensorSpec, ...]:
         """Inputs for the size of the images, which become constants."""
         images = _images(self.inputs)
-        return tuple(spec for spec in self.inputs if spec not in images)
+        return tuple(spec for spec in self.inputs if spec not in images and not _is_mask(spec))
+
+    @property
+    def mask_input(self) -> TensorSpec | None:
+        """Input for the mask of the images' pixels, which is computed in the graph."""
+        return next((spec for spec in self.inputs if _is_mask(spec)), None)
 
 
 def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
@@ -251,11 +258,17 @@ def _sha256(data: bytes, external: Iterable[Path]) -> str:
 
 
 def _images(inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """Return the inputs but those [N, 2] for the sizes of the images."""
-    return (
-        tuple(spec for spec in inputs if spec.name not in SIZE_INPUTS or spec.shape[1:] != (2,))
-        or inputs
+    """Drop the inputs [N, 2] for the sizes of the images, and the mask [N, H, W] of DETR."""
+    images = tuple(
+        spec
+        for spec in inputs
+        if not (spec.name in SIZE_INPUTS and spec.shape[1:] == (2,)) and not _is_mask(spec)
     )
+    return images or inputs
+
+
+def _is_mask(spec: TensorSpec) -> bool:
+    return spec.name == MASK_INPUT and len(spec.shape) == 3
 
 
 def _batched(image: TensorSpec) -> TensorSpec:
