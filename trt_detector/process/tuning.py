@@ -155,8 +155,8 @@ def describe_camera_settings(environ: MutableMapping[str, str] = os.environ) -> 
     :param environ: environment variables of this process.
     """
     others = 'publish reliable, or send compressed images'
-    if environ.get('RMW_IMPLEMENTATION', _FAST_DDS) != _FAST_DDS:
+    settings = ' '.join(f'{name}={value}' for name, value in camera_environment(environ).items())
+    if not settings:
         return f'{others}; see docs/cameras.md for settings of the middleware'
-    settings = [f'{name}={value}' for name, value in camera_environment(environ).items()]
-    settings.append('FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA')
-    return f'start the camera with {" or ".join(settings)}, {others}'
+    # Not FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA: it works only if both ends have it.
+    return f'start the camera with {settings}, {others}'
