@@ -199,7 +199,7 @@ def read_weights(graph: Any, folder: Path) -> None:
 
 
 def dims(value: Any) -> tuple[int, ...]:
-    """Return a value's shape, -1 where it is dynamic."""
+    """Return the shape of a value, -1 for dynamic dimensions."""
     return tuple(
         d.dim_value if d.HasField('dim_value') and d.dim_value > 0 else -1
         for d in value.type.tensor_type.shape.dim

@@ -1,7 +1,7 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What trt_detector/gpu uses of TensorRT, held against the recorded API of every version.
+Uses of TensorRT in trt_detector/trt, compared with the recorded API of every version.
 
 The source is read, not run: a name that stands for a TensorRT object (RECEIVERS) may be asked only
 for what the object has, with as many arguments as it takes, in every version; what only some
@@ -48,7 +48,7 @@ RECEIVERS = {
 MODULE = 'trt'
 
 # What not every version has: (class, member) to the property of TensorRTLibrary that guards it.
-# 'optional' is looked up with find() or hasattr() where it is used, and done without.
+# 'optional' is looked up with find() or hasattr() at its use, which handles its absence.
 GUARDS = {
     ('BuilderFlag', 'FP16'): 'has_precision_flags',
     ('BuilderFlag', 'INT8'): 'has_precision_flags',
@@ -304,7 +304,7 @@ def _texts(node: ast.expr) -> list[str]:
 
 
 def _arguments(call: ast.Call | None) -> tuple[int, tuple[str, ...]] | None:
-    """Return how a call gives its arguments."""
+    """Count positional arguments and list keyword arguments of a call."""
     if call is None:
         return None
     return (len(call.args), tuple(str(keyword.arg) for keyword in call.keywords))
