@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 import math
 from pathlib import Path
 import shutil
@@ -16,11 +17,14 @@ import onnx
 import pytest
 from support.int8 import details, MODEL, settings
 from support.quantized import yolov8_like
-from trt_detector.errors import AccuracyError, ConfigError
+from trt_detector.errors import AccuracyError, ConfigError, DecodeError
 from trt_detector.factory import create_detector
-from trt_detector.int8_gate.agreement import Agreement, compare_detections
+from trt_detector.image.image import Image
+from trt_detector.int8_gate.agreement import Agreement, compare_detections, run_gate
+from trt_detector.int8_gate.gate import _detect_or_nothing
 from trt_detector.pipeline import Detector
 from trt_detector.quantize.graph_index import match_nodes
+from trt_detector.values.batch_result import BatchResult
 from trt_detector.values.detections import Detections
 from trt_detector.values.int8_verdict import Int8Outcome
 
@@ -209,3 +213,17 @@ def test_patterns_match_whole_names() -> None:
     assert match_nodes(model, ['/Conv_*']) == {n for n in names if n.startswith('/Conv_')}
     assert match_nodes(model, [names[0]]) == {names[0]}
     assert match_nodes(model, []) == frozenset()
+
+
+class _Contradicting:
+    """Detector whose outputs contradict its head."""
+
+    def detect(self, images: Sequence[Image]) -> BatchResult:
+        raise DecodeError('scores of 0 to 2.5; expected 0 to 1')
+
+
+def test_outputs_that_contradict_the_head_count_as_nothing_found() -> None:
+    image = Image.from_array(np.zeros((8, 8, 3), np.uint8))
+    candidate = partial(_detect_or_nothing, _Contradicting())
+    agreement = run_gate(lambda _: (found(CAR),), candidate, [image], 0.5)
+    assert (agreement.reference, agreement.found) == (1, 0)

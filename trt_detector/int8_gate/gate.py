@@ -4,19 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..config import DetectorConfig
-from ..errors import AccuracyError, ConfigError, DetectorError, ImageError
+from ..errors import AccuracyError, ConfigError, DecodeError, DetectorError, ImageError
 from ..image.files import picture_files
 from ..image.image import Image
 from ..model_info import read_model_info
 from ..pipeline import Detector
 from ..plan import find_cache_dir
 from ..quantize.calibration import gate_folder
+from ..values.detections import Detections
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
 from .agreement import Agreement, low_threshold, run_gate
 from .check_store import CheckStore, describe_check
@@ -227,10 +229,18 @@ def _compare(
     with _lowered(reference, threshold), _lowered(candidate, threshold):
         return run_gate(
             lambda images: reference.detect(images).detections,
-            lambda images: candidate.detect(images).detections,
+            partial(_detect_or_nothing, candidate),
             (Image.from_file(path) for path in frames),
             threshold,
         )
+
+
+def _detect_or_nothing(detector: Detector, images: Sequence[Image]) -> Sequence[Detections]:
+    """Detect; outputs that contradict the head, e.g. of a bad calibration, count as nothing."""
+    try:
+        return detector.detect(images).detections
+    except DecodeError:
+        return [Detections.empty() for _ in images]
 
 
 @contextmanager
