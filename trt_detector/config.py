@@ -191,7 +191,10 @@ class DetectorConfig:
         300, 'Maximum number of detections per image.', minimum=1, maximum=100_000, live=True
     )
     classes: tuple[str, ...] = parameter(
-        (), 'Names or numbers of the classes to report; empty means all.', live=True
+        (),
+        "Names or numbers of the classes to report; '#9' is number 9 if names look like numbers; "
+        'empty means all.',
+        live=True,
     )
     class_names: tuple[str, ...] = parameter(
         (), 'Names of the classes in order; if empty, those of the model.'
@@ -269,7 +272,8 @@ class DetectorConfig:
     input_shape: str = parameter(
         'auto',
         'Height x width of the input of a model that leaves them open, e.g. 384x640; auto takes '
-        "opt_shape, else the size that fits the first image's aspect ratio within the profile.",
+        'opt_shape, else the training size (DETR), else what fits the aspect ratio of the image '
+        'within the profile.',
     )
     preprocess_preset: str = parameter(
         'auto',
