@@ -31,9 +31,9 @@ __all__ = ['CameraSubscription', 'choose_reliability']
 OnImage = Callable[[Any], None]
 
 # The queue of the node keeps the newest image, whatever the middleware holds. But with a depth of
-# 1 Fast DDS gives up an image that waits for fragments to be sent again as soon as the next one
-# begins: of 30 reliable images of 1920x1080 per second a third arrived, and nearly all with 5
-# (docs/benchmarks/subscription_depth.json).
+# 1 Fast DDS seems to give up an image that waits for fragments to be sent again as soon as the
+# next one begins: of 30 reliable images of 1920x1080 per second a third arrived, and nearly all
+# with 5 (docs/benchmarks/subscriptions.md).
 _RELIABLE_DEPTH = 5
 _BEST_EFFORT_DEPTH = 1
 
