@@ -32,6 +32,13 @@ def test_new_subscription_does_not_count_what_was_published_before() -> None:
     assert counter.lost == 1
 
 
+def test_numbers_without_the_publisher_are_not_used() -> None:
+    counter = LossCounter()
+    for number in (1, 500, 2, 501):
+        counter.add_image({'publication_sequence_number': number, 'publisher_gid': None}, 0)
+    assert (counter.lost, counter.method) == (0, 'header stamps')
+
+
 def test_events_count_if_no_image_arrives() -> None:
     counter = LossCounter()
     counter.add_event(3)

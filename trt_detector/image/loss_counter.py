@@ -56,13 +56,15 @@ class LossCounter:
         :param stamp_ns: header stamp; any value is accepted.
         """
         number = info.get('publication_sequence_number')
+        # Without the publisher, the numbers of several publishers cannot be told apart.
+        source = info.get('publisher_gid')
         with self._lock:
-            if number is None:
+            if number is None or source is None:
                 self._add_stamp(stamp_ns)
                 return
             self._has_numbers = True
             self._received_s = time.monotonic()
-            publisher = bytes(info.get('publisher_gid', {}).get('data', b''))
+            publisher = bytes(source['data'])
             last = self._last_numbers.get(publisher)
             if last is None:
                 self._by_events += self._events_in_silence
