@@ -16,7 +16,7 @@ import pytest
 from support.models import constant_detector, lamp_detector, metadata
 from trt_detector.config import DetectorConfig
 from trt_detector.decode import DecodeOptions
-from trt_detector.errors import ConfigError, EngineError, ModelError
+from trt_detector.errors import BuildError, ConfigError, EngineError, ModelError
 from trt_detector.factory import create_detector, decode_options
 from trt_detector.image.image import Image
 from trt_detector.onnxruntime_engine import OnnxRuntimeEngine
@@ -327,3 +327,30 @@ def test_four_open_axes_are_three_channels_of_the_given_size(tmp_path: Path) -> 
         pixels[8:16, 24:32] = 255
         [found] = detector.detect([Image.from_array(pixels)]).detections
         assert found.boxes_xyxy.tolist() == [[24, 8, 32, 16]]
+
+
+@pytest.mark.parametrize('single', [True, False])
+def test_a_build_that_fails_over_a_graph_of_one_image_is_tried_with_one(
+    single: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / 'm.onnx'
+    _open_over_one(path) if single else lamp_detector(path)
+    wanted = []
+
+    def build(config: DetectorConfig, model: Any, *, batch_size: int, **_: Any) -> Any:
+        wanted.append(batch_size)
+        if batch_size > 1:
+            raise BuildError('Reshape: volume mismatch')
+        return OnnxRuntimeEngine(path.read_bytes(), batch_size)
+
+    monkeypatch.setattr('trt_detector.trt.backend.open_engine', build)
+    config = DetectorConfig(model_path=str(path), backend='tensorrt', batch_size=2)
+    if not single:
+        # ONNX Runtime runs two images: the failure has another cause.
+        with pytest.raises(BuildError, match='volume mismatch'):
+            create_detector(config)
+        assert wanted == [2]
+        return
+    with create_detector(config) as detector:
+        assert (wanted, detector.batch_size) == ([2, 1], 1)
+        assert 'Reshape: volume mismatch' in detector.info.warnings[0]
