@@ -33,6 +33,10 @@ def _zip(*names: str) -> bytes:
 FOREIGN = {
     'git lfs': (b'version https://git-lfs.github.com/spec/v1\noid sha256:0', 'git lfs pull'),
     'html': (b'\n<!DOCTYPE html><html><head>', 'web page.*download it again'),
+    'html after a byte order mark': (b'\xef\xbb\xbf<!DOCTYPE html>', 'web page'),
+    'html after a comment': (b'<!-- 404 -->\n<html>', 'web page'),
+    'safetensors': (struct.pack('<Q', 40) + b'{"w":{"dtype":"F32"', 'safetensors.*ONNX'),
+    'ort format': (b'\x20\0\0\0ORTM' + bytes(40), 'ORT format; name the ONNX file'),
     'checkpoint': (_zip('best/data.pkl'), 'PyTorch checkpoint; export .*format=onnx'),
     'torchscript': (_zip('best/code/__torch__.py', 'best/data.pkl'), 'TorchScript.*format=onnx'),
     'old checkpoint': (b'\x80\x02}q\x00', 'pickled PyTorch file; export .*model=m.bin'),

@@ -59,7 +59,16 @@ def test_class_names_of_every_exporter(
     assert read_model_info(_with(tmp_path, {'names': names}, (64, 64))).class_names == expected
 
 
-UNREADABLE_NAMES = ["{0: 'a', 2: 'b'}", "{1: 'a', 2: 'b'}", 'a, b', 'None', '', '{}', "{'x': 'y'}"]
+UNREADABLE_NAMES = [
+    "{0: 'a', 2: 'b'}",
+    "{1: 'a', 2: 'b'}",
+    'a, b',
+    'None',
+    '',
+    '{}',
+    "{'x': 'y'}",
+    "[['a']]",
+]
 
 
 @pytest.mark.parametrize('names', UNREADABLE_NAMES)
@@ -207,7 +216,11 @@ def test_the_files_are_read_in_their_order_behind_the_metadata(tmp_path: Path) -
         ('m.txt', b'\xff\xfe\x00', r'm\.txt is not UTF-8 text.*save it as UTF-8'),
         ('names.txt', 'T\u00fcr'.encode('latin-1'), r'names\.txt is not UTF-8.*save it as UTF-8'),
         ('names.txt', 'lamp'.encode('utf-16-le'), r'names\.txt is not UTF-8.*save it as UTF-8'),
-        ('m.yaml', b'names: {0: a, 2: b}', r'm\.yaml has the class names .*not numbered'),
+        ('names.txt', 'lamp'.encode('utf-32'), r'names\.txt is not UTF-8.*save it as UTF-8'),
+        ('m.yaml', b'names:\n\t- a', r'm\.yaml is not YAML: .* line 2, column 1:.*fix or remove'),
+        ('m.yaml', b'names: [{name: a, id: 0}]', r'm\.yaml has the class names .*expected a list'),
+        ('m.json', b'{"names": ["a", null]}', r'm\.json has the class names .*expected a list'),
+        ('m.yaml', b'names: {0: a, 2: b}', r'm\.yaml has the class names .*numbered from 0'),
         ('config.json', b'// robot', r'config\.json is not JSON'),
     ],
 )
@@ -248,6 +261,8 @@ def test_files_of_others_are_not_read_if_the_model_is_complete(tmp_path: Path, n
         (b'3 seater\nlamp\n', ('3 seater', 'lamp')),
         (b'10\n20\n', ('10', '20')),
         (b'5 euro\n10 euro\n', ('5 euro', '10 euro')),
+        (b'# classes of the yard\nlamp\n  # indoors\nbox\n', ('lamp', 'box')),
+        (b'# from 0\n0 lamp\n1 box\n', ('lamp', 'box')),
     ],
 )
 def test_text_files_of_every_editor(tmp_path: Path, content: bytes, names: tuple[str]) -> None:

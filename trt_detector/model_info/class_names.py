@@ -15,17 +15,22 @@ def parse_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     """
     Parse the class names that exporters write as a dict or list under 'names'.
 
-    :return: None if they are no list and no dict numbered from 0 without gaps.
+    :return: None if they are no list and no dict numbered from 0 without gaps, or if a name is
+        neither text nor a number.
     """
     names = read_literal(metadata, 'names')
     if isinstance(names, dict):
         try:
-            by_id = {int(key): str(name) for key, name in names.items()}
+            by_id = {int(key): name for key, name in names.items()}
         except (TypeError, ValueError):
             return None
         if len(by_id) != len(names) or sorted(by_id) != list(range(len(by_id))):
             return None
         names = [by_id[number] for number in range(len(by_id))]
-    if isinstance(names, list | tuple) and names:
+    if (
+        isinstance(names, list | tuple)
+        and names
+        and all(isinstance(name, str | int | float) for name in names)
+    ):
         return tuple(str(name) for name in names)
     return None

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 import zipfile
 
@@ -13,6 +14,7 @@ from .plan_header import PLAN_MAGICS, split_plan_header
 __all__ = ['is_plan']
 
 _HEAD_BYTES = 1 << 20
+_LARGEST_SAFETENSORS_HEADER = 100_000_000
 _PLAN_SUFFIXES = ('.engine', '.plan', '.trt')
 _EXPORT = 'export it to ONNX, e.g. with Ultralytics: yolo export model={name} format=onnx'
 # First bytes, what they are, and the remedy.
@@ -62,11 +64,20 @@ def _refuse_foreign(path: Path, head: bytes) -> None:
     for signature, kind, remedy in _SIGNATURES:
         if head.startswith(signature):
             raise ModelError(f'{path} is {kind}; {remedy.format(name=path.name)}')
-    text = head[:512].lstrip().lower()
-    if text.startswith((b'<!doctype', b'<html', b'<head')):
+    text = head.removeprefix(codecs.BOM_UTF8)[:512].lstrip().lower()
+    if text.startswith((b'<!doctype', b'<html', b'<head', b'<!--')):
         raise ModelError(
             f'{path} is a web page (HTML), not a model; download it again: the address may need a '
             'login, or a link to the raw file'
+        )
+    if head[8:9] == b'{' and int.from_bytes(head[:8], 'little') <= _LARGEST_SAFETENSORS_HEADER:
+        raise ModelError(
+            f'{path} has weights without a network (safetensors); export the model to ONNX, e.g. '
+            'with: optimum-cli export onnx'
+        )
+    if head[4:8] == b'ORTM':
+        raise ModelError(
+            f'{path} is in the ORT format; name the ONNX file that it was converted from'
         )
     if head[4:8] == b'TFL3':
         raise ModelError(f'{path} is a TensorFlow Lite file; convert it to ONNX with tf2onnx')

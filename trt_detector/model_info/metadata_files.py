@@ -82,8 +82,8 @@ def read_metadata_files(model: Path, known: Collection[str] = ()) -> MetadataFil
                 continue
             if key == 'names' and parse_names({'names': value}) is None:
                 warnings.append(
-                    f'{file} has the class names {value[:60]}, which are no list and not numbered '
-                    'from 0 without gaps (they were ignored)'
+                    f'{file} has the class names {value[:60]}; expected a list of names, or names '
+                    'numbered from 0 without gaps (they were ignored)'
                 )
                 continue
             metadata[key], sources[key] = value, file.name

@@ -178,8 +178,8 @@ def merge_metadata(
     if 'names' in own and parse_names(own) is None:
         del metadata['names']
         warnings.append(
-            f"metadata 'names' of {label} is {own['names'][:60]!r}, which is no list and not "
-            'numbered from 0 without gaps (it was ignored)'
+            f"metadata 'names' of {label} is {own['names'][:60]!r}; expected a list of names, "
+            'or names numbered from 0 without gaps (it was ignored)'
         )
     beside = read_metadata_files(path, {*known, *metadata})
     sources = dict.fromkeys(metadata, f'metadata of {label}')

@@ -27,9 +27,7 @@ def read_text(file: Path) -> str:
     """
     try:
         data = file.read_bytes()
-        if data.startswith(_UTF16):
-            return data.decode('utf-16')
-        text = data.decode('utf-8-sig')
+        text = data.decode('utf-16' if data.startswith(_UTF16) else 'utf-8-sig')
     except OSError as error:
         raise ModelError(f'cannot read {file}: {error.strerror}') from error
     except UnicodeDecodeError as error:
@@ -41,11 +39,12 @@ def read_text(file: Path) -> str:
 
 def parse_lines(text: str) -> list[str]:
     """
-    Parse one class name per line.
+    Parse one class name per line; lines that begin with '#' are comments.
 
     If every line begins with its number, counted from 0 or 1, the numbers give the order.
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith('#')]
     matches = [match for line in lines if (match := _NUMBERED.fullmatch(line))]
     numbers = sorted(int(match[1]) for match in matches)
     count = len(lines)
@@ -82,4 +81,5 @@ def read_yaml(file: Path) -> tuple[Any, Any]:
     try:
         return yaml.safe_load(text), yaml.load(text, yaml.BaseLoader)  # noqa: S506 - makes text only
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ModelError(f'{file} is not YAML: {error}; fix or remove it') from error
+        reason = ' '.join(str(error).split())
+        raise ModelError(f'{file} is not YAML: {reason}; fix or remove it') from error

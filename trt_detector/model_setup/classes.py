@@ -14,6 +14,7 @@ __all__ = ['decode_options']
 
 # '#9' is class number 9, whatever the classes are called.
 _NUMBER_SIGN = '#'
+_NAMES_IN_MESSAGE = 20
 
 
 def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> DecodeOptions:
@@ -79,5 +80,23 @@ def _class_ids(text: str, class_names: Sequence[str], parameter: str) -> list[in
         return named
     if number is not None:
         return [number]
-    known = ', '.join(class_names) if class_names else 'any number from 0'
-    raise ConfigError(f'{parameter} holds {text!r}; expected names or numbers of: {known}')
+    raise ConfigError(
+        f'{parameter} holds {text!r}; expected names or numbers of: {_list_names(class_names)}'
+        f'{_suggest_names(text, class_names)}'
+    )
+
+
+def _list_names(class_names: Sequence[str]) -> str:
+    """List the first names."""
+    if not class_names:
+        return 'any number from 0'
+    count = len(class_names)
+    shown = ', '.join(class_names[:_NAMES_IN_MESSAGE])
+    return shown if count <= _NAMES_IN_MESSAGE else f'{shown}, ... ({count} names)'
+
+
+def _suggest_names(text: str, class_names: Sequence[str]) -> str:
+    """Suggest the names that differ in case and outer spaces only."""
+    wanted = text.strip().casefold()
+    alike = [name for name in class_names if name.strip().casefold() == wanted]
+    return f'; the name is {alike[0]!r}' if alike else ''
