@@ -258,6 +258,9 @@ def test_the_rules(info: GraphInfo, layout: str, classes: int | None) -> None:
         (_info((1, 8400, 17), **_tail('Add', 'Mul')), ['yolo_transposed (', '13 class',
                                                         'yolo_objectness (', '12 class']),
         (_info((1, 8400, 6)), ['yolo_transposed (', 'yolo_objectness (', 'yolox (']),
+        # Anchors of no known grid, which no operator has selected.
+        (_info((1, 1917, 6), input_size=(300, 300), **_tail('Add')),
+         ['yolo_transposed (', 'yolo_objectness (']),
         (_info((1, None, 6), **_tail('Add')), ['yolo_transposed (', 'yolo_objectness (']),
         (_info((1, 100, 92), (1, 100, 4)), ['detr_sigmoid (', 'detr_softmax (', '91 classes']),
         # Few rows are no DETR for that alone.

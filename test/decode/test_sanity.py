@@ -231,6 +231,27 @@ def test_an_image_without_detections_says_nothing() -> None:
     assert check.warnings == ()
 
 
+def test_an_image_of_non_finite_candidates_is_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = np.full((3, 6), np.nan)
+    with _open(tmp_path, output, END_TO_END) as detector, caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert len(detector.detect([IMAGE]).detections[0]) == 0
+        [warning] = detector.info.warnings
+    assert '3 candidates with NaN or infinite values' in warning
+    assert 'precision' in warning
+    assert [record.getMessage() for record in caplog.records] == [warning]
+
+
+def test_non_finite_candidates_beside_detections_are_no_warning(tmp_path: Path) -> None:
+    output = _rows((10, 10, 30, 30, 0.9, 1), (10, 10, 30, 30, math.nan, 0))
+    with _open(tmp_path, output, END_TO_END) as detector:
+        found = detector.detect([IMAGE]).detections[0]
+        assert (len(found), found.invalid) == (1, 1)
+        assert detector.info.warnings == ()
+
+
 def test_the_first_live_batches_are_probed_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

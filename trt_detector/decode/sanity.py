@@ -110,6 +110,13 @@ class SanityCheck:
                 f'{_HEAD}',
             )
         if not len(detections):
+            if detections.invalid:
+                self._warn(
+                    'invalid',
+                    f'an image has no detections, and {detections.invalid} candidates with NaN or '
+                    'infinite values: set precision to fp32, or export again without half '
+                    'precision',
+                )
             return
         self._check_scores(detections.scores[:1])
         self._check_classes(detections)

@@ -82,6 +82,7 @@ class EndToEndLayout:
         elif count is None or count <= _MAX_ROWS:
             evidence = Evidence.FEW_ROWS
         else:
-            evidence = Evidence.OPEN_SHAPE
+            # Many rows that no operator has selected are raw predictions; a plan has no operators.
+            evidence = Evidence.ON_REQUEST if selects is False else Evidence.OPEN_SHAPE
         head = partial(EndToEndHead, plane[0])
         return LayoutMatch(None, 'corners, score, class', head, evidence)
