@@ -121,6 +121,10 @@ def _detr(folder: Path) -> Path:
         # 360x640: the shortest edge of 180 gives 320 pixels in the other direction.
         ({'size': {'shortest_edge': 180, 'longest_edge': 400}}, {}, (180, 320)),
         ({'size': {'shortest_edge': 180, 'longest_edge': 256}}, {}, (144, 256)),
+        ({'size': {'shortest_edge': 180}}, {}, (180, 320)),
+        # Half the size fits both: 240 / 360 would be more, 320 / 640 is the limit.
+        ({'size': {'max_height': 240, 'max_width': 320}}, {}, (180, 320)),
+        ({'size': {'max_height': 256, 'max_width': 256}}, {}, (144, 256)),
     ],
 )
 def test_a_detr_of_open_size_runs_as_it_was_trained(

@@ -15,6 +15,7 @@ from .text_files import read_json
 __all__ = ['ProcessorConfig', 'read_model_type', 'read_processor_config']
 
 _DEFAULT_FACTOR = 1 / 255
+_NO_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +107,27 @@ def _read_size(
     exact = _pixels(size)
     if exact is not None:
         return exact, None
-    if isinstance(size, dict):
-        shortest, longest = size.get('shortest_edge'), size.get('longest_edge')
-        if isinstance(longest, int) and longest > 0:
-            return None, (
-                shortest if isinstance(shortest, int) and shortest > 0 else longest,
-                longest,
-            )
+    edges = _read_edges(size) if isinstance(size, dict) else None
+    if edges is not None:
+        return None, edges
     raise ModelError(
-        f'{path} has the size {size!r}; expected height and width, or shortest_edge and '
-        'longest_edge'
+        f'{path} has the size {size!r}; expected height and width, shortest_edge and '
+        'longest_edge, or max_height and max_width'
     )
+
+
+def _read_edges(size: dict[str, Any]) -> tuple[int, int] | None:
+    """Read (shortest, longest) edge; a missing one sets no limit."""
+    most = _pixels({'height': size.get('max_height'), 'width': size.get('max_width')})
+    if most is not None:
+        return min(most), max(most)
+    shortest, longest = (
+        edge if isinstance(edge, int) and edge > 0 else None
+        for edge in (size.get('shortest_edge'), size.get('longest_edge'))
+    )
+    if shortest is None and longest is None:
+        return None
+    return shortest or longest or 0, longest or _NO_LIMIT
 
 
 def _pixels(value: Any) -> tuple[int, int] | None:
