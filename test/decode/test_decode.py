@@ -45,6 +45,9 @@ def test_layouts_are_recognized(
     ('shapes', 'found', 'remedy'),
     [
         ([(1, 1000)], r'output0 \[1, 1000\]', 'export a detector'),
+        ([(84, 8400)], r'output0 \[84, 8400\]', 'batch dimension is missing'),
+        ([(1, 1, 84, 8400)], r'output0 \[1, 1, 84, 8400\]', 'dimension of 1 too many'),
+        ([(1, 84, 8400, 1)], r'output0 \[1, 84, 8400, 1\]', 'dimension of 1 too many'),
         ([(1, 4, 8400)], r'output0 \[1, 4, 8400\]', 'fewer than five values'),
         (
             [(1, 255, 80, 80), (1, 255, 40, 40)],
@@ -64,6 +67,13 @@ def test_unknown_layouts_are_refused_with_the_outputs_and_remedies(
     assert 2 <= len(lines) <= 4
     assert remedy in str(caught.value)
     assert 'docs/models.md' in lines[-1]
+
+
+def test_a_right_number_of_predictions_is_not_blamed() -> None:
+    with pytest.raises(ModelError, match='no head layout fits') as caught:
+        _head((1, 84, 8400), (1, 8400, 84))
+    assert 'the parameter outputs' in str(caught.value)
+    assert 'number of predictions' not in str(caught.value)
 
 
 def _rounded(value: Any) -> np.float32:

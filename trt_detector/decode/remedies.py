@@ -22,13 +22,17 @@ def suggest(info: GraphInfo) -> tuple[str, ...]:
     ranks = [len(output.shape) for output in info.outputs]
     planes = [output for output in info.outputs if len(output.shape) == 3]
     found = []
-    if info.outputs and max(ranks) <= 2:
+    if ranks == [2] and info.outputs[0].shape[0] not in (None, 1):
+        found.append('the batch dimension is missing: export with [N, ...] outputs')
+    elif info.outputs and max(ranks) <= 2:
         found.append('one vector per image is a classifier or a feature: export a detector')
     if ranks.count(4) + ranks.count(5) >= 2:
         found.append(
             'several maps [N, C, H, W] are raw grids: set head to yolo_split, yolo_grid or '
             'darknet_grid, or export the model with its decoding, so that one output has the boxes'
         )
+    if ranks == [4] and 1 in (info.outputs[0].shape[1], info.outputs[0].shape[3]):
+        found.append('an output has a dimension of 1 too many: export without it (Squeeze)')
     if len(planes) >= 2:
         found.append(
             'several outputs have predictions: name the one with the boxes in the parameter '
@@ -43,13 +47,18 @@ def suggest(info: GraphInfo) -> tuple[str, ...]:
             'fewer than five values per prediction cannot hold a box and a score: export the '
             'whole model'
         )
-    elif planes and info.input_size is not None:
+    elif info.input_size is not None and planes and not any(_has_anchors(info, o) for o in planes):
         height, width = info.input_size
         found.append(
             f'the number of predictions is not that of {width}x{height} pixels: set input_shape '
             'to the size of the export'
         )
     return (*found[:_MAX_REMEDIES], _DOCUMENTATION)
+
+
+def _has_anchors(info: GraphInfo, output: TensorSpec) -> bool:
+    """Tell whether a dimension after the batch is the number of predictions of the input size."""
+    return any(info.anchors_per_cell(dim) for dim in output.shape[1:])
 
 
 def _smallest(output: TensorSpec) -> int:
