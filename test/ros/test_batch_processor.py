@@ -168,3 +168,25 @@ def test_failed_statistics_do_not_fail_an_image(monkeypatch: pytest.MonkeyPatch)
     assert recorder.published == [5, 5]
     assert counts_of(statistics, 2) == [(1, 0, 0), (1, 0, 0)]
     assert 'ZeroDivisionError' in recorder.errors[0]
+
+
+def test_malformed_images_of_one_camera_do_not_hide_those_of_another() -> None:
+    processor, recorder, statistics = make_processor(2)
+    narrow, empty = image_message(), image_message()
+    narrow.step, empty.data = 7, b''
+    for _ in range(3):
+        process(processor, Detector(), [narrow, empty])
+    logged = [text for text in recorder.errors if text.startswith('dropped')]
+    assert [text.partition(': ')[0] for text in logged] == [
+        'dropped an image of /camera0',
+        'dropped an image of /camera1',
+    ]
+    assert statistics.counts(0).error.startswith('step is 7; ')
+    assert statistics.counts(1).error != statistics.counts(0).error
+
+
+@pytest.mark.parametrize(('stamp', 'expected'), [((0, 0), 1), ((-5, 0), 1), ((7, 0), 0)])
+def test_images_without_a_stamp_are_counted(stamp: tuple[int, int], expected: int) -> None:
+    processor, _, statistics = make_processor(1)
+    process(processor, Detector(), [image_message(stamp=stamp)])
+    assert statistics.counts(0).unstamped == expected

@@ -234,6 +234,51 @@ def test_stamps_far_from_now_are_reported(offset_s: int, text: str) -> None:
         assert status.level == b'\x01'
 
 
+@pytest.mark.parametrize('second', [0, -5])
+def test_missing_stamps_are_reported(second: int) -> None:
+    with detector_node() as running:
+        camera = running.publisher(ImageMessage, '/image_raw')
+        activate(running)
+
+        def is_told(status: Any) -> bool:
+            camera.publish(image_message(stamp=(second, 0)))
+            return 'header stamp that is zero or negative' in status.message
+
+        assert running.status('camera /image_raw', is_told).level == b'\x01'
+
+
+def test_malformed_image_is_reported_with_the_reason() -> None:
+    message = image_message()
+    message.step = 7
+    with detector_node() as running:
+        camera = running.publisher(ImageMessage, '/image_raw')
+        activate(running)
+
+        def is_told(status: Any) -> bool:
+            camera.publish(message)
+            return 'dropped as unreadable: step is 7; expected' in status.message
+
+        assert running.status('camera /image_raw', is_told).level == b'\x01'
+
+
+def test_reliability_stays_if_the_camera_is_started_again() -> None:
+    with detector_node(image_timeout=0.3) as running:
+        camera = running.publisher(ImageMessage, '/image_raw')
+        activate(running)
+        wait_for_reliability(running, 'reliable')
+        running.client.destroy_publisher(camera)
+        wait_until(lambda: not running.node.count_publishers('/image_raw'), 'its end')
+        # Longer than the period in which the publishers are looked at.
+        silence(running, 'camera /image_raw', 'nobody publishes /image_raw')
+        session = running.node._health.session
+        assert session is not None
+        assert not session.subscriptions[0].is_outdated()
+        wait_for_reliability(running, 'reliable')
+        best_effort = running.publisher(ImageMessage, '/image_raw', qos_profile_sensor_data)
+        wait_for_reliability(running, 'best_effort')
+        publish_until_received(running, best_effort)
+
+
 def test_high_share_of_dropped_images_is_told() -> None:
     release = threading.Event()
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Test that a parameter file that does not match the node is reported."""
+"""Test reports of parameter files that do not match the node, or that ROS cannot read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 import rclpy
 from rclpy.node import Node
 from support.ros_graph import next_domain
-from trt_detector.ros.parameter_files import find_unmatched_files
+from trt_detector.ros import main as main_module
+from trt_detector.ros.parameter_files import find_unmatched_files, find_unquoted_pairs
 
 VALUES = '{ros__parameters: {score_threshold: 0.5}}'
 KEYS = [
@@ -63,3 +64,33 @@ def test_files_without_parameters_and_missing_files_are_left_to_ros(tmp_path: Pa
         assert find_unmatched_files(['--params-file', str(file)], '/detector') == []
     assert find_unmatched_files(['--params-file', '/no/such.yaml'], '/detector') == []
     assert find_unmatched_files(['--params-file'], '/detector') == []
+
+
+@pytest.mark.parametrize(
+    ('values', 'pair'),
+    [
+        ('[2:0.3]', '2:0.3'),
+        ("['1:0.5', 2:30]", '2:30'),
+        ('[person:0.5, car:0.3]', 'person:0.5'),
+        ('[\'2:0.3\', "car:0.5"]  # not [2:0.3]', None),
+    ],
+)
+def test_pairs_that_ros_cannot_read_are_to_be_quoted(
+    tmp_path: Path,
+    values: str,
+    pair: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / 'file.yaml'
+    file.write_text(f'/**:\n  ros__parameters:\n    class_score_thresholds: {values}\n')
+    arguments = ['--ros-args', '--params-file', str(file)]
+    remedy = f"{file}, line 3: write '{pair}' in quotes, not {pair}"
+    assert find_unquoted_pairs(arguments) == ([] if pair is None else [remedy])
+
+    def refuse(**_: object) -> None:
+        raise RuntimeError("Couldn't parse params file")
+
+    monkeypatch.setattr(main_module.rclpy, 'init', refuse)
+    assert main_module.main(arguments) == 1
+    assert (remedy in capfd.readouterr().err) == (pair is not None)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import pytest
+from trt_detector.ros import statistics as statistics_module
 from trt_detector.ros.statistics import SessionStatistics
 
 
@@ -12,3 +14,20 @@ def test_percentiles_of_a_stage() -> None:
     for value in range(101):
         statistics.add_times({'infer': float(value)})
     assert statistics.percentiles_ms() == {'infer': (50.0, 95.0, 99.0)}
+
+
+def test_recent_age_is_that_of_an_image_and_forgets_old_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(statistics_module.time, 'monotonic', lambda: now_s)
+    statistics = SessionStatistics(2)
+    assert statistics.recent_age_ms(0, 10.0) is None
+    for age_ms in (-4e9, 6e9):
+        statistics.add_age(0, age_ms)
+    assert statistics.recent_age_ms(0, 10.0) in (-4e9, 6e9)
+    assert statistics.recent_age_ms(1, 10.0) is None
+    now_s = 111.0
+    assert statistics.recent_age_ms(0, 10.0) is None
+    statistics.add_age(0, 3.0)
+    assert statistics.recent_age_ms(0, 10.0) == 3.0

@@ -75,6 +75,7 @@ class BatchProcessor:
         self._statistics = statistics
         self._on_error = on_error
         self._max_pixels = max_pixels
+        self._warned_s: dict[int, float] = {}
         self.publishers: Sequence[CameraPublisher] = ()
         self.publish_debug_images = False
 
@@ -189,14 +190,21 @@ class BatchProcessor:
             return read_image(queued.message, self._max_pixels)
         except ImageError as error:
             topic = self._cameras[queued.camera].image
+            # The reason first: whoever sees the count sees it, too.
+            self._statistics.note_error(queued.camera, str(error))
             self._statistics.count(queued.camera, 'malformed')
             self._on_error(f'{topic}: {error}')
-            self._node.get_logger().warning(
-                f'dropped an image of {topic}: {error}', throttle_duration_sec=_WARNING_PERIOD_S
-            )
+            self._warn_malformed(queued.camera, f'dropped an image of {topic}: {error}')
         except Exception as error:  # noqa: BLE001 logged; the other images may be fine
             self._note_failure([queued], error)
         return None
+
+    def _warn_malformed(self, camera: int, text: str) -> None:
+        """Log a warning, throttled for each camera: one must not hide that of another."""
+        now_s = time.monotonic()
+        if now_s - self._warned_s.get(camera, -_WARNING_PERIOD_S) >= _WARNING_PERIOD_S:
+            self._warned_s[camera] = now_s
+            self._node.get_logger().warning(text)
 
     def _add_times(
         self, queued: QueuedImage, batch: BatchInProgress, result: BatchResult, started_ns: int
@@ -217,6 +225,8 @@ class BatchProcessor:
         if stamp_ns > 0:
             age_ms = (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6
             self._statistics.add_age(queued.camera, age_ms)
+        else:
+            self._statistics.count(queued.camera, 'unstamped')
         self._statistics.add_times(times_ms)
 
     def _note_invalid(self, camera: int, number: int) -> None:
@@ -228,9 +238,10 @@ class BatchProcessor:
 
     def _note_failure(self, queued_images: Sequence[QueuedImage], error: Exception) -> None:
         """Count and log images for which nothing is published."""
-        for queued in queued_images:
-            self._statistics.count(queued.camera, 'failed')
         text = f'{type(error).__name__}: {error}'
+        for queued in queued_images:
+            self._statistics.note_error(queued.camera, text)
+            self._statistics.count(queued.camera, 'failed')
         self._on_error(text)
         # An unexpected error is a defect; its traceback says where.
         expected = isinstance(error, DetectorError)

@@ -106,11 +106,9 @@ class CameraDiagnostics:
             text = f'no image for {silent_s:.0f} s: {explain_silence(self._node, subscription)}'
             self._log('silence', text)
             return CameraStatus('warn', text, values, is_silent)
-        return CameraStatus(*self._judge_images(rate, now, first, age_ms), values)
+        return CameraStatus(*self._judge_images(rate, now, first), values)
 
-    def _judge_images(
-        self, rate: float, now: _Sample, first: _Sample, age_ms: tuple[float, float] | None
-    ) -> tuple[str, str]:
+    def _judge_images(self, rate: float, now: _Sample, first: _Sample) -> tuple[str, str]:
         """Judge lost images, stamps and dropped images."""
         received = max(now.counts.received - first.counts.received, 1)
         lost = now.lost - first.lost
@@ -121,8 +119,7 @@ class CameraDiagnostics:
             )
             self._log('loss', text)
             return 'warn', text
-        if age_ms is not None and abs(age_ms[0]) > _STAMP_LIMIT_S * 1e3:
-            text = _describe_age(age_ms[0] / 1e3)
+        if text := self._describe_stamps(now.counts.unstamped - first.counts.unstamped):
             self._log('stamps', text)
             return 'warn', text
         text = f'{rate:.1f} images per second'
@@ -130,6 +127,18 @@ class CameraDiagnostics:
         if share > _DROP_SHARE:
             text += f', {share:.0%} dropped: the detector is slower than the camera'
         return 'ok', text
+
+    def _describe_stamps(self, unstamped: int) -> str:
+        """Describe stamps that are not set or far from the clock of the node; '' without any."""
+        if unstamped:
+            return (
+                f'{_count_images(unstamped)} with a header stamp that is zero or negative: let '
+                'the camera set it, the detections have the same stamp'
+            )
+        age_ms = self._session.statistics.recent_age_ms(self._number, _WINDOW_S)
+        if age_ms is None or abs(age_ms) <= _STAMP_LIMIT_S * 1e3:
+            return ''
+        return _describe_age(age_ms / 1e3)
 
     def _log(self, kind: str, text: str) -> None:
         """Log a warning of one kind once, and again as long as it persists."""
@@ -142,12 +151,19 @@ class CameraDiagnostics:
 def _describe_errors(now: CameraCounts, last: CameraCounts) -> tuple[str, str] | None:
     """Describe the errors since the last status; None without any."""
     if failed := now.failed - last.failed:
-        return 'error', f'inference failed for {failed} images; nothing is published for them'
+        return 'error', (
+            f'inference failed for {_count_images(failed)}, nothing is published: {now.error}'
+        )
     if malformed := now.malformed - last.malformed:
-        return 'warn', f'{malformed} images could not be read and were dropped'
+        return 'warn', f'{_count_images(malformed)} dropped as unreadable: {now.error}'
     if invalid := now.invalid - last.invalid:
         return 'warn', f'dropped {invalid} non-finite candidates'
     return None
+
+
+def _count_images(number: int) -> str:
+    """Write a number of images, e.g. '1 image'."""
+    return f'{number} image' if number == 1 else f'{number} images'
 
 
 def _describe_age(age_s: float) -> str:

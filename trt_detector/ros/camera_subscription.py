@@ -36,6 +36,7 @@ OnImage = Callable[[Any], None]
 # with 5 (docs/benchmarks/subscriptions.md).
 _RELIABLE_DEPTH = 5
 _BEST_EFFORT_DEPTH = 1
+_NO_PUBLISHER = 'there is no publisher yet'
 
 
 class CameraSubscription:
@@ -98,7 +99,11 @@ class CameraSubscription:
 
     def is_outdated(self) -> bool:
         """Tell whether another reliability fits the publishers better by now."""
-        return self.entity is not None and self._choose()[0] != self.reliability
+        if self.entity is None:
+            return False
+        reliability, reason = self._choose()
+        # Without a publisher it stays: a camera that is started again most likely sends as before.
+        return reliability != self.reliability and reason != _NO_PUBLISHER
 
     @property
     def topic(self) -> str:
@@ -149,7 +154,7 @@ def choose_reliability(offered: list[ReliabilityPolicy]) -> tuple[ReliabilityPol
     :return: the reliability, and the reason for the log.
     """
     if not offered:
-        return ReliabilityPolicy.BEST_EFFORT, 'there is no publisher yet'
+        return ReliabilityPolicy.BEST_EFFORT, _NO_PUBLISHER
     count = sum(policy == ReliabilityPolicy.RELIABLE for policy in offered)
     reason = f'{count} of {len(offered)} publishers are reliable'
     if count == len(offered):

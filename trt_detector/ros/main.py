@@ -22,7 +22,7 @@ from ..process.stop_signals import SignalWatch
 from ..process.tuning import tune_process
 from .log_bridge import forward_logging
 from .node import DetectorNode
-from .parameter_files import find_unmatched_files
+from .parameter_files import find_unmatched_files, find_unquoted_pairs
 
 __all__ = ['main']
 
@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         nodes = [_create_node(name) for name in options.nodes or ['detector']]
     except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
-        print(f'detector_node: cannot start: {error}', file=sys.stderr)
+        text = '; '.join([str(error), *find_unquoted_pairs(arguments)])
+        print(f'detector_node: cannot start: {text}', file=sys.stderr)
         return 1
     forward_logging(nodes[0].get_logger())
     for note in notes:

@@ -12,10 +12,12 @@ from typing import Any
 
 import yaml
 
-__all__ = ['find_unmatched_files']
+__all__ = ['find_unmatched_files', 'find_unquoted_pairs']
 
 _OPTION = '--params-file'
 _PARAMETERS = 'ros__parameters'
+# Item of a list in brackets like 2:0.3, which the YAML parser of ROS does not read.
+_UNQUOTED_PAIR = re.compile(r'(?<=[\[,])\s*([\w ]+:[\d.]+)\s*(?=[,\]])')
 
 
 def find_unmatched_files(arguments: Sequence[str], node_name: str) -> list[str]:
@@ -39,11 +41,36 @@ def find_unmatched_files(arguments: Sequence[str], node_name: str) -> list[str]:
     return sentences
 
 
+def find_unquoted_pairs(arguments: Sequence[str]) -> list[str]:
+    """
+    Write a sentence about every list item of the form number:score without quotes.
+
+    :param arguments: command line, whose parameter files ROS could not parse.
+    """
+    sentences = []
+    for option, file in pairwise(arguments):
+        if option != _OPTION:
+            continue
+        for number, line in enumerate(_read_text(file).splitlines(), start=1):
+            if match := _UNQUOTED_PAIR.search(line.partition('#')[0]):
+                pair = match[1]
+                sentences.append(f"{file}, line {number}: write '{pair}' in quotes, not {pair}")
+    return sentences
+
+
+def _read_text(file: str) -> str:
+    """Read a text file; '' if that fails, which rcl reports."""
+    try:
+        return Path(file).read_text(encoding='utf-8')
+    except (OSError, ValueError):
+        return ''
+
+
 def _read(file: str) -> Any:
     """Read a YAML file; one that cannot be read was reported by rcl already."""
     try:
-        return yaml.safe_load(Path(file).read_text(encoding='utf-8'))
-    except (OSError, ValueError, yaml.YAMLError):
+        return yaml.safe_load(_read_text(file))
+    except (ValueError, yaml.YAMLError):
         return None
 
 

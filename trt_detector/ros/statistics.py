@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from statistics import median_low
 import threading
 import time
 
@@ -36,6 +37,8 @@ class CameraCounts:
     :param malformed: images that could not be read.
     :param failed: images whose inference failed.
     :param invalid: non-finite candidates, which were dropped.
+    :param unstamped: published images whose header stamp is zero or negative.
+    :param error: reason why the newest malformed or failed image failed; '' without any.
     :param received_s: time.monotonic() of the newest image, None before the first.
     """
 
@@ -45,6 +48,8 @@ class CameraCounts:
     malformed: int = 0
     failed: int = 0
     invalid: int = 0
+    unstamped: int = 0
+    error: str = ''
     received_s: float | None = None
 
 
@@ -66,6 +71,9 @@ class SessionStatistics:
         self._counts = [CameraCounts() for _ in range(cameras)]
         self._stages = {stage: _Window() for stage in STAGES}
         self._ages = [_Window() for _ in range(cameras)]
+        self._recent_ages: list[deque[tuple[float, float]]] = [
+            deque(maxlen=_WINDOW) for _ in range(cameras)
+        ]
         self._lock = threading.Lock()
 
     def count_received(self, camera: int, dropped: int) -> None:
@@ -80,11 +88,16 @@ class SessionStatistics:
         """
         Count images or candidates.
 
-        :param what: 'published', 'dropped', 'malformed', 'failed' or 'invalid'.
+        :param what: 'published', 'dropped', 'malformed', 'failed', 'invalid' or 'unstamped'.
         """
         with self._lock:
             counts = self._counts[camera]
             setattr(counts, what, getattr(counts, what) + number)
+
+    def note_error(self, camera: int, text: str) -> None:
+        """Store why an image is malformed or failed."""
+        with self._lock:
+            self._counts[camera].error = text
 
     def add_times(self, times_ms: Mapping[str, float]) -> None:
         """Add one sample to each given stage of :data:`STAGES`."""
@@ -97,6 +110,7 @@ class SessionStatistics:
         with self._lock:
             self._stages['age'].samples.append(age_ms)
             self._ages[camera].samples.append(age_ms)
+            self._recent_ages[camera].append((time.monotonic(), age_ms))
 
     def age_percentiles_ms(self, camera: int) -> tuple[float, float] | None:
         """Compute p50 and p99 of the ages of one camera; None without samples."""
@@ -106,6 +120,14 @@ class SessionStatistics:
             return None
         p50, p99 = np.percentile(samples, (50, 99))
         return float(p50), float(p99)
+
+    def recent_age_ms(self, camera: int, seconds: float) -> float | None:
+        """Find the median age among the images of the last seconds; None without any."""
+        since_s = time.monotonic() - seconds
+        with self._lock:
+            ages_ms = [age for at_s, age in self._recent_ages[camera] if at_s >= since_s]
+        # Not the mean of two: the age of no image at all.
+        return median_low(ages_ms) if ages_ms else None
 
     def counts(self, camera: int) -> CameraCounts:
         """Copy the counts of one camera."""
