@@ -69,13 +69,6 @@ def test_unknown_layouts_are_refused_with_the_outputs_and_remedies(
     assert 'docs/models.md' in lines[-1]
 
 
-def test_a_right_number_of_predictions_is_not_blamed() -> None:
-    with pytest.raises(ModelError, match='no head layout fits') as caught:
-        _head((1, 84, 8400), (1, 8400, 84))
-    assert 'the parameter outputs' in str(caught.value)
-    assert 'number of predictions' not in str(caught.value)
-
-
 def _rounded(value: Any) -> np.float32:
     return np.float32(value)
 

@@ -327,6 +327,14 @@ def test_tasks_whose_boxes_cannot_be_told_are_refused(info: GraphInfo, message: 
         recognize(info)
 
 
+@pytest.mark.parametrize(('count', 'blamed'), [(8400, False), (8401, True)])
+def test_a_right_number_of_predictions_is_not_blamed(count: int, blamed: bool) -> None:
+    with pytest.raises(ModelError, match='no head layout fits') as caught:
+        recognize(_info((1, 84, count), (1, count, 84), input_size=(640, 640)))
+    assert ('number of predictions is not that of 640x640' in str(caught.value)) == blamed
+    assert 'the parameter outputs' in str(caught.value)
+
+
 def test_outputs_of_plugins_are_found_in_any_order() -> None:
     shapes = {'det_scores': (1, 100), 'num_dets': (1, 1), 'det_classes': (1, 100),
               'det_boxes': (1, 100, 4)}  # fmt: skip
