@@ -247,6 +247,18 @@ def test_missing_stamps_are_reported(second: int) -> None:
         assert running.status('camera /image_raw', is_told).level == b'\x01'
 
 
+def test_simulated_time_without_clock_is_reported() -> None:
+    with detector_node(use_sim_time=True) as running:
+        camera = running.publisher(ImageMessage, '/image_raw')
+        activate(running)
+
+        def is_told(status: Any) -> bool:
+            camera.publish(image_message(stamp=(1000, 0)))
+            return 'use_sim_time is true, but no time arrives on /clock' in status.message
+
+        assert running.status('camera /image_raw', is_told).level == b'\x01'
+
+
 def test_malformed_image_is_reported_with_the_reason() -> None:
     message = image_message()
     message.step = 7

@@ -98,6 +98,24 @@ def test_batch_without_the_silent_camera_is_taken_in_the_end() -> None:
     assert messages == ['a']
 
 
+def test_camera_that_sends_nothing_is_waited_for_once() -> None:
+    image_queue = ImageQueue(3, batch_wait_s=0.5)
+    image_queue.open()
+    image_queue.put(0, 'a')
+    image_queue.put(1, 'b')
+    assert len(image_queue.take(3)) == 2
+    # A busy caller gets a batch only if no camera is waited for.
+    image_queue.put(0, 'c')
+    assert image_queue.take(3, busy=True) == [], 'camera 1 has sent an image'
+    image_queue.put(1, 'd')
+    assert {image.message for image in image_queue.take(3, busy=True)} == {'c', 'd'}
+    image_queue.put(2, 'e')
+    image_queue.put(0, 'f')
+    assert image_queue.take(3, busy=True) == [], 'all cameras have sent an image by now'
+    image_queue.put(1, 'g')
+    assert {image.message for image in image_queue.take(3, busy=True)} == {'e', 'f', 'g'}
+
+
 def test_images_dropped_while_a_batch_waits_do_not_end_the_taker() -> None:
     image_queue = ImageQueue(2, batch_wait_s=0.05)
     image_queue.open()

@@ -138,6 +138,11 @@ class CameraDiagnostics:
         age_ms = self._session.statistics.recent_age_ms(self._number, _WINDOW_S)
         if age_ms is None or abs(age_ms) <= _STAMP_LIMIT_S * 1e3:
             return ''
+        if self._node.get_clock().now().nanoseconds == 0:
+            return (
+                'use_sim_time is true, but no time arrives on /clock: start the simulation or the '
+                'player with --clock, or set use_sim_time to false'
+            )
         return _describe_age(age_ms / 1e3)
 
     def _log(self, kind: str, text: str) -> None:

@@ -34,13 +34,15 @@ class ImageQueue:
     It starts closed for images. Any number of threads may put; one thread takes.
 
     :param cameras: number of cameras.
-    :param batch_wait_s: maximum time that the first image of a batch waits for other cameras.
+    :param batch_wait_s: maximum time that the first image of a batch waits for other cameras. A
+        camera that was waited for in vain is not waited for again until it sends an image.
     """
 
     def __init__(self, cameras: int, batch_wait_s: float = 0.0) -> None:
         self._batch_wait_s = batch_wait_s
         self._filled_s = 0.0
         self._images: list[QueuedImage | None] = [None] * cameras
+        self._absent: set[int] = set()
         self._next_camera = 0
         self._accepting = False
         self._closed = False
@@ -62,6 +64,7 @@ class ImageQueue:
                 self._filled_s = time.monotonic()
             dropped = int(self._images[camera] is not None)
             self._images[camera] = queued_image
+            self._absent.discard(camera)
             self._changed.notify_all()
         return dropped
 
@@ -131,13 +134,16 @@ class ImageQueue:
     def _get_wait_s(self, limit: int) -> float:
         """Compute for how long the queued images may wait for those of other cameras."""
         queued = sum(image is not None for image in self._images)
-        if queued >= min(limit, len(self._images)):
+        if queued >= min(limit, len(self._images) - len(self._absent)):
             return 0.0
         return self._filled_s + self._batch_wait_s - time.monotonic()
 
     def _collect(self, limit: int) -> list[QueuedImage]:
         """Remove up to limit messages, starting after the camera that was served last."""
         count = len(self._images)
+        queued = sum(image is not None for image in self._images)
+        if self._batch_wait_s > 0 and 0 < queued < limit:
+            self._absent = {number for number, image in enumerate(self._images) if image is None}
         queued_images: list[QueuedImage] = []
         for offset in range(count):
             camera = (self._next_camera + offset) % count

@@ -53,7 +53,10 @@ def _suggest(node: Node, subscription: CameraSubscription) -> str:
     """Suggest the topic of the other transport, or the most similar image topic."""
     topic = subscription.camera.full_subscription
     if not subscription.camera.compressed and node.count_publishers(f'{topic}{_SUFFIX}'):
-        return f', but {topic}{_SUFFIX} is published: set image_transport to compressed'
+        return (
+            f', but {topic}{_SUFFIX} is published: set image_transport to compressed, or name it '
+            'in image_topics'
+        )
     plain = topic.removesuffix(_SUFFIX)
     if subscription.camera.compressed and node.count_publishers(plain):
         return f', but {plain} is published: set image_transport to raw, and image_topics to it'
