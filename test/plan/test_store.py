@@ -85,6 +85,23 @@ def test_the_log_compares_with_the_nearest_plan(tmp_path: Path) -> None:
     assert log == 'rebuilding yolov8n: TensorRT version was 10.3.0, is 10.16.1'
 
 
+def test_a_plan_of_an_earlier_version_is_rebuilt_and_named(tmp_path: Path) -> None:
+    first = open_plan(tmp_path, make_key())[0]
+    assert first.path is not None
+    # An earlier version had other fields in the key, so its folder has another hash.
+    old = first.path.parent.rename(tmp_path / 'yolov8n-0123456789ab')
+    (manifest,) = old.glob('*.engine.json')
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {'format': 1}))
+    second, calls, log = open_plan(tmp_path, make_key())
+    assert calls == 1
+    assert log.startswith(f'rebuilding yolov8n: {manifest} cannot be used: ')
+    assert 'format of the manifest is 1; expected 2' in log
+    assert 'another version of trt_detector' in log
+    assert f'the folder {old} can be removed' in log
+    assert second.notes == (log,)
+    assert open_plan(tmp_path, make_key())[1:] == (0, '')
+
+
 OTHER_VALUES: dict[str, Any] = {
     'format': 7,
     'library': 'tensorrt_rtx',

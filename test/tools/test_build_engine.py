@@ -107,6 +107,39 @@ def test_build_engine_reports_warnings_and_errors(
         assert 'GPU' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('output', 'reason'),
+    [
+        ('.', 'is a folder'),
+        ('yolo.onnx', 'is the model itself'),
+        ('link.onnx', 'is the model itself'),
+        ('absent/model.engine', 'No such file or directory; choose a folder that exists'),
+        ('yolo.onnx/model.engine', 'Not a directory; choose a folder that exists'),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_build(
+    model: Path, output: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = model.read_bytes()
+    (model.parent / 'link.onnx').symlink_to(model)
+    with machine('tensorrt-10.3'):
+        assert build(model, '--precision', 'fp32', '--output', str(model.parent / output)) == 1
+    captured = capsys.readouterr().err
+    assert f'--output {model.parent / output}' in captured
+    assert reason in captured
+    assert model.read_bytes() == before
+    assert not (model.parent / 'plans').exists()
+
+
+def test_the_output_may_be_in_the_home_folder(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('HOME', str(model.parent))
+    with machine('tensorrt-10.3'):
+        assert build(model, '--precision', 'fp32', '--output', '~/model.engine') == 0
+    assert (model.parent / 'model.engine').is_file()
+
+
 def test_build_engine_builds_for_a_gpu_that_is_not_here(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import time
 
 from ..errors import BuildError
-from .entry import iterate_manifests, PlanEntry, Rejection
+from .entry import find_unusable_manifest, iterate_manifests, PlanEntry, Rejection
 from .key import PlanKey
 from .manifest import BuiltPlan, Manifest, StoredPlan
 from .prune import prune_plans
@@ -87,6 +87,10 @@ class PlanBuild:
         nearest = _nearest_differences(self._root, self._key)
         if nearest:
             self._note(f'rebuilding {name}: {"; ".join(nearest)}')
+            return
+        unusable = find_unusable_manifest(self._root, name)
+        if unusable:
+            self._note(f'rebuilding {name}: {unusable}')
         else:
             self._log(f'building {name}: no plan of it is stored in {self._root} yet')
 

@@ -22,7 +22,13 @@ from ..trusted_files import (
 from .key import PlanKey
 from .manifest import Manifest
 
-__all__ = ['PlanEntry', 'Rejection', 'iterate_manifests', 'entry_directories']
+__all__ = [
+    'PlanEntry',
+    'Rejection',
+    'entry_directories',
+    'find_unusable_manifest',
+    'iterate_manifests',
+]
 
 _DIGEST_DIGITS = 12
 
@@ -129,6 +135,25 @@ def iterate_manifests(root: Path) -> Iterator[tuple[Path, Manifest]]:
             # Unreadable manifests are reported when their own key is loaded.
             with contextlib.suppress(OSError, PlanError):
                 yield path, Manifest.from_bytes(read_trusted(path))
+
+
+def find_unusable_manifest(root: Path, model_name: str) -> str:
+    """
+    Find a manifest of a model that cannot be used, e.g. one of an earlier version.
+
+    :return: path, reason and remedy as one sentence, '' if there is none.
+    """
+    for directory in entry_directories(root):
+        if directory.name[: -_DIGEST_DIGITS - 1] != model_name:
+            continue
+        for path in directory.glob('*.engine.json'):
+            try:
+                Manifest.from_bytes(read_trusted(path))
+            except PlanError as error:
+                return f'{path} cannot be used: {error}; the folder {directory} can be removed'
+            except OSError:
+                continue
+    return ''
 
 
 def _manifest_path(plan_path: Path) -> Path:

@@ -80,7 +80,10 @@ class Manifest:
         fields = dict(values)
         number = fields.pop('format', None)
         if type(number) is not int or number != _FORMAT:
-            raise PlanError(f'format of the manifest is {number!r}; expected {_FORMAT}')
+            raise PlanError(
+                f'format of the manifest is {number!r}; expected {_FORMAT}: another version of '
+                'trt_detector wrote it; build the engine again'
+            )
         own = {name: fields.pop(name, None) for name in _OWN_FIELDS}
         for name, (fits, expected) in _OWN_FIELDS.items():
             if not fits(own[name]):

@@ -23,7 +23,7 @@ from ..factory import create_detector
 from ..int8_gate.gate import fallback_config, find_gate_frames
 from ..model_info import add_plan_header, read_model_info
 from ..process.stop_signals import SignalWatch
-from ..trusted_files import write_atomic
+from ..trusted_files import try_writing, write_atomic
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
 from ..values.progress import Progress
 from .command_line import make_parser
@@ -164,7 +164,10 @@ def _parser() -> argparse.ArgumentParser:
         '--model', '--model-path', required=True, type=Path, help='ONNX file of the detector'
     )
     parser.add_argument(
-        '--output', type=Path, metavar='FILE', help='write a copy of the engine to this file'
+        '--output',
+        type=lambda text: Path(text).expanduser(),
+        metavar='FILE',
+        help='write a copy of the engine to this file',
     )
     parser.add_argument(
         '--compute-capability',
@@ -232,6 +235,8 @@ def _build(
     config = DetectorConfig.from_mapping({'model_path': str(arguments.model), **given})
     model = read_model_info(arguments.model.expanduser())
     batch_size = config.batch_size or 1
+    if arguments.output is not None:
+        _check_output(arguments.output, arguments.model.expanduser())
     if arguments.any_ampere and not arguments.portable:
         raise ConfigError('--any-ampere needs --portable')
     if arguments.portable and arguments.compute_capability is not None:
@@ -271,6 +276,28 @@ def _build(
         warnings=(*_warnings(verdict), *choice.notes, *stored.notes),
         details=details,
     )
+
+
+def _check_output(output: Path, model: Path) -> None:
+    """
+    Check before the build that its engine can be written.
+
+    :raises ConfigError: if output is the model or a folder, or its folder cannot be written.
+    """
+    if output.is_dir():
+        raise ConfigError(f'--output {output} is a folder; expected the name of a file')
+    if output.exists() and output.samefile(model):
+        raise ConfigError(
+            f'--output {output} is the model itself, which the engine would replace; choose '
+            'another name'
+        )
+    try:
+        try_writing(output.parent)
+    except OSError as error:
+        raise ConfigError(
+            f'--output {output} cannot be written: {output.parent}: {error.strerror or error}; '
+            'choose a folder that exists and that this user can write'
+        ) from error
 
 
 def _accept_int8(
