@@ -51,7 +51,7 @@ setup(
             'build_engine = trt_detector.tools.build_engine:main',
             'calibrate = trt_detector.tools.calibrate.main:main',
             'detect = trt_detector.tools.detect:main',
-            'detector_node = trt_detector.ros.main:main',
+            'detector_node = trt_detector.ros:run_node',
             'doctor = trt_detector.tools.doctor:main',
             'evaluate = trt_detector.tools.evaluate:main',
             'inspect_engine = trt_detector.tools.inspect_engine:main',

@@ -197,7 +197,8 @@ def test_pyproject_leaves_the_build_to_setup_py() -> None:
 @pytest.mark.parametrize(('name', 'target'), console_scripts().items())
 def test_executable_calls_a_function_that_exists(name: str, target: str) -> None:
     module, _, function = target.partition(':')
-    path = ROOT / f'{module.replace(".", "/")}.py'
+    path = ROOT / module.replace('.', '/')
+    path = path / '__init__.py' if path.is_dir() else path.with_suffix('.py')
     tree = ast.parse(path.read_text(encoding='utf-8'))
     assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
 
