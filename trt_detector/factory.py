@@ -157,7 +157,7 @@ def _open_with_batch(
             choose_input_size=chooser,
             warnings=(*warnings, *setup.warnings, *found.warnings, *preprocessing.warnings),
             description=description,
-            sanity=setup.sanity_check(found),
+            sanity=setup.sanity_check(found, engine.info.precision),
         )
         # It closes the engine, after its slots, which lie in the engine's context.
         undo.pop_all()

@@ -176,10 +176,21 @@ def test_boxes_without_area_are_warned_of(tmp_path: Path) -> None:
 
 
 def test_a_rounding_error_of_a_score_is_not_published(tmp_path: Path) -> None:
-    with _open(tmp_path, _rows((10, 20, 30, 50, 1.02, 1)), END_TO_END) as detector:
+    with _open(tmp_path, _rows((10, 20, 30, 50, 1.001, 1)), END_TO_END) as detector:
         found = detector.detect([IMAGE]).detections[0]
         assert detector.info.warnings == ()
     assert found.scores.tolist() == [1.0]
+
+
+def test_scores_above_one_pass_only_by_the_rounding_of_the_precision() -> None:
+    above = _detections((5, 5, 30, 30), score=1.02)
+    SanityCheck('yolo', None, quantized=True).check(above, (SIDE, SIDE))
+    with pytest.raises(DecodeError, match='a score of 1.02'):
+        SanityCheck('yolo', None).check(above, (SIDE, SIDE))
+    with pytest.raises(DecodeError, match='a score of 1.06'):
+        SanityCheck('yolo', None, quantized=True).check(
+            _detections((5, 5, 30, 30), score=1.06), (SIDE, SIDE)
+        )
 
 
 def _detections(*boxes: tuple[float, ...], score: float = 0.9) -> Detections:

@@ -19,8 +19,9 @@ __all__ = ['SanityCheck']
 
 _LOG = logging.getLogger(__name__)
 
-# Quantized scores may exceed 1 by about 3 percent.
-_SCORE_TOLERANCE = 0.05
+# Rounding to half precision; quantized scores may exceed 1 by about 3 percent.
+_SCORE_TOLERANCE = 0.002
+_QUANTIZED_SCORE_TOLERANCE = 0.05
 _CLASS_TOLERANCE = 0.1
 # In pixels: the largest coordinate of normalized boxes, and the largest side of a tiny one.
 _UNIT = 1.5
@@ -47,10 +48,19 @@ class SanityCheck:
     :param layout: name of the layout, for messages.
     :param num_names: number of class names that the user or the model gives, None for none.
     :param boxes_given: the user has told the unit of the boxes.
+    :param quantized: the network may be INT8, so scores are rounded coarsely.
     """
 
-    def __init__(self, layout: str, num_names: int | None, *, boxes_given: bool = False) -> None:
+    def __init__(
+        self,
+        layout: str,
+        num_names: int | None,
+        *,
+        boxes_given: bool = False,
+        quantized: bool = False,
+    ) -> None:
         self._layout = layout
+        self._tolerance = _QUANTIZED_SCORE_TOLERANCE if quantized else _SCORE_TOLERANCE
         self._num_names = num_names
         self._plausible = boxes_given
         self._boxes_seen = self._outside = 0
@@ -130,7 +140,7 @@ class SanityCheck:
         if not len(scores):
             return
         low, high = float(scores.min()), float(scores.max())
-        if low >= -_SCORE_TOLERANCE and high <= 1 + _SCORE_TOLERANCE:
+        if low >= -self._tolerance and high <= 1 + self._tolerance:
             return
         found = f'scores of {low:.3g} to {high:.3g}' if low != high else f'a score of {high:.3g}'
         if low >= 0 and bool((scores == np.rint(scores)).all()):

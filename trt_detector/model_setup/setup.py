@@ -129,10 +129,17 @@ class ModelSetup:
             return tuple(str(number) for number in range(count))
         return self.names
 
-    def sanity_check(self, found: Recognized) -> SanityCheck:
-        """Make the check of what the head decodes."""
+    def sanity_check(self, found: Recognized, precision: str) -> SanityCheck:
+        """
+        Make the check of what the head decodes.
+
+        :param precision: that of the engine, see :class:`.values.engine_info.EngineInfo`.
+        """
         return SanityCheck(
-            found.name, len(self.names) or None, boxes_given=self.config.boxes != 'auto'
+            found.name,
+            len(self.names) or None,
+            boxes_given=self.config.boxes != 'auto',
+            quantized=precision in ('int8', 'unknown'),
         )
 
     def preprocessing(self, found: Recognized, outputs: Sequence[TensorSpec]) -> Preprocessing:
