@@ -286,6 +286,13 @@ def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     assert folder.read_text() == 'not a folder'
 
 
+@pytest.mark.parametrize('name', ['file', 'file/plans'])
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / 'file').touch()
+    with pytest.raises(PlanError, match=f'{name} cannot be written: a file is in its place; set'):
+        PlanStore(tmp_path / name).check_writable()
+
+
 def test_too_little_space_is_refused_before_the_build(tmp_path: Path) -> None:
     store = PlanStore(tmp_path)
     store.check_writable()

@@ -124,8 +124,10 @@ class PlanStore:
             try_writing(self._root)
             space = os.statvfs(self._root)
         except OSError as error:
+            in_the_way = isinstance(error, (FileExistsError, NotADirectoryError))
+            reason = 'a file is in its place' if in_the_way else error.strerror or error
             raise PlanError(
-                f'plan folder {self._root} cannot be written: {error.strerror or error}; '
+                f'plan folder {self._root} cannot be written: {reason}; '
                 'set engine_cache_dir to a folder of this user'
             ) from error
         free = space.f_bavail * space.f_frsize
