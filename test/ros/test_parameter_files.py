@@ -94,3 +94,13 @@ def test_pairs_that_ros_cannot_read_are_to_be_quoted(
     monkeypatch.setattr(main_module.rclpy, 'init', refuse)
     assert main_module.main(arguments) == 1
     assert (remedy in capfd.readouterr().err) == (pair is not None)
+
+
+def test_file_of_another_node_of_the_process_is_no_mistake(tmp_path: Path) -> None:
+    file = tmp_path / 'front.yaml'
+    file.write_text(f"'/front/detector': {VALUES}\n")
+    arguments = ['--ros-args', '--params-file', str(file)]
+    assert find_unmatched_files(arguments, '/front/detector', '/rear/detector') == []
+    assert find_unmatched_files(arguments, '/rear/detector', '/front/detector') == []
+    (sentence,) = find_unmatched_files(arguments, '/left/detector', '/right/detector')
+    assert 'this node is /left/detector or /right/detector: none of them is used' in sentence

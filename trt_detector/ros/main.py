@@ -56,9 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     forward_logging(nodes[0].get_logger())
     for note in notes:
         nodes[0].get_logger().warning(note)
-    for node in nodes:
-        for note in find_unmatched_files(arguments, node.get_fully_qualified_name()):
-            node.get_logger().warning(note)
+    # Together: each of several nodes can have a file of its own.
+    names = [node.get_fully_qualified_name() for node in nodes]
+    for note in find_unmatched_files(arguments, *names):
+        nodes[0].get_logger().warning(note)
     ended = _run(nodes, stop)
     signals.ignore()
     if not ended:

@@ -20,22 +20,23 @@ _PARAMETERS = 'ros__parameters'
 _UNQUOTED_PAIR = re.compile(r'(?<=[\[,])\s*([\w ]+:[\d.]+)\s*(?=[,\]])')
 
 
-def find_unmatched_files(arguments: Sequence[str], node_name: str) -> list[str]:
+def find_unmatched_files(arguments: Sequence[str], *node_names: str) -> list[str]:
     """
-    Write a sentence about every parameter file none of whose keys matches the node.
+    Write a sentence about every parameter file none of whose keys matches a node.
 
     :param arguments: command line.
-    :param node_name: full name of the node, after remapping.
+    :param node_names: full names of the nodes of this process, after remapping.
     """
     sentences = []
     for option, file in pairwise(arguments):
         if option != _OPTION:
             continue
         names = list(_list_names(_read(file)))
-        if names and not any(_matches(name, node_name) for name in names):
+        if names and not any(_matches(name, node) for name in names for node in node_names):
+            own = ' or '.join(node_names)
             sentences.append(
                 f'{file} has parameters for {", ".join(sorted(set(names)))}, but this node is '
-                f'{node_name}: none of them is used; rename the key in the file to {node_name} or '
+                f'{own}: none of them is used; rename the key in the file to {own} or '
                 '/**'
             )
     return sentences
