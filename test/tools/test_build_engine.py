@@ -251,6 +251,19 @@ def test_inspect_engine_without_a_gpu_still_shows_the_manifest(
     assert 'GPU' in report['error']
 
 
+def test_inspect_engine_names_a_manifest_of_an_earlier_version(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with machine('tensorrt-10.3'):
+        build(model, '--precision', 'fp32')
+        (beside,) = model.parent.glob('plans/*/*.json')
+        beside.write_text(json.dumps(json.loads(beside.read_text()) | {'format': 1}))
+        assert inspect_engine.main([str(beside.with_suffix(''))]) == 1
+    message = capsys.readouterr().err
+    assert f'{beside} cannot be used: format of the manifest is 1; expected 2' in message
+    assert 'build the engine again' in message
+
+
 def test_inspect_engine_shows_the_manifest_and_rejects_a_file_that_is_no_engine(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,7 +81,11 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise PlanError(f'{beside} cannot be read: {error.strerror}') from error
-    values: dict[str, Any] = json.loads(Manifest.from_bytes(data).to_bytes())
+    try:
+        manifest = Manifest.from_bytes(data)
+    except PlanError as error:
+        raise PlanError(f'{beside} cannot be used: {error}') from error
+    values: dict[str, Any] = json.loads(manifest.to_bytes())
     return values
 
 
