@@ -28,13 +28,7 @@ def create_runtime(library: TensorRTLibrary, logger: Any, lines: LogLines) -> An
     :param lines: log lines of the logger.
     :raises BackendUnavailableError: with the lines of TensorRT.
     """
-    lines.clear()
-    try:
-        runtime = library.trt.Runtime(logger)
-    except (TypeError, RuntimeError) as error:
-        raise _unavailable(library, lines) from error
-    _check_started(library, runtime, lines)
-    return runtime
+    return _create(library, library.trt.Runtime, logger, lines)
 
 
 def create_builder(library: TensorRTLibrary, logger: Any, lines: LogLines) -> Any:
@@ -46,13 +40,23 @@ def create_builder(library: TensorRTLibrary, logger: Any, lines: LogLines) -> An
     :param lines: log lines of the logger.
     :raises BackendUnavailableError: with the lines of TensorRT.
     """
+    return _create(library, library.trt.Builder, logger, lines)
+
+
+def _create(library: TensorRTLibrary, factory: Any, logger: Any, lines: LogLines) -> Any:
+    """
+    Create a root object, and refuse one that TensorRT created with errors.
+
+    :param factory: class of the object.
+    :raises BackendUnavailableError: with the lines of TensorRT.
+    """
     lines.clear()
     try:
-        builder = library.trt.Builder(logger)
+        root = factory(logger)
     except (TypeError, RuntimeError) as error:
         raise _unavailable(library, lines) from error
-    _check_started(library, builder, lines)
-    return builder
+    _check_started(library, root, lines)
+    return root
 
 
 def _check_started(library: TensorRTLibrary, root: Any, lines: LogLines) -> None:
