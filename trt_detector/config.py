@@ -335,6 +335,28 @@ class DetectorConfig:
         1.0, 'Period of the diagnostics messages.', unit='s', minimum=0.1, maximum=60.0
     )
     autostart: bool = parameter(False, 'Configure and activate without a lifecycle manager.')
+    recover: bool = parameter(
+        False,
+        'Configure and activate again after every inference has failed, with a pause that grows '
+        'from 1 to 60 s; without it the node stays unconfigured then.',
+        live=True,
+    )
+    inference_timeout: float = parameter(
+        10.0,
+        'Time after which an inference that has not returned is reported as hanging; 0 is off. '
+        'Warm-up and the first run of a batch size are not timed.',
+        unit='s',
+        minimum=0.0,
+        maximum=3600.0,
+        live=True,
+    )
+    on_hang: str = parameter(
+        'report',
+        'Action if an inference hangs: report it on /diagnostics, or exit with code 3 as well, '
+        'for a supervisor that starts the process again.',
+        choices=('report', 'exit'),
+        live=True,
+    )
     bond_timeout: float = parameter(
         0.0,
         'Heartbeat timeout of the bond with the lifecycle manager of Nav2, as its bond_timeout; 0 '

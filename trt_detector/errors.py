@@ -48,6 +48,10 @@ class EngineError(DetectorError):
     """The inference runtime refused to load a model or to run a batch."""
 
 
+class DeviceLostError(EngineError):
+    """CUDA is unusable in this process after a sticky error: only a new process can go on."""
+
+
 class BuildError(EngineError):
     """TensorRT could not build a plan from the model."""
 

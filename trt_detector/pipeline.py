@@ -103,6 +103,7 @@ class Detector:
         self._sanity = sanity
         self._int8_verdict: Int8Verdict | None = None
         self._failure = ''
+        self._counts_run: set[int] = set()
         self._slots = SlotPool(engine)
         self._slots.open(preprocessor, head)
 
@@ -183,6 +184,14 @@ class Detector:
         """Return the number of batches that may be in flight."""
         return len(self._slots)
 
+    def has_run(self, count: int) -> bool:
+        """
+        Tell whether a batch of count images has run at the present input size.
+
+        The first one can take minutes: a runtime compiles or initializes for it.
+        """
+        return count in self._counts_run
+
     def submit(self, images: Sequence[Image]) -> PendingBatch:
         """
         Start a batch; return before it ran if the engine is asynchronous.
@@ -233,6 +242,7 @@ class Detector:
             self._slots.release_failed(slot)
             raise
         self._slots.release(slot)
+        self._counts_run.add(len(pending.letterboxes))
         decoded = time.perf_counter()
         times = StageTimes(
             preprocess_ms=pending.preprocess_ms,
@@ -373,6 +383,7 @@ class Detector:
         choose, self._input_size_pending = self._choose_input_size, False
         if choose is None:
             return
+        self._counts_run.clear()
         # The slots' CUDA graphs must not outlive the size that they were captured at.
         try:
             with self._engine.device_lock():

@@ -79,6 +79,10 @@ class StubDetector:
         self._behave = behave
 
     depth = 1
+    input_size_pending = input_size_open = False
+
+    def has_run(self, count: int) -> bool:
+        return count <= self.batch_size
 
     def submit(self, images: Sequence[Any]) -> Sequence[Any]:
         return images

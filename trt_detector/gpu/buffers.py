@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import EngineError
-from .cuda_errors import describe_error
+from .cuda_errors import make_engine_error
 
 __all__ = ['TensorBuffer']
 
@@ -144,8 +144,9 @@ class TensorBuffer:
 
     def _no_memory(self, side: str, error: Exception) -> EngineError:
         """Return the error for a failed allocation."""
-        return EngineError(
+        return make_engine_error(
             f'cannot allocate {self.nbytes / 2**20:.1f} MiB of {side} memory for tensor '
-            f'{self.name!r} of shape {list(self.max_shape)}: {describe_error(error)}; '
-            'lower max_shape or batch_size, or close other programs'
+            f'{self.name!r} of shape {list(self.max_shape)}',
+            error,
+            '; lower max_shape or batch_size, or close other programs',
         )

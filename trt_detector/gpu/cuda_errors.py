@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import ctypes
 
-from ..errors import BackendUnavailableError
+from ..errors import BackendUnavailableError, DeviceLostError, EngineError
 from . import driver as libcuda
 
-__all__ = ['describe_error']
+__all__ = ['describe_error', 'make_engine_error', 'propose_batch']
 
 # Descriptions of the errors after which every call in the context fails (cuda.h: "This leaves the
 # process in an inconsistent state ... the process must be terminated and relaunched").
@@ -37,11 +37,39 @@ def describe_error(error: Exception) -> str:
     the free memory of the GPU; the context must be current for that.
     """
     text = str(error)
-    if any(words in text for words in _STICKY):
+    if _is_sticky(text):
         return f'{text}; CUDA is unusable in this process after this error: restart the process'
     if any(words in text for words in _OUT_OF_MEMORY):
         return f'{text}{_describe_free_memory()}'
     return text
+
+
+def make_engine_error(what: str, error: Exception, advice: str = '') -> EngineError:
+    """
+    Make the error of this package for one of CUDA or of a library on top of it.
+
+    :param what: what failed.
+    :param advice: what to do, after a semicolon.
+    :return: a DeviceLostError after a sticky error.
+    """
+    text = f'{what}: {describe_error(error)}{advice}'
+    return DeviceLostError(text) if _is_sticky(str(error)) else EngineError(text)
+
+
+def propose_batch(count: int) -> str:
+    """
+    Propose a smaller batch for an allocation that failed.
+
+    :param count: number of images of the batch that is too large.
+    """
+    if count < 2:
+        return 'lower max_shape or the input size'
+    return f'lower max_shape or batch_size: set batch_size to {count // 2} instead of {count}'
+
+
+def _is_sticky(text: str) -> bool:
+    """Tell whether every later call in the context fails after an error."""
+    return any(words in text for words in _STICKY)
 
 
 def _describe_free_memory() -> str:

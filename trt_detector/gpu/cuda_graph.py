@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import EngineError
 from . import driver as libcuda
-from .cuda_errors import describe_error
+from .cuda_errors import make_engine_error
 
 __all__ = ['CaptureError', 'CudaGraph', 'capture_graph']
 
@@ -75,8 +75,8 @@ class CudaGraph:
             raise EngineError('launch() on a closed CUDA graph')
         status = self._driver.cuGraphLaunch(self._executable, ctypes.c_void_p(stream.handle))
         if status:
-            error = EngineError(f'cuGraphLaunch failed: {_explain(self._driver, status)}')
-            raise EngineError(describe_error(error))
+            error = EngineError(_explain(self._driver, status))
+            raise make_engine_error('cuGraphLaunch failed', error)
 
     def close(self) -> None:
         """Free the graph, which must not be running; calling it again does nothing."""

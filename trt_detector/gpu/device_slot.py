@@ -19,7 +19,7 @@ from ..errors import EngineError
 from ..image.image import Image
 from ..preprocess import Letterbox
 from ..values.candidates import Candidates
-from .cuda_errors import describe_error
+from .cuda_errors import make_engine_error, propose_batch
 from .device_engine import DeviceEngine
 from .image_upload import ImageUpload
 from .kernels.candidates import CandidateFilter, CandidateSlot, is_worth_filtering
@@ -104,10 +104,11 @@ class DeviceSlot(BatchSlot):
             try:
                 self._input: Any = cuda.mem_alloc(shape[0] * self._image_bytes)
             except cuda.Error as error:
-                raise EngineError(
+                raise make_engine_error(
                     f'cannot allocate {shape[0] * self._image_bytes / 2**20:.1f} MiB of device '
-                    f'memory for a batch of shape {list(shape)}: {describe_error(error)}; '
-                    'lower batch_size, or close other programs'
+                    f'memory for a batch of shape {list(shape)}',
+                    error,
+                    f'; {propose_batch(shape[0])}, or close other programs',
                 ) from error
             self._resources.callback(self._input.free)
             # A network of a fixed batch size also reads the images after a smaller batch.
@@ -154,7 +155,7 @@ class DeviceSlot(BatchSlot):
                     work()
                 upload.send(streams.upload)
         except self._engine.cuda.Error as error:
-            raise EngineError(f'CUDA failed to copy an image: {describe_error(error)}') from error
+            raise make_engine_error('CUDA failed to copy an image', error) from error
         self._jobs.append(
             LetterboxJob(
                 source=uploaded.address,
@@ -172,9 +173,7 @@ class DeviceSlot(BatchSlot):
         try:
             self._enqueue(count, least_score)
         except self._engine.cuda.Error as error:
-            raise EngineError(
-                f'CUDA failed to start the network: {describe_error(error)}'
-            ) from error
+            raise make_engine_error('CUDA failed to start the network', error) from error
 
     def wait(self) -> None:
         """Wait for the network only."""
@@ -190,9 +189,7 @@ class DeviceSlot(BatchSlot):
         try:
             event.synchronize()
         except self._engine.cuda.Error as error:
-            raise EngineError(
-                f'CUDA failed while the network ran: {describe_error(error)}'
-            ) from error
+            raise make_engine_error('CUDA failed while the network ran', error) from error
 
     def get_candidates(self) -> list[Candidates] | None:
         """Return the candidates; see :class:`..engine.BatchSlot`."""
@@ -221,9 +218,7 @@ class DeviceSlot(BatchSlot):
                 'download': computed.time_till(done),
             }
         except self._engine.cuda.Error as error:
-            raise EngineError(
-                f'CUDA failed to time the stages: {describe_error(error)}'
-            ) from error
+            raise make_engine_error('CUDA failed to time the stages', error) from error
 
     def abandon(self) -> None:
         """Wait until no work of the slot is running."""

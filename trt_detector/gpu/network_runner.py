@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..errors import EngineError
 from .buffers import TensorBuffer
-from .cuda_errors import describe_error
+from .cuda_errors import make_engine_error
 from .cuda_graph import capture_graph, CudaGraph
 from .device_engine import DeviceEngine
 from .device_lock import is_build_in_progress
@@ -149,9 +149,7 @@ def capture_graphs(engine: DeviceEngine, runners: Sequence[NetworkRunner]) -> st
         noise[:] = random if spec.dtype.kind == 'f' else random * 255
         reason = _capture(engine.cuda.Error, runners, counts, noise)
     except engine.cuda.Error as error:
-        raise EngineError(
-            f'CUDA failed in the first runs of the network: {describe_error(error)}'
-        ) from error
+        raise make_engine_error('CUDA failed in the first runs of the network', error) from error
     finally:
         noise.base.free()
     if reason:

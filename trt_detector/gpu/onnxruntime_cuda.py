@@ -23,7 +23,7 @@ from ..onnxruntime_engine import (
 )
 from .buffers import TensorBuffer
 from .context import ContextScope, load_cuda, make_stream
-from .cuda_errors import describe_error
+from .cuda_errors import make_engine_error
 from .device_engine import DeviceEngine
 from .device_info import has_tf32, read_device
 from .device_lock import device_lock
@@ -154,9 +154,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             options = self._asynchronous if capturing else self._run_options
             session.run_with_iobinding(self._bindings[key], options)
         except Exception as error:  # ONNX Runtime's own classes share no base but this one
-            raise EngineError(
-                f'ONNX Runtime could not run the model: {describe_error(error)}'
-            ) from error
+            raise make_engine_error('ONNX Runtime could not run the model', error) from error
         return shapes
 
     def interrupt(self) -> None:

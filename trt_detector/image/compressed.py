@@ -48,7 +48,7 @@ def decode_compressed(
     if width * height > max_pixels:
         raise ImageError(
             f'compressed image of {len(raw)} bytes is {width}x{height}, {width * height} pixels; '
-            f'max_image_pixels is {max_pixels}'
+            f'max_image_pixels is {max_pixels}; raise max_image_pixels to accept it'
         )
     try:
         array = cv2.imdecode(np.frombuffer(raw, np.uint8), _FLAGS)

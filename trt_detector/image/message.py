@@ -38,5 +38,5 @@ def check_pixel_count(message: Any, max_pixels: int) -> None:
     if count > max_pixels:
         raise ImageError(
             f'image is {message.width}x{message.height}, {count} pixels; max_image_pixels is '
-            f'{max_pixels}'
+            f'{max_pixels}; raise max_image_pixels to accept it'
         )

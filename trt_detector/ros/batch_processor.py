@@ -21,6 +21,7 @@ from ..values.detections import Detections
 from .camera_publisher import CameraPublisher
 from .image_queue import QueuedImage
 from .messages import read_image
+from .recovery.inference_watch import InferenceWatch
 from .statistics import SessionStatistics
 from .topics import CameraTopics
 
@@ -60,6 +61,7 @@ class BatchProcessor:
     :param statistics: counts the images and times the stages.
     :param on_error: called with a sentence about each error, for the diagnostics.
     :param max_pixels: limit of width times height of an image.
+    :param watch: is told the start and the outcome of each inference.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class BatchProcessor:
         statistics: SessionStatistics,
         on_error: Callable[[str], None],
         max_pixels: int = MAX_IMAGE_PIXELS,
+        watch: InferenceWatch | None = None,
     ) -> None:
+        self.watch = InferenceWatch() if watch is None else watch
         self._node = node
         self._cameras = cameras
         self._statistics = statistics
@@ -94,9 +98,11 @@ class BatchProcessor:
             return None
         read_ms = (time.monotonic_ns() - taken_ns) / 1e6
         try:
-            pending = detector.submit([image for _, image in images])
+            with self.watch.running(detector, len(images)):
+                pending = detector.submit([image for _, image in images])
         except Exception as error:  # noqa: BLE001 logged; the next images may be fine
             if not _is_caused_by_one_image(error, len(images)):
+                self.watch.note_failure(error)
                 self._note_failure([queued for queued, _ in images], error)
                 return None
             pending = None
@@ -107,7 +113,7 @@ class BatchProcessor:
         if batch.pending is None:
             return
         # The same failure is raised again, and handled, when the batch is collected.
-        with suppress(Exception):
+        with suppress(Exception), self.watch.running(detector, len(batch.images)):
             detector.wait(batch.pending)
 
     def end(self, detector: Detector, batch: BatchInProgress) -> None:
@@ -116,23 +122,29 @@ class BatchProcessor:
             self._process_separately(detector, batch)
             return
         try:
-            result = detector.collect(batch.pending)
+            with self.watch.running(detector, len(batch.images)):
+                result = detector.collect(batch.pending)
         except Exception as error:  # noqa: BLE001 logged; the next images may be fine
             if _is_caused_by_one_image(error, len(batch.images)):
                 self._process_separately(detector, batch)
             else:
+                self.watch.note_failure(error)
                 self._note_failure([queued for queued, _ in batch.images], error)
             return
+        self.watch.note_success()
         self._publish_batch(batch, result)
 
     def _process_separately(self, detector: Detector, batch: BatchInProgress) -> None:
         """Run each image of a failed batch alone, so that only the bad ones fail."""
         for queued, image in batch.images:
             try:
-                result = detector.detect([image])
+                with self.watch.running(detector, 1):
+                    result = detector.detect([image])
             except Exception as error:  # noqa: BLE001 logged; the other images may be fine
+                self.watch.note_failure(error)
                 self._note_failure([queued], error)
                 continue
+            self.watch.note_success()
             single = BatchInProgress(((queued, image),), None, batch.taken_ns, batch.read_ms)
             self._publish_batch(single, result)
 

@@ -33,17 +33,26 @@ class NodeHealth:
     :param session: resources of the configured node; None if it is not configured.
     :param failure: reason why the last transition failed; '' after a successful one.
     :param last_error: newest error, kept until the next.
+    :param hang: sentence about an inference that hangs; '' if none does.
+    :param recovery: sentence about the next attempt to recover; '' if none is planned.
     """
 
     get_state: Callable[[], str]
     session: DetectionSession | None = None
     failure: str = ''
     last_error: str = ''
+    hang: str = ''
+    recovery: str = ''
 
     @property
     def state(self) -> str:
         """Label of the lifecycle state."""
         return self.get_state()
+
+    @property
+    def problem(self) -> str:
+        """Reason why the node does not detect; '' if there is none."""
+        return self.hang or '; '.join(filter(None, (self.failure, self.recovery)))
 
     def note_failure(self, text: str) -> None:
         """Store why a transition failed."""
@@ -147,7 +156,8 @@ class Diagnostics:
         """Create the status of the node as a whole."""
         state = self._health.state
         values = {'state': state, 'last error': self._health.last_error}
-        level, text = ('error', self._health.failure) if self._health.failure else ('ok', state)
+        problem = self._health.problem
+        level, text = ('error', problem) if problem else ('ok', state)
         hardware = ''
         if session is not None:
             values['model'] = session.config.model_path

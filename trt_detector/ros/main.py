@@ -23,13 +23,14 @@ from ..process.tuning import tune_process
 from .log_bridge import forward_logging
 from .node import DetectorNode
 from .parameter_files import find_unmatched_files, find_unquoted_pairs
+from .recovery.supervisor import EXIT_HANGING
 
 __all__ = ['main']
 
 # A transition, services and diagnostics can run at the same time.
 _THREADS = 4
-# Exit code of a process that is ended because a driver call hangs.
-_EXIT_HANGING = 3
+# Time for an orderly end after a fatal error; a driver that hangs can block it anywhere.
+_END_TIMEOUT_S = 15.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: arguments without the program name; None takes those of the process.
     :return: 0, also after a signal; 1 if a node cannot start. Wrong arguments exit with 2. If a
-        driver call hangs, the process is ended with 3.
+        driver call hangs, the process is ended with 3; after a sticky CUDA error with 4.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     stop = threading.Event()
@@ -60,17 +61,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = [node.get_fully_qualified_name() for node in nodes]
     for note in find_unmatched_files(arguments, *names):
         nodes[0].get_logger().warning(note)
+    fatal = _FatalEnd(stop)
+    for node in nodes:
+        node.on_fatal = fatal
     ended = _run(nodes, stop)
     signals.ignore()
     if not ended:
-        # A driver call hangs: the interpreter would wait for it at exit, or crash.
+        # The interpreter would wait for the driver call at exit, or crash.
         print('detector_node: a driver call hangs; the process is ended', file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(_EXIT_HANGING)
+        fatal.end(EXIT_HANGING)
     for node in nodes:
         node.destroy_node()
     rclpy.try_shutdown()
+    if fatal.exit_code is not None:
+        fatal.end(fatal.exit_code)
     return 0
+
+
+class _FatalEnd:
+    """
+    End of the process after an error that only a new process can recover from.
+
+    :param stop: set to begin an orderly end.
+    """
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self.exit_code: int | None = None
+
+    def __call__(self, exit_code: int) -> None:
+        """Begin to end the process; it ends within :data:`_END_TIMEOUT_S`."""
+        if self.exit_code is not None:
+            return
+        self.exit_code = exit_code
+        print(f'detector_node: the process ends with code {exit_code}', file=sys.stderr)
+        timer = threading.Timer(_END_TIMEOUT_S, self.end, (exit_code,))
+        timer.daemon = True
+        timer.start()
+        self._stop.set()
+
+    def end(self, exit_code: int) -> None:
+        """End the process at once, without the destructors of the interpreter and libraries."""
+        sys.stderr.flush()
+        sys.stdout.flush()
+        os._exit(exit_code if self.exit_code is None else self.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:

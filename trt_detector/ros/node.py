@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 import time
 import traceback
 from typing import Any
@@ -20,7 +21,7 @@ from rclpy.waitable import Waitable
 from std_srvs.srv import Trigger
 
 from ..config import DetectorConfig
-from ..errors import ConfigError, DetectorError
+from ..errors import BuildCancelledError, ConfigError, DetectorError, DeviceLostError, EngineError
 from ..factory import create_detector, watch_device
 from ..process.tuning import release_memory
 from .bond import LifecycleBond
@@ -34,6 +35,7 @@ from .parameters import (
     read_config,
     read_parameter,
 )
+from .recovery.supervisor import EXIT_DEVICE_LOST, Supervisor
 from .session import DetectionSession, WatchDevice
 
 __all__ = ['DetectorNode']
@@ -78,6 +80,10 @@ class DetectorNode(LifecycleNodeMixin, Node):
         self._receiver = ImageReceiver(self)
         self._bond: LifecycleBond | None = None
         self._is_hanging = False
+        self._failure = ''
+        self._supervisor = Supervisor(self, self._health)
+        #: Called with an exit code if only a new process can go on; set by the executable.
+        self.on_fatal: Callable[[int], None] | None = None
         declare_parameters(self)
         autostart = self._read_autostart()
         for sentence in find_unknown_overrides(self):
@@ -137,15 +143,52 @@ class DetectorNode(LifecycleNodeMixin, Node):
         :return: False if that transition or an inference thread did not end in time.
         """
         deadline_s = time.monotonic() + timeout_s
-        while self.get_state_label() not in _PRIMARY_STATES:
-            # Each time: a transition that has just begun has no build yet.
-            self.cancel_build()
+        self._supervisor.stop_recovery('the node is stopped')
+        while (label := self.get_state_label()) != 'finalized':
             if time.monotonic() > deadline_s:
                 return False
-            time.sleep(0.01)
-        if self.get_state_label() != 'finalized':
-            self.trigger_shutdown()
+            # Each time: a transition that has just begun has no build yet.
+            self.cancel_build()
+            if label in _PRIMARY_STATES:
+                # Another thread may begin a transition in between.
+                with suppress(RuntimeError):
+                    self.trigger_shutdown()
+            else:
+                time.sleep(0.01)
         return not self._is_hanging
+
+    def fail(self, reason: str) -> None:
+        """
+        Go from active through the error state to unconfigured, with all resources freed.
+
+        A lifecycle node reaches the error state through a transition that fails.
+
+        :param reason: for the log and the diagnostics.
+        """
+        self._failure = reason
+        try:
+            self.trigger_deactivate()
+        finally:
+            self._failure = ''
+
+    def bring_up(self) -> bool:
+        """Configure and activate; return whether the node is active now."""
+        if self.get_state_label() == 'unconfigured':
+            self.trigger_configure()
+        if self.get_state_label() == 'inactive':
+            self.trigger_activate()
+        return self.get_state_label() == 'active'
+
+    def may_recover(self) -> bool:
+        """Read parameter recover."""
+        return bool(read_parameter(self, 'recover'))
+
+    def end_process(self, exit_code: int) -> None:
+        """End the process with a code, if the executable of this package runs the node."""
+        if self.on_fatal is None:
+            self.get_logger().error("the process must be started again; it is not the node's own")
+        else:
+            self.on_fatal(exit_code)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the parameters, open the model and warm up."""
@@ -161,7 +204,8 @@ class DetectorNode(LifecycleNodeMixin, Node):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, and finish the batches in progress."""
-        return self._attempt('deactivate', self._deactivate, super().on_deactivate, state)
+        name = 'detect' if self._failure else 'deactivate'
+        return self._attempt(name, self._deactivate, super().on_deactivate, state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release all resources."""
@@ -200,12 +244,21 @@ class DetectorNode(LifecycleNodeMixin, Node):
         :param expected: outcome after a DetectorError, logged in one line.
         :param unexpected: outcome after any other error, logged with its traceback.
         """
+        if name != 'recover':
+            self._supervisor.note_transition(name)
         try:
             action()
             outcome = parent(state)
+        except BuildCancelledError as error:
+            self.get_logger().info(f'cannot {name}: {error}')
+            self._health.note_failure(f'cannot {name}: {error}')
+            self._supervisor.stop_recovery(str(error))
+            return expected
         except DetectorError as error:
             self.get_logger().error(f'cannot {name}: {error}')
             self._health.note_failure(f'cannot {name}: {error}')
+            if isinstance(error, DeviceLostError):
+                self.end_process(EXIT_DEVICE_LOST)
             return expected
         except Exception as error:  # noqa: BLE001 logged, and answered by the state machine
             self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
@@ -241,10 +294,13 @@ class DetectorNode(LifecycleNodeMixin, Node):
             self.get_logger().info(f'detecting in {camera.image}, publishing {topic}')
         if self._bond is not None:
             self._bond.start()
+        self._supervisor.start()
 
     def _deactivate(self) -> None:
         """Stop the session."""
         self._break_bond()
+        if self._failure:
+            raise EngineError(self._failure)
         self._get_session().stop()
 
     def _free(self) -> None:
@@ -294,11 +350,14 @@ class DetectorNode(LifecycleNodeMixin, Node):
         """Log once that the node waits for its first transition."""
         self._start_timer.cancel()
         if self.get_state_label() == 'unconfigured' and not self._health.last_error:
-            name = self.get_fully_qualified_name()
-            self.get_logger().info(
-                f'unconfigured, doing nothing: run "ros2 lifecycle set {name} configure" and '
-                f'"ros2 lifecycle set {name} activate", or set autostart to true'
-            )
+            self.log_next_step('unconfigured, doing nothing', ', or set autostart to true')
+
+    def log_next_step(self, what: str, alternative: str = '') -> None:
+        """Log the commands that bring the node up."""
+        name = self.get_fully_qualified_name()
+        steps = ['configure', 'activate'][self.get_state_label() == 'inactive' :]
+        commands = ' and '.join(f'"ros2 lifecycle set {name} {step}"' for step in steps)
+        self.get_logger().info(f'{what}: run {commands}{alternative}')
 
     def _read_autostart(self) -> bool:
         """
@@ -349,7 +408,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         """Configure and activate once."""
         self._start_timer.cancel()
         try:
-            if self.trigger_configure() == SUCCESS:
-                self.trigger_activate()
+            if not self.bring_up() and self.get_state_label() != 'finalized':
+                self.log_next_step('autostart failed')
         except Exception:  # noqa: BLE001 logged; an exception here would end the executor
             self.get_logger().error(f'autostart failed:\n{traceback.format_exc()}')

@@ -33,6 +33,7 @@ from .image_queue import ImageQueue
 from .image_receiver import ImageReceiver
 from .inference_thread import DetectorFactory, InferenceThread
 from .messages import make_label_info
+from .recovery.inference_watch import InferenceWatch
 from .statistics import SessionStatistics
 from .topics import CameraTopics, name_camera_topics
 
@@ -101,8 +102,9 @@ class DetectionSession:
         self._publishers: list[CameraPublisher] = []
         self._label_info: Any = None
         self._image_queue = ImageQueue(len(self.cameras), config.batch_wait_ms / 1e3)
+        self.watch = InferenceWatch()
         self._processor = BatchProcessor(
-            node, self.cameras, self.statistics, on_error, config.max_image_pixels
+            node, self.cameras, self.statistics, on_error, config.max_image_pixels, self.watch
         )
         self._inference_thread = InferenceThread(
             config, self._image_queue, create, self._processor, self._note_progress

@@ -17,7 +17,7 @@ from ..errors import EngineError
 from ..gpu import device_info
 from ..gpu.buffers import TensorBuffer
 from ..gpu.context import ContextScope, load_cuda, make_stream
-from ..gpu.cuda_errors import describe_error
+from ..gpu.cuda_errors import make_engine_error
 from ..gpu.device_engine import DeviceEngine
 from ..gpu.device_lock import device_lock
 from ..plan import get_engine_filename
@@ -194,9 +194,7 @@ class TensorRTEngine(DeviceEngine):
         try:
             views = self._execute(staged)
         except self._cuda.Error as error:
-            raise EngineError(
-                f'CUDA failed while the network ran: {describe_error(error)}'
-            ) from error
+            raise make_engine_error('CUDA failed while the network ran', error) from error
         return views if count == shape[0] else [view[:count] for view in views]
 
     @property
