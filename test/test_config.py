@@ -66,3 +66,20 @@ def test_on_and_off_may_come_as_switches_which_they_are_in_yaml(given: Any, kept
         DetectorConfig.from_mapping({'backend': given is True})
     with pytest.raises(ConfigError, match='mapped_memory is .*expected one of auto, on, off'):
         DetectorConfig(mapped_memory='yes')
+
+
+def test_all_errors_are_named_at_once() -> None:
+    values = {'score_threshold': 1.5, 'scor': 1, 'backend': 'cuda', 'image_topics': 'image'}
+    with pytest.raises(ConfigError) as caught:
+        DetectorConfig.from_mapping(values)
+    text = str(caught.value)
+    assert text.startswith("4 errors in parameters: (1) unknown parameter 'scor'")
+    for part in ('score_threshold is 1.5', "backend is 'cuda'", "image_topics is 'image'"):
+        assert part in text
+
+
+def test_contradictions_are_named_at_once() -> None:
+    with pytest.raises(
+        ConfigError, match=r'2 errors in parameters: \(1\) min_shape .* \(2\) image_'
+    ):
+        DetectorConfig(min_shape=(1, 3, 64), image_topics=())

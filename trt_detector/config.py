@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import pairwise
 import re
 from typing import Any
 
 from .errors import ConfigError
-from .parameter_spec import check_value, parameter, ParameterSpec, suggest, type_name
+from .parameter_spec import check_all, check_value, parameter, ParameterSpec, suggest, type_name
 
 __all__ = ['DetectorConfig', 'ParameterSpec', 'parameter_specs']
 
@@ -367,29 +368,38 @@ class DetectorConfig:
     )
 
     def __post_init__(self) -> None:
-        for spec in parameter_specs():
-            value = check_value(spec, getattr(self, spec.name))
-            object.__setattr__(self, spec.name, value)
-        self._check_shapes()
-        self._check_input()
-        self._check_topics()
+        check_all(partial(self._check_value, spec) for spec in parameter_specs())
+        check_all((self._check_shapes, self._check_input, self._check_topics))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> DetectorConfig:
         """
         Make a configuration from names and values.
 
-        :raises ConfigError: on an unknown name, with the closest known one.
+        :raises ConfigError: with all unknown names and wrong values.
         """
         known = [spec.name for spec in parameter_specs()]
-        for name in values:
-            if name not in known:
-                raise ConfigError(f'unknown parameter {name!r}{suggest(name, known)}')
-        return cls(**values)
+        unknown = [
+            f'unknown parameter {name!r}{suggest(name, known)}'
+            for name in values
+            if name not in known
+        ]
+        values = {name: value for name, value in values.items() if name in known}
+        if not unknown:
+            return cls(**values)
+        try:
+            cls(**values)
+        except ConfigError as error:
+            unknown += error.sentences
+        raise ConfigError(*unknown)
 
     def with_changes(self, **changes: Any) -> DetectorConfig:
         """Return a copy with some values changed, checked as a whole."""
         return replace(self, **changes)
+
+    def _check_value(self, spec: ParameterSpec) -> None:
+        """Check the type and range of one value, and put it in its canonical form."""
+        object.__setattr__(self, spec.name, check_value(spec, getattr(self, spec.name)))
 
     def _check_shapes(self) -> None:
         """Refuse profile shapes that are incomplete or not ascending."""

@@ -25,7 +25,19 @@ class DetectorError(Exception):
 
 
 class ConfigError(DetectorError, ValueError):
-    """A parameter has a value that cannot be used."""
+    """
+    One or more parameters have values that cannot be used.
+
+    :param sentences: one per parameter.
+    """
+
+    def __init__(self, *sentences: str) -> None:
+        self.sentences = sentences
+        if len(sentences) == 1:
+            super().__init__(sentences[0])
+        else:
+            numbered = (f'({n}) {sentence}' for n, sentence in enumerate(sentences, start=1))
+            super().__init__(f'{len(sentences)} errors in parameters: {"; ".join(numbered)}')
 
 
 class ImageError(DetectorError, ValueError):

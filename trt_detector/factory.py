@@ -24,7 +24,7 @@ from .errors import (
     EngineError,
     ModelError,
 )
-from .int8_gate.gate import accept_int8
+from .int8_gate.gate import open_accepted
 from .model_info import is_plan, ModelInfo, prepare_model, read_model_info, resolve_external_data
 from .model_info.onnx_session import SessionOptions
 from .model_setup import (
@@ -76,7 +76,7 @@ def create_detector(
     def open_detector(values: DetectorConfig) -> Detector:
         return _open_detector(values, default_batch_size, on_progress, cancel)
 
-    return accept_int8(config, open_detector(config), open_detector)
+    return open_accepted(config, open_detector)
 
 
 class _SingleImageError(EngineError):

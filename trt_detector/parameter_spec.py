@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 import difflib
 import math
@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import ConfigError
 
-__all__ = ['ParameterSpec', 'check_value', 'parameter', 'suggest', 'type_name']
+__all__ = ['ParameterSpec', 'check_all', 'check_value', 'parameter', 'suggest', 'type_name']
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,22 @@ def parameter(
         'live': live,
     }
     return field(default=default, metadata=description)
+
+
+def check_all(checks: Iterable[Callable[[], object]]) -> None:
+    """
+    Run all checks, so that a user sees every error at once.
+
+    :raises ConfigError: with the sentences of all that fail.
+    """
+    sentences: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            sentences += error.sentences
+    if sentences:
+        raise ConfigError(*sentences)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -94,6 +94,26 @@ def test_two_that_find_nothing_agree_and_one_that_does_not_disagrees() -> None:
     assert compare_detections(found(), found(CAR), 0.5).share == 0.0
 
 
+@pytest.mark.parametrize('action', ['fp16', 'fail', 'off'])
+def test_int8_whose_warm_up_contradicts_the_head(
+    action: str, caches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warm_up(detector: Detector, *_: object) -> None:
+        if detector.info.precision == 'int8':
+            raise DecodeError('scores of 0 to 47.5; expected 0 to 1')
+
+    monkeypatch.setattr('trt_detector.factory._warm_up', warm_up)
+    config = settings(caches / 'good.calib', int8_gate_action=action)
+    if action != 'fp16':
+        with pytest.raises(DecodeError, match='scores of 0 to 47.5'):
+            create_detector(config)
+        return
+    with create_detector(config) as detector:
+        assert detector.info.precision == 'fp32'
+        (warning,) = detector.info.warnings
+    assert warning.startswith('the INT8 engine is refused: scores of 0 to 47.5')
+
+
 def test_a_good_cache_passes(caches: Path, frames: Path) -> None:
     config = settings(caches / 'good.calib', int8_gate_images=str(frames))
     with create_detector(config) as detector:

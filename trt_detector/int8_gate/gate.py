@@ -23,7 +23,7 @@ from ..values.int8_verdict import Int8Outcome, Int8Verdict
 from .agreement import Agreement, low_threshold, run_gate
 from .check_store import CheckStore, describe_check
 
-__all__ = ['accept_int8', 'fallback_config', 'find_gate_frames']
+__all__ = ['accept_int8', 'fallback_config', 'find_gate_frames', 'open_accepted']
 
 OpenDetector = Callable[[DetectorConfig], Detector]
 
@@ -39,6 +39,28 @@ class _Check:
 
     verdict: Int8Verdict
     from_store: bool = False
+
+
+def open_accepted(config: DetectorConfig, open_detector: OpenDetector) -> Detector:
+    """
+    Open a detector, in another precision if INT8 is refused.
+
+    INT8 outputs that contradict the head already in the warm-up are refused, too.
+
+    :param open_detector: makes a detector from parameters, INT8 unchecked.
+    :raises DetectorError: as :func:`accept_int8`, or if the detector cannot be opened.
+    """
+    try:
+        return accept_int8(config, open_detector(config), open_detector)
+    except DecodeError as error:
+        is_int8 = bool(config.calib_cache_path) and config.precision in ('auto', 'int8')
+        if not is_int8 or config.int8_gate_action != 'fp16':
+            raise
+        warning = f'the INT8 engine is refused: {error}; calibrate again'
+    detector = open_detector(fallback_config(config, ''))
+    report = 'refused: its outputs contradict the head'
+    detector.set_int8_verdict(Int8Verdict(Int8Outcome.REFUSED, report, warning))
+    return detector
 
 
 def accept_int8(
@@ -85,10 +107,10 @@ def fallback_config(config: DetectorConfig, backend: str) -> DetectorConfig:
     """
     Return the parameters of the detector that replaces a refused INT8 engine.
 
-    :param backend: that ran the INT8 engine.
+    :param backend: that ran the INT8 engine; '' if unknown.
     """
     # ONNX Runtime has no FP16 of its own: it runs the model as it is.
-    precision = 'auto' if backend == 'onnxruntime' else 'fp16'
+    precision = 'auto' if backend in ('', 'onnxruntime') else 'fp16'
     return config.with_changes(
         precision=precision, calib_cache_path='', int8_gate_images='', quantize_exclude=()
     )

@@ -35,6 +35,7 @@ class NodeHealth:
     :param last_error: newest error, kept until the next.
     :param hang: sentence about an inference that hangs; '' if none does.
     :param recovery: sentence about the next attempt to recover; '' if none is planned.
+    :param namesakes: sentence about other nodes of the same name; '' if there were none.
     """
 
     get_state: Callable[[], str]
@@ -43,6 +44,7 @@ class NodeHealth:
     last_error: str = ''
     hang: str = ''
     recovery: str = ''
+    namesakes: str = ''
 
     @property
     def state(self) -> str:
@@ -158,6 +160,8 @@ class Diagnostics:
         values = {'state': state, 'last error': self._health.last_error}
         problem = self._health.problem
         level, text = ('error', problem) if problem else ('ok', state)
+        if self._health.namesakes and not problem:
+            level, text = 'warn', f'{state}; {self._health.namesakes}'
         hardware = ''
         if session is not None:
             values['model'] = session.config.model_path

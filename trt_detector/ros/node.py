@@ -283,11 +283,14 @@ class DetectorNode(LifecycleNodeMixin, Node):
             self._health.session = None
             self._close(session)
             raise
+        self._health.namesakes = self._find_namesakes()
         self._log_ready(session, time.monotonic() - started_s)
 
     def _activate(self) -> None:
         """Start the session."""
         session = self._get_session()
+        if not self._health.namesakes:
+            self._health.namesakes = self._find_namesakes()
         session.start()
         for camera in session.cameras:
             topic = self.resolve_topic_name(camera.detections)
@@ -345,6 +348,27 @@ class DetectorNode(LifecycleNodeMixin, Node):
         self.get_logger().info(f'{detector.model_name}: {detector.description}')
         for warning in info.warnings:
             self.get_logger().warning(warning)
+        if detector.input_size_pending and len(session.cameras) > 1:
+            self.get_logger().warning(
+                f'{detector.model_name} leaves its input size open: the first image chooses it '
+                f'for all {len(session.cameras)} cameras; set input_shape if their images differ '
+                'in shape'
+            )
+
+    def _find_namesakes(self) -> str:
+        """Write a sentence about other nodes of this name; '' if there are none."""
+        own = (self.get_name(), self.get_namespace())
+        count = self.get_node_names_and_namespaces().count(own)
+        if count < 2:
+            return ''
+        name = self.get_fully_qualified_name()
+        sentence = (
+            f'{count} nodes have the name {name}: services and parameters reach any of them; '
+            'start this one with another name (--ros-args -r __node:=NAME), unless the other one '
+            'has just ended'
+        )
+        self.get_logger().warning(sentence)
+        return sentence
 
     def _remind(self) -> None:
         """Log once that the node waits for its first transition."""

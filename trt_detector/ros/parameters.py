@@ -13,7 +13,7 @@ from rclpy.parameter import Parameter
 
 from ..config import DetectorConfig, parameter_specs, ParameterSpec
 from ..errors import ConfigError
-from ..parameter_spec import suggest
+from ..parameter_spec import check_all, suggest
 
 __all__ = [
     'check_changes',
@@ -23,6 +23,7 @@ __all__ = [
     'read_parameter',
 ]
 
+_PAIRS = 'class_score_thresholds'
 _SPECS = {spec.name: spec for spec in parameter_specs()}
 
 # Declared by rclpy itself or by tools that work with any node.
@@ -40,10 +41,14 @@ def read_config(node: Node) -> DetectorConfig:
     """
     Read the parameters of a node.
 
-    :raises ConfigError: if a value is invalid.
+    :raises ConfigError: with every value that is invalid.
     """
     parameters = node.get_parameters(list(_SPECS))
-    return DetectorConfig.from_mapping(_changes_from(parameters))
+    pairs = [parameter for parameter in parameters if parameter.name == _PAIRS]
+    others = [parameter for parameter in parameters if parameter.name != _PAIRS]
+    # Numbers there are an error before the values are checked together.
+    check_all((lambda: _changes_from(pairs), lambda: DetectorConfig(**_changes_from(others))))
+    return DetectorConfig(**_changes_from(parameters))
 
 
 def _changes_from(parameters: Iterable[Parameter]) -> dict[str, Any]:
@@ -133,7 +138,7 @@ def _plain(spec: ParameterSpec, value: Any) -> Any:
         return spec.default
     if not spec.type.startswith('list['):
         return value
-    if spec.name == 'class_score_thresholds':
+    if spec.name == _PAIRS:
         _check_pairs(value)
     if spec.type == 'list[str]' and not isinstance(value, str) and hasattr(value, '__iter__'):
         # `classes: [0, 2]` in a file is a list of numbers.
