@@ -22,7 +22,6 @@ ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'pytho
 
 # Without a rosdep key: installed with pip, from bringup/requirements/beside_distro.txt.
 PIP_MODULES = {
-    'filelock': 'filelock',
     'onnx': 'onnx',
     'onnxruntime': 'onnxruntime',
     'pynvml': 'nvidia-ml-py',

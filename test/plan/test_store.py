@@ -12,7 +12,6 @@ import stat
 import threading
 from typing import Any
 
-from filelock import FileLock
 import pytest
 from support.plans import Builder, CHANGES, content, make_device, make_key, sha
 from trt_detector.errors import BuildCancelledError, BuildError, PlanError
@@ -24,6 +23,7 @@ from trt_detector.plan import (
     read_prebuilt_plan,
     StoredPlan,
 )
+from trt_detector.plan.lock import try_lock
 
 
 def open_plan(folder: Path, key: PlanKey, **options: Any) -> tuple[StoredPlan, int, str]:
@@ -492,7 +492,7 @@ def test_a_limit_that_keeps_nothing_is_refused(tmp_path: Path, keep: int) -> Non
 def test_a_plan_that_another_process_holds_is_not_pruned(tmp_path: Path) -> None:
     open_plan(tmp_path, make_key(), keep=1)
     (lock,) = (tmp_path / 'locks').iterdir()
-    with FileLock(str(lock)):
+    with try_lock(lock):
         open_plan(tmp_path, make_key(version='11.0.0'), keep=1)
         assert len(list(tmp_path.rglob('*.engine'))) == 2
     open_plan(tmp_path, make_key(version='12.0.0'), keep=1)

@@ -1,11 +1,19 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Lock between processes; waiting for it can be cancelled."""
+"""
+Lock between processes and threads, by flock(2) on a file.
+
+The kernel releases it if the process dies. On NFS, Linux turns it into a lock of the server, which
+works between hosts (flock(2), "NFS details"); a server without a lock service gives ENOLCK, and a
+mount with nolock or local_lock excludes the processes of one host only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import fcntl
+import os
 from pathlib import Path
 import threading
 
@@ -21,7 +29,7 @@ def hold_lock(
     path: Path, *, cancel: threading.Event | None, on_wait: Callable[[], None]
 ) -> Iterator[None]:
     """
-    Hold the lock of a file; the kernel releases it if the process dies.
+    Hold the lock of a file.
 
     :param path: lock file.
     :param cancel: event that ends the wait.
@@ -29,28 +37,23 @@ def hold_lock(
     :raises BuildCancelledError: if cancelled.
     :raises OSError: if the file cannot be created or locked.
     """
-    # Imported here: a start that finds its plan needs no lock.
-    from filelock import FileLock, Timeout
-
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = FileLock(str(path))
     pause = cancel or threading.Event()
     waited = False
     while True:
         if pause.is_set():
             raise BuildCancelledError('cancelled before the build began')
-        try:
-            lock.acquire(timeout=0)
+        descriptor = _acquire(path)
+        if descriptor is not None:
             break
-        except Timeout:
-            if not waited:
-                on_wait()
-                waited = True
-            pause.wait(_POLL_S)
+        if not waited:
+            on_wait()
+            waited = True
+        pause.wait(_POLL_S)
     try:
         yield
     finally:
-        lock.release()
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -62,15 +65,28 @@ def try_lock(path: Path) -> Iterator[bool]:
     :return: whether the lock was acquired.
     :raises OSError: if the file cannot be created or locked.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(str(path))
+    descriptor = _acquire(path)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
+        yield descriptor is not None
     finally:
-        lock.release()
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _acquire(path: Path) -> int | None:
+    """
+    Open and lock a file; None if another process or thread holds it.
+
+    :return: descriptor that holds the lock until it is closed.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -105,7 +105,10 @@ class PlanStore:
                     hold_lock(entry.lock_path, cancel=cancel, on_wait=lambda: log(wait))
                 )
             except OSError as error:
-                return session.build_in_memory(f'{entry.lock_path} cannot be locked: {error}')
+                return session.build_in_memory(
+                    f'{entry.lock_path} cannot be locked: {error}; the plan will be built at each '
+                    'start; set engine_cache_dir to a local folder'
+                )
             # Another process may have built it in the meantime.
             found = entry.read()
             if not isinstance(found, Rejection):
