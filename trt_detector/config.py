@@ -17,7 +17,15 @@ import re
 from typing import Any
 
 from .errors import ConfigError
-from .parameter_spec import check_all, check_value, parameter, ParameterSpec, suggest, type_name
+from .parameter_spec import (
+    check_all,
+    check_value,
+    parameter,
+    ParameterSpec,
+    show_value,
+    suggest,
+    type_name,
+)
 
 __all__ = ['DetectorConfig', 'ParameterSpec', 'parameter_specs']
 
@@ -380,7 +388,7 @@ class DetectorConfig:
         """
         known = [spec.name for spec in parameter_specs()]
         unknown = [
-            f'unknown parameter {name!r}{suggest(name, known)}'
+            f'unknown parameter {show_value(name)}{suggest(show_value(name)[1:-1], known)}'
             for name in values
             if name not in known
         ]

@@ -17,11 +17,34 @@ __all__ = [
     'ImageError',
     'ModelError',
     'PlanError',
+    'printable',
 ]
 
 
+_LONGEST_MESSAGE = 8000
+
+
+def printable(text: str) -> str:
+    """Escape the control characters of a text, which may come from a foreign file."""
+    if text.isprintable():
+        return text
+    return ''.join(
+        char if char.isprintable() or char in '\n\t' else ascii(char)[1:-1] for char in text
+    )
+
+
 class DetectorError(Exception):
-    """Root of the package's errors: a message has the problem, the actual value and the remedy."""
+    """
+    Root of the package's errors: a message has the problem, the actual value and the remedy.
+
+    :param message: control characters in it are escaped, and its end is cut if it is very long.
+    """
+
+    def __init__(self, message: str = '') -> None:
+        text = printable(message[:_LONGEST_MESSAGE])
+        if len(text) > _LONGEST_MESSAGE - 40 or len(message) > _LONGEST_MESSAGE:
+            text = f'{text[: _LONGEST_MESSAGE - 40]} ... ({len(message)} characters)'
+        super().__init__(text)
 
 
 class ConfigError(DetectorError, ValueError):

@@ -8,11 +8,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 import difflib
 import math
+import reprlib
 from typing import Any
 
 from .errors import ConfigError
 
-__all__ = ['ParameterSpec', 'check_all', 'check_value', 'parameter', 'suggest', 'type_name']
+__all__ = [
+    'ParameterSpec',
+    'check_all',
+    'check_value',
+    'parameter',
+    'show_value',
+    'suggest',
+    'type_name',
+]
+
+# Beside the sign, as ROS parameters have them.
+_LARGEST_BITS = 63
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +113,10 @@ def check_value(spec: ParameterSpec, value: Any) -> Any:
     :raises ConfigError: if its type, range or choice is wrong.
     """
     if spec.type.startswith('list['):
-        if isinstance(value, str) or not hasattr(value, '__iter__'):
-            raise ConfigError(f'{spec.name} is {value!r}; expected a list of {spec.type[5:-1]}')
+        if isinstance(value, str | bytes | dict) or not hasattr(value, '__iter__'):
+            raise ConfigError(
+                f'{spec.name} is {show_value(value)}; expected a list of {spec.type[5:-1]}'
+            )
         return tuple(_checked_scalar(spec, spec.type[5:-1], item) for item in value)
     return _checked_scalar(spec, spec.type, value)
 
@@ -108,19 +124,34 @@ def check_value(spec: ParameterSpec, value: Any) -> Any:
 def _checked_scalar(spec: ParameterSpec, type_name: str, value: Any) -> Any:
     """Return one number, boolean or string in its canonical form, or raise ConfigError."""
     python_type: Any = {'bool': bool, 'int': int, 'float': float, 'str': str}[type_name]
+    if type(value) is int and value.bit_length() > _LARGEST_BITS:
+        raise ConfigError(
+            f'{spec.name} is a number of {value.bit_length()} bits; expected at most '
+            f'{_LARGEST_BITS} bits'
+        )
     if type_name == 'float' and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(value, bool) and ('on' if value else 'off') in spec.choices:
         value = 'on' if value else 'off'  # YAML reads these words as booleans
     if not isinstance(value, python_type) or (type_name == 'int' and isinstance(value, bool)):
         raise ConfigError(
-            f'{spec.name} is {value!r} of type {type(value).__name__}; expected {spec.type}'
+            f'{spec.name} is {show_value(value)} of type {type(value).__name__}; '
+            f'expected {spec.type}'
         )
     if type_name == 'str':
         _check_text(spec, value)
     elif type_name in ('int', 'float'):
         _check_range(spec, value)
     return value
+
+
+def show_value(value: Any) -> str:
+    """Format a value of any type and size for a message."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:
+        # Python does not print integers of more than 4300 digits.
+        return 'a value that cannot be printed'
 
 
 def _check_text(spec: ParameterSpec, value: str) -> None:

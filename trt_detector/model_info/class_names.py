@@ -22,7 +22,7 @@ def parse_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     if isinstance(names, dict):
         try:
             by_id = {int(key): name for key, name in names.items()}
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         if len(by_id) != len(names) or sorted(by_id) != list(range(len(by_id))):
             return None
@@ -32,5 +32,9 @@ def parse_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
         and names
         and all(isinstance(name, str | int | float) for name in names)
     ):
-        return tuple(str(name) for name in names)
+        try:
+            return tuple(str(name) for name in names)
+        except ValueError:
+            # Python does not print integers of more than 4300 digits.
+            return None
     return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..values.output_part import OutputPart
 
-__all__ = ['all_nodes', 'output_parts', 'tail_operators']
+__all__ = ['all_nodes', 'has_broken_text', 'output_parts', 'tail_operators']
 
 # The last of these on the way to an output belong to the network; the rest is its decoding. The
 # second and third row are written by ONNX Runtime's optimizer and quantizer.
@@ -39,6 +39,18 @@ def all_nodes(graph: Any) -> Iterable[Any]:
                 yield from all_nodes(attribute.g)
             for inner in attribute.graphs:
                 yield from all_nodes(inner)
+
+
+def has_broken_text(model: Any) -> bool:
+    """Tell whether a name or text of a ModelProto is not UTF-8: protobuf gives it as bytes."""
+    graph = model.graph
+    texts = [model.producer_name, model.producer_version]
+    texts += [text for entry in model.metadata_props for text in (entry.key, entry.value)]
+    texts += [value.name for value in (*graph.input, *graph.output, *graph.initializer)]
+    for node in all_nodes(graph):
+        texts += (node.op_type, *node.input, *node.output)
+        texts += (attribute.name for attribute in node.attribute)
+    return not all(isinstance(text, str) for text in texts)
 
 
 def tail_operators(graph: Any, output: str) -> frozenset[str]:
@@ -77,8 +89,9 @@ def output_parts(model: Any, output: str) -> tuple[OutputPart, ...]:
     """
     makers = _makers(model.graph)
     node = makers.get(output)
+    seen: set[str] = set()
     while node is not None and node.op_type in _TRANSPARENT:
-        node = makers.get(node.input[0])
+        node = _maker_of_data(node, makers, seen)
     if node is None or node.op_type.removeprefix(_QUANTIZED_PREFIX) != 'Concat':
         return ()
     shapes = _infer_shapes(model)
@@ -98,10 +111,19 @@ def _data_operators(makers: Mapping[str, Any], name: str) -> frozenset[str]:
     """Collect the operator types along the first inputs of the nodes before a tensor."""
     operators: set[str] = set()
     node = makers.get(name)
+    seen: set[str] = set()
     while node is not None and node.op_type not in _WEIGHTED:
         operators.add(node.op_type.removeprefix(_QUANTIZED_PREFIX))
-        node = makers.get(node.input[0]) if node.input else None
+        node = _maker_of_data(node, makers, seen)
     return frozenset(operators)
+
+
+def _maker_of_data(node: Any, makers: Mapping[str, Any], seen: set[str]) -> Any:
+    """Get the node that makes the first input of a node; None for none, or in a circle."""
+    if not node.input or node.input[0] in seen:
+        return None
+    seen.add(node.input[0])
+    return makers.get(node.input[0])
 
 
 def _makers(graph: Any) -> dict[str, Any]:
@@ -112,7 +134,7 @@ def _makers(graph: Any) -> dict[str, Any]:
 def _fused_activations(node: Any) -> set[str]:
     """Get the activations that ONNX Runtime's optimizer fused into a node."""
     return {
-        entry.s.decode()
+        entry.s.decode(errors='replace')
         for entry in node.attribute
         if entry.name in ('activation', 'activation_type') and entry.s
     }
@@ -138,7 +160,11 @@ def _infer_shapes(model: Any) -> dict[str, tuple[int | None, ...]]:
     """Infer the shapes of a graph's tensors; dynamic dimensions are None."""
     import onnx
 
-    inferred = onnx.shape_inference.infer_shapes(model).graph
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model).graph
+    except Exception:  # noqa: BLE001 - onnx raises its own and C++ errors for damaged graphs
+        # Only the runtime can say what is wrong with the graph, and does.
+        inferred = model.graph
     return {
         value.name: tuple(
             dim.dim_value if dim.HasField('dim_value') else None

@@ -5,17 +5,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-import math
 from pathlib import Path
-from typing import Any
+import reprlib
+from typing import Any, TypeGuard
 
 from ..errors import ModelError
 from .text_files import read_json
 
-__all__ = ['ProcessorConfig', 'read_model_type', 'read_processor_config']
+__all__ = [
+    'SMALLEST_DIVISOR',
+    'ProcessorConfig',
+    'is_number',
+    'read_model_type',
+    'read_processor_config',
+]
 
 _DEFAULT_FACTOR = 1 / 255
 _NO_LIMIT = 1 << 30
+SMALLEST_DIVISOR = 1e-6
+"""Smallest factor and standard deviation of pixel values."""
+_LARGEST_NUMBER = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +70,19 @@ def read_processor_config(model: Path) -> ProcessorConfig | None:
         scale = 1.0
     elif 'rescale_factor' in content or 'do_rescale' in content:
         scale = _numbers(path, content, 'rescale_factor', 1, (_DEFAULT_FACTOR,))[0]
+        if scale < SMALLEST_DIVISOR:
+            raise ModelError(
+                f'{path} has the rescale_factor {scale}; expected {SMALLEST_DIVISOR} or more'
+            )
     if content.get('do_normalize') is False:
         mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     elif content.get('do_normalize') is True:
         mean = _triple(_numbers(path, content, 'image_mean', 3, (0.485, 0.456, 0.406)))
         std = _triple(_numbers(path, content, 'image_std', 3, (0.229, 0.224, 0.225)))
-        if min(std) <= 0:
-            raise ModelError(f'{path} has the image_std {list(std)}; expected numbers above 0')
+        if min(std) < SMALLEST_DIVISOR:
+            raise ModelError(
+                f'{path} has the image_std {list(std)}; expected {SMALLEST_DIVISOR} or more'
+            )
     size, edges = _read_size(path, content)
     return ProcessorConfig(path, scale, mean, std, size, edges, _pixels(content.get('pad_size')))
 
@@ -100,10 +115,10 @@ def _read_size(
     size = content.get('size')
     if content.get('do_resize') is False or size is None:
         return None, None
-    if isinstance(size, int) and size > 0:
+    if _is_length(size):
         # The older form: shortest edge, with max_size for the longest.
         longest = content.get('max_size')
-        return None, (size, longest if isinstance(longest, int) and longest > 0 else 1333)
+        return None, (size, longest if _is_length(longest) else 1333)
     exact = _pixels(size)
     if exact is not None:
         return exact, None
@@ -111,7 +126,7 @@ def _read_size(
     if edges is not None:
         return None, edges
     raise ModelError(
-        f'{path} has the size {size!r}; expected height and width, shortest_edge and '
+        f'{path} has the size {reprlib.repr(size)}; expected height and width, shortest_edge and '
         'longest_edge, or max_height and max_width'
     )
 
@@ -122,7 +137,7 @@ def _read_edges(size: dict[str, Any]) -> tuple[int, int] | None:
     if most is not None:
         return min(most), max(most)
     shortest, longest = (
-        edge if isinstance(edge, int) and edge > 0 else None
+        edge if _is_length(edge) else None
         for edge in (size.get('shortest_edge'), size.get('longest_edge'))
     )
     if shortest is None and longest is None:
@@ -135,9 +150,19 @@ def _pixels(value: Any) -> tuple[int, int] | None:
     if not isinstance(value, dict):
         return None
     height, width = value.get('height'), value.get('width')
-    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+    if _is_length(height) and _is_length(width):
         return height, width
     return None
+
+
+def _is_length(value: Any) -> TypeGuard[int]:
+    """Tell whether a value is a number of pixels."""
+    return type(value) is int and 0 < value < _NO_LIMIT
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value can be a factor, mean or standard deviation of pixel values."""
+    return type(value) in (int, float) and abs(value) <= _LARGEST_NUMBER
 
 
 def _numbers(
@@ -152,11 +177,11 @@ def _numbers(
     if value is None:
         return default
     values = value if isinstance(value, list) else [value] * count
-    if len(values) != count or not all(
-        isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item)
-        for item in values
-    ):
-        raise ModelError(f'{path} has the {key} {value!r}; expected {count} number(s)')
+    if len(values) != count or not all(is_number(item) for item in values):
+        raise ModelError(
+            f'{path} has the {key} {reprlib.repr(value)}; expected {count} number(s) of at most '
+            f'{_LARGEST_NUMBER:g}'
+        )
     return tuple(float(item) for item in values)
 
 

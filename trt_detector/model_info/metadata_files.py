@@ -124,12 +124,13 @@ def _read_entries(file: Path) -> dict[str, str]:
     found = {}
     for key, spellings in _KEYS.items():
         values = [
-            (text if key == 'names' else content)[spelling]
+            # A merged key (<<) is in the content only.
+            (text if key == 'names' and spelling in text else content)[spelling]
             for spelling in spellings
             if content.get(spelling) not in (None, [], {})
         ]
         if values and _has_expected_type(key, values[0]):
-            found[key] = str(values[0])
+            found[key] = _write_literal(file, key, values[0])
     return found
 
 
@@ -143,3 +144,15 @@ def _has_expected_type(key: str, value: Any) -> bool:
     if key in ('head', 'model_type', 'task'):
         return isinstance(value, str)
     return True
+
+
+def _write_literal(file: Path, key: str, value: Any) -> str:
+    """
+    Write a value as a Python literal.
+
+    :raises ModelError: if Python does not print it: an integer of more than 4300 digits.
+    """
+    try:
+        return str(value)
+    except ValueError as error:
+        raise ModelError(f'{file} has {key} that cannot be printed: {error}; fix it') from error

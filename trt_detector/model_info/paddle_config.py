@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
+import reprlib
 from typing import Any
 
 from ..errors import ModelError
-from .hugging_face import ProcessorConfig
+from .hugging_face import is_number, ProcessorConfig, SMALLEST_DIVISOR
 from .text_files import read_yaml
 
 __all__ = ['read_paddle_config']
@@ -45,8 +45,10 @@ def read_paddle_config(model: Path) -> ProcessorConfig | None:
     if normalize.get('norm_type', 'mean_std') != 'none':
         mean = _read_triple(path, normalize, 'mean')
         std = _read_triple(path, normalize, 'std')
-        if min(std) <= 0:
-            raise ModelError(f'{path} has the std {list(std)}; expected numbers above 0')
+        if min(std) < SMALLEST_DIVISOR:
+            raise ModelError(
+                f'{path} has the std {list(std)}; expected {SMALLEST_DIVISOR} or more'
+            )
     return ProcessorConfig(path, scale, mean, std, pad_size=pad_size)
 
 
@@ -55,18 +57,14 @@ def _read_pad_size(path: Path, resize: Any) -> tuple[int, int] | None:
     if resize is None or not resize.get('keep_ratio'):
         return None
     size = resize.get('target_size')
-    if isinstance(size, list) and len(size) == 2 and all(isinstance(s, int) for s in size):
+    if isinstance(size, list) and len(size) == 2 and all(type(s) is int and s > 0 for s in size):
         return size[0], size[1]
-    raise ModelError(f'{path} has the target_size {size!r}; expected height and width')
+    raise ModelError(f'{path} has the target_size {reprlib.repr(size)}; expected height and width')
 
 
 def _read_triple(path: Path, step: dict[str, Any], key: str) -> tuple[float, float, float]:
     """Read a number per channel."""
     value = step.get(key)
-    if (
-        not isinstance(value, list)
-        or len(value) != 3
-        or not all(isinstance(v, int | float) and math.isfinite(v) for v in value)
-    ):
-        raise ModelError(f'{path} has the {key} {value!r}; expected three numbers')
+    if not isinstance(value, list) or len(value) != 3 or not all(is_number(v) for v in value):
+        raise ModelError(f'{path} has the {key} {reprlib.repr(value)}; expected three numbers')
     return float(value[0]), float(value[1]), float(value[2])

@@ -33,11 +33,11 @@ def split_plan_header(data: bytes) -> tuple[dict[str, str], bytes]:
         return {}, data
     try:
         content = json.loads(data[_LENGTH.size : end])
+        if not isinstance(content, dict):
+            return {}, data
+        return {str(key): str(value) for key, value in content.items()}, data[end:]
     except (ValueError, RecursionError):
         return {}, data
-    if not isinstance(content, dict):
-        return {}, data
-    return {str(key): str(value) for key, value in content.items()}, data[end:]
 
 
 def add_plan_header(metadata: Mapping[str, str], plan: bytes) -> bytes:

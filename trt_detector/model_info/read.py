@@ -19,7 +19,7 @@ from ..values.tensor_spec import TensorSpec
 from .class_names import parse_names
 from .external_data import find_external_files
 from .file_type import is_plan
-from .graph import all_nodes, output_parts, tail_operators
+from .graph import all_nodes, has_broken_text, output_parts, tail_operators
 from .metadata_files import MetadataFiles, read_metadata_files
 
 __all__ = [
@@ -227,7 +227,15 @@ def _parse(path: Path, data: bytes) -> Any:
     except Exception as error:  # protobuf's DecodeError, which has moved between its versions
         raise ModelError(f'{path} is not an ONNX file, or is damaged: {error}') from error
     if not model.graph.node or not model.graph.output:
-        raise ModelError(f'{path} ({len(data)} bytes) holds no ONNX graph with nodes and outputs')
+        raise ModelError(
+            f'{path} ({len(data)} bytes) holds no ONNX graph with nodes and outputs; export the '
+            'model again'
+        )
+    if has_broken_text(model):
+        raise ModelError(
+            f'{path} holds a name or metadata that is not UTF-8 text; it is damaged: export the '
+            'model again'
+        )
     return model
 
 
@@ -243,7 +251,13 @@ def _tensor_spec(path: Path, value: Any) -> TensorSpec:
     shape = tuple(d.dim_value if d.HasField('dim_value') else None for d in tensor.shape.dim)
     # Exporters also write 0 or -1 for a dynamic dimension.
     shape = tuple(dim if dim is not None and dim > 0 else None for dim in shape)
-    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    try:
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    except (KeyError, TypeError) as error:
+        raise ModelError(
+            f'{path}: {value.name!r} has the element type {tensor.elem_type}, which this version '
+            'of onnx does not know; export the model again'
+        ) from error
     return TensorSpec(value.name, shape, dtype)
 
 
@@ -303,11 +317,11 @@ def _input_size(
         if height is not None and width is not None:
             return height, width
     size = read_literal(metadata, 'imgsz')
-    if isinstance(size, int) and size > 0:
+    if type(size) is int and size > 0:
         return (size, size)
     if isinstance(size, list | tuple) and len(size) == 2:
         height, width = size
-        if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+        if type(height) is type(width) is int and height > 0 and width > 0:
             return (height, width)
     return None
 
@@ -315,7 +329,7 @@ def _input_size(
 def _stride(metadata: Mapping[str, str]) -> int | None:
     """Return the stride that the exporter wrote."""
     stride = read_literal(metadata, 'stride')
-    return stride if isinstance(stride, int) and stride > 0 else None
+    return stride if type(stride) is int and stride > 0 else None
 
 
 def _precision(graph: Any, operators: frozenset[str]) -> str:

@@ -14,9 +14,15 @@ from ..errors import ModelError
 
 __all__ = ['parse_lines', 'read_json', 'read_text', 'read_yaml']
 
+# Class names and settings take a few KiB; YAML is parsed at some 100 KiB per second.
+_LARGEST_FILE = 1 << 20
+# Aliases can repeat a part of a YAML file exponentially often.
+_MOST_VALUES = 200_000
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Errors of PyYAML for a tag and a text that do not fit, as in !!int ''.
+_TAG_ERRORS = (IndexError, KeyError, AttributeError, TypeError)
 # '0  lamp', '0: lamp', '1. lamp'
-_NUMBERED = re.compile(r'(\d+)(?:\s*[:;,.)=]\s*|\s+)(\S.*)')
+_NUMBERED = re.compile(r'(\d{1,9})(?:\s*[:;,.)=]\s*|\s+)(\S.*)')
 
 
 def read_text(file: Path) -> str:
@@ -26,7 +32,10 @@ def read_text(file: Path) -> str:
     :raises ModelError: if it cannot be read or has another encoding.
     """
     try:
-        data = file.read_bytes()
+        with file.open('rb') as stream:
+            data = stream.read(_LARGEST_FILE + 1)
+        if len(data) > _LARGEST_FILE:
+            raise ModelError(f'{file} is larger than {_LARGEST_FILE} bytes; remove it')
         text = data.decode('utf-16' if data.startswith(_UTF16) else 'utf-8-sig')
     except OSError as error:
         raise ModelError(f'cannot read {file}: {error.strerror}') from error
@@ -79,7 +88,35 @@ def read_yaml(file: Path) -> tuple[Any, Any]:
 
     text = read_text(file)
     try:
-        return yaml.safe_load(text), yaml.load(text, yaml.BaseLoader)  # noqa: S506 - makes text only
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        content = yaml.safe_load(text)
+        texts = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - makes text only
+        _count_values(content, {})
+        _count_values(texts, {})
+        return content, texts
+    except (yaml.YAMLError, ValueError, RecursionError, *_TAG_ERRORS) as error:
         reason = ' '.join(str(error).split())
         raise ModelError(f'{file} is not YAML: {reason}; fix or remove it') from error
+
+
+def _count_values(value: Any, known: dict[int, int]) -> int:
+    """
+    Count the values of a YAML file with every alias written out, long texts as several.
+
+    :param known: results for lists and objects by their identity; 0 while one is counted.
+    :raises ValueError: if they are too many, or one contains itself.
+    """
+    if isinstance(value, str):
+        return 1 + len(value) // 16
+    if not isinstance(value, dict | list | tuple | set):
+        return 1
+    count = known.get(id(value))
+    if count == 0:
+        raise ValueError('a value contains itself by an alias')
+    if count is None:
+        known[id(value)] = 0
+        items = (*value.keys(), *value.values()) if isinstance(value, dict) else value
+        count = 1 + sum(_count_values(item, known) for item in items)
+        known[id(value)] = count
+    if count > _MOST_VALUES:
+        raise ValueError(f'its aliases stand for more than {_MOST_VALUES} values')
+    return count

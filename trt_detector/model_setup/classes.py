@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import re
 
 from ..config import DetectorConfig
 from ..decode import DecodeOptions
@@ -67,7 +68,7 @@ def _class_ids(text: str, class_names: Sequence[str], parameter: str) -> list[in
     """
     marked = text.startswith(_NUMBER_SIGN) and text not in class_names
     digits = text[1:] if marked else text
-    number = int(digits) if digits.isascii() and digits.isdecimal() else None
+    number = int(digits) if re.fullmatch('[0-9]{1,9}', digits) else None
     if number is not None and class_names and number >= len(class_names):
         number = None
     named = [] if marked else [n for n, name in enumerate(class_names) if name == text]

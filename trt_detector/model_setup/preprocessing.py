@@ -167,7 +167,11 @@ def _apply_processor(
         # The padding is 0 after the normalization, which is the gray level of the mean before it.
         mean = processor.mean or (0.0, 0.0, 0.0)
         level = sum(mean) / 3 / (processor.scale or base.scale)
-        changes |= {'mode': 'letterbox', 'anchor': 'top_left', 'pad_value': round(level)}
+        changes |= {
+            'mode': 'letterbox',
+            'anchor': 'top_left',
+            'pad_value': min(max(round(level), 0), 255),
+        }
     return replace(base, **changes), 'mean' in changes
 
 

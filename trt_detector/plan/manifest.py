@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 import json
@@ -20,6 +21,7 @@ __all__ = ['PRECISIONS', 'BuiltPlan', 'Manifest', 'StoredPlan']
 PRECISIONS = ('int8', 'fp16', 'bf16', 'tf32', 'fp32')
 
 _FORMAT = 2
+_LONGEST_SECONDS = 1e9
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
 
@@ -101,7 +103,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _is_seconds(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < float('inf')
+    return type(value) in (int, float) and 0 <= value <= _LONGEST_SECONDS
 
 
 def _is_text_map(value: Any) -> bool:
@@ -128,9 +130,12 @@ def _read_object(data: bytes) -> dict[str, Any]:
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
-        doubled = {name for name in names if names.count(name) > 1}
+        doubled = [name for name, count in Counter(names).items() if count > 1]
         if doubled:
-            raise PlanError(f'the manifest has the fields {sorted(doubled)} more than once')
+            raise PlanError(
+                f'the manifest has the fields {sorted(doubled)} more than once; build '
+                'the engine again'
+            )
         return dict(pairs)
 
     try:
@@ -138,9 +143,11 @@ def _read_object(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         if isinstance(error, PlanError):
             raise
-        raise PlanError(f'the manifest is not complete JSON: {error}') from error
+        raise PlanError(
+            f'the manifest is not complete JSON: {error}; build the engine again'
+        ) from error
     if not isinstance(values, dict):
-        raise PlanError('the manifest is not a JSON object')
+        raise PlanError('the manifest is not a JSON object; build the engine again')
     return values
 
 

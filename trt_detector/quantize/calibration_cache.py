@@ -163,7 +163,9 @@ def _decode(number: int, raw: bytes) -> str:
             'damaged'
         ) from error
     if '\0' in text:
-        raise CalibrationCacheError(f'line {number}: holds a zero byte; the file is binary')
+        raise CalibrationCacheError(
+            f'line {number}: holds a zero byte; expected text, but the file is binary'
+        )
     return text.rstrip(' \t\r')
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import re
 from typing import Any
 
-import yaml
+from ..errors import ModelError
+from ..model_info.text_files import read_yaml
 
 __all__ = ['find_unmatched_files', 'find_unquoted_pairs']
 
@@ -70,8 +71,8 @@ def _read_text(file: str) -> str:
 def _read(file: str) -> Any:
     """Read a YAML file; one that cannot be read was reported by rcl already."""
     try:
-        return yaml.safe_load(_read_text(file))
-    except (ValueError, yaml.YAMLError):
+        return read_yaml(Path(file))[0]
+    except ModelError:
         return None
 
 

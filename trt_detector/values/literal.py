@@ -9,11 +9,20 @@ from collections.abc import Mapping
 
 __all__ = ['read_literal']
 
+_LONGEST = 1 << 20
+
 
 def read_literal(metadata: Mapping[str, str], key: str) -> object:
-    """Parse a metadata entry that exporters write as a Python literal, None if it is none."""
+    """
+    Parse a metadata entry that exporters write as a Python literal.
+
+    :return: None if it is none, or longer than 1 MiB: the parser takes a hundred times its length.
+    """
+    text = metadata.get(key, '').strip()
+    if not text or len(text) > _LONGEST:
+        return None
     try:
-        literal: object = ast.literal_eval(metadata[key].strip())
-    except (KeyError, ValueError, SyntaxError, MemoryError, RecursionError):
+        literal: object = ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     return literal

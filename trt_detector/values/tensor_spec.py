@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import printable
+
 __all__ = ['DEFAULT_INPUT_SIZE', 'TensorSpec', 'is_channels_last']
 
 # (height, width) of an input that leaves them open, if neither a parameter nor the model gives it.
@@ -47,4 +49,4 @@ class TensorSpec:
 
     def __str__(self) -> str:
         dims = ', '.join('?' if dim is None else str(dim) for dim in self.shape)
-        return f'{self.name} [{dims}] {self.dtype}'
+        return f'{printable(self.name)} [{dims}] {self.dtype}'
