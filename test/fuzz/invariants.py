@@ -17,7 +17,7 @@ _T = TypeVar('_T')
 LONGEST_TEXT = 8000
 # What an error says beside the fault: the expectation, or the remedy.
 _EXPECTATION = re.compile(
-    r'expected|docs/|which is|fits|cut off|refuse|'
+    r'expected|docs/|which is|but the|fits|cut off|refuse|'
     r'needs?\b|not supported|truncated|damaged|missing|limit|max_|unknown|cannot|'
     r'\b(set|fix|remove|export|build|calibrate|copy|download|name|give|convert|unpack|choose|write|'
     r'run|save|deactivate)\b',

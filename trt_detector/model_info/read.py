@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 import hashlib
 from pathlib import Path
@@ -117,7 +117,9 @@ class ModelInfo:
     @property
     def mask_input(self) -> TensorSpec | None:
         """Input for the mask of the images' pixels, which is computed in the graph."""
-        return next((spec for spec in self.inputs if _is_mask(spec)), None)
+        images = _images(self.inputs)
+        masks = (spec for spec in self.inputs if _is_mask(spec) and spec not in images)
+        return next(masks, None)
 
 
 def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
@@ -133,6 +135,8 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
     weights = {tensor.name for tensor in graph.initializer}
     inputs = tuple(_tensor_spec(path, v) for v in graph.input if v.name not in weights)
     outputs = tuple(_tensor_spec(path, value) for value in graph.output)
+    _check_unique(path, inputs)
+    _check_unique(path, outputs)
     own = {entry.key: entry.value for entry in model.metadata_props}
     merged = merge_metadata(path, own, {*known, *_known_from_shape(inputs)}, path.name)
     external = find_external_files(path, graph)
@@ -259,6 +263,16 @@ def _tensor_spec(path: Path, value: Any) -> TensorSpec:
             'of onnx does not know; export the model again'
         ) from error
     return TensorSpec(value.name, shape, dtype)
+
+
+def _check_unique(path: Path, specs: Sequence[TensorSpec]) -> None:
+    """Refuse inputs or outputs of one name: runtimes bind tensors by name."""
+    names = [spec.name for spec in specs]
+    if len(set(names)) < len(names):
+        raise ModelError(
+            f'{path} has several inputs or outputs of one name: '
+            f'{"; ".join(map(str, specs))}; export the model again'
+        )
 
 
 def _sha256(data: bytes, external: Iterable[Path]) -> str:

@@ -144,7 +144,7 @@ def parse_calibration_cache(data: bytes) -> CalibrationCache:
         if name in scales:
             raise CalibrationCacheError(
                 f'line {number}: tensor {name!r} is in line {first_lines[name]} already; '
-                'two caches may have been joined'
+                'expected each once: two caches may have been joined'
             )
         scales[name] = scale
         first_lines[name] = number

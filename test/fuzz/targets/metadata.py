@@ -94,7 +94,7 @@ def check_processor_config(data: bytes) -> None:
             _check_config(config)
         kind = attempt(read_model_type, model)
         assert kind is None or isinstance(kind, str)
-        for name in _OUTPUTS:
+        for name in _OUTPUTS if config else ('detr',):
             _check_preprocessing(model, {}, name)
 
 
@@ -105,7 +105,7 @@ def check_paddle_config(data: bytes) -> None:
         config = attempt(read_paddle_config, model)
         if config is not None:
             _check_config(config)
-        for name in _OUTPUTS:
+        for name in _OUTPUTS if config else ('detr',):
             _check_preprocessing(model, {}, name)
 
 
