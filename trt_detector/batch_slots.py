@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import overload, Protocol, runtime_checkable
 
 from .decode import CandidateHead, Head
@@ -50,6 +51,7 @@ class SlotPool(Sequence[BatchSlot]):
         self._engine = engine
         self._slots: tuple[BatchSlot, ...] = ()
         self._free: deque[BatchSlot] = deque()
+        self._threads: ThreadPoolExecutor | None = None
         self.cuda_graph: CudaGraphUse | None = None
         self.candidate_head: CandidateHead | None = None
 
@@ -78,8 +80,20 @@ class SlotPool(Sequence[BatchSlot]):
             self._slots = tuple(preprocessor.open_slots(rule))
             self.cuda_graph = preprocessor.cuda_graph
         else:
-            self._slots, self.cuda_graph = (HostSlot(self._engine),), None
+            self._slots, self.cuda_graph = self._open_host_slots(), None
         self._free.extend(self._slots)
+
+    def _open_host_slots(self) -> tuple[HostSlot, ...]:
+        """
+        Open the slots of an engine that takes its batch from host memory.
+
+        With parallel runs, there is one slot more than runs: it is filled while the others run.
+        """
+        runs = self._engine.get_parallel_runs()
+        if runs == 1:
+            return (HostSlot(self._engine),)
+        self._threads = ThreadPoolExecutor(runs, thread_name_prefix='run')
+        return tuple(HostSlot(self._engine, self._threads) for _ in range(runs + 1))
 
     def acquire(self) -> BatchSlot:
         """
@@ -107,3 +121,6 @@ class SlotPool(Sequence[BatchSlot]):
         with self._engine.device_lock():
             for slot in slots:
                 slot.close()
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future, wait
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -28,7 +29,8 @@ class InferenceEngine(ABC):
     """
     A network that is loaded and ready to run.
 
-    An engine belongs to the thread that made it: make, use and close it there.
+    An engine belongs to the thread that made it: make, use and close it there. Only run() may be
+    called in other threads, as :meth:`get_parallel_runs` says.
     """
 
     @property
@@ -88,9 +90,14 @@ class InferenceEngine(ABC):
         :param batch: C-contiguous array of :attr:`input_spec`'s dtype and layout, first dimension
             1 to :meth:`get_batch_size`.
         :return: one array per output, first dimension that of the batch. They may share the
-            engine's buffers: they are valid until the next run().
+            engine's buffers: they are valid until the next run(). They are new arrays if the
+            engine has parallel runs.
         :raises EngineError: if the batch does not fit or the runtime fails.
         """
+
+    def get_parallel_runs(self) -> int:
+        """Return the number of run() calls that may be in progress at once, in any threads."""
+        return 1
 
     @abstractmethod
     def close(self) -> None:
@@ -220,13 +227,16 @@ class BatchSlot(ABC):
 
 class HostSlot(BatchSlot):
     """
-    Slot of an engine that takes its batch from host memory and runs synchronously.
+    Slot of an engine that takes its batch from host memory.
 
-    :param engine: runs in finish().
+    :param engine: runs the batch.
+    :param threads: run the engine from start() on; if None, the thread that calls finish() does.
     """
 
-    def __init__(self, engine: InferenceEngine) -> None:
+    def __init__(self, engine: InferenceEngine, threads: Executor | None = None) -> None:
         self._engine = engine
+        self._threads = threads
+        self._run: Future[list[npt.NDArray[Any]]] | None = None
         shape = engine.batch_shape(engine.get_batch_size())
         self._batch = np.zeros(shape, engine.input_spec.dtype)
         self._count = 0
@@ -241,18 +251,28 @@ class HostSlot(BatchSlot):
         return list(self._batch[:count])
 
     def start(self, count: int, minimum_score: float) -> None:  # noqa: ARG002 - all outputs are read
-        """Store the number of images."""
+        """Start the run in another thread, or store the number of images for finish()."""
         self._count = count
+        if self._threads is not None:
+            self._run = self._threads.submit(self._engine.run, self._batch[:count])
 
     def wait(self) -> None:
-        """Do nothing: the engine runs in finish()."""
+        """Wait until a run in another thread has ended; finish() raises its error."""
+        if self._run is not None:
+            wait([self._run])
 
     def finish(self) -> list[npt.NDArray[Any]]:
-        """Run the engine."""
+        """Wait for the outputs of the run in another thread, or run the engine."""
+        run, self._run = self._run, None
+        if run is not None:
+            return run.result()
         return self._engine.run(self._batch[: self._count])
 
     def abandon(self) -> None:
-        """Do nothing: nothing runs."""
+        """Wait until nothing runs."""
+        self.wait()
+        self._run = None
 
     def close(self) -> None:
-        """Do nothing: the arrays go with the slot."""
+        """Wait until nothing runs; the arrays go with the slot."""
+        self.abandon()

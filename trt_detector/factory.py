@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 import hashlib
 import logging
+import os
 from pathlib import Path
 import threading
 
@@ -332,7 +333,21 @@ def _open_onnxruntime(
                 raise
             warning = f'ONNX Runtime runs on the CPU, not on the GPU: {error}'
             options = replace(options, warnings=(*options.warnings, warning))
-    return OnnxRuntimeEngine(data, batch_size, options)
+    return OnnxRuntimeEngine(
+        data, batch_size, replace(options, parallel_runs=_count_parallel_runs(config))
+    )
+
+
+def _count_parallel_runs(config: DetectorConfig) -> int:
+    """
+    Count the runs of ONNX Runtime on the CPU that may be in progress at once.
+
+    The threads of one run are idle between two runs, and while a layer is not shared among them.
+    Images of other cameras fill these gaps: one run per core, and one that is ready to begin.
+    Parameter inference_threads limits the runs, too.
+    """
+    limit = config.inference_threads or len(os.sched_getaffinity(0)) + 1
+    return min(len(config.image_topics), limit)
 
 
 def _cache_warnings(config: DetectorConfig, cache: Path | None) -> list[str]:

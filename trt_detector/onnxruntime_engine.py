@@ -46,6 +46,8 @@ class OnnxRuntimeOptions:
 
     :param input_shape: (height, width) for a model whose input size is open.
     :param session: of ONNX Runtime.
+    :param parallel_runs: number of runs that may be in progress at once. They share the threads of
+        the session, and each takes memory for its own intermediate results.
     :param precision: precision of the model, for the engine's info; so are the others.
     :param warnings: sentences for the user.
     :param entries: further entries of a report.
@@ -55,6 +57,7 @@ class OnnxRuntimeOptions:
 
     input_shape: tuple[int, int] | None = None
     session: SessionOptions = field(default_factory=SessionOptions)
+    parallel_runs: int = 1
     precision: str = 'fp32'
     warnings: tuple[str, ...] = ()
     entries: tuple[tuple[str, str], ...] = ()
@@ -95,6 +98,7 @@ class OnnxRuntimeEngine(InferenceEngine):
         fixed_batch = self._inputs[0].shape[0]
         self._fixed_batch = fixed_batch is not None
         self._batch_size = fixed_batch or batch_size
+        self._parallel_runs = options.parallel_runs
         self._size = self._resolve_size(options.input_shape)
         self._info = EngineInfo(
             backend='onnxruntime',
@@ -139,6 +143,10 @@ class OnnxRuntimeEngine(InferenceEngine):
     def get_batch_size(self) -> int:
         """Return the largest number of images that one run() takes."""
         return self._batch_size
+
+    def get_parallel_runs(self) -> int:
+        """Return the number of run() calls that may be in progress at once, in any threads."""
+        return self._parallel_runs
 
     def run(self, batch: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
-from support.models import constant_detector
+from support.models import constant_detector, lamp_detector
 from support.ros_graph import (
     CLASS_NAMES,
     detector_node,
@@ -27,8 +28,12 @@ from support.ros_graph import (
 )
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
+from trt_detector.onnxruntime_engine import OnnxRuntimeEngine
 from trt_detector.values.device_state import DeviceState
 from vision_msgs.msg import Detection2DArray, LabelInfo
+
+# What becomes of a received image.
+OUTCOMES = ('published', 'dropped', 'malformed', 'failed')
 
 
 class Gate:
@@ -411,3 +416,63 @@ def test_batch_wait_ms_collects_the_images_of_all_cameras() -> None:
         cameras[1].publish(image_message())
         wait_until(lambda: arrays, 'the array')
         assert factory.made[0].batches == [2]
+
+
+def test_parallel_runs_keep_the_order_and_account_for_every_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Runs are in parallel, every third fails, and images are replaced while queued.
+    run, lock = OnnxRuntimeEngine.run, threading.Lock()
+    begun = at_once = most_at_once = 0
+
+    def failing_run(self: OnnxRuntimeEngine, batch: Any) -> Any:
+        nonlocal begun, at_once, most_at_once
+        with lock:
+            begun, at_once = begun + 1, at_once + 1
+            most_at_once = max(most_at_once, at_once)
+            fails = begun % 3 == 0
+        try:
+            time.sleep(0.02)
+            if fails:
+                raise EngineError('planned')
+            return run(self, batch)
+        finally:
+            with lock:
+                at_once -= 1
+
+    monkeypatch.setattr(OnnxRuntimeEngine, 'run', failing_run)
+    names = ('left', 'right', 'rear', 'front')
+    topics = [f'/{name}/image_raw' for name in names]
+    parameters = {
+        'model_path': str(lamp_detector(tmp_path / 'lamp.onnx')), 'backend': 'onnxruntime',
+        'onnxruntime_provider': 'cpu', 'inference_threads': 2, 'batch_size': 1,
+        'warmup_iterations': 0, 'image_topics': topics,
+    }  # fmt: skip
+    with detector_node(create_detector, **parameters) as running:
+        cameras = [start_camera(running, topic) for topic in topics]
+        arrays = [start_listening(running, f'/{name}/detections') for name in names]
+        seconds = itertools.count(1)
+
+        def publish() -> bool:
+            second = next(seconds)
+            for camera in cameras:
+                camera.publish(image_message(stamp=(second, 0)))
+            return begun >= 20 and most_at_once > 1
+
+        wait_until(publish, '20 runs, several at once')
+        bad = image_message(stamp=(next(seconds), 0))
+        bad.encoding = 'sepia'
+        cameras[0].publish(bad)
+        wait_until(lambda: camera_values(running, topics[0])['malformed'] == '1', 'the bad image')
+        assert running.deactivate()
+        values = [camera_values(running, topic) for topic in topics]
+        total = {key: sum(int(each[key]) for each in values) for key in OUTCOMES}
+        for each in values:
+            assert int(each['received']) == sum(int(each[key]) for key in OUTCOMES)
+        assert min(total.values()) > 0
+        wait_until(lambda: all(arrays), 'arrays of every camera')
+        assert running.cleanup()
+    for each in arrays:
+        stamps = [array.header.stamp.sec for array in each]
+        assert stamps == sorted(set(stamps))
+    assert most_at_once == 2
