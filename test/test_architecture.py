@@ -29,6 +29,7 @@ ROS_LIBRARIES = frozenset({
 VALUES = ['errors', 'values', 'process']
 INPUTS = ['parameter_spec', 'config', 'trusted_files', 'image', 'engine', 'decode', 'model_info']
 STAGES = ['plan', 'quantize', 'preprocess', 'onnxruntime_engine']
+BATCHES = ['batch_choice', 'batch_slots']
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ def _rules() -> dict[str, Rule]:
     stages = inputs | frozenset(STAGES)
     rules['gpu'] = Rule(stages, lazy_libraries=CUDA_LIBRARIES)
     rules['trt'] = Rule(stages | {'gpu'}, lazy_libraries=TENSORRT_LIBRARIES)
-    rules['batch_slots'] = Rule(stages)
-    rules['pipeline'] = Rule(stages | {'batch_slots'})
-    core = stages | {'batch_slots', 'pipeline'}
+    for part in BATCHES:
+        rules[part] = Rule(stages)
+    rules['pipeline'] = Rule(stages | frozenset(BATCHES))
+    core = stages | {*BATCHES, 'pipeline'}
     device = frozenset({'gpu', 'trt'})
     rules['int8_gate'] = Rule(core, lazy_libraries=onnxruntime)
     rules['model_setup'] = Rule(core, lazy_parts=device)
@@ -179,7 +181,7 @@ def _documented_rules() -> dict[str, tuple[set[str], set[str]]]:
         'values': {'errors', 'values'},
         'inputs': {'errors', 'values', *INPUTS},
         'stages': {'errors', 'values', *INPUTS, *STAGES},
-        'core': {'errors', 'values', *INPUTS, *STAGES, 'batch_slots', 'pipeline'},
+        'core': {'errors', 'values', *INPUTS, *STAGES, *BATCHES, 'pipeline'},
     }
     rules = {}
     for row in table.splitlines()[2:]:

@@ -117,7 +117,7 @@ def test_options_change_between_batches(lamp: Path) -> None:
 def test_the_batch_size_is_the_parameter_else_the_default(lamp: Path) -> None:
     config = DetectorConfig(model_path=str(lamp), backend='onnxruntime')
     with create_detector(config, default_batch_size=3) as detector:
-        assert detector.batch_size == 3
+        assert detector.engine.get_batch_size() == 3
     with create_detector(config.with_changes(batch_size=2), default_batch_size=3) as detector:
         assert detector.batch_size == 2
 

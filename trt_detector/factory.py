@@ -64,7 +64,8 @@ def create_detector(
 
     The detector belongs to the thread that calls this.
 
-    :param default_batch_size: images per inference if parameter batch_size is 0.
+    :param default_batch_size: maximum number of images per inference if parameter batch_size is 0;
+        the warm-up measures whether that many or one are used.
     :param on_progress: receives the progress of a build, in this or another thread.
     :param cancel: set it to cancel a build.
     :raises ConfigError: if parameters contradict the model.
@@ -159,6 +160,7 @@ def _open_with_batch(
             warnings=(*warnings, *setup.warnings, *found.warnings, *preprocessing.warnings),
             description=description,
             sanity=setup.sanity_check(found, engine.info.precision),
+            choose_batch=_is_batch_open(config, engine),
         )
         # It closes the engine, after its slots, which lie in the engine's context.
         undo.pop_all()
@@ -166,6 +168,12 @@ def _open_with_batch(
         _warm_up(detector, config.warmup_iterations, cancel)
         undo.pop_all()
     return detector
+
+
+def _is_batch_open(config: DetectorConfig, engine: InferenceEngine) -> bool:
+    """Return whether the warm-up chooses the batch size."""
+    is_given = config.batch_size > 0 or engine.input_spec.shape[0] is not None
+    return not is_given and config.warmup_iterations > 0
 
 
 def _check_two_images(engine: InferenceEngine, head: Head) -> None:

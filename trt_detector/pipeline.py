@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+import logging
 import math
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .batch_choice import BatchChoice, choose_batch_size
 from .batch_slots import SlotPool
 from .decode import DecodeOptions, Head, SanityCheck
 from .engine import BatchSlot, HostSlot, InferenceEngine
@@ -31,6 +33,8 @@ __all__ = ['Detector', 'ChooseInputSize', 'PendingBatch']
 # preprocessor and head for it; None if the size stays. It calls its second argument before the
 # size changes.
 ChooseInputSize = Callable[[tuple[int, int], Callable[[], None]], tuple[Preprocessor, Head] | None]
+
+_LOG = logging.getLogger(__name__)
 
 _NO_LIMIT = 1 << 31
 # Above it the warm-up does not run every batch size.
@@ -74,6 +78,7 @@ class Detector:
     :param warnings: sentences for :attr:`info`, beside the engine's own.
     :param description: one line: head, preprocessing, input size, classes and their sources.
     :param sanity: check of the decoded values, None for none.
+    :param choose_batch: let the warm-up choose between single images and full batches.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Detector:
         warnings: tuple[str, ...] = (),
         description: str = '',
         sanity: SanityCheck | None = None,
+        choose_batch: bool = False,
     ) -> None:
         self._engine = engine
         self._preprocessor = preprocessor
@@ -104,6 +110,8 @@ class Detector:
         self._int8_verdict: Int8Verdict | None = None
         self._failure = ''
         self._counts_run: set[int] = set()
+        self._choose_batch = choose_batch and engine.get_batch_size() > 1
+        self._batch_choice: BatchChoice | None = None
         self._slots = SlotPool(engine)
         self._slots.open(preprocessor, head)
 
@@ -111,6 +119,9 @@ class Detector:
     def info(self) -> EngineInfo:
         """Return the description of what runs."""
         info, verdict = self._engine.info, self._int8_verdict
+        choice, entries = self._batch_choice, info.entries
+        if choice is not None:
+            entries += (('batch choice', str(choice)),)
         warnings = info.warnings + self._warnings
         if self._sanity is not None:
             warnings += self._sanity.warnings
@@ -119,6 +130,7 @@ class Detector:
         return replace(
             info,
             warnings=warnings,
+            entries=entries,
             cuda_graph=self._slots.cuda_graph or info.cuda_graph,
             int8_check=verdict,
         )
@@ -151,7 +163,8 @@ class Detector:
     @property
     def batch_size(self) -> int:
         """Return the largest number of images that detect() takes."""
-        return self._engine.get_batch_size()
+        choice = self._batch_choice
+        return self._engine.get_batch_size() if choice is None else choice.batch_size
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -391,8 +404,12 @@ class Detector:
                 if stages is not None:
                     self._preprocessor, self._head = stages
                     self._slots.open(*stages)
-                    if self._engine.info.device_id is not None:
+                    self._batch_choice = None
+                    if self._choose_batch:
+                        self._run_black([1, self.batch_size])
+                    elif self._engine.info.device_id is not None:
                         self._run_black([1])
+            self._measure_batches()
         except Exception as error:
             self._slots.close()
             self._failure = f'{type(error).__name__}: {error}'
@@ -404,6 +421,8 @@ class Detector:
 
         On a GPU the batch sizes between run once, because its runtimes initialize for each. If
         the input size is pending, only the network runs.
+
+        Further runs are measured instead if they are to choose the batch size.
 
         :param iterations: runs of one image and of a full batch; 0 runs nothing.
         :raises EngineError: if the inference fails.
@@ -423,16 +442,32 @@ class Detector:
                 self._run_black(range(1, self.batch_size + 1))
             else:
                 self._run_black(sizes)
-        for _ in range(iterations - 1):
-            self._run_black(sizes)
+        if self._choose_batch:
+            self._measure_batches()
+        else:
+            for _ in range(iterations - 1):
+                self._run_black(sizes)
+        if self._sanity is not None:
+            self._sanity.expect_live_images()
+
+    def _measure_batches(self) -> None:
+        """Measure whether to use batches, if that is to be chosen; every size has run before."""
+        if not self._choose_batch:
+            return
+        self._batch_choice = choose_batch_size(self, self._make_black(), self.batch_size)
+        _LOG.info('%s: batch size %s', self.model_name, self._batch_choice)
         if self._sanity is not None:
             self._sanity.expect_live_images()
 
     def _run_black(self, counts: Iterable[int]) -> None:
         """Detect in batches of black images."""
-        black = Image.from_array(np.zeros((*self.input_size, 3), np.uint8))
+        black = self._make_black()
         for count in counts:
             self.detect([black] * count)
+
+    def _make_black(self) -> Image:
+        """Make a black image of the input size."""
+        return Image.from_array(np.zeros((*self.input_size, 3), np.uint8))
 
     def close(self) -> None:
         """Free the slots and the engine; calling it again does nothing."""
