@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.detectors import config, means_model
 from support.images import make_image
-from trt_detector.errors import BackendUnavailableError, EngineError
+from trt_detector.errors import BackendUnavailableError, DeviceLostError, EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu import cuda_errors
 from trt_detector.gpu.buffers import TensorBuffer
@@ -78,3 +78,53 @@ def test_a_failed_run_has_the_description(tmp_path: Path, monkeypatch: pytest.Mo
             patch.setattr('doubles.cuda_double.Event.synchronize', fail)
             with pytest.raises(EngineError, match='network ran: .*: restart the process'):
                 detector.collect(pending)
+
+
+def test_memory_that_runs_out_at_run_time_fails_the_image_and_no_later_one(
+    tmp_path: Path,
+) -> None:
+    model = means_model(tmp_path)
+    with (
+        machine('tensorrt-10.3') as world,
+        create_detector(config(model, tmp_path, backend='tensorrt')) as detector,
+    ):
+        assert len(detector.detect([make_image('bgr8', 90, 70)]).detections) == 1
+        limit_bytes = world.cuda.limit_bytes
+        # Another program takes the rest.
+        world.cuda.limit_bytes = world.cuda.taken_bytes
+        with pytest.raises(EngineError, match=r'cannot allocate .* MiB .* GiB of GPU memory are'):
+            detector.detect([make_image('bgr8', 900, 700)])
+        assert len(detector.detect([make_image('bgr8', 90, 70)]).detections) == 1
+        world.cuda.limit_bytes = limit_bytes
+        assert len(detector.detect([make_image('bgr8', 900, 700)]).detections) == 1
+
+
+@pytest.mark.parametrize(('limit_bytes', 'batch'), [(800_000, 16), (0, 1)])
+def test_memory_that_is_too_small_for_the_batch_proposes_a_smaller_one(
+    tmp_path: Path, limit_bytes: int, batch: int
+) -> None:
+    values = config(means_model(tmp_path), tmp_path, backend='tensorrt', batch_size=batch)
+    with machine('tensorrt-10.3', limit_bytes=limit_bytes) as world:
+        with pytest.raises(EngineError) as caught:
+            create_detector(values)
+        world.cuda.assert_clean()
+    text = str(caught.value)
+    assert 'cannot allocate' in text
+    assert 'GiB of GPU memory are free' in text
+    proposed = 'set batch_size to 8 instead of 16' if batch > 1 else 'lower max_shape'
+    assert proposed in text
+
+
+def test_a_sticky_error_is_one_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        machine('tensorrt-10.3'),
+        create_detector(config(means_model(tmp_path), tmp_path, backend='tensorrt')) as detector,
+    ):
+
+        def fail(_: object) -> None:
+            raise LogicError('cuEventSynchronize failed: an illegal memory access was encountered')
+
+        with monkeypatch.context() as patch:
+            patch.setattr('doubles.cuda_double.Event.synchronize', fail)
+            with pytest.raises(DeviceLostError, match='restart the process'):
+                detector.detect([make_image('bgr8', 90, 70)])
