@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 import os
@@ -280,3 +281,16 @@ def test_small_shared_memory_is_reported_and_the_node_detects() -> None:
     # Small images do not need it.
     assert 'received' in output, output
     assert 'ended with [0, 0]' in output, output
+
+
+def test_no_period_is_measured_with_the_system_clock() -> None:
+    """Find calls whose results jump with the system clock."""
+    names = ('time.time', 'time.time_ns')
+    wrong = [
+        f'{path}:{node.lineno}'
+        for path in sorted((ROOT / 'trt_detector').rglob('*.py'))
+        if 'tools' not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8')))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in names
+    ]
+    assert wrong == []
