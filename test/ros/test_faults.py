@@ -69,8 +69,8 @@ def test_simulated_time_that_jumps(times_s: tuple[int, ...]) -> None:
             wait_until(partial(is_time, running, time_s), 'the time')
             image = image_message(stamp=(time_s, number))
             wait_until(partial(is_answered, camera, image, arrays), f'detections at {time_s} s')
-        status = running.status('camera /image_raw', lambda s: 'stamp' not in s.message)
-        assert status.level == b'\x00', status.message
+        # A busy machine may lose images meanwhile.
+        running.status('camera /image_raw', lambda s: s.level == b'\x00')
         assert running.status('detector').level == b'\x00'
 
 
