@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from array import array
 from pathlib import Path
+import struct
 
 import cv2
 import numpy as np
 import pytest
 from trt_detector.errors import ImageError
-from trt_detector.image.image import Image, SUPPORTED_ENCODINGS
+from trt_detector.image.image import Image, PICTURE_SUFFIXES, SUPPORTED_ENCODINGS
 
 WIDTH, HEIGHT = 48, 32
 
@@ -180,3 +181,41 @@ def test_truncated_files_are_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r'cannot read .*none\.jpg: No such file'):
         Image.from_file(tmp_path / 'none.jpg')
+
+
+@pytest.mark.parametrize('suffix', sorted(PICTURE_SUFFIXES))
+def test_every_format_of_the_list_is_read(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f'scene{suffix}'
+    gray = suffix == '.pgm'
+    assert cv2.imwrite(str(path), GRAY if gray else SCENE)
+    image = Image.from_file(path)
+    assert (image.height, image.width) == SCENE.shape[:2]
+
+
+def _gif() -> bytes:
+    """Make a GIF that claims a large canvas, for which OpenCV takes gigabytes."""
+    return b'GIF89a' + struct.pack('<HH', 30_000, 30_000) + bytes(40)
+
+
+def _bmp(width: int, height: int) -> bytes:
+    """Make a run-length encoded BMP without pixels, which OpenCV fills with black."""
+    sizes = struct.pack('<IiiHHIIiiII', 40, width, height, 1, 8, 1, 2, 0, 0, 256, 0)
+    return b'BM' + struct.pack('<IHHI', 1080, 0, 0, 1078) + sizes + bytes(1024) + b'\0\1'
+
+
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        (_gif(), 'starts with 47 49 46 38 39 61'),
+        (_bmp(30_000, -30_000), '30000x30000, 900000000 pixels; the limit'),
+        (_bmp(8, 8)[:20], 'BMP of 20 bytes'),
+        (b'', 'is empty'),
+    ],
+)
+def test_files_that_would_take_gigabytes_are_refused(
+    data: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / 'picture.png'
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match=message):
+        Image.from_file(path)

@@ -15,8 +15,10 @@ import zlib
 from ..errors import ImageError
 from .tiff import is_tiff, read_tiff_size
 
-__all__ = ['check_complete', 'read_size']
+__all__ = ['check_picture', 'read_size']
 
+# 0.4 GB of pixels.
+_LARGEST_PICTURE = 1 << 27
 _JPEG_START = b'\xff\xd8\xff'
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 _START_OF_SCAN = 0xDA
@@ -27,14 +29,26 @@ _LONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-def check_complete(data: bytes) -> None:
+def check_picture(data: bytes) -> None:
     """
-    Refuse a truncated JPEG, PNG or WebP, and a PNG with wrong checksums; accept any other data.
+    Refuse a picture file that is truncated, damaged, very large or of another format.
+
+    Only formats of :data:`.image.PICTURE_SUFFIXES` pass: OpenCV has decoders for more, some of
+    which take gigabytes for a hundred bytes.
 
     :raises ImageError: with the kind of damage and its position.
     """
-    if data.startswith((_JPEG_START, _PNG_START)) or _is_webp(data):
-        read_size(data)
+    if not data:
+        raise ImageError('the file is empty; expected an image')
+    # OpenCV reads as much of a PNM file as its size says before it takes the memory.
+    if data[:1] == b'P' and data[1:2] in b'123456' and data[2:3].isspace():
+        return
+    width, height = _read_bmp(data) if data.startswith(b'BM') else read_size(data)
+    if width * height > _LARGEST_PICTURE:
+        raise ImageError(
+            f'the image is {width}x{height}, {width * height} pixels; the limit for files is '
+            f'{_LARGEST_PICTURE}'
+        )
 
 
 def read_size(data: bytes) -> tuple[int, int]:
@@ -127,3 +141,12 @@ def _read_webp(data: bytes) -> tuple[int, int]:
         size = data[24:27], data[27:30]
         return int.from_bytes(size[0], 'little') + 1, int.from_bytes(size[1], 'little') + 1
     raise ImageError(f'WebP begins with the chunk {kind!r}; expected VP8, VP8L or VP8X')
+
+
+def _read_bmp(data: bytes) -> tuple[int, int]:
+    """Read the size in the second header; the rows of a negative height begin at the top."""
+    if len(data) < 26:
+        raise ImageError(f'BMP of {len(data)} bytes ends in its header; it is truncated')
+    old = struct.unpack_from('<I', data, 14)[0] == 12
+    width, height = struct.unpack_from('<HH' if old else '<ii', data, 18)
+    return abs(width), abs(height)

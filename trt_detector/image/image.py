@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ImageError
-from .completeness import check_complete
+from .completeness import check_picture
 
 __all__ = ['PICTURE_SUFFIXES', 'SUPPORTED_ENCODINGS', 'Image']
 
@@ -206,9 +206,10 @@ class Image:
     @classmethod
     def from_file(cls, path: Path | str) -> Image:
         """
-        Read an image file of any format that OpenCV knows, rotated as its EXIF data says.
+        Read a JPEG, PNG, WebP, TIFF, BMP or PNM file, rotated as its EXIF data says.
 
-        :raises ImageError: if the file cannot be read, or is damaged or truncated.
+        :raises ImageError: if the file cannot be read, or is damaged, truncated or of another
+            format.
         """
         path = Path(path)
         try:
@@ -216,7 +217,7 @@ class Image:
         except OSError as error:
             raise ImageError(f'cannot read {path}: {error.strerror}') from error
         try:
-            check_complete(raw)
+            check_picture(raw)
             return cls._decode(raw)
         except ImageError as error:
             raise ImageError(f'cannot read {path}: {error}') from error
@@ -224,8 +225,6 @@ class Image:
     @classmethod
     def _decode(cls, raw: bytes) -> Image:
         """Decode the bytes of an image file, or raise ImageError."""
-        if not raw:
-            raise ImageError('the file is empty; expected an image')
         try:
             array = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
         except cv2.error as error:

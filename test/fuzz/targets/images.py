@@ -97,5 +97,5 @@ def check_picture_file(data: bytes) -> None:
     with scratch_files({'picture.png': data}) as folder:
         image = attempt(Image.from_file, folder / 'picture.png')
     if image is not None:
-        check_image(image, 1 << 26)
+        check_image(image, 1 << 27)
         assert image.encoding == 'bgr8'
