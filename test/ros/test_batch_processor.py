@@ -13,7 +13,7 @@ from support.ros_graph import image_message
 from trt_detector.errors import DecodeError, EngineError
 from trt_detector.ros.batch_processor import BatchProcessor
 from trt_detector.ros.image_queue import QueuedImage
-from trt_detector.ros.statistics import SessionStatistics
+from trt_detector.ros.monitoring.statistics import SessionStatistics
 from trt_detector.values.batch_result import BatchResult, StageTimes
 from trt_detector.values.detections import Detections
 

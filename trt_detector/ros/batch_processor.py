@@ -21,8 +21,8 @@ from ..values.detections import Detections
 from .camera_publisher import CameraPublisher
 from .image_queue import QueuedImage
 from .messages import read_image
+from .monitoring.statistics import SessionStatistics
 from .recovery.inference_watch import InferenceWatch
-from .statistics import SessionStatistics
 from .topics import CameraTopics
 
 __all__ = ['BatchInProgress', 'BatchProcessor']

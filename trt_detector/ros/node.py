@@ -25,9 +25,9 @@ from ..errors import BuildCancelledError, ConfigError, DetectorError, DeviceLost
 from ..factory import create_detector, watch_device
 from ..process.tuning import release_memory
 from .bond import LifecycleBond
-from .diagnostics import Diagnostics, NodeHealth
 from .image_receiver import ImageGroup, ImageReceiver
 from .inference_thread import DetectorFactory
+from .monitoring.diagnostics import Diagnostics, NodeHealth
 from .parameters import (
     check_changes,
     declare_parameters,

@@ -33,8 +33,8 @@ from .image_queue import ImageQueue
 from .image_receiver import ImageReceiver
 from .inference_thread import DetectorFactory, InferenceThread
 from .messages import make_label_info
+from .monitoring.statistics import SessionStatistics
 from .recovery.inference_watch import InferenceWatch
-from .statistics import SessionStatistics
 from .topics import CameraTopics, name_camera_topics
 
 __all__ = ['DetectionSession', 'WatchDevice']

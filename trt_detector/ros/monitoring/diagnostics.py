@@ -14,9 +14,9 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from ..pipeline import Detector
+from ...pipeline import Detector
+from ..session import DetectionSession
 from .camera_diagnostics import CameraDiagnostics, CameraStatus
-from .session import DetectionSession
 from .statistics import SessionStatistics
 
 __all__ = ['Diagnostics', 'NodeHealth']

@@ -11,8 +11,8 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
-from ..process.tuning import describe_camera_settings
-from .camera_subscription import CameraSubscription
+from ...process.tuning import describe_camera_settings
+from ..camera_subscription import CameraSubscription
 
 __all__ = ['explain_silence']
 

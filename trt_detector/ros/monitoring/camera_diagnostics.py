@@ -10,8 +10,8 @@ import time
 
 from rclpy.node import Node
 
-from ..process.tuning import describe_camera_settings
-from .session import DetectionSession
+from ...process.tuning import describe_camera_settings
+from ..session import DetectionSession
 from .silence import explain_silence
 from .statistics import CameraCounts
 

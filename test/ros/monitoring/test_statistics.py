@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from trt_detector.ros import statistics as statistics_module
-from trt_detector.ros.statistics import SessionStatistics
+from trt_detector.ros.monitoring import statistics as statistics_module
+from trt_detector.ros.monitoring.statistics import SessionStatistics
 
 
 def test_percentiles_of_a_stage() -> None:
