@@ -27,18 +27,23 @@ class Clock:
     """Detector whose batches take a given time on a clock of its own."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ms_by_count: dict[int, float]) -> None:
-        self.depth = 3
         self.now_s = 0.0
         self.counts: list[int] = []
-        self.in_flight = self.most_in_flight = 0
+        self.in_flight = 0
+        self.most_in_flight: dict[int, int] = {}
         self._ms_by_count = ms_by_count
         monkeypatch.setattr(batch_choice.time, 'perf_counter', lambda: self.now_s)
+
+    def get_depth(self, batch_size: int) -> int:
+        """Return 2 for batches, and 3 for single images."""
+        return 2 if batch_size > 1 else 3
 
     def submit(self, images: Sequence[Image]) -> int:
         """Start a batch."""
         self.counts.append(len(images))
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        count = len(images)
+        self.most_in_flight[count] = max(self.most_in_flight.get(count, 0), self.in_flight)
         return len(images)
 
     def wait(self, pending: int) -> None:
@@ -73,7 +78,7 @@ def test_both_are_measured_in_turn_on_as_many_images_and_in_flight(
     a_round = [4, 4] + [1] * 8
     # 60 ms and 80 ms per round: the second one begins within 250 ms, the third one ends it.
     assert detector.counts == a_round * 2
-    assert detector.most_in_flight == 3
+    assert detector.most_in_flight == {4: 2, 1: 3}
     assert detector.in_flight == 0
 
 

@@ -169,16 +169,17 @@ def _square(x: int) -> Image:
 
 
 @pytest.mark.parametrize(
-    ('cameras', 'threads', 'depth'), [(1, 4, 1), (4, 1, 1), (4, 2, 3), (3, 8, 4)]
+    ('cameras', 'threads', 'batch_size', 'depth'),
+    [(1, 4, 1, 1), (4, 1, 1, 1), (4, 2, 1, 3), (3, 8, 1, 4), (4, 8, 4, 2), (8, 8, 2, 4)],
 )
-def test_runs_at_once_are_limited_by_cameras_and_threads(
-    cameras: int, threads: int, depth: int, tmp_path: Path
+def test_batches_in_flight_are_limited_by_cameras_threads_and_their_size(
+    cameras: int, threads: int, batch_size: int, depth: int, tmp_path: Path
 ) -> None:
     config = DetectorConfig(
         model_path=str(lamp_detector(tmp_path / 'lamp.onnx')),
         backend='onnxruntime',
         onnxruntime_provider='cpu',
-        batch_size=1,
+        batch_size=batch_size,
         image_topics=tuple(f'/camera_{number}/image_raw' for number in range(cameras)),
         inference_threads=threads,
     )

@@ -24,9 +24,8 @@ _MAX_ROUNDS = 50
 class _Pipeline(Protocol):
     """The methods of a detector that run batches."""
 
-    @property
-    def depth(self) -> int:
-        """Return the number of batches that may be in flight."""
+    def get_depth(self, batch_size: int) -> int:
+        """Return the number of batches of a size that may be in flight."""
 
     def submit(self, images: Sequence[Image]) -> Any:
         """Start a batch."""
@@ -89,12 +88,13 @@ def choose_batch_size(detector: _Pipeline, image: Image, largest: int) -> BatchC
 def _time_batches(detector: _Pipeline, images: Sequence[Image], number: int) -> float:
     """Time a number of batches, with as many in flight as the detector takes."""
     in_progress: deque[Any] = deque()
+    depth = detector.get_depth(len(images))
     begun = time.perf_counter()
     for _ in range(number):
-        if 0 < len(in_progress) == detector.depth - 1:
+        if 0 < len(in_progress) == depth - 1:
             detector.wait(in_progress[0])
         in_progress.append(detector.submit(images))
-        if len(in_progress) >= detector.depth:
+        if len(in_progress) >= depth:
             detector.collect(in_progress.popleft())
     while in_progress:
         detector.collect(in_progress.popleft())

@@ -195,7 +195,19 @@ class Detector:
     @property
     def depth(self) -> int:
         """Return the number of batches that may be in flight."""
-        return len(self._slots)
+        return self.get_depth(self.batch_size)
+
+    def get_depth(self, batch_size: int) -> int:
+        """
+        Return the number of batches of a size that may be in flight.
+
+        Parallel runs are for single images. Batches run one after the other, because several at
+        once would make every image older: the next one begins before the last one is decoded.
+        """
+        slots = len(self._slots)
+        if self._engine.get_parallel_runs() == 1:
+            return slots
+        return max(2, slots // batch_size)
 
     def has_run(self, count: int) -> bool:
         """

@@ -1,16 +1,16 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure the throughput of four cameras: one node in batches, one node with batch 1, four nodes.
+Measure four cameras: one node in batches, one node with batch 1, four nodes.
 
-Four publishers in one camera process send bgr8 images, best effort. The arrays of all cameras are
-counted, and the CPU time of the processes of the detectors. The modes alternate round by round, so
-that other load on the machine affects all of them alike. Ratios are to four nodes in four
-processes.
+Four publishers in one camera process send bgr8 images at the same time, best effort. The arrays of
+all cameras are counted; their age is the time from the stamp of the image. CPU time and memory
+(PSS) are those of the processes of the detectors. The modes alternate round by round, so that
+other load on the machine affects all of them alike. Ratios are to four nodes in four processes.
 
     python3 docs/benchmarks/four_cameras.py --rate 30 --json docs/benchmarks/four_cameras.json
 
-The table goes to standard output.
+``--baseline`` also measures one node of another checkout. The table goes to standard output.
 """
 
 from __future__ import annotations
@@ -23,18 +23,31 @@ import os
 from pathlib import Path
 import signal
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 from typing import Any
 
+import numpy as np
 from trt_detector.process.tuning import tune_process
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / 'demo' / 'models' / 'demo_raw.onnx'
 CAMERAS = ('front', 'left', 'rear', 'right')
-MODES = ('four processes', 'four nodes, one process', 'one node, batch 1', 'one node, batch 4')
+# One node: its batch_size, 0 is measured in the warm-up.
+BATCH_SIZES = {
+    'one node, batch 1': 1, 'one node, batch 4': 4, 'one node, default': 0,
+    'one node, batch 1, baseline': 1, 'one node, batch 4, baseline': 4,
+}  # fmt: skip
+MODES = ('four processes', 'four nodes, one process', *BATCH_SIZES)
+COLUMNS = {
+    'images_per_s': 'images/s, all cameras', 'ratio': 'of four processes',
+    'slowest_camera_per_s': 'slowest camera', 'age_ms_p50': 'age p50, ms',
+    'age_ms_p99': 'age p99, ms', 'cpu_ms_per_image': 'CPU ms per image', 'cores': 'cores busy',
+    'memory_mb': 'memory, MB',
+}  # fmt: skip
 TICKS = os.sysconf('SC_CLK_TCK')
 
 
@@ -46,24 +59,26 @@ def main() -> int:
         return 0
     rows = []
     for number in range(options.rounds):
-        for mode in MODES:
+        for mode in options.modes:
             row = {'round': number, 'mode': mode, **measure(mode, options)}
             print(row, file=sys.stderr)
             rows.append(row)
     print_table(rows)
     if options.json:
-        settings = {'rate_hz': options.rate, 'size': options.size, 'provider': options.provider}
+        names = ('rate', 'size', 'seconds', 'backend', 'provider', 'model')
+        settings = {name: str(getattr(options, name)) for name in names}
         text = json.dumps({'settings': settings, 'rows': rows}, indent=1)
         options.json.write_text(text + '\n', encoding='utf-8')
     return 0
 
 
 def measure(mode: str, options: argparse.Namespace) -> dict[str, float]:
-    """Run the detectors of a mode and the cameras; return throughput and CPU time."""
+    """Run the detectors of a mode and the cameras; return the values of the columns."""
     import rclpy
     from vision_msgs.msg import Detection2DArray
 
     counts: dict[str, int] = dict.fromkeys(CAMERAS, 0)
+    ages_ms: list[float] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         detectors = start_detectors(mode, folder, options, stack)
@@ -78,8 +93,11 @@ def measure(mode: str, options: argparse.Namespace) -> dict[str, float]:
         executor.add_node(node)
         for name in CAMERAS:
 
-            def count(_array: bytes, name: str = name) -> None:
+            def count(data: bytes, name: str = name) -> None:
                 counts[name] += 1
+                # The stamp follows four bytes that tell the encoding.
+                seconds, nanoseconds = struct.unpack_from('<iI', data, 4)
+                ages_ms.append((time.time() - seconds) * 1e3 - nanoseconds / 1e6)
 
             topic = f'/{name}/detections' if mode.startswith('one') else f'/{name}/eyes/detections'
             node.create_subscription(Detection2DArray, topic, count, 10, raw=True)
@@ -95,14 +113,21 @@ def measure(mode: str, options: argparse.Namespace) -> dict[str, float]:
             if time.monotonic() > deadline:
                 raise SystemExit(f'{mode}: no detections: {counts}')
         spin(2.0)
+        ages_ms.clear()
         before, cpu, began = dict(counts), cpu_s(detectors), time.monotonic()
         spin(options.seconds)
         seconds = time.monotonic() - began
+        cpu = cpu_s(detectors) - cpu
         found = [counts[name] - before[name] for name in CAMERAS]
+        age_p50, age_p99 = np.percentile(ages_ms, (50, 99))
         return {
             'images_per_s': round(sum(found) / seconds, 2),
             'slowest_camera_per_s': round(min(found) / seconds, 2),
-            'cpu_ms_per_image': round(1e3 * (cpu_s(detectors) - cpu) / max(sum(found), 1), 2),
+            'age_ms_p50': round(float(age_p50), 1),
+            'age_ms_p99': round(float(age_p99), 1),
+            'cpu_ms_per_image': round(1e3 * cpu / max(sum(found), 1), 2),
+            'cores': round(cpu / seconds, 2),
+            'memory_mb': round(sum(map(memory_mb, detectors)), 1),
         }
 
 
@@ -111,15 +136,15 @@ def start_detectors(
 ) -> list[subprocess.Popen[bytes]]:
     """Start the detector processes of a mode."""
     common: dict[str, Any] = {
-        'model_path': str(MODEL),
-        'backend': 'onnxruntime',
+        'model_path': str(options.model),
+        'backend': options.backend,
         'onnxruntime_provider': options.provider,
         'autostart': True,
     }
     own: dict[str, dict[str, Any]]
     if mode.startswith('one'):
         topics = [f'/{name}/image_raw' for name in CAMERAS]
-        own = {'/eyes': {'image_topics': topics, 'batch_size': int(mode[-1])}}
+        own = {'/eyes': {'image_topics': topics, 'batch_size': BATCH_SIZES[mode]}}
     else:
         own = {f'/{name}/eyes': {'image_topics': ['image_raw']} for name in CAMERAS}
     parameters = {'/**': common, **own}
@@ -129,11 +154,14 @@ def start_detectors(
     file.write_text(json.dumps(content), encoding='utf-8')
     names = list(own)
     groups = [[name] for name in names] if mode == 'four processes' else [names]
+    root = options.baseline if mode.endswith('baseline') else ROOT
+    paths = os.pathsep.join([str(root), os.environ.get('PYTHONPATH', '')])
+    environment = {**os.environ, 'PYTHONPATH': paths}
     detectors = []
     for group in groups:
         command = [sys.executable, '-m', 'trt_detector.ros.main', *group, '--ros-args']
         command += ['--params-file', str(file), '--log-level', 'error']
-        detectors.append(subprocess.Popen(command, cwd=ROOT))
+        detectors.append(subprocess.Popen(command, cwd=root, env=environment))
     stack.callback(stop, detectors)
     return detectors
 
@@ -153,6 +181,12 @@ def cpu_s(processes: list[subprocess.Popen[bytes]]) -> float:
         fields = Path('/proc', str(process.pid), 'stat').read_text().rpartition(')')[2].split()
         total += (int(fields[11]) + int(fields[12])) / TICKS
     return total
+
+
+def memory_mb(process: subprocess.Popen[bytes]) -> float:
+    """Return the memory of a process, with its share of what it has in common with others."""
+    lines = Path('/proc', str(process.pid), 'smaps_rollup').read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith('Pss:')) / 1024
 
 
 def publish(options: argparse.Namespace) -> None:
@@ -183,20 +217,22 @@ def publish(options: argparse.Namespace) -> None:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print medians of the rounds, with ratios round by round."""
-    print('| | images/s, all cameras | of four processes | slowest camera | CPU ms per image |')
-    print('|---|---|---|---|---|')
-    reference = [row['images_per_s'] for row in rows if row['mode'] == MODES[0]]
-    for mode in MODES:
-        chosen = [row for row in rows if row['mode'] == mode]
-        ratio = statistics.median(
-            row['images_per_s'] / base for row, base in zip(chosen, reference, strict=True)
-        )
-        values = [
-            statistics.median(row[key] for row in chosen)
-            for key in ('images_per_s', 'slowest_camera_per_s', 'cpu_ms_per_image')
+    """Print medians of the rounds; those of the ratios are of ratios round by round."""
+    modes = list(dict.fromkeys(row['mode'] for row in rows))
+    reference = {row['round']: row for row in rows if row['mode'] == MODES[0]}
+    print('| |', ' | '.join(COLUMNS.values()), '|')
+    print('|---' * (len(COLUMNS) + 1) + '|')
+    for mode in modes:
+        chosen = [dict(row) for row in rows if row['mode'] == mode]
+        for row in chosen:
+            base = reference.get(row['round'], {'images_per_s': float('nan')})
+            row['ratio'] = row['images_per_s'] / base['images_per_s']
+        medians = {key: statistics.median(row[key] for row in chosen) for key in COLUMNS}
+        texts = [
+            f'{value:.2f}' if key in ('ratio', 'cores') else f'{value:.1f}'
+            for key, value in medians.items()
         ]
-        print(f'| {mode} | {values[0]:.1f} | {ratio:.2f} | {values[1]:.1f} | {values[2]:.1f} |')
+        print('|', ' | '.join([mode, *texts]), '|')
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -205,10 +241,18 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--size', default='640x480', help='WIDTHxHEIGHT (%(default)s)')
     parser.add_argument('--seconds', type=float, default=10.0, help='per row (%(default)s)')
     parser.add_argument('--rounds', type=int, default=3, help='(%(default)s)')
+    parser.add_argument('--modes', nargs='+', choices=MODES, help='default: all')
+    parser.add_argument('--model', type=Path, default=MODEL, help='(%(default)s)')
+    parser.add_argument('--backend', default='onnxruntime', help='(%(default)s)')
     parser.add_argument('--provider', choices=('cpu', 'cuda'), default='cpu')
+    parser.add_argument('--baseline', type=Path, help='folder of another checkout to compare with')
     parser.add_argument('--json', type=Path, help='file for the raw figures')
     parser.add_argument('--camera', action='store_true', help='be the cameras')
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.modes is None:
+        options.modes = [mode for mode in MODES if options.baseline or 'baseline' not in mode]
+    options.model = options.model.resolve()
+    return options
 
 
 if __name__ == '__main__':
