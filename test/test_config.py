@@ -35,7 +35,15 @@ def test_lists_become_tuples_and_integers_become_floats() -> None:
         ({'batch_size': 2.0}, 'batch_size is 2.0 of type float; expected int'),
         ({'batch_size': True}, 'batch_size is True of type bool; expected int'),
         ({'autostart': 1}, 'autostart is 1 of type int; expected bool'),
-        ({'image_topics': 'image'}, "image_topics is 'image'; expected a list of str"),
+        (
+            {'image_topics': '/cam'},
+            r"image_topics is '/cam'; expected a list of str, e.g. image_topics: \['/cam'\]$",
+        ),
+        (
+            {'image_topics': '[/a, "b"]'},
+            r"expected a list of str, e.g. image_topics: \['/a', 'b'\]$",
+        ),
+        ({'image_topics': 5}, r'image_topics is 5; expected a list of str$'),
         ({'image_topics': []}, 'image_topics is empty'),
         ({'image_topics': ['']}, 'image_topics holds an empty string'),
         ({'image_topics': ['a', 'a']}, r"image_topics names \['a'\] more than once"),

@@ -349,6 +349,22 @@ class DetectorConfig:
     diagnostics_period: float = parameter(
         1.0, 'Period of the diagnostics messages.', unit='s', minimum=0.1, maximum=60.0
     )
+    degradation_window: float = parameter(
+        10.0,
+        'Duration of a slowdown until it is reported, and of the live images that are the '
+        'baseline of the stage times; 0 is off.',
+        unit='s',
+        minimum=0.0,
+        maximum=3600.0,
+        live=True,
+    )
+    degradation_factor: float = parameter(
+        1.5,
+        'A stage is slow if its 95th percentile is above this multiple of its baseline.',
+        minimum=1.0,
+        maximum=100.0,
+        live=True,
+    )
     autostart: bool = parameter(False, 'Configure and activate without a lifecycle manager.')
     recover: bool = parameter(
         False,

@@ -116,9 +116,19 @@ def check_value(spec: ParameterSpec, value: Any) -> Any:
         if isinstance(value, str | bytes | dict) or not hasattr(value, '__iter__'):
             raise ConfigError(
                 f'{spec.name} is {show_value(value)}; expected a list of {spec.type[5:-1]}'
+                f'{_show_as_list(spec, value)}'
             )
         return tuple(_checked_scalar(spec, spec.type[5:-1], item) for item in value)
     return _checked_scalar(spec, spec.type, value)
+
+
+def _show_as_list(spec: ParameterSpec, value: Any) -> str:
+    """Show how to write a single text as a list; '' for another value or a long one."""
+    if spec.type != 'list[str]' or not isinstance(value, str) or len(value) > _SHORT.maxstring:
+        return ''
+    items = [item.strip(' \'"') for item in value.strip('[] ').split(',')]
+    text = ', '.join(repr(item) for item in items if item)
+    return f', e.g. {spec.name}: [{text}]' if text else ''
 
 
 def _checked_scalar(spec: ParameterSpec, type_name: str, value: Any) -> Any:

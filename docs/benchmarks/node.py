@@ -102,7 +102,7 @@ class Listener:
 
     def _diagnose(self, message: Any) -> None:
         for status in message.status:
-            if status.name == f'{NAMESPACE}/detector: detector':
+            if status.name == f'{NAMESPACE}/detector: stages':
                 self._own = {pair.key: pair.value for pair in status.values}
 
 

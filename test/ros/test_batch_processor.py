@@ -188,6 +188,30 @@ def test_malformed_images_of_one_camera_do_not_hide_those_of_another() -> None:
     assert statistics.counts(1).error != statistics.counts(0).error
 
 
+def test_every_reason_of_malformed_images_is_logged_once() -> None:
+    processor, recorder, _ = make_processor(1)
+    narrow, empty = image_message(), image_message()
+    empty.data = b''
+    for step in (7, 8, 9):
+        narrow.step = step
+        process(processor, Detector(), [narrow])
+        process(processor, Detector(), [empty])
+    logged = [text for text in recorder.errors if text.startswith('dropped')]
+    assert len(logged) == 2
+    assert 'step is 7; ' in logged[0]
+    assert 'step is 7; ' not in logged[1]
+
+
+def test_arbitrary_reasons_do_not_flood_the_log() -> None:
+    processor, recorder, _ = make_processor(1)
+    message = image_message()
+    for letter in 'abcdefghijklmnop':
+        message.encoding = letter
+        process(processor, Detector(), [message])
+    logged = [text for text in recorder.errors if text.startswith('dropped')]
+    assert len(logged) == 5
+
+
 @pytest.mark.parametrize(('stamp', 'expected'), [((0, 0), 1), ((-5, 0), 1), ((7, 0), 0)])
 def test_images_without_a_stamp_are_counted(stamp: tuple[int, int], expected: int) -> None:
     processor, _, statistics = make_processor(1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+import re
 import time
 import traceback
 
@@ -21,6 +22,7 @@ from ..values.detections import Detections
 from .camera_publisher import CameraPublisher
 from .image_queue import QueuedImage
 from .messages import read_image
+from .monitoring.degradation import DegradationWatch
 from .monitoring.statistics import SessionStatistics
 from .recovery.inference_watch import InferenceWatch
 from .topics import CameraTopics
@@ -28,6 +30,8 @@ from .topics import CameraTopics
 __all__ = ['BatchInProgress', 'BatchProcessor']
 
 _WARNING_PERIOD_S = 5.0
+# Reasons per camera that are logged within this time: a reason can quote arbitrary bytes.
+_MAX_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +66,7 @@ class BatchProcessor:
     :param on_error: called with a sentence about each error, for the diagnostics.
     :param max_pixels: limit of width times height of an image.
     :param watch: is told the start and the outcome of each inference.
+    :param degradation: compares the stage times with their baseline; None if nothing does.
     """
 
     def __init__(
@@ -72,14 +77,16 @@ class BatchProcessor:
         on_error: Callable[[str], None],
         max_pixels: int = MAX_IMAGE_PIXELS,
         watch: InferenceWatch | None = None,
+        degradation: DegradationWatch | None = None,
     ) -> None:
+        self._degradation = DegradationWatch(0.0, 1.0) if degradation is None else degradation
         self.watch = InferenceWatch() if watch is None else watch
         self._node = node
         self._cameras = cameras
         self._statistics = statistics
         self._on_error = on_error
         self._max_pixels = max_pixels
-        self._warned_s: dict[int, float] = {}
+        self._warned_s: dict[int, dict[str, float]] = {}
         self.publishers: Sequence[CameraPublisher] = ()
         self.publish_debug_images = False
 
@@ -212,11 +219,19 @@ class BatchProcessor:
         return None
 
     def _warn_malformed(self, camera: int, text: str) -> None:
-        """Log a warning, throttled for each camera: one must not hide that of another."""
+        """Log a warning, throttled for each camera and reason: one must not hide another."""
         now_s = time.monotonic()
-        if now_s - self._warned_s.get(camera, -_WARNING_PERIOD_S) >= _WARNING_PERIOD_S:
-            self._warned_s[camera] = now_s
+        # Numbers differ from image to image; the reason is the same.
+        reason = re.sub(r'\d+', '0', text)
+        recent_s = {
+            known: at_s
+            for known, at_s in self._warned_s.get(camera, {}).items()
+            if now_s - at_s < _WARNING_PERIOD_S
+        }
+        if reason not in recent_s and len(recent_s) < _MAX_REASONS:
+            recent_s[reason] = now_s
             self._node.get_logger().warning(text)
+        self._warned_s[camera] = recent_s
 
     def _add_times(
         self, queued: QueuedImage, batch: BatchInProgress, result: BatchResult, started_ns: int
@@ -240,6 +255,8 @@ class BatchProcessor:
         else:
             self._statistics.count(queued.camera, 'unstamped')
         self._statistics.add_times(times_ms)
+        pixels = sum(image.width * image.height for _, image in batch.images)
+        self._degradation.add(times_ms, len(batch.images), pixels)
 
     def _note_invalid(self, camera: int, number: int) -> None:
         """Count and log non-finite candidates."""

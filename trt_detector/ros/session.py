@@ -33,6 +33,7 @@ from .image_queue import ImageQueue
 from .image_receiver import ImageReceiver
 from .inference_thread import DetectorFactory, InferenceThread
 from .messages import make_label_info
+from .monitoring.degradation import DegradationWatch
 from .monitoring.statistics import SessionStatistics
 from .recovery.inference_watch import InferenceWatch
 from .topics import CameraTopics, name_camera_topics
@@ -84,6 +85,7 @@ class DetectionSession:
             lambda topic: node.resolve_topic_name(topic, only_expand=True),
         )
         self.statistics = SessionStatistics(len(self.cameras))
+        self.degradation = DegradationWatch(config.degradation_window, config.degradation_factor)
         self.progress: Progress | None = None
         self.detector: Detector | None = None
         self.device: DeviceWatch | None = None
@@ -104,7 +106,13 @@ class DetectionSession:
         self._image_queue = ImageQueue(len(self.cameras), config.batch_wait_ms / 1e3)
         self.watch = InferenceWatch()
         self._processor = BatchProcessor(
-            node, self.cameras, self.statistics, on_error, config.max_image_pixels, self.watch
+            node,
+            self.cameras,
+            self.statistics,
+            on_error,
+            config.max_image_pixels,
+            self.watch,
+            self.degradation,
         )
         self._inference_thread = InferenceThread(
             config, self._image_queue, create, self._processor, self._note_progress
@@ -197,6 +205,8 @@ class DetectionSession:
             raise DetectorError('the node is being configured; set the parameter afterward')
         detector.options = decode_options(config, detector.class_names)
         self._processor.publish_debug_images = config.publish_debug_image
+        self.degradation.window_s = config.degradation_window
+        self.degradation.factor = config.degradation_factor
         threshold_changed = config.score_threshold != self.config.score_threshold
         self.config = config
         if threshold_changed:

@@ -17,7 +17,7 @@ from rclpy.node import Node
 from ...pipeline import Detector
 from ..session import DetectionSession
 from .camera_diagnostics import CameraDiagnostics, CameraStatus
-from .statistics import SessionStatistics
+from .stage_diagnostics import StageDiagnostics
 
 __all__ = ['Diagnostics', 'NodeHealth']
 
@@ -68,6 +68,7 @@ class NodeHealth:
 
 # A device is read once per second; after this time its driver hangs.
 _DEVICE_SILENCE_S = 10.0
+_MAX_WARNINGS = 5
 _LEVELS = {
     'ok': DiagnosticStatus.OK,
     'warn': DiagnosticStatus.WARN,
@@ -77,7 +78,7 @@ _LEVELS = {
 
 class Diagnostics:
     """
-    Publisher of one status for the node, one for its GPU and one for each camera.
+    Publisher of one status for the node, its stage times, its GPU and each camera.
 
     The timer has its own callback group, so that a long transition does not silence it.
 
@@ -91,6 +92,7 @@ class Diagnostics:
         self._health = health
         self._name = node.get_fully_qualified_name().lstrip('/')
         self._cameras: list[CameraDiagnostics] = []
+        self._stages: StageDiagnostics | None = None
         self._session: DetectionSession | None = None
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._timer = node.create_timer(
@@ -113,11 +115,13 @@ class Diagnostics:
         # Once: another thread sets them to None.
         detector = None if session is None else session.detector
         if session is None or detector is None:
-            self._session, self._cameras = None, []
+            self._session, self._stages, self._cameras = None, None, []
             statuses = [self._node_status(session, detector, '')]
         else:
             cameras = self._judge_cameras(session)
             statuses = [self._node_status(session, detector, _describe_silence(cameras))]
+            if self._stages is not None:
+                statuses.append(self._make_status('stages', *self._stages.make_status(), ''))
             statuses += self._device_status(session)
             for camera, status in zip(session.cameras, cameras, strict=True):
                 statuses.append(
@@ -134,9 +138,10 @@ class Diagnostics:
         return message
 
     def _judge_cameras(self, session: DetectionSession) -> list[CameraStatus]:
-        """Judge every camera of the session."""
+        """Judge every camera of the session; begin anew with another session."""
         if session is not self._session:
             self._session = session
+            self._stages = StageDiagnostics(self._node, session)
             self._cameras = [
                 CameraDiagnostics(self._node, session, number)
                 for number in range(len(session.cameras))
@@ -174,7 +179,7 @@ class Diagnostics:
                 values['build elapsed s'] = f'{progress.elapsed_s:.1f}'
             if detector is not None:
                 info = detector.info
-                values |= _describe_detector(detector, session.statistics)
+                values |= _describe_detector(detector)
                 hardware = info.device
                 if info.warnings and level == 'ok':
                     level, text = 'warn', f'{state}; {info.warnings[0]}'
@@ -218,8 +223,8 @@ def _describe_silence(cameras: Sequence[CameraStatus]) -> str:
     return f'no images from any of the {len(cameras)} cameras; {cameras[0].text}'
 
 
-def _describe_detector(detector: Detector, statistics: SessionStatistics) -> dict[str, str]:
-    """Describe the detector, with its stage times."""
+def _describe_detector(detector: Detector) -> dict[str, str]:
+    """Describe the detector; of many warnings only the first."""
     info = detector.info
     height, width = detector.input_size
     values = {
@@ -230,9 +235,8 @@ def _describe_detector(detector: Detector, statistics: SessionStatistics) -> dic
         'input size': f'{width}x{height}',
         'batch size': str(detector.batch_size),
     }
-    values |= {f'warning {n}': text for n, text in enumerate(info.warnings, start=1)}
-    values |= info.report()
-    for stage, percentiles in statistics.percentiles_ms().items():
-        for rank, value in zip((50, 95, 99), percentiles, strict=True):
-            values[f'{stage} ms p{rank}'] = f'{value:.2f}'
-    return values
+    shown = info.warnings[:_MAX_WARNINGS]
+    values |= {f'warning {n}': text for n, text in enumerate(shown, start=1)}
+    if len(info.warnings) > len(shown):
+        values['further warnings'] = f'{len(info.warnings) - len(shown)}, see the log'
+    return values | info.report()
