@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs the node under continuous faults: see --help.
+
+set -euo pipefail
+# shellcheck source=bringup/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../bringup/lib.sh"
+
+usage() {
+  cat <<'TEXT'
+usage: scripts/soak.sh --minutes M [--seed S] [--out DIR]
+
+Prepares the environment (bringup/prepare.sh --with test), then runs the detector node with ONNX
+Runtime and the model of the demo while cameras are killed, images are malformed, parameters change,
+the lifecycle is cycled, the process is stopped and continued, and the model file is damaged. At the
+end memory, threads, file descriptors and CPU use are compared with the start, and every image has to
+be accounted for. The exit status is 0 only if nothing was wrong.
+
+  --minutes M  length of the run; 5 or more for a comparison of memory
+  --seed S     seed of faults and images (0)
+  --out DIR    folder for soak.json, soak.svg and node.log; default: .bringup/soak
+  --help       this text
+TEXT
+}
+
+out=$bringup_root/soak
+arguments=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --help | -h)
+      usage
+      exit
+      ;;
+    --out)
+      mkdir -p "${2:?--out takes a folder}"
+      out=$(cd "$2" && pwd -P)
+      shift 2
+      ;;
+    --minutes | --seed)
+      arguments+=("$1" "${2:?$1 takes a value}")
+      shift 2
+      ;;
+    *)
+      usage >&2
+      die '' "unknown argument '$1'"
+      ;;
+  esac
+done
+
+cd "$repository"
+bringup/prepare.sh --with test
+# shellcheck source=bringup/env.sh
+source bringup/env.sh
+export PYTHONPATH=$repository:$repository/test:$PYTHONPATH
+exec python3 -m soak.run --out "$out" "${arguments[@]}"
