@@ -31,6 +31,7 @@ PIP_MODULES = {
 OPTIONAL_MODULES = {
     'cuda',
     'faster_coco_eval',
+    'prometheus_client',
     'pycuda',
     'pygame',
     'rosbags',

@@ -365,6 +365,17 @@ class DetectorConfig:
         maximum=100.0,
         live=True,
     )
+    metrics_port: int = parameter(
+        0,
+        'TCP port of the Prometheus metrics, one per node; 0 is off; needs prometheus-client.',
+        minimum=0,
+        maximum=65535,
+    )
+    metrics_address: str = parameter(
+        '127.0.0.1',
+        'Address of this machine at which the metrics are served; 0.0.0.0 is all networks, '
+        'without a password.',
+    )
     autostart: bool = parameter(False, 'Configure and activate without a lifecycle manager.')
     recover: bool = parameter(
         False,

@@ -28,6 +28,7 @@ from .bond import LifecycleBond
 from .image_receiver import ImageGroup, ImageReceiver
 from .inference_thread import DetectorFactory
 from .monitoring.diagnostics import Diagnostics, NodeHealth
+from .monitoring.metrics_server import MetricsServer
 from .parameters import (
     check_changes,
     declare_parameters,
@@ -78,6 +79,9 @@ class DetectorNode(LifecycleNodeMixin, Node):
         self._watch = watch
         self._health = NodeHealth(self.get_state_label)
         self._receiver = ImageReceiver(self)
+        self._metrics = MetricsServer(
+            self._health, self.get_fully_qualified_name(), self.get_logger().error
+        )
         self._bond: LifecycleBond | None = None
         self._is_hanging = False
         self._failure = ''
@@ -122,6 +126,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         """Release all resources, from any state."""
         self._free()
         self._receiver.close()
+        self._metrics.close()
         super().destroy_node()
 
     def get_state_label(self) -> str:
@@ -272,6 +277,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         started_s = time.monotonic()
         config = read_config(self)
         self._diagnostics.set_period(config.diagnostics_period)
+        self._metrics.apply(config.metrics_address, config.metrics_port)
         self._bond = LifecycleBond(self, config.bond_timeout)
         session = DetectionSession(
             self, config, self._receiver, self._create, self._health.note_error, self._watch

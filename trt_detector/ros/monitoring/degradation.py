@@ -107,6 +107,12 @@ class DegradationWatch:
             for stage in JUDGED_STAGES:
                 self._samples[stage].append((times_ms[stage], baseline[stage]))
 
+    @property
+    def slow(self) -> list[SlowStage]:
+        """Stages that were slow when :meth:`judge` was last called."""
+        with self._lock:
+            return [each.slow for each in self._exceeding.values() if each.slow is not None]
+
     def judge(self) -> list[SlowStage]:
         """List the stages that are slow; call it periodically."""
         now_s, window_s = time.monotonic(), self.window_s
@@ -120,7 +126,7 @@ class DegradationWatch:
                     exceeding.since_s = exceeding.slow = None
                     continue
                 self._update(stage, exceeding, samples, begun_s, now_s)
-            return [each.slow for each in self._exceeding.values() if each.slow is not None]
+        return self.slow
 
     def baselines_ms(self) -> dict[str, float]:
         """Read the baseline of each stage, that of the first kind of batch; empty at first."""
