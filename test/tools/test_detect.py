@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from pathlib import Path
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from support.models import lamp_detector
 import trt_detector
+from trt_detector.decode import SanityCheck
 from trt_detector.tools.detect import main
 from trt_detector.tools.options import add_parameter_options, given_parameters
 
@@ -97,6 +99,27 @@ def test_the_settings_and_warnings_are_printed_at_start(
     assert all(part in settings for part in ('preprocessing ', 'input ', 'classes ('))
     (warning,) = [line for line in lines if "precision is 'fp16'" in line]
     assert warning.startswith('detect: ')
+
+
+def test_a_warning_during_detection_is_printed_once(
+    model: Path,
+    pictures: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = SanityCheck.take_probe
+
+    def take_probe(check: SanityCheck) -> bool:
+        check._warn('late', 'these scores may be wrong')
+        return original(check)
+
+    monkeypatch.setattr(SanityCheck, 'take_probe', take_probe)
+    # As outside of pytest, where Python itself prints warnings that nothing handles.
+    monkeypatch.setattr(logging.getLogger(), 'handlers', [])
+    assert main(['--model', str(model), '--images', str(pictures)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    found = [line for line in lines if 'these scores may be wrong' in line]
+    assert found == ['detect: these scores may be wrong']
 
 
 def test_pictures_are_drawn(model: Path, pictures: Path, tmp_path: Path) -> None:

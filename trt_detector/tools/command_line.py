@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 import json
+import logging
 from pathlib import Path
 import sys
 import textwrap
@@ -15,7 +17,14 @@ from typing import Any
 from ..pipeline import Detector
 from ..trusted_files import write_atomic
 
-__all__ = ['make_parser', 'print_detector', 'print_warnings', 'write_file', 'write_json']
+__all__ = [
+    'make_parser',
+    'print_detector',
+    'print_logged_warnings',
+    'print_warnings',
+    'write_file',
+    'write_json',
+]
 
 _WIDTH = 80
 _READABLE = 0o644
@@ -49,15 +58,18 @@ def make_parser(
     )
 
 
-def print_detector(program: str, detector: Detector) -> tuple[str, ...]:
+def print_detector(
+    program: str, detector: Detector, printed: Sequence[str] = ()
+) -> tuple[str, ...]:
     """
     Print the settings of a detector with their sources, and its warnings, to standard error.
 
     :param program: name before each line.
-    :return: the warnings that were printed.
+    :param printed: warnings that were printed already.
+    :return: all warnings, printed now.
     """
     print(f'{program}: {detector.model_name}: {detector.description}', file=sys.stderr)
-    return print_warnings(program, detector)
+    return print_warnings(program, detector, printed)
 
 
 def print_warnings(
@@ -69,6 +81,32 @@ def print_warnings(
         if warning not in printed:
             print(f'{program}: {warning}', file=sys.stderr)
     return warnings
+
+
+class _PrintedWarnings(logging.Handler):
+    """Log handler that prints each text, as :func:`print_warnings` does, and keeps it."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+        self._program = program
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one text."""
+        self.texts.append(record.getMessage())
+        print(f'{self._program}: {record.getMessage()}', file=sys.stderr)
+
+
+@contextmanager
+def print_logged_warnings(program: str) -> Iterator[list[str]]:
+    """Print the warnings that the package logs meanwhile; provide their texts."""
+    handler = _PrintedWarnings(program)
+    logger = logging.getLogger('trt_detector')
+    logger.addHandler(handler)
+    try:
+        yield handler.texts
+    finally:
+        logger.removeHandler(handler)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -21,7 +21,13 @@ from ..image.image import Image
 from ..pipeline import Detector
 from ..values.detections import Detections
 from ..values.engine_info import EngineInfo
-from .command_line import make_parser, print_detector, print_warnings, write_json
+from .command_line import (
+    make_parser,
+    print_detector,
+    print_logged_warnings,
+    print_warnings,
+    write_json,
+)
 from .options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 
 __all__ = ['main']
@@ -53,6 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0 if every picture was read, 1 if one was not or the detector cannot start.
     """
     arguments = _parser().parse_args(argv)
+    with print_logged_warnings('detect') as logged:
+        return _run(arguments, logged)
+
+
+def _run(arguments: argparse.Namespace, logged: Sequence[str]) -> int:
+    """
+    Detect in the pictures and write the results.
+
+    :param logged: warnings that the log has printed so far.
+    :return: exit code.
+    """
     try:
         pictures = _pictures(arguments.images)
         detector = create_detector(_config(arguments))
@@ -60,9 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'detect: {error}', file=sys.stderr)
         return 1
     with detector:
-        printed = print_detector('detect', detector)
+        printed = print_detector('detect', detector, logged)
         entries, failed = _detect_all(detector, pictures, arguments.save_pictures)
-        print_warnings('detect', detector, printed)
+        print_warnings('detect', detector, (*printed, *logged))
     try:
         if arguments.json is not None:
             write_json(arguments.json, entries)
