@@ -478,3 +478,16 @@ def test_parallel_runs_keep_the_order_and_account_for_every_image(
         stamps = [array.header.stamp.sec for array in each]
         assert stamps == sorted(set(stamps))
     assert most_at_once == 2
+
+
+def test_measured_batch_size_is_on_diagnostics(tmp_path: Path) -> None:
+    parameters = {
+        'model_path': str(lamp_detector(tmp_path / 'lamp.onnx')), 'backend': 'onnxruntime',
+        'onnxruntime_provider': 'cpu', 'image_topics': ['/left/image_raw', '/right/image_raw'],
+    }  # fmt: skip
+    with detector_node(create_detector, **parameters) as running:
+        assert running.configure()
+        values = values_of(running.status('detector', lambda s: 'backend' in values_of(s)))
+        assert values['batch size'] in ('1', '2')
+        assert values['batch choice'].startswith(f'{values["batch size"]}: ')
+        assert 'ms per image in batches of 2' in values['batch choice']
