@@ -76,10 +76,19 @@ def test_both_are_measured_in_turn_on_as_many_images_and_in_flight(
     detector = Clock(monkeypatch, {1: 10.0, 4: 30.0})
     choose_batch_size(detector, BLACK, 4)
     a_round = [4, 4] + [1] * 8
-    # 60 ms and 80 ms per round: the second one begins within 250 ms, the third one ends it.
-    assert detector.counts == a_round * 2
+    # 60 ms and 80 ms per round: two take the 250 ms of the measurement, but three are the minimum.
+    assert detector.counts == a_round * 3
     assert detector.most_in_flight == {4: 2, 1: 3}
     assert detector.in_flight == 0
+
+
+def test_fast_model_is_measured_for_a_quarter_of_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    detector = Clock(monkeypatch, {1: 1.0, 4: 3.0})
+    choose_batch_size(detector, BLACK, 4)
+    # 14 ms per round: the 18th begins at 238 ms.
+    assert detector.counts == ([4, 4] + [1] * 8) * 18
 
 
 def test_slow_model_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:

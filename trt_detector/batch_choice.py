@@ -16,9 +16,11 @@ __all__ = ['BatchChoice', 'choose_batch_size']
 
 # A batch must take this much less time per image: its first image waits for the others.
 _MINIMUM_GAIN = 0.1
-# Other load makes some rounds slower. The rounds end after this time.
+# Other load makes some rounds slower. Rounds begin until both a number and a time are reached, but
+# none after the longest time, for slow models.
+_ROUNDS = 3
 _MEASURE_S = 0.25
-_MAX_ROUNDS = 50
+_LONGEST_S = 2.0
 
 
 class _Pipeline(Protocol):
@@ -77,10 +79,12 @@ def choose_batch_size(detector: _Pipeline, image: Image, largest: int) -> BatchC
     """
     batch_s: list[float] = []
     single_s: list[float] = []
-    end_s = time.perf_counter() + _MEASURE_S
-    while not batch_s or (time.perf_counter() < end_s and len(batch_s) < _MAX_ROUNDS):
+    begun = time.perf_counter()
+    passed_s = 0.0
+    while passed_s < (_LONGEST_S if len(batch_s) < _ROUNDS else _MEASURE_S):
         batch_s.append(_time_batches(detector, [image] * largest, 2))
         single_s.append(_time_batches(detector, [image], 2 * largest))
+        passed_s = time.perf_counter() - begun
     per_image = 1e3 / (2 * largest)
     return BatchChoice(largest, min(batch_s) * per_image, min(single_s) * per_image)
 

@@ -351,10 +351,10 @@ def _count_parallel_runs(config: DetectorConfig) -> int:
     Count the runs of ONNX Runtime on the CPU that may be in progress at once.
 
     The threads of one run are idle between two runs, and while a layer is not shared among them.
-    Images of other cameras fill these gaps: one run per core, and one that is ready to begin.
-    Parameter inference_threads limits the runs, too.
+    Images of other cameras fill these gaps: two runs per core, so that a core which waits for the
+    host has another one. Parameter inference_threads limits the runs, too.
     """
-    limit = config.inference_threads or len(os.sched_getaffinity(0)) + 1
+    limit = config.inference_threads or 2 * len(os.sched_getaffinity(0))
     return min(len(config.image_topics), limit)
 
 
