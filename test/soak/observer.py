@@ -28,7 +28,8 @@ from .processes import CameraSetup
 __all__ = ['Observer', 'wait_for']
 
 _NODE = 'detector'
-_TIMEOUT_S = 60.0
+# A machine with other work can stall for a minute.
+_TIMEOUT_S = 180.0
 
 
 class Observer:

@@ -11,7 +11,12 @@ from typing import Any
 __all__ = ['draw_plot']
 
 _LEFT, _WIDTH, _HEIGHT, _GAP = 70, 860, 150, 45
-_ROWS = (('rss_mib', 'RSS (MiB)'), ('threads', 'Threads'), ('fds', 'File descriptors'))
+_ROWS = (
+    ('rss_mib', 'RSS (MiB)'),
+    ('anon_mib', 'RSS without files and shared memory (MiB)'),
+    ('threads', 'Threads'),
+    ('fds', 'File descriptors'),
+)
 _COLORS = (
     '#2563eb', '#ea580c', '#16a34a', '#9333ea', '#dc2626', '#0891b2', '#ca8a04', '#db2777',
     '#475569', '#65a30d',
@@ -22,9 +27,9 @@ def draw_plot(
     title: str, samples: Sequence[Mapping[str, float]], events: Sequence[Mapping[str, Any]]
 ) -> str:
     """
-    Draw RSS, threads and file descriptors over time, with a mark per event.
+    Draw memory, threads and file descriptors over time, with a mark per event.
 
-    :param samples: each with at_s, rss_mib, threads and fds.
+    :param samples: each with at_s, rss_mib, anon_mib, threads and fds.
     :param events: each with at_s and kind.
     """
     kinds = sorted({event['kind'] for event in events})

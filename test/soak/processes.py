@@ -14,6 +14,8 @@ import subprocess
 import sys
 from typing import Any
 
+from support.shared_memory import kill_process
+
 __all__ = ['CameraProcess', 'CameraSetup', 'NodeProcess', 'Reading', 'read_process']
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +62,7 @@ class CameraProcess:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )  # fmt: skip
+        self.pid = self._process.pid
 
     def command(self, letter: str) -> dict[str, int]:
         """Send a command; return the counts of sent and malformed images."""
@@ -67,14 +70,14 @@ class CameraProcess:
         assert stdin is not None and stdout is not None  # noqa: PT018
         stdin.write(letter.encode())
         stdin.flush()
-        if not select.select([stdout], [], [], 60)[0]:
+        if not select.select([stdout], [], [], 180)[0]:
             raise TimeoutError(f'the camera of {self.setup.topic} does not answer')
         counts: dict[str, int] = json.loads(stdout.readline())
         return counts
 
     def kill(self) -> None:
         """Kill the process with SIGKILL."""
-        self._process.kill()
+        kill_process(self._process)
         self._process.communicate()
 
 
@@ -117,7 +120,7 @@ class NodeProcess:
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            kill_process(self._process)
             return self._process.wait()
 
 
@@ -126,13 +129,15 @@ class Reading:
     """
     Resources of a process.
 
-    :param rss_mib: resident memory.
+    :param rss_mib: resident memory, with the shared memory of the images that it has read.
+    :param anon_mib: resident memory of its own, without files and shared memory.
     :param threads: number of threads.
     :param fds: number of open file descriptors.
     :param cpu_s: CPU time since the start.
     """
 
     rss_mib: float
+    anon_mib: float
     threads: int
     fds: int
     cpu_s: float
@@ -148,13 +153,19 @@ def read_process(pid: int) -> Reading:
     # The name of the process, which comes before, may hold spaces.
     fields = (folder / 'stat').read_text().rpartition(') ')[2].split()
     ticks = int(fields[11]) + int(fields[12])
-    pages = int((folder / 'statm').read_text().split()[1])
+    status = dict(line.split(':', 1) for line in (folder / 'status').read_text().splitlines())
     return Reading(
-        rss_mib=round(pages * os.sysconf('SC_PAGE_SIZE') / 2**20, 2),
+        rss_mib=_to_mib(status['VmRSS']),
+        anon_mib=_to_mib(status['RssAnon']),
         threads=int(fields[17]),
         fds=len(os.listdir(folder / 'fd')),  # noqa: PTH208 the number only
         cpu_s=ticks / os.sysconf('SC_CLK_TCK'),
     )
+
+
+def _to_mib(text: str) -> float:
+    """Convert a size like '1024 kB'."""
+    return round(int(text.split()[0]) / 1024, 2)
 
 
 def _environment() -> dict[str, str]:

@@ -14,12 +14,14 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from support.ros_graph import next_domain, ROOT
+from support.shared_memory import find_segments
 from trt_detector.errors import ImageError
 from trt_detector.ros.messages import read_image
 
 from soak.accounting import check_sums, check_window
 from soak.images import ImageSource
 from soak.plot import draw_plot
+from soak.processes import CameraProcess, CameraSetup
 from soak.verdict import judge_resources, LIMITS, summarize
 
 GOOD = {
@@ -82,7 +84,7 @@ def test_each_wrong_window_is_found(sent: int, malformed: int, word: str) -> Non
 
 @pytest.mark.parametrize('name', sorted(LIMITS))
 def test_each_resource_is_judged(name: str) -> None:
-    start = {'rss_mib': 100.0, 'threads': 20.0, 'fds': 30.0, 'cpu_percent': 10.0}
+    start = {'rss_mib': 100.0, 'anon_mib': 90.0, 'threads': 20.0, 'fds': 30.0, 'cpu_percent': 10.0}
     assert judge_resources(start, {**start, name: start[name] + LIMITS[name]}) == []
     (fault,) = judge_resources(start, {**start, name: start[name] + LIMITS[name] + 1})
     assert name in fault
@@ -90,12 +92,18 @@ def test_each_resource_is_judged(name: str) -> None:
 
 def test_summary_of_samples() -> None:
     samples = [
-        {'at_s': 1.0, 'rss_mib': 5.0, 'threads': 2, 'fds': 7, 'cpu_s': 1.0},
-        {'at_s': 2.0, 'rss_mib': 900.0, 'threads': 2, 'fds': 7, 'cpu_s': 1.0},
-        {'at_s': 5.0, 'rss_mib': 6.0, 'threads': 3, 'fds': 8, 'cpu_s': 2.0},
+        {'at_s': 1.0, 'rss_mib': 5.0, 'anon_mib': 4.0, 'threads': 2, 'fds': 7, 'cpu_s': 1.0},
+        {'at_s': 2.0, 'rss_mib': 900.0, 'anon_mib': 4.0, 'threads': 2, 'fds': 7, 'cpu_s': 1.0},
+        {'at_s': 5.0, 'rss_mib': 6.0, 'anon_mib': 4.0, 'threads': 3, 'fds': 8, 'cpu_s': 2.0},
     ]
     summary = summarize(samples)
-    assert summary == {'rss_mib': 6.0, 'threads': 2, 'fds': 7, 'cpu_percent': 25.0}
+    assert summary == {
+        'rss_mib': 6.0,
+        'anon_mib': 4.0,
+        'threads': 2,
+        'fds': 7,
+        'cpu_percent': 25.0,
+    }
 
 
 @pytest.mark.parametrize('compressed', [False, True])
@@ -123,9 +131,25 @@ def test_seed_decides_the_images() -> None:
 
 
 def test_plot_has_a_line_per_resource_and_a_mark_per_event() -> None:
-    samples = [{'at_s': at, 'rss_mib': 1.0, 'threads': 2, 'fds': 3} for at in (0.0, 60.0)]
+    samples = [
+        {'at_s': at, 'rss_mib': 1.0, 'anon_mib': 1.0, 'threads': 2, 'fds': 3} for at in (0.0, 60.0)
+    ]
     root = ET.fromstring(draw_plot('a < b', samples, [{'at_s': 30.0, 'kind': 'kill camera'}]))
     tag = '{http://www.w3.org/2000/svg}'
-    assert len(root.findall(f'{tag}polyline')) == 3
+    assert len(root.findall(f'{tag}polyline')) == 4
     marks = [line for line in root.findall(f'{tag}line') if line.get('stroke') == '#2563eb']
-    assert len(marks) == 3
+    assert len(marks) == 4
+
+
+def test_killed_process_leaves_no_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(next_domain()))
+    monkeypatch.setenv('PYTHONPATH', f'{ROOT}:{ROOT / "test"}:{os.environ.get("PYTHONPATH", "")}')
+    camera = CameraProcess(CameraSetup('/left/image_raw', 'reliable', 1.0), 'seed')
+    try:
+        camera.command('p')
+        segments = find_segments(camera.pid)
+        assert segments
+        assert all(path.exists() for path in segments)
+    finally:
+        camera.kill()
+    assert not [path for path in segments if path.exists()]

@@ -9,7 +9,7 @@ from statistics import median
 
 __all__ = ['LIMITS', 'judge_resources', 'summarize']
 
-LIMITS = {'rss_mib': 32.0, 'threads': 0.0, 'fds': 2.0, 'cpu_percent': 15.0}
+LIMITS = {'rss_mib': 64.0, 'anon_mib': 24.0, 'threads': 0.0, 'fds': 2.0, 'cpu_percent': 15.0}
 """Permitted growth from the first reference period to the last."""
 
 
@@ -17,12 +17,12 @@ def summarize(samples: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """
     Summarize the samples of a reference period.
 
-    :param samples: each with at_s, rss_mib, threads, fds and cpu_s; two or more.
+    :param samples: each with at_s, cpu_s and the others of LIMITS; two or more.
     :return: medians, and the CPU use in percent of one core.
     """
     first, last = samples[0], samples[-1]
-    result = {name: median(each[name] for each in samples) for name in ('rss_mib', 'threads')}
-    result['fds'] = median(each['fds'] for each in samples)
+    names = ('rss_mib', 'anon_mib', 'threads', 'fds')
+    result = {name: median(each[name] for each in samples) for name in names}
     cpu = (last['cpu_s'] - first['cpu_s']) / (last['at_s'] - first['at_s'])
     return {**result, 'cpu_percent': round(100 * cpu, 1)}
 

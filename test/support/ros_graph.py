@@ -47,6 +47,8 @@ from trt_detector.values.batch_result import BatchResult, StageTimes  # noqa: E4
 from trt_detector.values.detections import Detections  # noqa: E402
 from trt_detector.values.engine_info import EngineInfo  # noqa: E402
 
+from support.shared_memory import kill_process  # noqa: E402
+
 # Before the first participant of the process: large best-effort images are lost without.
 use_shared_memory()
 
@@ -377,9 +379,7 @@ def node_process(*arguments: str, domain: int, code: str = '') -> Iterator[subpr
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.wait()
+        kill_process(process)
         if process.stdout is not None:
             process.stdout.close()
 
