@@ -74,6 +74,9 @@ _BOMB = (
     )
     + 'names: *k29\n'
 )
+_MERGES = 'k0: &k0 {names: [lamp]}\n' + ''.join(
+    f'k{n}: &k{n} {{<<: [*k{n - 1}, *k{n - 1}]}}\n' for n in range(1, 28)
+)
 _TAGS = (
     "names: [!!int '']", "names: [!!float '']", 'names: [!!bool x]', 'names: [!!timestamp x]',
     'names: [!!binary x]', 'names: &a [*a]', 'a: &a {b: *a}', '? [1, 2]\n: 3', '1: 2\n1: 3',
@@ -162,7 +165,7 @@ def _parameter_files() -> list[bytes]:
     texts += [
         '/**:\n  ros__parameters:\n    classes: [lamp:0.5, 2:0.3]\n',
         'a:\n  b: {ros__parameters: {x: 1}}\n', '/*/detector: {ros__parameters: {}}\n',
-        *_TAGS, _ALIASES, _BOMB,
+        *_TAGS, _ALIASES, _BOMB, _MERGES,
     ]  # fmt: skip
     return [text.encode() for text in texts]
 

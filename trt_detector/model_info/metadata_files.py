@@ -124,8 +124,7 @@ def _read_entries(file: Path) -> dict[str, str]:
     found = {}
     for key, spellings in _KEYS.items():
         values = [
-            # A merged key (<<) is in the content only.
-            (text if key == 'names' and spelling in text else content)[spelling]
+            text.get(spelling, content[spelling]) if key == 'names' else content[spelling]
             for spelling in spellings
             if content.get(spelling) not in (None, [], {})
         ]

@@ -15,7 +15,7 @@ from ..errors import ModelError
 __all__ = ['parse_lines', 'read_json', 'read_text', 'read_yaml']
 
 # Class names and settings take a few KiB; YAML is parsed at some 100 KiB per second.
-_LARGEST_FILE = 1 << 20
+_LARGEST_FILE = 1 << 19
 # Aliases can repeat a part of a YAML file exponentially often.
 _MOST_VALUES = 200_000
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -88,35 +88,38 @@ def read_yaml(file: Path) -> tuple[Any, Any]:
 
     text = read_text(file)
     try:
-        content = yaml.safe_load(text)
-        texts = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - makes text only
-        _count_values(content, {})
-        _count_values(texts, {})
-        return content, texts
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, None
+        _count_values(node, {})
+        # It replaces merge keys (<<) in the nodes, so it is first.
+        content = loader.construct_document(node)
+        return content, yaml.constructor.BaseConstructor().construct_document(node)
     except (yaml.YAMLError, ValueError, RecursionError, *_TAG_ERRORS) as error:
         reason = ' '.join(str(error).split())
         raise ModelError(f'{file} is not YAML: {reason}; fix or remove it') from error
 
 
-def _count_values(value: Any, known: dict[int, int]) -> int:
+def _count_values(node: Any, known: dict[int, int]) -> int:
     """
-    Count the values of a YAML file with every alias written out, long texts as several.
+    Count the values of a YAML node with every alias written out, long texts as several.
 
     :param known: results for lists and objects by their identity; 0 while one is counted.
     :raises ValueError: if they are too many, or one contains itself.
     """
-    if isinstance(value, str):
-        return 1 + len(value) // 16
-    if not isinstance(value, dict | list | tuple | set):
-        return 1
-    count = known.get(id(value))
+    if isinstance(node.value, str):
+        return 1 + len(node.value) // 16
+    count = known.get(id(node))
     if count == 0:
         raise ValueError('a value contains itself by an alias')
     if count is None:
-        known[id(value)] = 0
-        items = (*value.keys(), *value.values()) if isinstance(value, dict) else value
+        known[id(node)] = 0
+        items = (
+            part for item in node.value for part in (item if type(item) is tuple else (item,))
+        )
         count = 1 + sum(_count_values(item, known) for item in items)
-        known[id(value)] = count
+        known[id(node)] = count
     if count > _MOST_VALUES:
         raise ValueError(f'its aliases stand for more than {_MOST_VALUES} values')
     return count
