@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from trt_detector.decode.postprocess import best_of_classes
+from trt_detector.decode import DecodeOptions
+from trt_detector.decode.postprocess import best_of_classes, filter_and_suppress
+from trt_detector.errors import DecodeError
 
 
 @pytest.mark.parametrize('minimum', [0.0, 0.3, 0.95, 1.1])
@@ -40,3 +42,11 @@ def test_no_predictions_and_no_classes() -> None:
     for shape in ((0, 3), (4, 3)):
         found, best = best_of_classes(np.zeros(shape, np.float32).T, 0.5)
         assert (len(found), len(best)) == (0, 0)
+
+
+@pytest.mark.parametrize('sizes', [(3, 2, 3), (3, 3, 1), (1, 4, 4), (0, 2, 2)])
+def test_outputs_of_different_numbers_are_refused(sizes: tuple[int, int, int]) -> None:
+    boxes, scores, classes = sizes
+    arrays = (np.ones((boxes, 4), np.float32), np.ones(scores, np.float32), np.ones(classes))
+    with pytest.raises(DecodeError, match=rf'boxes \[{boxes}, 4\], scores \[{scores}\]'):
+        filter_and_suppress(*arrays, DecodeOptions(), suppress=True)

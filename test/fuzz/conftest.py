@@ -19,8 +19,9 @@ def _memory_limit() -> Iterator[None]:
     """Let an input that asks for gigabytes fail instead of the machine."""
     pages = int(Path('/proc/self/statm').read_text(encoding='ascii').split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(
-        resource.RLIMIT_AS, (pages * os.sysconf('SC_PAGE_SIZE') + _MORE_BYTES, hard)
-    )
+    limit = pages * os.sysconf('SC_PAGE_SIZE') + _MORE_BYTES
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     yield
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -185,6 +185,33 @@ def _graph(
     return bytes(model.SerializeToString())
 
 
+def _many_outputs(count: int) -> bytes:
+    """Make a chain of nodes each of which is an output: reading it took a minute."""
+    nodes = [helper.make_node('Conv', ['images', 'w'], ['t0'])]
+    nodes += [
+        helper.make_node('Concat', [f't{n}', f't{n}'], [f't{n + 1}'], axis=-1)
+        for n in range(count)
+    ]
+    model = onnx.load_model_from_string(_graph(nodes))
+    del model.graph.output[:]
+    for n in range(1, count):
+        value = helper.make_tensor_value_info(f't{n}', TensorProto.FLOAT, ('n', 20, 7))
+        model.graph.output.append(value)
+    return bytes(model.SerializeToString())
+
+
+def _many_inputs(count: int) -> bytes:
+    """Make layers of nodes that take each of the layer before: count ** 3 ways through them."""
+    layers = ['Cast', 'Mul', 'Add']
+    nodes = []
+    names = ['images'] * count
+    for kind in layers:
+        outputs = [f'{kind}{n}' for n in range(count)]
+        nodes += [helper.make_node(kind, names, [output]) for output in outputs]
+        names = outputs
+    return _graph([*nodes, helper.make_node('Add', names, ['output0'])])
+
+
 def _networks() -> list[bytes]:
     conv = helper.make_node('Conv', ['images', 'w'], ['x'], activation='Relu')
     circle = helper.make_node('Identity', ['output0'], ['output0'])
@@ -211,6 +238,7 @@ def _networks() -> list[bytes]:
     for location in ('weights.bin', '../x', 'a\0b', ''):
         weight.external_data.append(onnx.StringStringEntryProto(key='location', value=location))
         seeds.append(model.SerializeToString())
+    seeds += [_many_outputs(2000), _many_inputs(150)]
     return [*seeds, seeds[0][:60], b'PK\x03\x04', b'\x08\x08', b'']
 
 

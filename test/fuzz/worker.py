@@ -29,7 +29,9 @@ class _Faults:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._counts: dict[str, int] = {}
+        # A process that went on from a former one goes on with its counts.
+        counts = folder / 'counts.json'
+        self._counts: dict[str, int] = json.loads(counts.read_text()) if counts.is_file() else {}
 
     def add(self, data: bytes, kind: str, text: str) -> None:
         """Keep an input, if its fault is not kept already."""

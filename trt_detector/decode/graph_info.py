@@ -150,7 +150,7 @@ class GraphInfo:
         maps = [out.shape[1] for out in self.outputs if _is_map(out)]
         if self.task == 'pose':
             shape = read_literal(self.metadata, 'kpt_shape')
-            if isinstance(shape, list | tuple) and all(isinstance(n, int) for n in shape):
+            if isinstance(shape, list | tuple) and all(type(n) is int and n > 0 for n in shape):
                 return math.prod(shape)
             raise ModelError(
                 "the model's task is 'pose', but its metadata have no 'kpt_shape', so the number "

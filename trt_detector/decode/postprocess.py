@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import DecodeError
 from ..values.detections import Detections
 from .head import DecodeOptions
 from .nms import batched_nms
@@ -103,6 +104,13 @@ def filter_and_suppress(
     :param angles: (n,), rotations of the boxes about their centers in radians; None for upright
         boxes. An angle that is not finite has to be in the mask of finite candidates.
     """
+    shapes = (boxes_xyxy.shape, scores.shape, class_ids.shape)
+    if shapes != ((len(scores), 4), (len(scores),), (len(scores),)):
+        raise DecodeError(
+            f'the outputs have boxes {list(shapes[0])}, scores {list(shapes[1])} and classes '
+            f'{list(shapes[2])} for one image; expected [M, 4], [M] and [M]: export the model '
+            'again'
+        )
     boxes = boxes_xyxy.astype(np.float32, copy=False)
     if options.raw.box_scale is not None:
         with np.errstate(over='ignore', invalid='ignore'):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import ModelError
+from ..errors import ModelError, printable
 from .graph_info import GraphInfo
 from .head import Evidence, Head, HeadLayout, LayoutMatch
 from .interpretation import interpret
@@ -142,10 +142,12 @@ def recognize(
     if indices:
         head = select_outputs(head, indices)
     if indices and not outputs:
-        unused = ', '.join(o.name for n, o in enumerate(whole.outputs) if n not in indices)
+        unused = ', '.join(
+            printable(o.name) for n, o in enumerate(whole.outputs) if n not in indices
+        )
         warnings.append(
-            f'the output {info.outputs[0].name} is decoded, and {unused} ignored; the parameter '
-            'outputs names others'
+            f'the output {printable(info.outputs[0].name)} is decoded, and {unused} ignored; the '
+            'parameter outputs names others'
         )
     return Recognized(
         head=head,

@@ -22,7 +22,13 @@ def find_external_files(path: Path, graph: Any) -> tuple[Path, ...]:
     :raises ModelError: if one is missing, or lies outside the folder of the model by its name.
     """
     files = []
-    for location in sorted({entry.value for entry in _locations(graph)}):
+    for location in sorted({entry.value for entry in _locations(graph)}, key=str):
+        # protobuf gives a text that is not UTF-8 as bytes.
+        if not isinstance(location, str) or '\0' in location:
+            raise ModelError(
+                f'{path} keeps weights in {location!r}, which is no file name; export the model '
+                'again'
+            )
         if Path(location).is_absolute() or '..' in Path(location).parts:
             raise ModelError(
                 f'{path} keeps weights in {location!r}, outside its own folder, which is refused; '

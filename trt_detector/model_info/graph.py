@@ -29,6 +29,9 @@ _TRANSPARENT = frozenset({
     'Cast', 'DequantizeLinear', 'Identity', 'QuantizeLinear', 'Reshape', 'Squeeze', 'Unsqueeze',
 })  # fmt: skip
 
+# Rows of a detector have fewer values.
+_MOST_PARTS = 16
+
 
 def all_nodes(graph: Any) -> Iterable[Any]:
     """Yield the nodes of a graph and of its subgraphs."""
@@ -94,6 +97,8 @@ def output_parts(model: Any, output: str) -> tuple[OutputPart, ...]:
         node = _maker_of_data(node, makers, seen)
     if node is None or node.op_type.removeprefix(_QUANTIZED_PREFIX) != 'Concat':
         return ()
+    if len(node.input) > _MOST_PARTS:
+        return ()
     shapes = _infer_shapes(model)
     axis = next((entry.i for entry in node.attribute if entry.name == 'axis'), 0)
     rank = len(shapes.get(node.output[0], ()))
@@ -145,7 +150,8 @@ def _dequantizes(node: Any, makers: Mapping[str, Any]) -> bool:
     if node.op_type not in _DEQUANTIZING:
         return False
     step = _DEQUANTIZING.index(node.op_type)
-    for name in node.input:
+    # These have two inputs at most; a damaged graph can have any number.
+    for name in node.input[:2]:
         maker = makers.get(name)
         if maker is None:
             continue

@@ -29,7 +29,8 @@ def split_plan_header(data: bytes) -> tuple[dict[str, str], bytes]:
         return {}, data
     (length,) = _LENGTH.unpack_from(data)
     end = _LENGTH.size + length
-    if not 2 <= length <= _LARGEST_HEADER or data[_LENGTH.size : _LENGTH.size + 1] != b'{':
+    start = data[_LENGTH.size : _LENGTH.size + 1]
+    if not 2 <= length <= _LARGEST_HEADER or end > len(data) or start != b'{':
         return {}, data
     try:
         content = json.loads(data[_LENGTH.size : end])

@@ -36,6 +36,11 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
     sizes, mask = model.size_inputs, model.mask_input
     if not sizes and mask is None and not model.lacks_batch and not model.lacks_channels:
         return data
+    image = model.image_input
+    if len(image.shape) != 4:
+        raise ModelError(
+            f'{model.path} has the input {image}; expected an image [N, C, H, W] or [N, H, W, C]'
+        )
     import onnx
 
     proto = onnx.load_model_from_string(data)
@@ -46,13 +51,13 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
                 f'{model.path} scales its boxes to {spec.name}, and its input size is unknown; '
                 'set opt_shape'
             )
-        _bake(proto.graph, spec.name, size, model.image_input.shape[0] or 1)
+        _bake(proto.graph, spec.name, size, image.shape[0] or 1)
     if mask is not None:
-        _fill_mask(proto.graph, mask, model.image_input)
+        _fill_mask(proto.graph, mask, image)
     if model.lacks_batch:
-        _add_batch(proto.graph, model.image_input.name)
+        _add_batch(proto.graph, image.name)
     if model.lacks_channels:
-        _set_channels(proto.graph, model.image_input)
+        _set_channels(proto.graph, image)
     return bytes(proto.SerializeToString())
 
 

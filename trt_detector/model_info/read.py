@@ -37,6 +37,8 @@ SIZE_INPUTS = ('orig_target_sizes', 'im_shape', 'scale_factor')
 MASK_INPUT = 'pixel_mask'
 # Rows of so many values exist in several orders, which only their parts tell.
 _ROW_VALUES = 7
+# Each output's way through the graph is searched.
+_MOST_OUTPUTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,11 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
     model = _parse(path, data)
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
+    if len(graph.output) > _MOST_OUTPUTS:
+        raise ModelError(
+            f'{path} has {len(graph.output)} outputs; expected at most {_MOST_OUTPUTS}: export a '
+            'detector'
+        )
     inputs = tuple(_tensor_spec(path, v) for v in graph.input if v.name not in weights)
     outputs = tuple(_tensor_spec(path, value) for value in graph.output)
     _check_unique(path, inputs)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ModelError
+
 __all__ = ['slice_unequal_splits']
 
 # Slice takes its bounds as inputs since then.
@@ -20,6 +22,8 @@ def slice_unequal_splits(model_bytes: bytes) -> bytes:
 
     For such a Split, ONNX Runtime's CUDA provider copies the sizes from host memory in every run
     (seen with 1.31), which a CUDA graph cannot repeat; a Slice for each part needs no copy.
+
+    :raises ModelError: if a constant of the file is damaged.
     """
     if b'Split' not in model_bytes:
         return model_bytes
@@ -55,13 +59,19 @@ def _read_constants(graph: Any) -> dict[str, list[int]]:
             for attribute in node.attribute:
                 if attribute.name == 'value':
                     tensors[node.output[0]] = attribute.t
-    return {
-        name: numpy_helper.to_array(tensor).tolist()
+    vectors = {
+        name: tensor
         for name, tensor in tensors.items()
         if tensor.data_type == TensorProto.INT64
         and len(tensor.dims) == 1
         and tensor.data_location != TensorProto.EXTERNAL
     }
+    try:
+        return {name: numpy_helper.to_array(tensor).tolist() for name, tensor in vectors.items()}
+    except (ValueError, TypeError) as error:
+        raise ModelError(
+            f'a constant of the model is damaged: {error}; export the model again'
+        ) from error
 
 
 def _find_sizes(node: Any, constants: dict[str, list[int]]) -> list[int]:

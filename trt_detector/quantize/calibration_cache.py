@@ -149,7 +149,9 @@ def parse_calibration_cache(data: bytes) -> CalibrationCache:
         scales[name] = scale
         first_lines[name] = number
     if not scales:
-        raise CalibrationCacheError(f'the file holds only its header {header!r} and no scale')
+        raise CalibrationCacheError(
+            f'the file holds only its header {header!r} and no scale; calibrate again'
+        )
     return CalibrationCache(header, scales)
 
 

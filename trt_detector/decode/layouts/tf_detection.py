@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import ModelError
+from ...errors import DecodeError, ModelError
 from ...values.detections import Detections
 from ..graph_info import agree, GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
@@ -63,6 +63,11 @@ class TfDetectionHead:
     ) -> list[Detections]:
         """Decode a batch, see :class:`.head.Head`."""
         boxes, scores, classes = (outputs[index] for index in self._order)
+        if boxes.shape[2:] != (4,):
+            raise DecodeError(
+                f'the output of boxes has the shape {list(boxes.shape)}; expected [N, M, 4]: '
+                'export the model again'
+            )
         counts = np.full(len(boxes), boxes.shape[1])
         if self._count is not None:
             counts = outputs[self._count].reshape(len(boxes)).astype(np.intp)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import printable
 from ...values.candidates import CandidateRule, Candidates
 from ...values.detections import Detections
 from ...values.tensor_spec import TensorSpec
@@ -174,9 +175,10 @@ def _read_auxiliary(info: GraphInfo) -> tuple[tuple[TensorSpec, ...], tuple[str,
     shapes = {output.shape for output in outputs}
     if len(outputs) not in (2, 3) or len(shapes) != 1 or len(outputs[0].shape) != 3:
         return outputs, ()
-    names = ', '.join(output.name for output in outputs[:-1])
+    names = ', '.join(printable(output.name) for output in outputs[:-1])
     text = (
-        f'several outputs have the same shape: {outputs[-1].name} is taken for the main head, and '
-        f'{names} for auxiliary heads, as in YOLOv9; the parameter outputs names another one'
+        f'several outputs have the same shape: {printable(outputs[-1].name)} is taken for the '
+        f'main head, and {names} for auxiliary heads, as in YOLOv9; the parameter outputs names '
+        'another one'
     )
     return outputs[-1:], (text,)
