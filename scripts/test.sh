@@ -10,7 +10,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../bringup/lib.sh"
 
 usage() {
   cat <<'TEXT'
-usage: scripts/test.sh [--with-ros-sources DIR] [-- PYTEST_ARGUMENT...]
+usage: scripts/test.sh [--coverage] [--workers N] [--with-ros-sources DIR] [-- PYTEST_ARGUMENT...]
 
 Prepares the environment (bringup/prepare.sh --with test) and runs lint, types and tests with colcon.
 The last line has the numbers of passed, failed and skipped tests; the exit status is 0 only if some
@@ -20,17 +20,30 @@ passed and none failed.
   scripts/test.sh -- test/test_package.py -x           one file, stop at the first failure
   scripts/test.sh -- -k letterbox -v                   tests with letterbox in the name
 
+  --coverage               measure lines and branches of trt_detector/, also in child processes, and
+                           print them per file
+  --workers N              run the test files in N processes
   --with-ros-sources DIR   also run the tests of the launch files on a machine without ROS 2, with
                            launch and launch_ros imported from checkouts of ros2/launch and
                            ros2/launch_ros in DIR
 TEXT
 }
 
+options=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help | -h)
       usage
       exit
+      ;;
+    --coverage)
+      options+=(--cov --cov-config=pyproject.toml --cov-report=term:skip-covered)
+      shift
+      ;;
+    --workers)
+      [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "--workers takes a number of processes, not '${2:-}'."
+      options+=("--numprocesses=$2" --dist=loadfile)
+      shift 2
       ;;
     --with-ros-sources)
       [[ -d ${2:-} ]] || die "--with-ros-sources takes a folder with checkouts, not '${2:-}'."
@@ -60,11 +73,12 @@ rm -rf "$results"
 say ''
 # Each line of pytest is shown as it is printed.
 export PYTHONUNBUFFERED=1
+export COVERAGE_FILE=$results/.coverage
 status=0
 "${colcon[@]}" test --base-paths . --packages-select trt_detector \
   --build-base "$build_base" --install-base "$install_base" --test-result-base "$results" \
   --event-handlers console_direct+ --return-code-on-test-failure \
-  --pytest-args "$@" </dev/null || status=$?
+  --pytest-args "${options[@]}" "$@" </dev/null || status=$?
 say ''
 "${colcon[@]}" test-result --verbose --test-result-base "$results" || status=1
 "$venv_python" scripts/count_tests.py "$results/trt_detector/pytest.xml" || status=1
