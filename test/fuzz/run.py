@@ -26,7 +26,7 @@ from .seeds import read_crashes, SEEDS
 _STATUS = re.compile(r'^#\d+\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)', re.MULTILINE)
 _EXECUTIONS = re.compile(r'^#(\d+)\s', re.MULTILINE)
 # An input that runs longer ends the process; the worker reports those above 2 s of CPU time.
-HANG_SECONDS = 25
+HANG_SECONDS = 60
 MEMORY_MIB = 2048
 LONGEST_INPUT = 4096
 # The instrumentation takes 2 KB per execution of some targets, which the limit would report.
@@ -57,7 +57,7 @@ def fuzz_target(target: str, seconds: float, output: Path) -> dict[str, Any]:
         command = [
             sys.executable, '-m', 'fuzz.worker', target, str(faults), str(corpus),
             f'-max_total_time={int(min(left, PROCESS_SECONDS))}',
-            f'-timeout={HANG_SECONDS}', '-use_value_profile=1',
+            f'-timeout={HANG_SECONDS}', '-report_slow_units=100000', '-use_value_profile=1',
             f'-rss_limit_mb={MEMORY_MIB}', f'-max_len={LONGEST_INPUT}', '-close_fd_mask=3',
             f'-artifact_prefix={faults}/',
         ]  # fmt: skip
