@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 import pytest
 from support.plans import CHANGES, make_key, sha
@@ -90,3 +92,16 @@ def test_a_missing_and_an_unknown_field_are_named() -> None:
     values['color'] = 'red'
     with pytest.raises(PlanError, match=r'color.*version'):
         PlanKey.from_json(values)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'field'),
+    [
+        ({'model_sha256': sha('model').upper()}, 'model_sha256'),
+        ({'calib_cache_sha256': '0'}, 'calib_cache_sha256'),
+        ({'plugin_sha256': (sha('plugin'), 'no hash')}, 'plugin_sha256[1]'),
+    ],
+)
+def test_a_hash_that_is_none_is_refused_by_name(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(PlanError, match=f'^{re.escape(field)} is '):
+        make_key(**changes)
