@@ -229,6 +229,27 @@ def test_boxes_that_reach_beyond_the_input_are_warned_of_once_enough_were_seen()
     assert check.warnings == ()
 
 
+@pytest.mark.parametrize('far', [(-8, 8, 30, 40), (8, -8, 40, 30), (8, 8, 40, 72)])
+def test_boxes_that_reach_beyond_any_edge_are_warned_of(far: tuple[float, ...]) -> None:
+    check = SanityCheck('yolo', None)
+    for _ in range(40):
+        check.check(_detections(far), (SIDE, SIDE))
+    assert len(check.warnings) == 1
+
+
+def test_boxes_that_all_reach_a_little_beyond_an_edge_are_no_reason() -> None:
+    check = SanityCheck('yolo', None)
+    for _ in range(40):
+        check.check(_detections((-4, 8, 30, 40), (8, -4, 30, 40), (2, 2, 68, 60)), (SIDE, SIDE))
+    assert check.warnings == ()
+
+
+def test_boxes_far_outside_the_input_name_the_unit_to_set() -> None:
+    check = SanityCheck('yolo', None)
+    with pytest.raises(DecodeError, match='far outside the input.*set boxes to pixels if'):
+        check.check(_detections((6400, 6400, 12800, 12800)), (SIDE, SIDE))
+
+
 def test_a_few_boxes_without_area_are_no_reason() -> None:
     check = SanityCheck('yolo', None)
     check.check(replace(_detections((5, 5, 30, 30), (9, 9, 40, 40)), degenerate=2), (SIDE, SIDE))
