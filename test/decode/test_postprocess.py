@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from trt_detector.decode import DecodeOptions
-from trt_detector.decode.postprocess import best_of_classes, filter_and_suppress
+from trt_detector.decode.postprocess import best_of_classes, filter_and_suppress, read_counts
 from trt_detector.errors import DecodeError
 
 
@@ -50,3 +50,16 @@ def test_outputs_of_different_numbers_are_refused(sizes: tuple[int, int, int]) -
     arrays = (np.ones((boxes, 4), np.float32), np.ones(scores, np.float32), np.ones(classes))
     with pytest.raises(DecodeError, match=rf'boxes \[{boxes}, 4\], scores \[{scores}\]'):
         filter_and_suppress(*arrays, DecodeOptions(), suppress=True)
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize('dtype', [np.float16, np.float32])
+def test_counts_that_are_not_finite_are_refused(value: float, dtype: type[np.floating]) -> None:
+    with pytest.raises(DecodeError, match='number of detections is .*expected whole numbers'):
+        read_counts(np.array([[3], [value]], dtype), 2)
+
+
+def test_counts_are_read_from_any_type() -> None:
+    for dtype in (np.int32, np.int64, np.float32):
+        assert read_counts(np.array([[3], [-1]], dtype), 2) == [3, 0]
+        assert read_counts(np.array([0, 7], dtype), 2) == [0, 7]

@@ -16,7 +16,13 @@ from .head import DecodeOptions
 from .nms import batched_nms
 from .nms_rotated import rotated_nms
 
-__all__ = ['best_of_classes', 'centers_to_corners', 'filter_and_suppress', 'finite_rows']
+__all__ = [
+    'best_of_classes',
+    'centers_to_corners',
+    'filter_and_suppress',
+    'finite_rows',
+    'read_counts',
+]
 
 # In pixels: float32 can still multiply and shift such coordinates without an overflow.
 _MAX_COORDINATE = 1e9
@@ -48,6 +54,22 @@ def best_of_classes(
     # Not 'best >= minimum_score': NaN has to be counted, and every comparison with it is false.
     found = np.flatnonzero(~(best < minimum_score))
     return found, best.take(found)
+
+
+def read_counts(output: _Array, images: int) -> list[int]:
+    """
+    Read the numbers of detections per image.
+
+    :param output: (images,) or (images, 1), integers or floats; a negative number counts as 0.
+    :raises DecodeError: if a number is not finite.
+    """
+    counts = output.reshape(images)
+    if counts.dtype.kind == 'f' and not np.isfinite(counts).all():
+        raise DecodeError(
+            f'the output of the number of detections is {counts.tolist()}; expected whole '
+            'numbers: export the model again, in FP32 if this engine is FP16 or INT8'
+        )
+    return [max(0, int(count)) for count in counts]
 
 
 def finite_rows(values: _Array, axis: int) -> npt.NDArray[np.bool_] | None:

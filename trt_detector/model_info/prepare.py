@@ -92,6 +92,11 @@ def _fill_mask(graph: Any, mask: TensorSpec, image: TensorSpec) -> None:
     kept = [value for value in graph.input if value.name != mask.name]
     [value] = [value for value in graph.input if value.name == mask.name]
     dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+    if dtype.kind not in 'biuf':
+        raise ModelError(
+            f'the mask {mask.name!r} has the element type {dtype}; expected a boolean, an integer '
+            'or a float: export the model again'
+        )
     del graph.input[:]
     graph.input.extend(kept)
     axes = {'batch': 0, 'height': 1 if image.channels_last else 2}

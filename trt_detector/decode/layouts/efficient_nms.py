@@ -22,7 +22,7 @@ from ...values.detections import Detections
 from ...values.tensor_spec import TensorSpec
 from ..graph_info import agree, GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
-from ..postprocess import filter_and_suppress
+from ..postprocess import filter_and_suppress, read_counts
 
 __all__ = ['EfficientNmsHead', 'EfficientNmsLayout']
 
@@ -68,7 +68,7 @@ class EfficientNmsHead:
         counts, boxes, scores, classes = (outputs[index] for index in self._order)
         if classes.dtype.kind == 'f':
             classes = classes.astype(np.float32, copy=False)
-        rows = [slice(max(0, int(count))) for count in counts.reshape(len(boxes))]
+        rows = [slice(count) for count in read_counts(counts, len(boxes))]
         scaled = self._to_pixels(
             [boxes[n, kept] for n, kept in enumerate(rows)],
             boxes_given=options.raw.boxes != 'auto',

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ...values.detections import Detections
 from ..graph_info import GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
-from ..postprocess import filter_and_suppress
+from ..postprocess import filter_and_suppress, read_counts
 
 __all__ = ['PADDLE_PREPROCESSING', 'PaddleHead', 'PaddleLayout']
 
@@ -54,7 +54,8 @@ class PaddleHead:
     ) -> list[Detections]:
         """Decode a batch, see :class:`.head.Head`."""
         rows = outputs[self._rows].astype(np.float32, copy=False)
-        ends = np.cumsum(np.maximum(outputs[self._counts].reshape(-1), 0))
+        counts = outputs[self._counts]
+        ends = np.cumsum(read_counts(counts, counts.size))
         return [
             filter_and_suppress(part[:, 2:6], part[:, 1], part[:, 0], options, suppress=False)
             for part in np.split(rows, ends)[:-1]

@@ -21,7 +21,7 @@ from ...errors import DecodeError, ModelError
 from ...values.detections import Detections
 from ..graph_info import agree, GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
-from ..postprocess import filter_and_suppress
+from ..postprocess import filter_and_suppress, read_counts
 
 __all__ = ['TfDetectionHead', 'TfDetectionLayout']
 
@@ -68,12 +68,12 @@ class TfDetectionHead:
                 f'the output of boxes has the shape {list(boxes.shape)}; expected [N, M, 4]: '
                 'export the model again'
             )
-        counts = np.full(len(boxes), boxes.shape[1])
+        counts = [boxes.shape[1]] * len(boxes)
         if self._count is not None:
-            counts = outputs[self._count].reshape(len(boxes)).astype(np.intp)
+            counts = read_counts(outputs[self._count], len(boxes))
         found = []
-        for n, count in enumerate(counts.tolist()):
-            rows = slice(max(0, count))
+        for n, count in enumerate(counts):
+            rows = slice(count)
             with np.errstate(invalid='ignore', over='ignore'):
                 pixels = boxes[n, rows][:, _Y_FIRST].astype(np.float32) * self._size
                 class_ids = classes[n, rows].astype(np.float32) - self._first_class
