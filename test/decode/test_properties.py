@@ -159,8 +159,11 @@ def _random(layout: str, seed: int, spoil: float) -> list[np.ndarray]:
         if spec.dtype.kind == 'i':
             outputs.append(rng.integers(-2, ROWS + 5, shape).astype(spec.dtype))
             continue
+        # Squared or as exponents, pixels would be boxes of millions of pixels, and the shift of
+        # suppression would round them by a quarter of a pixel.
         pixels = layout not in (
-            'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'yolox', 'darknet_grid',
+            'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'yolox', 'yolo_grid',
+            'darknet_grid',
         )  # fmt: skip
         values = rng.uniform(0, 1, shape) * np.where(rng.random(shape) < 0.3 * pixels, WIDTH, 1)
         bad = rng.random(shape) < spoil
