@@ -20,6 +20,21 @@ def share_files(*patterns: str) -> list[tuple[str, list[str]]]:
     return sorted(folders.items())
 
 
+# For pip. What ROS 2 distributions have is declared in package.xml, too, and installed by rosdep.
+CUDA = ['cuda-bindings>=12.3', 'nvidia-ml-py']
+EXTRAS = {
+    'cpu': ['onnxruntime'],
+    # onnxruntime-gpu has no wheel for aarch64. It must not be installed beside onnxruntime.
+    'cuda': ['onnxruntime-gpu; platform_machine == "x86_64"', *CUDA],
+    'tensorrt': ['tensorrt>=8.6,<12', *CUDA],
+    'rtx': ['tensorrt-rtx', *CUDA],
+    'lean': ['tensorrt-lean', *CUDA],
+    'metrics': ['prometheus-client'],
+    'tools': ['argcomplete', 'faster-coco-eval', 'rosbags'],
+    # Tells colcon to run pytest.
+    'test': ['pytest'],
+}
+
 setup(
     name=PACKAGE,
     version='0.1.0',
@@ -36,10 +51,14 @@ setup(
         ),
     ],
     python_requires='>=3.10',
-    # The dependencies are in package.xml, for rosdep.
-    install_requires=['setuptools'],
-    # Tells colcon to run pytest.
-    extras_require={'test': ['pytest']},
+    install_requires=[
+        'setuptools',
+        'numpy>=1.21',
+        'onnx',
+        'opencv-python-headless>=4.5',
+        'PyYAML>=5.4',
+    ],
+    extras_require=EXTRAS,
     zip_safe=False,
     maintainer='The trt_detector Authors',
     maintainer_email='trt_detector@example.org',

@@ -18,9 +18,23 @@ ROOT = Path(__file__).parents[1]
 PACKAGE_XML = ET.parse(ROOT / 'package.xml').getroot()
 
 # Modules whose rosdep key has another name.
-ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
+ROSDEP_KEYS = {
+    'argcomplete': 'python3-argcomplete',
+    'cv2': 'python3-opencv',
+    'numpy': 'python3-numpy',
+    'prometheus_client': 'python3-prometheus-client',
+    'yaml': 'python3-yaml',
+}
 
-# Without a rosdep key: installed with pip, from bringup/requirements/beside_distro.txt.
+# Declared with a condition: the runtimes of TRT_DETECTOR_RUNTIME for which rosdep installs them.
+CONDITIONAL_KEYS = {
+    'python3-onnxruntime-pip': {'cpu', 'tensorrt'},
+    'python3-onnxruntime-gpu-pip': {'cuda'},
+    'python3-pynvml': {'cuda', 'tensorrt'},
+    'python3-rosbags-pip': {'cpu', 'cuda', 'tensorrt'},
+}
+
+# Installed with pip, from bringup/requirements/beside_distro.txt.
 PIP_MODULES = {
     'onnx': 'onnx',
     'onnxruntime': 'onnxruntime',
@@ -31,7 +45,6 @@ PIP_MODULES = {
 OPTIONAL_MODULES = {
     'cuda',
     'faster_coco_eval',
-    'prometheus_client',
     'pycuda',
     'pygame',
     'rosbags',
@@ -143,10 +156,23 @@ def test_colcon_takes_it_for_an_ament_python_package() -> None:
 def test_the_version_is_the_same_everywhere() -> None:
     version = PACKAGE_XML.findtext('version')
     assert ast.literal_eval(setup_arguments()['version']) == version
-    changelog = ROOT / 'CHANGELOG.rst'
-    if changelog.is_file():
-        text = changelog.read_text(encoding='utf-8')
-        assert re.search(rf'^{re.escape(version or "")} \(', text, re.MULTILINE)
+
+
+def test_the_changelog_has_the_headings_that_a_release_needs() -> None:
+    changelog = pytest.importorskip('catkin_pkg.changelog', reason='pip install catkin-pkg')
+    text = (ROOT / 'CHANGELOG.rst').read_text(encoding='utf-8')
+    # As catkin_prepare_release renames it.
+    title = f'{PACKAGE_XML.findtext("version")} (2026-01-01)'
+    released = re.sub(
+        r'^Forthcoming\n-+$', f'{title}\n{"-" * len(title)}', text, flags=re.MULTILINE
+    )
+    entries = changelog.Changelog('trt_detector')
+    changelog.populate_changelog_from_rst(entries, released)
+    newest, _, contents = next(iter(entries.foreach_version()))
+    assert newest == PACKAGE_XML.findtext('version')
+    bullets = [bullet for item in contents for bullet in item]
+    section = re.split(r'^-+$', text, flags=re.MULTILINE)[1]
+    assert len(bullets) == len(re.findall(r'^\* ', section, re.MULTILINE)) > 0
 
 
 @pytest.mark.parametrize(('module', 'files'), foreign_imports().items())
@@ -159,7 +185,18 @@ def test_every_import_is_declared(module: str, files: list[str]) -> None:
 
 def test_every_declared_dependency_is_imported() -> None:
     used = {ROSDEP_KEYS.get(module, module) for module in foreign_imports()}
-    assert declared('depend', 'exec_depend') - used <= DEPENDENCIES_WITHOUT_IMPORT
+    unused = declared('depend', 'exec_depend') - used - CONDITIONAL_KEYS.keys()
+    assert unused <= DEPENDENCIES_WITHOUT_IMPORT
+
+
+@pytest.mark.parametrize('runtime', ['', 'cpu', 'cuda', 'tensorrt'])
+def test_the_runtime_chooses_the_keys_that_need_pip_or_a_driver(runtime: str) -> None:
+    catkin_pkg = pytest.importorskip('catkin_pkg.package', reason='pip install catkin-pkg')
+    package = catkin_pkg.parse_package(str(ROOT / 'package.xml'))
+    package.evaluate_conditions({'TRT_DETECTOR_RUNTIME': runtime})
+    names = {item.name for item in package.exec_depends if item.evaluated_condition}
+    wanted = {key for key, runtimes in CONDITIONAL_KEYS.items() if runtime in runtimes}
+    assert names & CONDITIONAL_KEYS.keys() == wanted
 
 
 def test_pip_modules_are_pinned_for_both_kinds_of_environment() -> None:

@@ -1,11 +1,15 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
+# PYTHON_ARGCOMPLETE_OK
 """Run one of the tools: python3 -m trt_detector TOOL ..."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import importlib
+import os
+import re
 import sys
 
 __all__ = ['main']
@@ -24,6 +28,8 @@ _TOOLS = {
 
 def main() -> int:
     """Run the tool that the first argument names; return its exit code."""
+    if '_ARGCOMPLETE' in os.environ:
+        sys.argv[1:] = _complete()
     name = sys.argv[1] if len(sys.argv) > 1 else ''
     if name in _TOOLS:
         sys.argv[0:2] = [f'trt_detector {name}']
@@ -41,6 +47,33 @@ def main() -> int:
         usage = f'trt_detector: there is no tool {name!r}{hint}\n{usage}'
     print(usage, file=sys.stdout if wants_help else sys.stderr)
     return 0 if wants_help else 2
+
+
+def _complete() -> list[str]:
+    """
+    Complete the name of a tool and exit, unless the cursor is behind it.
+
+    :return: the name, as arguments; the tool itself completes its options.
+    """
+    line, point = os.environ['COMP_LINE'], int(os.environ['COMP_POINT'])
+    # Argcomplete counts from 1; its releases before 2.0 know 1 and 2 only: cut
+    # what is before the program.
+    before = int(os.environ['_ARGCOMPLETE']) - 1
+    starts = [0, *(match.end() for match in re.finditer(r'\S+\s+', line[:point]))]
+    words = line[:point].split()
+    is_behind = len(starts) > before + 2 and words[before + 1] in _TOOLS
+    start = starts[min(before + is_behind, len(starts) - 1)]
+    os.environ |= {
+        'COMP_LINE': line[start:], 'COMP_POINT': str(point - start), '_ARGCOMPLETE': '1',
+    }  # fmt: skip
+    if is_behind:
+        return [words[before + 1]]
+    import argcomplete
+
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('tool', choices=_TOOLS)
+    argcomplete.autocomplete(parser)
+    return []
 
 
 if __name__ == '__main__':

@@ -4,24 +4,50 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
+import os
 from pathlib import Path
 import shlex
+import subprocess
+import sys
+from typing import Any
 
 import pytest
+import trt_detector
 from trt_detector.__main__ import _TOOLS
+from trt_detector.config import parameter_specs
 from trt_detector.tools.command_line import make_parser, write_json
+
+ROOT = Path(__file__).parents[2]
+MODULE = (sys.executable, '-m', 'trt_detector')
+# Options with a shorter name than the parameter that they set.
+SHORT_NAMES = {
+    '--model': '--model-path',
+    '--threads': '--inference-threads',
+    '--threshold': '--score-threshold',
+}
+TYPES: dict[str, tuple[Any, ...]] = {
+    'int': (int,), 'float': (float,), 'str': (None, str, Path),
+}  # fmt: skip
+
+
+def parser_of(tool: str) -> argparse.ArgumentParser:
+    """Create the parser of a tool."""
+    package = f'trt_detector.tools.{tool}'
+    folder = Path(importlib.import_module(package).__file__ or '')
+    module = importlib.import_module(f'{package}.main' if folder.stem == '__init__' else package)
+    parser = module._parser()
+    assert isinstance(parser, argparse.ArgumentParser)
+    return parser
 
 
 @pytest.mark.parametrize('tool', _TOOLS)
 def test_help_has_examples_that_parse_and_exit_codes(
     tool: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    package = f'trt_detector.tools.{tool}'
-    folder = Path(importlib.import_module(package).__file__ or '')
-    module = importlib.import_module(f'{package}.main' if folder.stem == '__init__' else package)
-    parser = module._parser()
+    parser = parser_of(tool)
     text = parser.format_help()
     start = f'  ros2 run trt_detector {tool} '
     examples = [line[len(start) :] for line in text.splitlines() if line.startswith(start)]
@@ -30,7 +56,118 @@ def test_help_has_examples_that_parse_and_exit_codes(
         parser.parse_args(shlex.split(example))
     codes = text[text.index('exit codes:') :].splitlines()[1:]
     assert {'0', '1', '2'} <= {line.split()[0] for line in codes}
-    assert '--json' in text or tool == 'play_images'
+    assert '--json [FILE]' in text
+
+
+@pytest.mark.parametrize('tool', _TOOLS)
+def test_options_have_help_and_are_called_like_the_parameters(tool: str) -> None:
+    specs = {'--' + spec.name.replace('_', '-'): spec for spec in parameter_specs()}
+    for action in parser_of(tool)._actions:
+        assert action.help, action.option_strings
+        for name in action.option_strings:
+            assert SHORT_NAMES.get(name, name) in action.option_strings
+            if name not in specs or specs[name].type == 'bool':
+                continue
+            kind = specs[name].type
+            is_list = kind.startswith('list[')
+            assert action.type in TYPES[kind[5:-1] if is_list else kind], name
+            assert (action.nargs == '*') is is_list, name
+
+
+@pytest.mark.parametrize('tool', _TOOLS)
+def test_json_is_the_same_option_in_every_tool(tool: str) -> None:
+    (action,) = [a for a in parser_of(tool)._actions if '--json' in a.option_strings]
+    assert (action.nargs, action.const, action.default, action.type) == (
+        '?',
+        Path('-'),
+        None,
+        Path,
+    )
+
+
+def complete(line: str, *program: str, position: int) -> list[str]:
+    """
+    Return what the program completes a line with, asked as argcomplete's shell function asks.
+
+    :param position: of the program in the line, counted from 1.
+    """
+    pytest.importorskip('argcomplete', reason='pip install argcomplete')
+    asked = {
+        'COMP_LINE': line, 'COMP_POINT': str(len(line)), '_ARGCOMPLETE': str(position),
+        '_ARGCOMPLETE_IFS': '\n',
+    }  # fmt: skip
+    done = subprocess.run(
+        ['bash', '-c', '"$@" 8>&1 9>/dev/null >/dev/null', 'bash', *program],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ('words', 'expected'),
+    [
+        ('', set(_TOOLS)),
+        ('de', {'detect'}),
+        ('detec --x', set()),
+        ('detect --score-', {'--score-threshold'}),
+        ('detect --precision ', {'auto', 'fp32', 'fp16', 'int8'}),
+        ('build_engine --backend tensorrt_r', {'tensorrt_rtx'}),
+        ('play_images --encoding nv1', {'nv12'}),
+    ],
+)
+def test_a_shell_completes_tools_options_and_choices(words: str, expected: set[str]) -> None:
+    line = f'python3 -m trt_detector {words}'
+    assert set(complete(line, *MODULE, position=3)) == expected
+
+
+@pytest.mark.parametrize('tool', _TOOLS)
+def test_each_tool_completes_its_options(tool: str) -> None:
+    options = {name for a in parser_of(tool)._actions for name in a.option_strings}
+    program = (sys.executable, '-c', f'from trt_detector.tools.{tool} import main; main()')
+    found = complete(f'{tool} --', *program, position=1)
+    assert {'--help', '--json'} <= set(found) <= options
+
+
+@pytest.mark.parametrize('name', ['', *_TOOLS])
+def test_global_completion_finds_its_mark(name: str) -> None:
+    package = Path(trt_detector.__file__).parent
+    folder = package / 'tools' / name
+    path = folder / 'main.py' if folder.is_dir() else folder.with_suffix('.py')
+    head = (path if name else package / '__main__.py').read_text()[:1024]
+    assert '# PYTHON_ARGCOMPLETE_OK\n' in head
+
+
+@pytest.mark.parametrize(
+    ('line', 'expected'),
+    [
+        ('ros2 run trt_detector doctor --engine-', ['--engine-cache-dir']),
+        ('ros2 run trt_detector doc', ['of_ros2']),
+        ('ros2 run other doctor --engine-', ['of_ros2']),
+    ],
+)
+def test_bash_completes_ros2_run(line: str, expected: list[str]) -> None:
+    pytest.importorskip('argcomplete', reason='pip install argcomplete')
+    words = line.split()
+    script = f"""
+        of_ros2() {{ COMPREPLY=(of_ros2); }}
+        complete -F of_ros2 ros2
+        source {shlex.quote(str(ROOT / 'config' / 'completion.bash'))}
+        source {shlex.quote(str(ROOT / 'config' / 'completion.bash'))}
+        COMP_LINE='{line}' COMP_POINT={len(line)} COMP_TYPE=9 COMP_CWORD={len(words) - 1}
+        COMP_WORDS=({line})
+        [[ $(complete -p ros2) =~ -F\\ ([^ ]+) ]]
+        "${{BASH_REMATCH[1]}}" ros2 {words[-1]} {words[-2]}
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    folder = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
+    environ = {**os.environ, 'PATH': folder}
+    done = subprocess.run(
+        ['bash', '--norc', '-c', script], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == expected
 
 
 def test_wrong_arguments_end_with_code_2(capsys: pytest.CaptureFixture[str]) -> None:

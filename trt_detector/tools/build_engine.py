@@ -1,5 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
+# PYTHON_ARGCOMPLETE_OK
 """Build the TensorRT engine of a model ahead of time, as the node builds it."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-import json
 from pathlib import Path
 import re
 import signal
@@ -26,7 +26,7 @@ from ..process.stop_signals import SignalWatch
 from ..trusted_files import try_writing, write_atomic
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
 from ..values.progress import Progress
-from .command_line import make_parser
+from .command_line import add_json_option, make_parser, parse_arguments, write_result
 from .options import add_parameter_options, given_parameters
 
 __all__ = ['main']
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: arguments without the program's name; None takes the process's own.
     :return: 0 if the engine is ready, 1 if it cannot be built, 130 if cancelled.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parse_arguments(_parser(), argv)
     cancel = threading.Event()
     bar = ProgressBar(sys.stderr)
     try:
@@ -110,8 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     bar.finish()
     for warning in result.warnings:
         print(f'build_engine: {warning}', file=sys.stderr)
-    print(json.dumps(asdict(result), indent=1) if arguments.json else _sentence(result))
-    return 0
+    if arguments.json != Path('-'):
+        print(_sentence(result))
+    return write_result('build_engine', arguments.json, asdict(result))
 
 
 class ProgressBar:
@@ -188,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
         help='with --portable: build an engine for every GPU since Ampere, not only for the kind '
         'of this machine; it can be slower',
     )
-    parser.add_argument('--json', action='store_true', help='print the result as JSON')
+    add_json_option(parser)
     add_parameter_options(parser, _NAMES, without=['onnxruntime', 'tensorrt_lean'])
     return parser
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 import json
 import logging
+import os
 from pathlib import Path
 import sys
 import textwrap
@@ -18,12 +19,15 @@ from ..pipeline import Detector
 from ..trusted_files import write_atomic
 
 __all__ = [
+    'add_json_option',
     'make_parser',
+    'parse_arguments',
     'print_detector',
     'print_logged_warnings',
     'print_warnings',
     'write_file',
     'write_json',
+    'write_result',
 ]
 
 _WIDTH = 80
@@ -56,6 +60,33 @@ def make_parser(
         epilog='\n'.join(lines),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add '--json', the same option in every tool: a file, or standard output without one."""
+    parser.add_argument(
+        '--json',
+        type=Path,
+        nargs='?',
+        const=_STANDARD_OUTPUT,
+        metavar='FILE',
+        help='write the result as JSON to this file; without FILE, or with -, to standard output',
+    )
+
+
+def parse_arguments(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """
+    Parse the arguments of a tool; if a shell asks for completions, print them and exit.
+
+    :param argv: arguments without the program's name; None takes the process's own.
+    """
+    if '_ARGCOMPLETE' in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    return parser.parse_args(argv)
 
 
 def print_detector(
@@ -117,6 +148,24 @@ def write_json(path: Path, value: Any) -> None:
     :raises OSError: if the file cannot be written.
     """
     write_file(path, json.dumps(value, indent=1) + '\n')
+
+
+def write_result(program: str, path: Path | None, value: Any) -> int:
+    """
+    Write a report as JSON, or print why that failed.
+
+    :param program: name before the message.
+    :param path: argument of '--json'; '-' is standard output, None writes nothing.
+    :return: exit code.
+    """
+    if path is None:
+        return 0
+    try:
+        write_json(path, value)
+    except OSError as error:
+        print(f'{program}: cannot write {path}: {error.strerror}', file=sys.stderr)
+        return 1
+    return 0
 
 
 def write_file(path: Path, text: str) -> None:

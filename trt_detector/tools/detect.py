@@ -1,5 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
+# PYTHON_ARGCOMPLETE_OK
 """Detect objects in picture files, with the pipeline of the node and without a ROS graph."""
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from ..pipeline import Detector
 from ..values.detections import Detections
 from ..values.engine_info import EngineInfo
 from .command_line import (
+    add_json_option,
     make_parser,
+    parse_arguments,
     print_detector,
     print_logged_warnings,
     print_warnings,
-    write_json,
+    write_result,
 )
 from .options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 
@@ -58,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: arguments without the program's name; None takes the process's own.
     :return: 0 if every picture was read, 1 if one was not or the detector cannot start.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parse_arguments(_parser(), argv)
     with print_logged_warnings('detect') as logged:
         return _run(arguments, logged)
 
@@ -80,11 +83,7 @@ def _run(arguments: argparse.Namespace, logged: Sequence[str]) -> int:
         printed = print_detector('detect', detector, logged)
         entries, failed = _detect_all(detector, pictures, arguments.save_pictures)
         print_warnings('detect', detector, (*printed, *logged))
-    try:
-        if arguments.json is not None:
-            write_json(arguments.json, entries)
-    except OSError as error:
-        print(f'detect: cannot write {arguments.json}: {error.strerror}', file=sys.stderr)
+    if write_result('detect', arguments.json, entries):
         return 1
     if arguments.json != Path('-'):
         print('\n'.join(_lines(entries, failed, detector.info, arguments.json)))
@@ -128,9 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--images', required=True, nargs='+', type=Path, help='a folder, or picture files'
     )
-    parser.add_argument(
-        '--json', type=Path, metavar='FILE', help='file for the result; - is standard output'
-    )
+    add_json_option(parser)
     parser.add_argument(
         '--save-pictures', type=Path, metavar='DIR', help='write pictures with the boxes drawn'
     )

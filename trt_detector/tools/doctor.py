@@ -1,5 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
+# PYTHON_ARGCOMPLETE_OK
 """Show what is installed, which backend the node would use, and the fix of each problem."""
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 import contextlib
 from dataclasses import asdict
 import importlib
-import json
 import os
 from pathlib import Path
 import platform
@@ -19,7 +19,7 @@ import sys
 from .. import __version__
 from ..errors import DetectorError
 from ..onnxruntime_engine import has_cuda_provider
-from .command_line import make_parser
+from .command_line import add_json_option, make_parser, parse_arguments, write_result
 from .finding import Finding, NOTE, OK, PROBLEM
 from .topic_check import judge_topic, observe_topic
 
@@ -41,23 +41,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: arguments without the program's name; None takes the process's own.
     :return: 0 if the node can run, 1 if it cannot.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parse_arguments(_parser(), argv)
     if arguments.topic:
         findings = [*_ros(), *_topic(arguments.topic, arguments.seconds)]
     else:
         findings = [*_software(), *_inference(arguments.device_id), *_ros(), *_folders(arguments)]
     can_run = all(finding.status != PROBLEM for finding in findings)
-    if arguments.json:
-        report = {'can_run': can_run, 'findings': [asdict(finding) for finding in findings]}
-        print(json.dumps(report, indent=1))
-        return int(not can_run)
+    if arguments.json != Path('-'):
+        _print(findings)
+        what = f'detect in {arguments.topic}' if arguments.topic else 'run here'
+        verdict = 'can' if can_run else 'cannot'
+        print(f'the node {verdict} {what}{"" if can_run else "; fix the problems above"}')
+    report = {'can_run': can_run, 'findings': [asdict(finding) for finding in findings]}
+    return write_result('doctor', arguments.json, report) or int(not can_run)
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    """Print the findings with their remedies."""
     for finding in findings:
         print(f'{finding.status:8} {finding.name:16} {finding.text}')
         if finding.remedy:
             print(f'{"":25} -> {finding.remedy}')
-    what = f'detect in {arguments.topic}' if arguments.topic else 'run here'
-    print(f'the node can {what}' if can_run else f'the node cannot {what}; fix the problems above')
-    return int(not can_run)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--seconds', type=float, default=5.0, help='time to receive its images. Default: 5.'
     )
-    parser.add_argument('--json', action='store_true', help='print the findings as JSON')
+    add_json_option(parser)
     return parser
 
 

@@ -1,5 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
+# PYTHON_ARGCOMPLETE_OK
 """Compare mAP, latency and size of detectors on a labeled data set."""
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from ..factory import create_detector
 from ..values.progress import Progress
 from .build_engine import ProgressBar
 from .command_line import (
+    add_json_option,
     make_parser,
+    parse_arguments,
     print_detector,
     print_warnings,
     write_file,
@@ -50,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: arguments without the program's name; None takes the process's own.
     :return: 0 if every variant was measured, 1 if one could not be.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parse_arguments(_parser(), argv)
     bar = ProgressBar(sys.stderr)
     try:
         variants = _variants(arguments)
@@ -98,7 +101,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add('--class-names', nargs='*', help='names of the classes in order, if the model has none')
     add('--limit', type=int, help='maximum number of pictures')
-    add('--variant', nargs='+', action='append', metavar=('NAME', 'PARAMETER=VALUE'), default=[])
+    add(
+        '--variant',
+        nargs='+',
+        action='append',
+        metavar=('NAME', 'PARAMETER=VALUE'),
+        default=[],
+        help='detector to measure: a name and its parameters; repeat it for each',
+    )
     add(
         '--score-threshold',
         '--threshold',
@@ -107,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0.25,
         help='minimum score of the detections to compare',
     )
-    add('--json', type=Path, metavar='FILE', help='file for the figures; - is standard output')
+    add_json_option(parser)
     add('--html', type=Path, metavar='FILE', help='file for the report')
     return parser
 

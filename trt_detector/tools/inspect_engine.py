@@ -1,5 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
+# PYTHON_ARGCOMPLETE_OK
 """Show the origin of an engine file, its inputs and outputs, and the precision of its layers."""
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from ..errors import DetectorError, PlanError
 from ..plan import Manifest, read_prebuilt_plan
-from .command_line import make_parser
+from .command_line import add_json_option, make_parser, parse_arguments, write_result
 
 __all__ = ['main']
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: arguments without the program's name; None takes the process's own.
     :return: 0 if everything is shown, 1 if the file cannot be read or the engine cannot be loaded.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parse_arguments(_parser(), argv)
     path = arguments.engine.expanduser()
     report: dict[str, Any] = {'path': str(path)}
     failed = False
@@ -41,11 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DetectorError as error:
         failed = True
         report['error'] = str(error)
-    if arguments.json:
-        print(json.dumps(report, indent=1))
-    else:
+    failed |= write_result('inspect_engine', arguments.json, report) != 0
+    if arguments.json != Path('-'):
         print('\n'.join(_lines(report, with_layers=arguments.layers)))
-    if failed:
+    if 'error' in report:
         print(f'inspect_engine: {report["error"]}', file=sys.stderr)
     return int(failed)
 
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--device-id', type=int, default=0, help='index of the GPU. Default: 0.')
     parser.add_argument('--layers', action='store_true', help='list every layer')
-    parser.add_argument('--json', action='store_true', help='print the report as JSON')
+    add_json_option(parser)
     return parser
 
 

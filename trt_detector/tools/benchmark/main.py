@@ -1,5 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
+# PYTHON_ARGCOMPLETE_OK
 """Measure a detector on this machine: its stages, precisions, batch sizes and workspaces."""
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ... import __version__
 from ...config import DetectorConfig
 from ...errors import DetectorError
 from ...image.files import picture_files
-from ..command_line import make_parser, write_file, write_json
+from ..command_line import add_json_option, make_parser, parse_arguments, write_file, write_json
 from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 from .measure import Job
 from .report import as_svg, as_text
@@ -89,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: arguments without the program's name; None takes the process's own.
     :return: 0 if a combination ran, 1 if none did, 130 if interrupted.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parse_arguments(_parser(), argv)
     try:
         report = _run(arguments)
         if arguments.json is not None:
@@ -149,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         help='also measure a baseline of library calls: cv2.resize, cvtColor, float, transpose, '
         'the engine, the same decoding',
     )  # fmt: skip
-    add('--json', type=Path, metavar='FILE', help='file for all figures; - is standard output')
+    add_json_option(parser)
     add('--svg', type=Path, metavar='FILE', help='file for the plot')
     add_parameter_options(parser, _NAMES)
     return parser

@@ -1,5 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
+# PYTHON_ARGCOMPLETE_OK
 """Create the INT8 calibration cache of a model, on any machine."""
 
 from __future__ import annotations
@@ -7,7 +8,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-import json
 from pathlib import Path
 import sys
 import time
@@ -35,7 +35,14 @@ from ...quantize.sampling import Coverage, FrameSampler
 from ...quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from ...values.progress import Progress
 from ..build_engine import ProgressBar
-from ..command_line import make_parser, print_detector, write_json
+from ..command_line import (
+    add_json_option,
+    make_parser,
+    parse_arguments,
+    print_detector,
+    write_json,
+    write_result,
+)
 from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 from .frames import GateFrames, InputBatches
 from .sources import BagSource, FrameSource, PictureSource, TopicSource, VideoSource
@@ -76,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: arguments without the program's name; None takes the process's own.
     :return: 0 if the cache is written, 1 if it cannot be created, 130 if cancelled.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parse_arguments(_parser(), argv)
     bar = ProgressBar(sys.stderr)
     try:
         job = _job(arguments)
@@ -94,8 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'calibrate: {error}', file=sys.stderr)
         return 1
     bar.finish()
-    print(json.dumps(report, indent=1) if arguments.json else _sentence(job, report))
-    return 0
+    if arguments.json != Path('-'):
+        print(_sentence(job, report))
+    return write_result('calibrate', arguments.json, report)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -173,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help='threads of ONNX Runtime; 0 is one per core',
     )
-    add('--json', action='store_true', help='print the result as JSON')
+    add_json_option(parser)
     add_parameter_options(parser, INPUT_PARAMETERS)
     return parser
 

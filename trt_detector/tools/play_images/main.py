@@ -1,5 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
+# PYTHON_ARGCOMPLETE_OK
 """Publish picture files as a camera driver does."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 import itertools
 import json
+import os
 from pathlib import Path
 import sys
 import threading
@@ -22,7 +24,7 @@ from ...image.files import picture_files
 from ...image.image import Image
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import tune_process
-from ..command_line import make_parser
+from ..command_line import add_json_option, make_parser, parse_arguments, write_result
 from .encode import encode_picture, ENCODINGS
 
 __all__ = ['main']
@@ -39,9 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0, also after a signal; 1 if there is no picture or no subscriber.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if {'-h', '--help'} & set(arguments):
-        _parser().print_help()
-        return 0
+    if {'-h', '--help'} & set(arguments) or '_ARGCOMPLETE' in os.environ:
+        parse_arguments(_parser(), ['--help'])
     notes = tune_process()
     try:
         import rclpy
@@ -107,8 +108,11 @@ def _play(
             log.flush()
     # Shutting down at once would discard the last message before a reader has copied it.
     stop.wait(0.5)
-    print(f'published {published} images on {publisher.topic_name}')
-    return 0 if published or stop.is_set() else 1
+    if options.json != Path('-'):
+        print(f'published {published} images on {publisher.topic_name}')
+    report = {'published': published, 'topic': publisher.topic_name}
+    code = write_result('play_images', options.json, report)
+    return code if published or stop.is_set() else 1
 
 
 def _messages(paths: Sequence[Path], options: argparse.Namespace) -> Iterator[tuple[Path, Any]]:
@@ -233,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--log', type=Path, metavar='FILE', help='write stamp and file of each image as JSON lines'
     )
+    add_json_option(parser)
     return parser
 
 
