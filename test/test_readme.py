@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 import json
 from pathlib import Path
 import re
@@ -16,7 +17,14 @@ import pytest
 from trt_detector.config import parameter_specs
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [
+    ROOT / 'README.md',
+    ROOT / 'CONTRIBUTING.md',
+    ROOT / 'QUALITY_DECLARATION.md',
+    ROOT / 'docker' / 'README.md',
+    ROOT / 'docs' / 'benchmarks' / 'README.md',
+    *sorted((ROOT / 'docs').glob('*.md')),
+]
 README = PAGES[0].read_text(encoding='utf-8')
 MODEL = ROOT / 'demo' / 'models' / 'demo_end2end.onnx'
 PICTURE = ROOT / 'demo' / 'pictures' / 'scene_48_1280x720.jpg'
@@ -28,6 +36,19 @@ def test_links_lead_somewhere(page: Path) -> None:
     targets = LINK.findall(page.read_text(encoding='utf-8'))
     local = [target for target in targets if '://' not in target]
     assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def test_each_figure_and_script_of_the_benchmarks_is_used_by_a_page() -> None:
+    folder = ROOT / 'docs' / 'benchmarks'
+    kept = (folder / 'README.md').read_text(encoding='utf-8')
+    first_cells = '\n'.join(re.findall(r'^\| (`.*?) \|', kept, flags=re.MULTILINE))
+    patterns = re.findall(r'`([\w.*]+)`', first_cells)
+    pages = {*PAGES, *folder.glob('*.md')} - {folder / 'README.md'}
+    text = '\n'.join(page.read_text(encoding='utf-8') for page in pages)
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix != '.md':
+            assert any(fnmatch(path.name, pattern) for pattern in patterns), path.name
+            assert path.name in text or f'{path.stem}.' in text, f'no page uses {path.name}'
 
 
 def test_programs_that_it_runs_are_installed() -> None:
