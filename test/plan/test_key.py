@@ -32,6 +32,20 @@ def test_file_name(int8: bool, expected: str) -> None:
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(PlanError, match='model name'):
         get_engine_filename(name, (8, 7), 16, int8=False)
+    with pytest.raises(PlanError, match='model name'):
+        make_key(model_name=name)
+
+
+def test_the_digest_is_that_of_the_sorted_fields() -> None:
+    # If it changes, every stored plan is built again.
+    text = (
+        f'{{"build_recipe":1,"calib_cache_sha256":"","device.compute_capability":[8,7],'
+        f'"device.name":"Orin","device.sm_count":16,"flags":["workspace_fraction=0.9"],'
+        f'"library":"tensorrt","max_shape":[4,3,640,640],"min_shape":[1,3,640,640],'
+        f'"model_name":"yolov8n","model_sha256":"{sha("model")}","opt_shape":[1,3,640,640],'
+        f'"plugin_sha256":[],"precision":"fp16","version":"10.3.0"}}'
+    )
+    assert make_key().digest == sha(text)
 
 
 def test_the_table_changes_every_field() -> None:
@@ -51,6 +65,8 @@ def test_each_field_changes_the_digest_and_is_named(field: str) -> None:
 def test_a_difference_reads_as_people_say_it() -> None:
     (phrase,) = make_key().differences(make_key(version='10.16.1'))
     assert phrase == 'TensorRT version was 10.3.0, is 10.16.1'
+    (phrase,) = make_key(build_recipe=1).differences(make_key(build_recipe=2))
+    assert phrase == 'build_recipe of trt_detector was 1, is 2'
     (phrase,) = make_key().differences(CHANGES['max_shape'])
     assert phrase == 'max_shape was [4, 3, 640, 640], is [8, 3, 640, 640]'
     (phrase,) = make_key().differences(CHANGES['calib_cache_sha256'])

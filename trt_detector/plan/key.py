@@ -215,6 +215,4 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         return '[' + ', '.join(_shown(name, item) for item in value) + ']'
     text = str(value)
-    if name.endswith('sha256'):
-        return text[:12] or 'none'
-    return text or 'none'
+    return (text[:12] if name.endswith('sha256') else text) or 'none'

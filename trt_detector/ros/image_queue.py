@@ -141,9 +141,9 @@ class ImageQueue:
     def _collect(self, limit: int) -> list[QueuedImage]:
         """Remove up to limit messages, starting after the camera that was served last."""
         count = len(self._images)
-        queued = sum(image is not None for image in self._images)
-        if self._batch_wait_s > 0 and 0 < queued < limit:
-            self._absent = {number for number, image in enumerate(self._images) if image is None}
+        absent = {number for number, image in enumerate(self._images) if image is None}
+        if len(absent) < count:
+            self._absent = absent
         queued_images: list[QueuedImage] = []
         for offset in range(count):
             camera = (self._next_camera + offset) % count
