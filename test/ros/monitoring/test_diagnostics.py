@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import pytest
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import Image as ImageMessage
 from support.ros_graph import (
     detector_node,
@@ -112,6 +113,30 @@ def test_slow_stage_is_a_warning_with_its_cause_until_it_ends(
             assert running.set_parameter('degradation_window', 0.0).successful
             running.status('stages', lambda s: 'degradation_window is 0' in s.message)
     assert 'infer takes 44.0 ms' in capfd.readouterr().err
+
+
+def test_comparison_that_is_turned_off_does_not_report_the_end_of_a_slowdown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    infer_ms, infos = 20.0, list[str]()
+    monkeypatch.setattr(RcutilsLogger, 'info', lambda _self, text, **_: infos.append(text))
+    original = StubDetector.detect
+
+    def detect(self: StubDetector, batch: Any) -> BatchResult:
+        found = original(self, batch).detections
+        return BatchResult(found, StageTimes(1.0, infer_ms, 1.0))
+
+    monkeypatch.setattr(StubDetector, 'detect', detect)
+    with detector_node(degradation_window=0.5) as running:
+        assert running.configure()
+        assert running.activate()
+        with images(running, '/image_raw'):
+            running.status('stages', lambda s: s.message == 'as fast as at the start')
+            infer_ms = 44.0
+            running.status('stages', lambda s: s.level == b'\x01')
+            assert running.set_parameter('degradation_window', 0.0).successful
+            running.status('stages', lambda s: 'degradation_window is 0' in s.message)
+    assert not any('at the start again' in text for text in infos)
 
 
 def test_diagnostics_of_the_largest_configuration_stay_small() -> None:

@@ -153,7 +153,12 @@ def test_taken_port_is_an_error_and_free_again_after_close() -> None:
 
 @pytest.mark.parametrize(
     ('address', 'text'),
-    [('', "metrics_address is ''; expected an address"), ('192.0.2.1', 'Cannot assign')],
+    [
+        ('', "metrics_address is ''; expected an address"),
+        ('192.0.2.1', 'Cannot assign'),
+        ('\u00e9..b', 'hostname failed; set metrics_port'),
+        ('a\0b', 'null character; set metrics_port'),
+    ],
 )
 def test_wrong_address_is_an_error(address: str, text: str) -> None:
     with metrics_server() as (server, _), pytest.raises(ConfigError, match=text):

@@ -50,10 +50,19 @@ def test_state_of_the_gpu_is_a_cause(device: DeviceState, expected: str) -> None
 def test_cpu_load_comes_before_the_gpu_for_stages_on_the_cpu() -> None:
     hot = DeviceState(read_s=2.0, slowdowns=('too hot',))
     now, before = Conditions(hot, BUSY), Conditions(COOL, IDLE)
-    expected = 'the CPU is 97% busy instead of 30%, 77% by other programs'
+    expected = 'the CPU is 97% busy instead of 30%, 77% by other programs instead of 20%'
     assert explain_slowdown('decode', now, before) == expected
     assert 'too hot' in explain_slowdown('infer', now, before)
     assert explain_slowdown('infer', Conditions(None, BUSY), Conditions(None, IDLE)) == expected
+
+
+def test_cpu_that_was_as_busy_before_is_no_cause() -> None:
+    """A share of other programs that rose is one, even if the CPU was busy before."""
+    text = explain_slowdown('decode', Conditions(cpu=BUSY), Conditions(cpu=BUSY))
+    assert text == 'no cause found in CPU load and dropped images'
+    alone = CpuShares(0.97, 0.95)
+    text = explain_slowdown('decode', Conditions(cpu=BUSY), Conditions(cpu=alone))
+    assert text == ('the CPU is 97% busy instead of 97%, 77% by other programs instead of 2%')
 
 
 def test_drops_are_the_last_cause() -> None:

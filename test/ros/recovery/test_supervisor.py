@@ -11,6 +11,7 @@ from typing import Any
 
 from lifecycle_msgs.msg import TransitionEvent
 import pytest
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import Image as ImageMessage
 from support.ros_graph import (
     detector_node,
@@ -299,6 +300,41 @@ def test_inference_that_hangs_ends_the_process_if_it_shall() -> None:
             wait_until(lambda: codes, 'the end of the process')
             hang.release.set()
     assert codes == [3]
+
+
+def test_on_hang_that_changes_while_an_inference_hangs_takes_effect() -> None:
+    hang, codes = Hang(), []
+    with detector_node(StubFactory(behave=hang), inference_timeout=0.3) as running:
+        running.node.on_fatal = codes.append
+        assert running.configure()
+        assert running.activate()
+        with camera(running):
+            running.status('detector', lambda s: 'not returned' in s.message)
+            assert codes == []
+            assert running.set_parameter('on_hang', 'exit').successful
+            wait_until(lambda: codes, 'the end of the process')
+            hang.release.set()
+    assert codes == [3]
+
+
+def test_longer_inference_timeout_does_not_log_that_the_inference_has_returned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hang, infos = Hang(), list[str]()
+    monkeypatch.setattr(RcutilsLogger, 'info', lambda _self, text, **_: infos.append(text))
+    with detector_node(StubFactory(behave=hang), inference_timeout=0.3) as running:
+        assert running.configure()
+        assert running.activate()
+        with camera(running):
+            running.status('detector', lambda s: 'not returned' in s.message)
+            assert running.set_parameter('inference_timeout', 0.0).successful
+            running.status('detector', lambda s: s.level == b'\x00')
+            assert not any('has returned' in text for text in infos)
+            assert running.set_parameter('inference_timeout', 0.3).successful
+            running.status('detector', lambda s: 'not returned' in s.message)
+            hang.release.set()
+            running.status('detector', lambda s: s.level == b'\x00')
+    assert sum('has returned' in text for text in infos) == 1
 
 
 @pytest.mark.parametrize('case', ['off', 'first run'])

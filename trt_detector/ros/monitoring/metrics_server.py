@@ -73,9 +73,11 @@ class MetricsServer:
             self._server = _Server(
                 address, port, lambda: prometheus_client.generate_latest(registry), content_type
             )
-        except OSError as error:
+        except (OSError, TypeError, ValueError) as error:
+            # TypeError and ValueError: a name that cannot be encoded for the name server.
+            reason = getattr(error, 'strerror', None) or error
             raise ConfigError(
-                f'cannot serve metrics at {address} port {port}: {error.strerror or error}; set '
+                f'cannot serve metrics at {address!r} port {port}: {reason}; set '
                 'metrics_port to a free port, one per node, and metrics_address to an address of '
                 'this machine'
             ) from error

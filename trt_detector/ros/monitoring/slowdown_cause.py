@@ -15,6 +15,7 @@ __all__ = ['Conditions', 'explain_slowdown']
 _CLOCK_SHARE = 0.9
 _POWER_SHARE = 0.98
 _BUSY_CPU = 0.85
+_RISE_CPU = 0.1
 _BUSY_GPU_PERCENT = 95.0
 _RISE_PERCENT = 20.0
 _DROP_SHARE = 0.1
@@ -91,12 +92,19 @@ def _is_at_power_limit(state: DeviceState) -> bool:
 
 
 def _explain_cpu(now: CpuShares | None, before: CpuShares | None) -> str:
-    """Explain a busy CPU; '' if it is not busy."""
+    """Explain a CPU that is busier, or busier with other programs; '' if it is not."""
     if now is None or now.busy < _BUSY_CPU:
         return ''
-    earlier = '' if before is None else f' instead of {before.busy:.0%}'
     others = max(now.busy - now.own, 0.0)
-    return f'the CPU is {now.busy:.0%} busy{earlier}, {others:.0%} by other programs'
+    if before is None:
+        return f'the CPU is {now.busy:.0%} busy, {others:.0%} by other programs'
+    earlier = max(before.busy - before.own, 0.0)
+    if max(now.busy - before.busy, others - earlier) < _RISE_CPU:
+        return ''
+    return (
+        f'the CPU is {now.busy:.0%} busy instead of {before.busy:.0%}, {others:.0%} by other '
+        f'programs instead of {earlier:.0%}'
+    )
 
 
 def _explain_drops(share: float) -> str:

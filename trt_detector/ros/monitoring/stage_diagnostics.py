@@ -39,7 +39,7 @@ class StageDiagnostics:
         watch = self._session.degradation
         slow = watch.judge()
         if not watch.window_s:
-            self._note([], '')
+            self._slow.clear()
             return 'ok', 'not compared with a baseline: degradation_window is 0', values
         conditions = self._read_conditions()
         baselines_ms = watch.baselines_ms()

@@ -85,6 +85,8 @@ class Supervisor:
         self._state = state
         self._timer: Any = None
         self._thread: int | None = None
+        self._hanging_s = 0.0
+        self._end_requested = False
         self._next_s: float | None = None
         self._delay_s = _FIRST_DELAY_S
         self._active_since_s = 0.0
@@ -148,20 +150,23 @@ class Supervisor:
         running_s = session.watch.get_running_s()
         is_hanging = 0 < timeout_s < running_s
         if not is_hanging:
-            if self._state.hang:
+            # Not if only inference_timeout was changed.
+            if running_s < self._hanging_s:
                 self._node.get_logger().info('the inference that seemed to hang has returned')
-            self._state.hang = ''
+            self._state.hang, self._hanging_s, self._end_requested = '', 0.0, False
             return
         text = (
             f'an inference has not returned for {running_s:.0f} s (inference_timeout is '
             f'{timeout_s:g}): the device or its driver may hang'
         )
         is_new = not self._state.hang
-        self._state.hang = text
+        self._state.hang, self._hanging_s = text, running_s
         if is_new:
             self._node.get_logger().error(text)
-            if session.config.on_hang == 'exit':
-                self._node.end_process(EXIT_HANGING)
+        # Also if on_hang was changed while the inference hangs.
+        if session.config.on_hang == 'exit' and not self._end_requested:
+            self._end_requested = True
+            self._node.end_process(EXIT_HANGING)
 
     def _give_up(self, session: DetectionSession, reason: str) -> None:
         """Take the node through the error state, and plan what comes next."""
