@@ -137,11 +137,13 @@ def test_camera_plays_counts_and_logs(tmp_path: Path, options: tuple[str, ...]) 
     began_ns = time.time_ns()
     code, output = run(
         'trt_detector.tools.play_images.main', '--images', *map(str, paths), '--rate', '50',
-        '--count', '5', '--log', str(log), *options,
+        '--count', '5', '--log', str(log), '--json', str(tmp_path / 'result.json'), *options,
     )  # fmt: skip
     assert code == 0, output
     topic = '/image_raw/compressed' if '--compressed' in options else '/image_raw'
     assert f'published 5 images on {topic}' in output
+    result = json.loads((tmp_path / 'result.json').read_text(encoding='utf-8'))
+    assert result == {'published': 5, 'topic': topic}
     entries = [json.loads(line) for line in log.read_text(encoding='utf-8').splitlines()]
     assert [Path(entry['file']) for entry in entries] == [*paths, *paths, paths[0]]
     stamps = [entry['stamp_ns'] for entry in entries]

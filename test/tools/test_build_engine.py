@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 import signal
@@ -20,7 +19,6 @@ import pytest
 from support import networks
 from support.requirements import require_rtx_builder
 from trt_detector.tools import build_engine, doctor, inspect_engine
-from trt_detector.values.progress import Progress
 
 TOOLS = ('build_engine', 'inspect_engine', 'doctor', 'play_images')
 ROOT = Path(__file__).parents[2]
@@ -183,34 +181,6 @@ def test_ctrl_c_cancels_the_build(model: Path) -> None:
     assert process.returncode == 130, errors
     assert 'the build was cancelled after' in errors
     assert not list(model.parent.glob('plans/*/*.engine'))
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def test_the_progress_bar_fills() -> None:
-    terminal = Terminal()
-    bar = build_engine.ProgressBar(terminal)
-    for fraction in (None, 0.0, 0.5, 1.0):
-        bar(Progress('Timing tactics', fraction, 12.34))
-    bar.finish()
-    shown = terminal.getvalue().split('\r')[1:]
-    assert [text.count('#') for text in shown] == [0, 0, 15, 30]
-    assert ' 50%   12.3 s  Timing tactics' in shown[2]
-    assert terminal.getvalue().endswith('\n')
-
-
-def test_progress_in_a_file_is_at_most_one_line_per_second() -> None:
-    stream = io.StringIO()
-    bar = build_engine.ProgressBar(stream)
-    for number in range(50):
-        bar(Progress('Timing tactics', number / 50, 1.0))
-    bar.finish()
-    assert stream.getvalue().count('\n') == 1
 
 
 def test_inspect_engine_shows_manifest_tensors_and_layers(

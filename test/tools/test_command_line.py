@@ -18,7 +18,8 @@ import pytest
 import trt_detector
 from trt_detector.__main__ import _TOOLS
 from trt_detector.config import parameter_specs
-from trt_detector.tools.command_line import make_parser, write_json
+from trt_detector.tools import doctor
+from trt_detector.tools.command_line import make_parser, write_json, write_result
 
 ROOT = Path(__file__).parents[2]
 MODULE = (sys.executable, '-m', 'trt_detector')
@@ -83,6 +84,29 @@ def test_json_is_the_same_option_in_every_tool(tool: str) -> None:
         None,
         Path,
     )
+
+
+def test_without_a_file_the_result_is_all_of_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / 'report.json'
+    folder = ['--engine-cache-dir', str(tmp_path / 'plans')]
+    code = doctor.main([*folder, '--json', str(report)])
+    assert 'trt_detector' in capsys.readouterr().out
+    findings = json.loads(report.read_text(encoding='utf-8'))['findings']
+    assert doctor.main([*folder, '--json']) == code
+    printed = json.loads(capsys.readouterr().out)['findings']
+    assert [f['name'] for f in printed] == [f['name'] for f in findings]
+
+
+def test_a_result_that_cannot_be_written_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'file').touch()
+    path = tmp_path / 'file' / 'report.json'
+    assert write_result('tool', path, {}) == 1
+    assert f'tool: cannot write {path}: ' in capsys.readouterr().err
+    assert write_result('tool', None, {}) == 0
 
 
 def complete(line: str, *program: str, position: int) -> list[str]:

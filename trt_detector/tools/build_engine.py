@@ -25,9 +25,9 @@ from ..model_info import add_plan_header, read_model_info
 from ..process.stop_signals import SignalWatch
 from ..trusted_files import try_writing, write_atomic
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
-from ..values.progress import Progress
 from .command_line import add_json_option, make_parser, parse_arguments, write_result
 from .options import add_parameter_options, given_parameters
+from .progress_bar import ProgressBar
 
 __all__ = ['main']
 
@@ -50,7 +50,6 @@ _NAMES = (
     'dla_core',
     'plugin_libraries',
 )
-_BAR_WIDTH = 30
 _CANCELLED = 130
 # Engines are copied between users and machines.
 _READABLE = 0o644
@@ -113,40 +112,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json != Path('-'):
         print(_sentence(result))
     return write_result('build_engine', arguments.json, asdict(result))
-
-
-class ProgressBar:
-    """
-    Progress of a build: a bar on a terminal, else at most one line per second.
-
-    :param stream: output.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._terminal = stream.isatty()
-        self._last_line = -1.0
-        self._width = 0
-
-    def __call__(self, progress: Progress) -> None:
-        """Show the progress; from any thread, one at a time."""
-        share = '    ' if progress.fraction is None else f'{progress.fraction:4.0%}'
-        text = f'{share} {progress.elapsed_s:6.1f} s  {progress.phase}'
-        if self._terminal:
-            done = round((progress.fraction or 0.0) * _BAR_WIDTH)
-            text = f'[{"#" * done:{_BAR_WIDTH}}] {text}'
-            self._stream.write(f'\r{text:{self._width}}')
-            self._width = len(text)
-        elif time.monotonic() - self._last_line >= 1.0:
-            self._last_line = time.monotonic()
-            self._stream.write(f'{text}\n')
-        self._stream.flush()
-
-    def finish(self) -> None:
-        """End the line of the bar."""
-        if self._terminal and self._width:
-            self._stream.write('\n')
-            self._stream.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

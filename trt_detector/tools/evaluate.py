@@ -21,7 +21,6 @@ from ..evaluation.report import as_json, as_table
 from ..evaluation.run import Result, run_detector
 from ..factory import create_detector
 from ..values.progress import Progress
-from .build_engine import ProgressBar
 from .command_line import (
     add_json_option,
     make_parser,
@@ -31,6 +30,7 @@ from .command_line import (
     write_file,
     write_json,
 )
+from .progress_bar import ProgressBar
 
 __all__ = ['main']
 

@@ -34,7 +34,6 @@ from ...quantize.histogram import MagnitudeHistogram
 from ...quantize.sampling import Coverage, FrameSampler
 from ...quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from ...values.progress import Progress
-from ..build_engine import ProgressBar
 from ..command_line import (
     add_json_option,
     make_parser,
@@ -44,6 +43,7 @@ from ..command_line import (
     write_result,
 )
 from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
+from ..progress_bar import ProgressBar
 from .frames import GateFrames, InputBatches
 from .sources import BagSource, FrameSource, PictureSource, TopicSource, VideoSource
 
