@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
 from pathlib import Path
 import struct
 import zipfile
@@ -65,6 +67,34 @@ def test_a_saved_model_and_other_folders_are_refused_with_the_remedy(tmp_path: P
     (tmp_path / 'saved_model.pb').touch()
     with pytest.raises(ModelError, match='TensorFlow SavedModel; convert it: python -m tf2onnx'):
         read_model_info(tmp_path)
+
+
+@pytest.mark.parametrize('kind', ['pipe', 'device'])
+def test_file_that_is_no_regular_one_is_refused_without_reading_it(
+    kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / 'model.onnx'
+    os.mkfifo(path) if kind == 'pipe' else path.symlink_to('/dev/zero')
+    # Enough for the first bytes of a file: reading an empty pipe would wait for ever.
+    writer = os.open(path, os.O_RDWR)
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 1 << 20) if kind == 'pipe' else None
+    os.write(writer, bytes(1 << 20))
+    try:
+        with pytest.raises(ModelError, match='is a pipe, socket or device; name a regular ONNX'):
+            is_plan(path)
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ('name', 'reason'), [('a' * 300, 'File name too long'), ('a\0b', 'null'), ('link', 'symbolic')]
+)
+def test_name_that_cannot_be_opened_is_refused_with_the_reason(
+    name: str, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / 'link').symlink_to('link')
+    with pytest.raises(ModelError, match=f'cannot read the model .*{reason}'):
+        is_plan(tmp_path / name)
 
 
 @pytest.mark.parametrize('name', ['m.engine', 'm.ENGINE', 'm.plan', 'm.trt', 'm.bin', 'm.onnx'])

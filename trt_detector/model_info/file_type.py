@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
+import stat
 import zipfile
 
 from ..errors import ModelError
@@ -44,14 +45,22 @@ def is_plan(path: Path) -> bool:
     """
     if not str(path) or str(path) == '.':
         raise ModelError('model_path is empty; set it to the ONNX file of a detector')
-    if path.is_dir():
-        raise ModelError(_describe_folder(path))
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ModelError(_describe_folder(path))
+        if not stat.S_ISREG(mode):
+            # Reading a pipe can wait for ever, and some devices never end.
+            raise ModelError(
+                f'model_path {path} is a pipe, socket or device; name a regular ONNX file'
+            )
         with path.open('rb') as file:
             head = file.read(_HEAD_BYTES)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # ValueError: a null character in the name.
         place = '' if path.is_absolute() else f' (the working directory is {Path.cwd()})'
-        raise ModelError(f'cannot read the model {path}{place}: {error.strerror}') from error
+        reason = getattr(error, 'strerror', None) or error
+        raise ModelError(f'cannot read the model {path}{place}: {reason}') from error
     _, plan = split_plan_header(head)
     if plan.startswith(PLAN_MAGICS) or plan is not head:
         return True
