@@ -39,7 +39,11 @@ setup(
     name=PACKAGE,
     version='0.1.0',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['py.typed', '**/*.cu', '**/*.ptx']},
+    # No '**': setuptools before 62.3, which Ubuntu 22.04 has, takes it for one folder.
+    package_data={
+        'trt_detector': ['py.typed'],
+        'trt_detector.gpu.kernels': ['*.cu', '*.ptx'],
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (SHARE, ['package.xml']),

@@ -4,6 +4,7 @@
 
 import ast
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from importlib import metadata
 import os
 from pathlib import Path
@@ -265,6 +266,15 @@ def test_data_files_are_installed(installed: Path, pattern: str) -> None:
         copy = share / path.relative_to(ROOT)
         assert copy.is_file(), copy
         assert copy.read_bytes() == path.read_bytes(), copy
+
+
+def test_data_of_modules_is_listed_without_recursive_patterns() -> None:
+    listed: dict[str, list[str]] = ast.literal_eval(setup_arguments()['package_data'])
+    for path in (ROOT / 'trt_detector').rglob('*'):
+        if path.is_file() and path.suffix not in ('.py', '.pyc'):
+            package = '.'.join(path.parent.relative_to(ROOT).parts)
+            patterns = listed.get(package, [])
+            assert any(fnmatch(path.name, pattern) for pattern in patterns), path
 
 
 def test_marker_is_installed(installed: Path) -> None:
