@@ -38,6 +38,44 @@ def test_predictions_are_selected_by_their_best_class(
         np.testing.assert_array_equal(best, np.float32([score for _, score in expected]))
 
 
+@pytest.mark.parametrize('classes', [1, 2, 5])
+def test_a_score_that_is_the_minimum_is_enough(classes: int) -> None:
+    wide = np.zeros((30, classes + 4), np.float32)
+    wide[[3, 4, 20], -1] = 0.5, 0.25, 0.75
+    wide[12, 4] = 0.5
+    for scores in (wide[:, 4:].T, np.ascontiguousarray(wide[:, 4:].T)):
+        found, best = best_of_classes(scores, 0.5)
+        assert found.tolist() == [3, 12, 20]
+        assert best.tolist() == [0.5, 0.5, 0.75]
+
+
+@pytest.mark.parametrize('finite', [True, False])
+def test_values_beyond_all_pictures_count_as_infinite(*, finite: bool) -> None:
+    boxes = np.tile(np.float32([10, 10, 30, 40]), (6, 1))
+    scores = np.full(6, 0.5, np.float32)
+    classes = np.arange(6, dtype=np.float32)
+    boxes[1, 2] = 2e9
+    boxes[2, 3] = np.inf
+    scores[3] = np.inf
+    classes[4] = 2.0**31
+    mask = None if finite else np.array([True] * 5 + [False])
+    valid = [0, 5] if finite else [0]
+    for bad in (1, 2, 3, 4):
+        # One bad candidate alone, and all of them together.
+        rows = [0, bad, 5]
+        part = None if mask is None else mask[rows]
+        found = filter_and_suppress(
+            boxes[rows], scores[rows], classes[rows], DecodeOptions(), suppress=True, finite=part
+        )
+        assert found.class_ids.tolist() == valid
+        assert found.invalid == 3 - len(valid)
+    found = filter_and_suppress(
+        boxes, scores, classes, DecodeOptions(), suppress=True, finite=mask
+    )
+    assert found.class_ids.tolist() == valid
+    assert found.invalid == 6 - len(valid)
+
+
 def test_no_predictions_and_no_classes() -> None:
     for shape in ((0, 3), (4, 3)):
         found, best = best_of_classes(np.zeros(shape, np.float32).T, 0.5)

@@ -250,6 +250,45 @@ def test_boxes_far_outside_the_input_name_the_unit_to_set() -> None:
         check.check(_detections((6400, 6400, 12800, 12800)), (SIDE, SIDE))
 
 
+@pytest.mark.parametrize(
+    ('box', 'refused'),
+    [
+        # Centers at -1.25, -0.75, 1.75 and 2.25 times the size.
+        ((-100, 10, -60, 20), True),
+        ((-68, 10, -28, 20), False),
+        ((92, 10, 132, 20), False),
+        ((124, 10, 164, 20), True),
+    ],
+)
+@pytest.mark.parametrize('upright', [True, False])
+def test_boxes_are_far_outside_one_size_beyond_the_edge(
+    box: tuple[float, ...], *, refused: bool, upright: bool
+) -> None:
+    left, top, right, bottom = box
+    found = _detections((top, left, bottom, right) if upright else box)
+    # The other side is longer: each direction counts by its own.
+    size = (SIDE, 4 * SIDE) if upright else (4 * SIDE, SIDE)
+    check = SanityCheck('yolo', None)
+    if not refused:
+        check.check(found, size)
+        return
+    with pytest.raises(DecodeError, match='far outside the input'):
+        check.check(found, size)
+
+
+@pytest.mark.parametrize(('outside', 'warned'), [(15, False), (16, True)])
+def test_more_than_half_of_the_first_boxes_have_to_reach_beyond(
+    outside: int, *, warned: bool
+) -> None:
+    check = SanityCheck('yolo', None)
+    beyond = _detections(*[(10, 10, 50, 75)] * outside)
+    check.check(beyond, (SIDE, 4 * SIDE))
+    # Further right than the height, but within the width.
+    inside = _detections(*[(100, 10, 250, 60)] * (30 - outside))
+    check.check(inside, (SIDE, 4 * SIDE))
+    assert len(check.warnings) == warned
+
+
 def test_a_few_boxes_without_area_are_no_reason() -> None:
     check = SanityCheck('yolo', None)
     check.check(replace(_detections((5, 5, 30, 30), (9, 9, 40, 40)), degenerate=2), (SIDE, SIDE))

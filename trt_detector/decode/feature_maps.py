@@ -17,10 +17,10 @@ from .graph_info import GraphInfo
 __all__ = ['CellMap', 'find_stride', 'has_logits', 'score_to_logit', 'sigmoid']
 
 _STRIDES = (4, 8, 16, 32, 64, 128)
-# Rounding of the logit must not remove a prediction that has exactly the minimum score.
-_MARGIN = 1e-4
-# The score of this logit and above is 1 in float32.
-_LARGEST = 16.0
+# Rounding must not remove a prediction that has exactly the minimum score: that of a score in
+# float32 counts near 1, that of a logit elsewhere.
+_SCORE_MARGIN = 2e-7
+_LOGIT_MARGIN = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,10 @@ def sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def score_to_logit(score: float) -> float:
-    """Compute the logit of a minimum score, rounded down a little."""
-    if score <= 0:
-        return -math.inf
-    return min(math.log(score / max(1 - score, 1e-9)), _LARGEST) - _MARGIN
+    """
+    Compute the logit of a minimum score, rounded down a little.
+
+    :param score: at most 1; -inf is the logit of 0 and below.
+    """
+    score -= _SCORE_MARGIN
+    return math.log(score / (1 - score)) - _LOGIT_MARGIN if score > 0 else -math.inf

@@ -159,7 +159,7 @@ class SanityCheck:
                 f'class values that are up to {detections.class_error:.2f} from a whole number: '
                 f'the columns are in another order than {self._layout} has them; {_HEAD}'
             )
-        if self._num_names is None or 'classes' in self._seen or not len(detections):
+        if self._num_names is None or not len(detections):
             return
         largest = int(detections.class_ids.max())
         if largest >= self._num_names:
