@@ -56,3 +56,36 @@ def test_normalized_boxes_need_an_input_size() -> None:
         _open('yolo', 'normalized', 'auto', None)
     for boxes in ('auto', 'pixels'):
         assert 'logits' in _open('yolo', boxes, 'logits', None).layout
+
+
+@pytest.mark.parametrize('layout', ['detr_sigmoid', 'detr_softmax'])
+@pytest.mark.parametrize('scores', ['auto', 'probabilities', 'logits'])
+@pytest.mark.parametrize('inside', [False, True])
+def test_class_values_of_a_detr_are_read_as_told(
+    layout: str, scores: str, *, inside: bool
+) -> None:
+    # The graph may end with the activation already.
+    tail = frozenset({'Softmax' if layout == 'detr_softmax' else 'Sigmoid'} if inside else {'Add'})
+    classes = 3 if layout == 'detr_softmax' else 2
+    info = GraphInfo(
+        (
+            TensorSpec('pred_boxes', (1, 10, 4), np.dtype('f4')),
+            TensorSpec('pred_logits', (1, 10, classes), np.dtype('f4')),
+        ),
+        input_size=(HEIGHT, WIDTH),
+        tails={'pred_logits': tail},
+    )
+    head = recognize(info, layout, scores=scores).head
+    values = np.full((1, 10, classes), -9, np.float32)
+    values[0, 4] = (0.25, 0.75, 0.5)[:classes]
+    boxes = np.full((1, 10, 4), 0.5, np.float32)
+    found = head.decode([boxes, values], DecodeOptions(0.3))[0]
+    if scores == 'probabilities' or (inside and scores == 'auto'):
+        expected = 0.75
+    elif layout == 'detr_sigmoid' or inside:
+        expected = 1 / (1 + math.exp(-0.75))
+    else:
+        expected = math.exp(0.75) / sum(math.exp(value) for value in (0.25, 0.75, 0.5))
+    assert found.scores[0] == pytest.approx(expected, abs=1e-6)
+    assert found.class_ids[0] == 1
+    np.testing.assert_allclose(found.boxes_xyxy[0], [32, 16, 96, 48], atol=1e-4)

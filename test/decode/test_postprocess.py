@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from trt_detector.decode import DecodeOptions
 from trt_detector.decode.postprocess import best_of_classes, filter_and_suppress, read_counts
 from trt_detector.errors import DecodeError
+from trt_detector.values.detections import Detections
 
 
 @pytest.mark.parametrize('minimum', [0.0, 0.3, 0.95, 1.1])
@@ -101,3 +104,49 @@ def test_counts_are_read_from_any_type() -> None:
     for dtype in (np.int32, np.int64, np.float32):
         assert read_counts(np.array([[3], [-1]], dtype), 2) == [3, 0]
         assert read_counts(np.array([0, 7], dtype), 2) == [0, 7]
+
+
+def _filter(
+    boxes: list[list[float]], scores: list[float], classes: list[float], **more: Any
+) -> Detections:
+    options = DecodeOptions(0.25, more.pop('iou_threshold', 1.0), 300)
+    return filter_and_suppress(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(scores, np.float32),
+        np.array(classes, np.float32),
+        options,
+        suppress=more.pop('suppress', True),
+        **more,
+    )
+
+
+def test_boxes_without_area_are_counted_if_they_would_have_counted() -> None:
+    boxes = [[5, 5, 9, 9], [9, 5, 5, 9], [5, 9, 9, 5], [5, 5, 5, 9], [5, 5, 9, 5], [9, 9, 5, 5]]
+    found = _filter(boxes, [0.9, 0.8, 0.7, 0.6, 0.5, 0.2], [0] * 6)
+    assert found.boxes_xyxy.tolist() == [[5, 5, 9, 9]]
+    # The last one scores too little anyway.
+    assert (found.degenerate, found.invalid) == (4, 0)
+    # One that is not finite is no box without area, and the other way around.
+    found = _filter([*boxes[:2], [9, 5, np.nan, 9]], [0.9, 0.8, 0.7], [0] * 3)
+    assert (len(found), found.degenerate, found.invalid) == (1, 1, 1)
+
+
+@pytest.mark.parametrize('suppress', [True, False])
+def test_equal_scores_keep_their_order(*, suppress: bool) -> None:
+    boxes = [[10 * n, 10, 10 * n + 8, 18] for n in range(40)]
+    scores = [0.5, 0.75] * 20
+    found = _filter(boxes, scores, list(range(40)), suppress=suppress, iou_threshold=0.5)
+    assert found.class_ids.tolist() == [*range(1, 40, 2), *range(0, 40, 2)]
+
+
+def test_a_threshold_of_one_suppresses_nothing() -> None:
+    # Of equal boxes the overlap may round to a little more than 1.
+    boxes = [[0.1, 0.1, 0.30000001, 0.7]] * 3
+    assert len(_filter(boxes, [0.5, 0.6, 0.7], [0] * 3)) == 3
+    assert len(_filter(boxes, [0.5, 0.6, 0.7], [0] * 3, iou_threshold=0.99)) == 1
+
+
+def test_class_values_are_rounded_and_their_error_told() -> None:
+    found = _filter([[5, 5, 9, 9]] * 3, [0.9, 0.8, 0.1], [1.25, 2.0, 3.5])
+    assert found.class_ids.tolist() == [1, 2]
+    assert found.class_error == 0.25

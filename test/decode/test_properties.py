@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from trt_detector.decode import DecodeOptions, GraphInfo, recognize
+from trt_detector.decode import CandidateHead, DecodeOptions, GraphInfo, recognize
 from trt_detector.decode.graph_info import anchor_count
 from trt_detector.decode.recognize import LAYOUTS as ALL_LAYOUTS
 from trt_detector.engine import InferenceEngine
@@ -19,6 +19,7 @@ from trt_detector.image.image import Image
 from trt_detector.pipeline import Detector
 from trt_detector.preprocess import CpuPreprocessor, PRESETS
 from trt_detector.values.batch_result import BatchResult
+from trt_detector.values.candidates import Candidates
 from trt_detector.values.detections import Detections
 from trt_detector.values.engine_info import EngineInfo
 from trt_detector.values.tensor_spec import TensorSpec
@@ -348,3 +349,98 @@ def test_half_precision_outputs_are_decoded(layout: str) -> None:
     assert a.class_ids.tolist() == b.class_ids.tolist()
     np.testing.assert_array_equal(a.boxes_xyxy, b.boxes_xyxy)
     np.testing.assert_array_equal(a.scores, b.scores)
+
+
+# Their networks have suppressed duplicates already.
+SUPPRESSED = (
+    'end_to_end', 'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'detr_deploy',
+    'efficient_nms', 'tf_detection', 'mmdeploy', 'paddle', 'torchvision', 'rows_box_class_score',
+    'rows_box_score_class', 'rows_class_score_box', 'rows_score_class_box', 'obb_rows',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_duplicates_are_suppressed_unless_the_network_has_done_it(layout: str) -> None:
+    outputs = _random(layout, 3, 0.0)
+    _fill_counts(layout, outputs)
+    every, few = (
+        _run(
+            layout, outputs, DecodeOptions(0.1, iou, 1000, class_agnostic=True), 96, 64
+        ).detections[0]
+        for iou in (1.0, 0.01)
+    )
+    low = np.maximum(every.boxes_xyxy[:, None, :2], every.boxes_xyxy[:, :2])
+    high = np.minimum(every.boxes_xyxy[:, None, 2:], every.boxes_xyxy[:, 2:])
+    shared = np.maximum(high - low, 0).prod(axis=2)
+    areas = np.diag(shared)
+    assert np.triu(shared / (areas + areas[:, None] - shared), 1).max() > 0.1, 'some overlap'
+    if layout in SUPPRESSED:
+        assert few.scores.tolist() == every.scores.tolist()
+    else:
+        assert 0 < len(few) < len(every)
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_a_score_that_is_exactly_the_threshold_is_enough(layout: str) -> None:
+    outputs = _random(layout, 4, 0.0)
+    _fill_counts(layout, outputs)
+    for part in _scores(layout, outputs):
+        np.minimum(part, 1, out=part)
+    every = _run(layout, outputs, DecodeOptions(0.0, 1.0, 1000), 96, 64).detections[0]
+    for rank in (0, len(every) // 2):
+        threshold = float(every.scores[rank])
+        if not 0 < threshold <= 1:
+            continue
+        found = _run(layout, outputs, DecodeOptions(threshold, 1.0, 1000), 96, 64).detections[0]
+        expected = [score for score in every.scores.tolist() if score >= threshold]
+        assert found.scores.tolist() == expected
+        # The same with a threshold of each class.
+        options = DecodeOptions(
+            0.0, 1.0, 1000, class_score_thresholds=tuple((n, threshold) for n in range(WIDTH + 1))
+        )
+        assert _run(layout, outputs, options, 96, 64).detections[0].scores.tolist() == expected
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('spoil', [0.0, 0.02])
+def test_the_candidates_of_the_rule_give_the_same_result(layout: str, spoil: float) -> None:
+    specs = _specs(layout)
+    head = recognize(GraphInfo(specs, input_size=(HEIGHT, WIDTH)), layout).head
+    if not isinstance(head, CandidateHead):
+        return
+    outputs = _random(layout, 5, spoil)
+    rule = head.candidate_rule
+    output = outputs[rule.output][0]
+    rows = output if rule.values_last else output.T
+    # Half of the predictions have enough.
+    minimum = float(np.nanmedian(rows[:, rule.first : rule.last].max(axis=1)))
+    options = DecodeOptions(minimum, 0.6)
+    numbers = [
+        number
+        for number, row in enumerate(rows.tolist())
+        if any(not value < minimum for value in row[rule.first : rule.last])
+    ]
+    assert 0 < len(numbers) < len(rows)
+    candidates = Candidates(rows[numbers, : rule.values], np.array(numbers, np.int32))
+    with np.errstate(all='ignore'):
+        [expected] = head.decode(outputs, options)
+        [found] = head.decode_candidates([candidates], options)
+    assert len(expected) > 3
+    np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    assert found.class_ids.tolist() == expected.class_ids.tolist()
+    assert (found.invalid, found.degenerate) == (expected.invalid, expected.degenerate)
+    if expected.angles is not None:
+        assert found.angles is not None
+        np.testing.assert_array_equal(found.angles, expected.angles)
+
+
+def test_every_raw_layout_of_one_output_has_a_rule() -> None:
+    heads = {
+        layout: recognize(GraphInfo(_specs(layout), input_size=(HEIGHT, WIDTH)), layout).head
+        for layout in LAYOUTS
+    }
+    assert {layout for layout, head in heads.items() if isinstance(head, CandidateHead)} == {
+        'yolo', 'yolo_transposed', 'yolo_objectness', 'yolox', 'yolox_decoded', 'deepstream',
+        'nanodet', 'nanodet_plus', 'yolo_obb',
+    }  # fmt: skip

@@ -363,6 +363,55 @@ def test_anchors_of_an_odd_size_are_counted_up() -> None:
     assert anchor_count((36, 100), (8, 16, 32)) == 5 * 13 + 3 * 7 + 2 * 4
 
 
+@pytest.mark.parametrize(
+    'strides', [(8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32)], ids=str
+)
+@pytest.mark.parametrize('per_cell', [1, 3])
+@pytest.mark.parametrize('size', [(640, 640), (352, 608), (1280, 736), (416, 416)])
+def test_predictions_per_cell_are_told_from_their_number(
+    strides: tuple[int, ...], per_cell: int, size: tuple[int, int]
+) -> None:
+    cells = sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in strides)
+    info = GraphInfo((), input_size=size)
+    assert info.anchors_per_cell(per_cell * cells) == per_cell
+    assert info.anchors_per_cell(per_cell * cells + 1) == 0
+    assert info.anchors_per_cell(None) is None
+    assert GraphInfo(()).anchors_per_cell(per_cell * cells) is None
+
+
+@pytest.mark.parametrize(
+    ('metadata', 'expected'),
+    [
+        ({'head': 'RTDETRDecoder'}, 'detr'),
+        ({'model_type': 'd_fine'}, 'detr'),
+        ({'model_type': 'yolos'}, 'detr'),
+        ({'description': 'Ultralytics YOLOv8n model'}, 'yolo'),
+        ({'end2end': 'True'}, 'yolo'),
+        ({'args': "{'nms': True}"}, 'yolo'),
+        ({'args': "{'nms': False}"}, None),
+        ({'args': "{'nms': 1}"}, None),
+        ({'args': 'nms'}, None),
+        ({'end2end': 'False', 'author': 'yolo'}, None),
+        ({}, None),
+    ],
+)
+def test_metadata_name_the_family(metadata: dict[str, str], expected: str | None) -> None:
+    assert GraphInfo((), metadata=metadata).family == expected
+
+
+@pytest.mark.parametrize('shape', ['[0, 3]', '[-17, 3]', '[17.0, 3]', '[True, 3]', '17', "'ab'"])
+def test_a_malformed_number_of_keypoints_is_refused(shape: str) -> None:
+    metadata = {'task': 'pose', 'kpt_shape': shape}
+    with pytest.raises(ModelError, match="no 'kpt_shape'"):
+        recognize(_info((1, 56, 8400), metadata=metadata))
+
+
+@pytest.mark.parametrize('shape', ['[17, 3]', '(51,)', '[51, 1]'])
+def test_the_number_of_keypoints_leaves_that_of_the_classes(shape: str) -> None:
+    metadata = {'task': 'pose', 'kpt_shape': shape}
+    assert recognize(_info((1, 57, 8400), metadata=metadata)).head.num_classes == 2
+
+
 def test_outputs_alone_are_enough_where_they_tell() -> None:
     output = TensorSpec('output0', (None, 84, 8400), np.dtype('f4'))
     assert recognize(GraphInfo((output,))).head.num_classes == 80

@@ -289,6 +289,48 @@ def test_more_than_half_of_the_first_boxes_have_to_reach_beyond(
     assert len(check.warnings) == warned
 
 
+@pytest.mark.parametrize(('names', 'warned'), [(1, True), (2, True), (3, False), (4, False)])
+def test_the_first_class_without_a_name_is_warned_of(names: int, *, warned: bool) -> None:
+    found = replace(_detections((5, 5, 30, 30)), class_ids=np.array([2], np.int32))
+    check = SanityCheck('yolo', names)
+    check.check(found, (SIDE, SIDE))
+    assert len(check.warnings) == warned
+
+
+@pytest.mark.parametrize(('side', 'refused'), [(0.75, True), (1.25, False)])
+def test_boxes_of_less_than_a_pixel_are_refused(side: float, *, refused: bool) -> None:
+    found = _detections((30, 30, 30 + side, 30.5), (9, 9, 9.25, 9 + side))
+    check = SanityCheck('yolo', None)
+    if not refused:
+        check.check(found, (SIDE, SIDE))
+        return
+    with pytest.raises(DecodeError, match='smaller than a pixel.*set boxes to normalized'):
+        check.check(found, (SIDE, SIDE))
+
+
+@pytest.mark.parametrize(('edge', 'refused'), [(1.25, True), (2.0, False)])
+def test_normalized_boxes_may_reach_a_little_beyond_the_picture(
+    edge: float, *, refused: bool
+) -> None:
+    found = _detections((-0.25, 0, edge, 1))
+    check = SanityCheck('yolo', None)
+    if not refused:
+        check.check(found, (SIDE, SIDE))
+        return
+    with pytest.raises(DecodeError, match='smaller than a pixel'):
+        check.check(found, (SIDE, SIDE))
+
+
+def test_every_kind_of_warning_has_its_own_turn() -> None:
+    check = SanityCheck('yolo', 1)
+    for _ in range(2):
+        check.check(replace(Detections.empty(), invalid=1), (SIDE, SIDE))
+        check.check(replace(Detections.empty(), degenerate=1), (SIDE, SIDE))
+        found = _detections(*[(8, 8, 72, 72)] * 30)
+        check.check(replace(found, class_ids=np.full(30, 1, np.int32)), (SIDE, SIDE))
+    assert len(check.warnings) == 4
+
+
 def test_a_few_boxes_without_area_are_no_reason() -> None:
     check = SanityCheck('yolo', None)
     check.check(replace(_detections((5, 5, 30, 30), (9, 9, 40, 40)), degenerate=2), (SIDE, SIDE))
