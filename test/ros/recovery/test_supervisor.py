@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import threading
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 from lifecycle_msgs.msg import TransitionEvent
 import pytest
@@ -23,6 +25,7 @@ from support.ros_graph import (
     wait_until,
 )
 from trt_detector.errors import DeviceLostError, EngineError, ModelError
+from trt_detector.ros.recovery import supervisor
 from vision_msgs.msg import Detection2DArray
 
 
@@ -91,8 +94,10 @@ def test_one_failed_inference_publishes_nothing_and_the_node_stays_active() -> N
 
 
 def test_node_whose_inferences_all_fail_goes_through_the_error_state_and_frees_all(
-    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    infos: list[str] = []
+    monkeypatch.setattr(RcutilsLogger, 'info', lambda _self, text, **_: infos.append(text))
     engine, factory = Engine(), StubFactory()
     factory.behave = engine
     engine.error = EngineError('CUDA is gone')
@@ -110,7 +115,8 @@ def test_node_whose_inferences_all_fail_goes_through_the_error_state_and_frees_a
         status = running.status('detector')
         assert status.level == b'\x02'
         assert 'inferences failed: EngineError: CUDA is gone' in status.message
-        # The user can go on at once.
+        # It stays there, and the user can go on at once.
+        wait_until(lambda: any('the node stays unconfigured: run' in t for t in infos), 'the log')
         engine.error = None
         assert running.configure()
         assert running.activate()
@@ -138,6 +144,40 @@ def test_node_recovers_with_growing_pauses() -> None:
         assert 'again' not in running.status('detector').message
     assert len(factory.made) == 4
     assert all(detector.closed for detector in factory.made)
+
+
+@pytest.mark.parametrize(('active_s', 'second_delay'), [(59.0, '2'), (61.0, '1')])
+def test_node_that_was_active_for_a_minute_begins_with_the_first_delay(
+    active_s: float, second_delay: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now_s=1000.0, monotonic=lambda: clock.now_s)
+    monkeypatch.setattr(supervisor, 'time', clock)
+    monkeypatch.setattr(supervisor, '_FIRST_DELAY_S', 1.0)
+    node, session = MagicMock(), MagicMock()
+    node.may_recover.return_value = True
+    session.config.inference_timeout = 0.0
+    session.watch.get_running_s.return_value = 0.0
+    session.watch.device_lost = False
+    state = SimpleNamespace(session=session, hang='', recovery='')
+    watcher = supervisor.Supervisor(node, state)
+
+    def set_up() -> bool:
+        node.get_state_label.return_value = 'active'
+        watcher.start()
+        return True
+
+    node.bring_up.side_effect = set_up
+    node.fail.side_effect = lambda _: setattr(node.get_state_label, 'return_value', 'unconfigured')
+    set_up()
+    tick = node.create_timer.call_args.args[1]
+    tick()
+    assert state.recovery == 'the node configures itself again in 1 s'
+    clock.now_s += 1.0
+    tick()
+    assert state.recovery == ''
+    clock.now_s += active_s
+    tick()
+    assert state.recovery == f'the node configures itself again in {second_delay} s'
 
 
 def test_attempts_go_on_if_the_model_cannot_be_opened() -> None:
@@ -374,7 +414,7 @@ def test_slow_configure_is_no_hang() -> None:
 
 
 def test_thread_that_hangs_when_the_node_fails_leaves_it_finalized(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr('trt_detector.ros.session._CLOSE_TIMEOUT_S', 0.1)
     hang = Hang()
@@ -391,3 +431,4 @@ def test_thread_that_hangs_when_the_node_fails_leaves_it_finalized(
         assert running.node._supervisor._next_s is None
         assert 'did not end' in values_of(running.status('detector'))['last error']
         hang.release.set()
+    assert 'could not be freed: start the process again' in capfd.readouterr().err
