@@ -89,3 +89,45 @@ def test_class_values_of_a_detr_are_read_as_told(
     assert found.scores[0] == pytest.approx(expected, abs=1e-6)
     assert found.class_ids[0] == 1
     np.testing.assert_allclose(found.boxes_xyxy[0], [32, 16, 96, 48], atol=1e-4)
+
+
+@pytest.mark.parametrize('given', ['logits', 'auto'])
+@pytest.mark.parametrize('layout', ['yolo_split', 'yolo_grid', 'darknet_grid'])
+def test_logits_of_maps_and_their_sigmoids_give_the_same(layout: str, given: str) -> None:
+    rng = np.random.default_rng(7)
+    specs, logits, scores = [], [], []
+    for stride in (8, 16, 32):
+        rows, columns = HEIGHT // stride, WIDTH // stride
+        if layout == 'yolo_split':
+            box = rng.uniform(0, 3, (1, 64, rows, columns)).astype('f4')
+            values = rng.normal(-1, 2, (1, 2, rows, columns)).astype('f4')
+            arrays = [(box, box), (values, 1 / (1 + np.exp(-values)))]
+        elif layout == 'yolo_grid':
+            values = rng.normal(-1, 2, (1, 3, rows, columns, 7)).astype('f4')
+            arrays = [(values, 1 / (1 + np.exp(-values)))]
+        else:
+            values = rng.normal(-1, 2, (1, 3, 7, rows, columns)).astype('f4')
+            done = 1 / (1 + np.exp(-values))
+            # Width and height are exponents in both.
+            done[:, :, 2:4] = values[:, :, 2:4]
+            shape = (1, 21, rows, columns)
+            arrays = [(values.reshape(shape), done.reshape(shape))]
+        for raw, plain in arrays:
+            specs.append(TensorSpec(f'o{len(specs)}', raw.shape, np.dtype('f4')))
+            logits.append(raw)
+            scores.append(plain)
+    info = GraphInfo(tuple(specs), input_size=(HEIGHT, WIDTH), num_names=2)
+    read = recognize(info, layout, scores=given).head
+    plain_head = recognize(info, layout, scores='probabilities').head
+    options = DecodeOptions(0.3, 0.99)
+    found = read.decode(logits, options)[0]
+    expected = plain_head.decode(scores, options)[0]
+    assert len(expected) > 5
+    assert found.class_ids.tolist() == expected.class_ids.tolist()
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
+    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, rtol=1e-4, atol=1e-3)
+    # What is told counts, whatever the values look like.
+    positive = [np.abs(array) for array in logits]
+    as_logits = recognize(info, layout, scores='logits').head.decode(positive, options)[0]
+    assert len(as_logits) > 0
+    assert as_logits.scores.max() < 1

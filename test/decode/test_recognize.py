@@ -399,6 +399,108 @@ def test_metadata_name_the_family(metadata: dict[str, str], expected: str | None
     assert GraphInfo((), metadata=metadata).family == expected
 
 
+@pytest.mark.parametrize(
+    ('name', 'layout'),
+    [
+        ('batch_x1_y1_x2_y2_class_score', 'rows_box_class_score'),
+        ('BOX_LABEL_CONF', 'rows_box_class_score'),
+        ('x1,y1,x2,y2,conf,category', 'rows_box_score_class'),
+        ('class,score,box', 'rows_class_score_box'),
+        ('cat_conf_x1', 'rows_class_score_box'),
+        ('score,label,box', 'rows_score_class_box'),
+        ('graph2_flat_predictions', 'rows_box_score_class'),
+    ],
+)
+def test_names_of_rows_tell_their_order(name: str, layout: str) -> None:
+    assert recognize(_info((None, 7), names=[name])).name == layout
+    assert recognize(_info((1, 300, 7), names=[name])).name == layout
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('multiclass_nms3_0.tmp_0', 'multiclass_nms3_0.tmp_2'),
+        ('multiclass_nms', 'b'),
+        ('a', 'b.tmp_2'),
+        ('save_infer_model/scale_0', 'b'),
+        ('fetch_name_0', 'b'),
+        ('a', 'bbox_num'),
+    ],
+)
+def test_paddle_is_known_by_its_names(names: tuple[str, str]) -> None:
+    outputs = (
+        TensorSpec(names[0], (None, 6), np.dtype('f4')),
+        TensorSpec(names[1], (None,), np.dtype('i4')),
+    )
+    assert recognize(GraphInfo(outputs, input_size=(640, 640))).name == 'paddle'
+
+
+@pytest.mark.parametrize('word', ['class', 'Label', 'cls'])
+@pytest.mark.parametrize('kind', ['f4', 'i4'])
+def test_outputs_of_plugins_are_told_apart_by_name_or_type(word: str, kind: str) -> None:
+    outputs = (
+        TensorSpec('a', (1, 1), np.dtype('i4')),
+        TensorSpec(f'my_{word}', (1, 50), np.dtype(kind)),
+        TensorSpec('c', (1, 50), np.dtype('f4')),
+        TensorSpec('d', (1, 50, 4), np.dtype('f4')),
+    )
+    head = recognize(GraphInfo(outputs, input_size=(640, 640)), 'efficient_nms').head
+    scores = np.zeros((1, 50), np.float32)
+    scores[0, 0] = 0.75
+    boxes = np.zeros((1, 50, 4), np.float32)
+    boxes[0, 0] = (10, 20, 30, 50)
+    found = head.decode([np.array([[1]]), np.full((1, 50), 3), scores, boxes], DecodeOptions())[0]
+    assert found.boxes_xyxy.tolist() == [[10, 20, 30, 50]]
+    assert (found.scores.tolist(), found.class_ids.tolist()) == ([0.75], [3])
+
+
+def _read(info: GraphInfo) -> str:
+    """Get the name of the layout, or the error that lists the possible ones."""
+    try:
+        return recognize(info).name
+    except ModelError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize('operator', ['Add', 'Sub', 'Mul', 'Div', 'Exp', 'Pow'])
+def test_arithmetic_behind_the_sigmoid_means_decoded_boxes(operator: str) -> None:
+    raw = _info((1, 8400, 85), **_tail('Sigmoid', 'Concat'))
+    assert recognize(raw).name == 'yolox'
+    read = _read(_info((1, 8400, 85), **_tail('Sigmoid', 'Concat', operator)))
+    assert read != 'yolox'
+    assert 'yolox (' not in read
+
+
+@pytest.mark.parametrize('operator', ['Add', 'Sub', 'Mul', 'Div', 'Exp', 'Pow', 'Softmax'])
+def test_arithmetic_behind_the_sigmoid_means_no_raw_nanodet(operator: str) -> None:
+    cells = anchor_count((416, 416), (8, 16, 32, 64))
+    shape = (1, cells, 80 + 4 * 8)
+    size = {'input_size': (416, 416)}
+    assert recognize(_info(shape, **size, **_tail('Sigmoid', 'Concat'))).name == 'nanodet_plus'
+    read = _read(_info(shape, **size, **_tail('Sigmoid', 'Concat', operator)))
+    assert read != 'nanodet_plus'
+    assert 'nanodet_plus (' not in read
+
+
+@pytest.mark.parametrize(
+    ('more', 'chosen'),
+    [
+        (_tail('ArgMax', 'Concat'), True),
+        (_tail('ReduceMax', 'Concat'), True),
+        (_tail('TopK', 'Concat'), True),
+        (_tail('Concat'), False),
+        (_tail('ArgMax', 'NonMaxSuppression'), False),
+        ({**_tail('ArgMax'), 'metadata': {'end2end': 'True'}}, False),
+    ],
+)
+def test_the_best_class_of_every_anchor_is_that_of_deepstream(
+    more: dict[str, Any], *, chosen: bool
+) -> None:
+    read = _read(_info((1, 8400, 6), **more))
+    assert (read == 'deepstream') == chosen
+    assert 'deepstream (' not in read
+
+
 @pytest.mark.parametrize('shape', ['[0, 3]', '[-17, 3]', '[17.0, 3]', '[True, 3]', '17', "'ab'"])
 def test_a_malformed_number_of_keypoints_is_refused(shape: str) -> None:
     metadata = {'task': 'pose', 'kpt_shape': shape}
