@@ -105,6 +105,7 @@ def test_the_candidates_of_a_selected_output_are_found_by_its_own_number() -> No
     head = recognize(_info(*grids, (1, 3 * CELLS, 5 + CLASSES))).head
     assert isinstance(head, CandidateHead)
     assert (head.candidate_rule.output, head.candidate_rule.values) == (3, 5 + CLASSES)
+    assert head.num_classes == CLASSES
     rows = _plane(4, 3 * CELLS)[0]
     whole = head.decode([*(np.zeros(s) for s in grids), rows[None]], DecodeOptions())
     few = head.decode_candidates(

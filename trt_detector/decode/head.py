@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -126,6 +126,7 @@ class CandidateHead(Head, Protocol):
         """
 
 
+@unique
 class Evidence(IntEnum):
     """Strength of the evidence that a graph has a certain layout, weakest first."""
 

@@ -57,7 +57,7 @@ class BoxesScoresHead:
         scores: int,
         num_classes: int,
         *,
-        classes_last: bool = True,
+        classes_last: bool,
         input_size: tuple[int, int] | None = None,
     ) -> None:
         self.num_classes: int | None = num_classes

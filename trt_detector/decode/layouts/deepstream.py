@@ -37,7 +37,7 @@ class DeepStreamHead:
     layout = 'DeepStream-Yolo [N, A, 6]'
     num_classes: int | None = None
 
-    def __init__(self, output: int = 0) -> None:
+    def __init__(self, output: int) -> None:
         self._output = output
         self.candidate_rule = CandidateRule(
             output, values_last=True, values=_VALUES, first=4, last=5

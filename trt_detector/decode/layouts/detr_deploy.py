@@ -28,7 +28,7 @@ class DetrDeployHead:
     layout = 'DETR labels, boxes, scores'
     num_classes: int | None = None
 
-    def __init__(self, order: tuple[int, int, int] = (0, 1, 2)) -> None:
+    def __init__(self, order: tuple[int, int, int]) -> None:
         self._order = order
 
     def decode(

@@ -53,8 +53,8 @@ class EfficientNmsHead:
 
     def __init__(
         self,
-        order: tuple[int, ...] = (0, 1, 2, 3),
-        input_size: tuple[int, int] | None = None,
+        order: tuple[int, ...],
+        input_size: tuple[int, int] | None,
     ) -> None:
         self._order = order
         self._size: npt.NDArray[np.float32] | None = None

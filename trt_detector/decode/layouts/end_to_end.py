@@ -35,7 +35,7 @@ class EndToEndHead:
     layout = 'end-to-end [N, M, 6]'
     num_classes: int | None = None
 
-    def __init__(self, output: int = 0) -> None:
+    def __init__(self, output: int) -> None:
         self._output = output
 
     def decode(

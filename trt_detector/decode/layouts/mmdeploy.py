@@ -43,7 +43,7 @@ class MmdeployHead:
     layout = 'MMDeploy dets [N, M, 5], labels [N, M]'
     num_classes: int | None = None
 
-    def __init__(self, dets: int = 0, labels: int = 1) -> None:
+    def __init__(self, dets: int, labels: int) -> None:
         self._dets = dets
         self._labels = labels
 

@@ -45,7 +45,7 @@ class PaddleHead:
     layout = 'Paddle rows [n, 6] of class, score, box'
     num_classes: int | None = None
 
-    def __init__(self, rows: int = 0, counts: int = 1) -> None:
+    def __init__(self, rows: int, counts: int) -> None:
         self._rows = rows
         self._counts = counts
 

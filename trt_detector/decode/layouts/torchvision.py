@@ -31,7 +31,7 @@ class TorchvisionHead:
     layout = 'TorchVision boxes [n, 4], labels [n], scores [n]'
     num_classes: int | None = None
 
-    def __init__(self, order: tuple[int, int, int] = (0, 1, 2)) -> None:
+    def __init__(self, order: tuple[int, int, int]) -> None:
         self._order = order
 
     def decode(

@@ -87,7 +87,7 @@ class YoloHead:
     :param output: index of the output.
     """
 
-    def __init__(self, num_classes: int, *, transposed: bool = False, output: int = 0) -> None:
+    def __init__(self, num_classes: int, *, transposed: bool, output: int) -> None:
         self.num_classes: int | None = num_classes
         self.layout = 'YOLO [N, A, 4 + C]' if transposed else 'YOLO [N, 4 + C, A]'
         self._transposed = transposed

@@ -94,7 +94,7 @@ class YoloGridHead:
         grids: Sequence[AnchorGrid],
         anchors: _Anchors,
         *,
-        exponential: bool = False,
+        exponential: bool,
         logits: bool | None = None,
     ) -> None:
         self._grids = tuple(sorted(grids, key=lambda grid: grid.cells.stride))

@@ -38,7 +38,7 @@ class YoloObbHead:
 
     layout = 'YOLO OBB [N, 4 + C + 1, A]'
 
-    def __init__(self, num_classes: int, output: int = 0) -> None:
+    def __init__(self, num_classes: int, output: int) -> None:
         self.num_classes: int | None = num_classes
         self._last = 4 + num_classes
         self._output = output
@@ -91,7 +91,7 @@ class ObbRowsHead:
     layout = 'YOLO OBB [N, M, 7]'
     num_classes: int | None = None
 
-    def __init__(self, output: int = 0) -> None:
+    def __init__(self, output: int) -> None:
         self._output = output
 
     def decode(

@@ -59,7 +59,7 @@ class YoloObjectnessHead:
 
     layout = 'YOLO with objectness [N, A, 5 + C]'
 
-    def __init__(self, num_classes: int, output: int = 0) -> None:
+    def __init__(self, num_classes: int, output: int) -> None:
         self.num_classes: int | None = num_classes
         self._values = 5 + num_classes
         self._output = output
