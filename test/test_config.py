@@ -30,6 +30,7 @@ def test_lists_become_tuples_and_integers_become_floats() -> None:
         ({'score_threshold': 1.5}, 'score_threshold is 1.5; expected 0 to 1'),
         ({'score_threshold': float('nan')}, 'score_threshold is nan; expected 0 to 1'),
         ({'max_detections': 0}, 'max_detections is 0; expected 1 to'),
+        ({'max_image_pixels': 0}, 'max_image_pixels is 0; expected 1 to 2000000000 pixels$'),
         ({'diagnostics_period': 0.0}, 'expected 0.1 to 60 s'),
         ({'backend': 'cuda'}, "backend is 'cuda'; expected one of auto, tensorrt"),
         ({'batch_size': 2.0}, 'batch_size is 2.0 of type float; expected int'),

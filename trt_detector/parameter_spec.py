@@ -177,5 +177,5 @@ def _check_range(spec: ParameterSpec, value: float) -> None:
     low = -math.inf if spec.minimum is None else spec.minimum
     high = math.inf if spec.maximum is None else spec.maximum
     if not math.isfinite(value) or not low <= value <= high:
-        bounds = f'{low:g} to {high:g}' if math.isfinite(high) else f'{low:g} or more'
+        bounds = f'{low:.10g} to {high:.10g}' if math.isfinite(high) else f'{low:.10g} or more'
         raise ConfigError(f'{spec.name} is {value!r}; expected {bounds} {spec.unit}'.rstrip())

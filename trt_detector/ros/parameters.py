@@ -126,9 +126,9 @@ def _describe(spec: ParameterSpec) -> ParameterDescriptor:
     if spec.choices:
         descriptor.additional_constraints = f'One of: {", ".join(spec.choices)}'
     elif spec.minimum is not None and spec.maximum is not None:
-        descriptor.additional_constraints = f'{spec.minimum:g} to {spec.maximum:g}'
+        descriptor.additional_constraints = f'{spec.minimum:.10g} to {spec.maximum:.10g}'
     elif spec.minimum is not None:
-        descriptor.additional_constraints = f'{spec.minimum:g} or more'
+        descriptor.additional_constraints = f'{spec.minimum:.10g} or more'
     return descriptor
 
 
