@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 import gc
 from pathlib import Path
 import threading
@@ -31,13 +32,14 @@ from support.models import lamp_detector
 from support.requirements import require_cuda
 from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
-from trt_detector.gpu import device_preprocessor
+from trt_detector.gpu import device_preprocessor, image_upload
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.gpu.image_upload import rows_read
 from trt_detector.gpu.kernels.source import KernelSource
 from trt_detector.pipeline import Detector
 from trt_detector.values.detections import Detections
 from trt_detector.values.engine_info import CudaGraphUse
+from trt_detector.values.recent_peak import RecentPeak
 
 
 @pytest.fixture
@@ -424,3 +426,24 @@ def test_gpu_copies_a_page_locked_image(
     assert len(found)
     np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
     np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_memory_of_large_images_is_freed_after_a_while_of_smaller_ones(
+    kind: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_upload, 'RecentPeak', partial(RecentPeak, window=8))
+    small, large = make_image('bgr8', 80, 60), make_image('bgr8', 800, 600)
+    with (
+        device(kind) as (cuda, backend),
+        create_detector(config(model, tmp_path, backend=backend)) as detector,
+    ):
+        for _ in range(8):
+            detector.detect([small])
+        taken = cuda.taken_bytes
+        detector.detect([large])
+        # Only the rows that the resize reads are copied.
+        assert cuda.taken_bytes > taken
+        expected = detector.detect([small]).detections[0]
+        for _ in range(40):
+            assert_same(detector.detect([small]).detections[0], expected)
+        assert cuda.taken_bytes == taken

@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.ros_graph import image_message
 from trt_detector.errors import DecodeError, EngineError
+from trt_detector.ros import batch_processor
 from trt_detector.ros.batch_processor import BatchProcessor
 from trt_detector.ros.image_queue import QueuedImage
 from trt_detector.ros.monitoring.statistics import SessionStatistics
 from trt_detector.values.batch_result import BatchResult, StageTimes
 from trt_detector.values.detections import Detections
+from trt_detector.values.recent_peak import RecentPeak
 
 BAD_WIDTH = 66
 
@@ -217,3 +220,16 @@ def test_images_without_a_stamp_are_counted(stamp: tuple[int, int], expected: in
     processor, _, statistics = make_processor(1)
     process(processor, Detector(), [image_message(stamp=stamp)])
     assert statistics.counts(0).unstamped == expected
+
+
+def test_memory_is_returned_after_a_while_of_smaller_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    returned = []
+    monkeypatch.setattr(batch_processor, 'release_memory', lambda: returned.append(count))
+    monkeypatch.setattr(batch_processor, 'RecentPeak', partial(RecentPeak, window=4))
+    processor, recorder, _ = make_processor(1)
+    for count in range(12):
+        process(processor, Detector(), [image_message(640 if count < 4 else 64)])
+    assert returned == [7]
+    assert len(recorder.published) == 12

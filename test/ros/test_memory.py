@@ -1,11 +1,12 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Test memory and threads of two hundred lifecycles, in a separate process."""
+"""Test memory and threads of lifecycles, in a separate process."""
 
 from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 import subprocess
 import sys
 
@@ -89,3 +90,45 @@ def test_two_hundred_cycles_leave_memory_and_threads_as_they_were() -> None:
     assert last <= settled * 1.05, f'{settled >> 20} MiB after 20 cycles, {last >> 20} at the end'
     # One that has just ended may still be counted; what every cycle leaves shows all the same.
     assert min(threads[-10:]) <= max(threads[20:50])
+
+
+def test_memory_of_large_images_is_returned_at_cleanup(tmp_path: Path) -> None:
+    if not MODEL.is_file():
+        pytest.skip(f'{MODEL} is missing: make it with demo/train.py')
+    figures = tmp_path / 'memory.json'
+    finished = subprocess.run(
+        [sys.executable, 'docs/benchmarks/memory.py', '--cycles', '1', '--images', '10',
+         '--json', str(figures)],
+        cwd=ROOT,
+        env={**os.environ, 'ROS_DOMAIN_ID': str(next_domain())},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    rows = json.loads(figures.read_text())
+    assert [row['sizes'] for row in rows].count('640x480') == 4
+    assert min(row['smallest'] for row in rows) >= 10, 'images did not get through'
+    first, mixed = rows[0], rows[2]
+    # Several images of 24 MB were in memory, and the largest took part.
+    assert mixed['active anonymous'] > first['active anonymous'] + 60
+    for row in rows[1:]:
+        assert row['anonymous'] <= first['anonymous'] * 1.15, rows
+
+
+def test_memory_settings_come_before_threads_of_imports() -> None:
+    code = """
+import sys, threading
+import trt_detector.process.tuning as tuning
+imported = []
+tuning.keep_image_memory = lambda: imported.append(sorted(sys.modules))
+import trt_detector.ros.main
+assert len(imported) == 1
+assert 'numpy' not in imported[0] and 'rclpy' not in imported[0], 'imported before'
+assert 'numpy' in sys.modules and 'rclpy' in sys.modules
+"""
+    finished = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..errors import EngineError
 from ..image.image import Image
 from ..preprocess import Letterbox
+from ..values.recent_peak import RecentPeak
 from .buffers import TensorBuffer
 from .kernels.letterbox import KERNEL_ENCODINGS
 
@@ -111,7 +112,7 @@ def _plan_copies(
 
 class ImageUpload:
     """
-    Page-locked and device memory for one image, grown to the largest image so far.
+    Page-locked and device memory for one image, large enough for the largest recent image.
 
     A bilinear resize reads two source rows for each resized row. If it more than halves the
     height, only those rows are copied: 720 of 2160 rows of a 4K image for a 640x640 network.
@@ -125,6 +126,7 @@ class ImageUpload:
         self._cuda = cuda
         self._mapped = mapped
         self._buffer: TensorBuffer | None = None
+        self._size = RecentPeak()
         self._send: Callable[[Any], None] | None = None
 
     def begin(self, image: Image, letterbox: Letterbox) -> tuple[UploadedImage, HostWork | None]:
@@ -206,9 +208,10 @@ class ImageUpload:
     def _allocate(self, rows: int, step: int) -> npt.NDArray[np.uint8]:
         """Return page-locked memory for rows of step bytes, [rows, step]."""
         size = rows * step
-        if self._buffer is None or not self._buffer.holds(size):
+        shrunk = self._size.note(size)
+        if self._buffer is None or shrunk or not self._buffer.holds(size):
             self.free()
             self._buffer = TensorBuffer(
-                self._cuda, 'image', np.dtype(np.uint8), (size,), mapped=self._mapped
+                self._cuda, 'image', np.dtype(np.uint8), (self._size.kept,), mapped=self._mapped
             )
         return self._buffer.view((rows, step))

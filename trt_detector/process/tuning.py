@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 import ctypes
+import gc
 import os
 from pathlib import Path
 import shutil
@@ -138,10 +139,12 @@ def release_memory() -> bool:
     """
     Return free memory to the system.
 
-    Memory that :func:`keep_image_memory` keeps is useless after the last image.
+    Memory that :func:`keep_image_memory` keeps is useless after the last image. Objects in
+    reference cycles are freed first.
 
     :return: False if none was returned, or without glibc.
     """
+    gc.collect()
     try:
         return bool(ctypes.CDLL(None).malloc_trim(0))
     except (OSError, AttributeError):

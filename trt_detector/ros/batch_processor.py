@@ -17,8 +17,10 @@ from ..errors import DetectorError, EngineError, ImageError
 from ..image.compressed import MAX_IMAGE_PIXELS
 from ..image.image import Image
 from ..pipeline import Detector, PendingBatch
+from ..process.tuning import release_memory
 from ..values.batch_result import BatchResult
 from ..values.detections import Detections
+from ..values.recent_peak import RecentPeak
 from .camera_publisher import CameraPublisher
 from .image_queue import QueuedImage
 from .messages import read_image
@@ -86,6 +88,7 @@ class BatchProcessor:
         self._statistics = statistics
         self._on_error = on_error
         self._max_pixels = max_pixels
+        self._image_size = RecentPeak()
         self._warned_s: dict[int, dict[str, float]] = {}
         self.publishers: Sequence[CameraPublisher] = ()
         self.publish_debug_images = False
@@ -206,7 +209,10 @@ class BatchProcessor:
     def _read(self, queued: QueuedImage) -> Image | None:
         """Read the image of a message; None, counted and logged, if that fails."""
         try:
-            return read_image(queued.message, self._max_pixels)
+            image = read_image(queued.message, self._max_pixels)
+            if self._image_size.note(image.data.nbytes):
+                release_memory()
+            return image
         except ImageError as error:
             topic = self._cameras[queued.camera].image
             # The reason first: whoever sees the count sees it, too.

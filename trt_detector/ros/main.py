@@ -11,6 +11,13 @@ import sys
 import threading
 import traceback
 
+from ..process.tuning import keep_image_memory, tune_process
+
+# Before the imports below start threads: malloc gives each an arena of its own, which keeps the
+# memory of large images.
+keep_image_memory()
+
+# ruff: noqa: E402
 import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
@@ -19,7 +26,6 @@ from rclpy.utilities import remove_ros_args
 
 from ..config import parameter_specs
 from ..process.stop_signals import SignalWatch
-from ..process.tuning import tune_process
 from .log_bridge import forward_logging
 from .node import DetectorNode
 from .parameter_files import find_unmatched_files, find_unquoted_pairs

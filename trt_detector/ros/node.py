@@ -311,6 +311,7 @@ class DetectorNode(LifecycleNodeMixin, Node):
         if self._failure:
             raise EngineError(self._failure)
         self._get_session().stop()
+        release_memory()
 
     def _free(self) -> None:
         """Close the session, if there is one."""
@@ -318,6 +319,8 @@ class DetectorNode(LifecycleNodeMixin, Node):
         session, self._health.session = self._health.session, None
         if session is not None:
             self._close(session)
+            # Its buffers are free only when nothing refers to it any more.
+            del session
             release_memory()
 
     def _break_bond(self) -> None:
