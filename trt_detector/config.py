@@ -81,6 +81,11 @@ class DetectorConfig:
     engine_cache_dir: str = parameter(
         '', 'Folder of the built engines; if empty, trt_detector in the cache folder of the user.'
     )
+    plan_key_path: str = parameter(
+        '',
+        'Key file of at least 32 bytes, shared by machines that copy plans: plans get an HMAC, '
+        'and those without a valid one are refused or rebuilt.',
+    )
     workspace_fraction: float = parameter(
         0.9,
         'Share of the GPU memory that a build may use as workspace.',

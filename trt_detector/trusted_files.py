@@ -29,22 +29,44 @@ class UntrustedFileError(PlanError):
     """A file that another user could write."""
 
 
-def read_trusted(path: Path, *, follow_links: bool = False) -> bytes:
+def read_trusted(
+    path: Path,
+    *,
+    follow_links: bool = False,
+    private: bool = False,
+    max_bytes: int | None = None,
+) -> bytes:
     """
     Read a file that only its owner, this user or root, can write.
 
     The check is made on the open file, so that the file cannot be replaced in between.
 
     :param follow_links: whether path may be a symbolic link.
-    :raises UntrustedFileError: if another user could write it, or it is no regular file.
+    :param private: whether it is a secret, which no other user may read either.
+    :param max_bytes: maximum size, None for no limit.
+    :raises UntrustedFileError: if another user could write it, it is no regular file, or it is
+        larger than max_bytes.
     :raises OSError: if it cannot be read.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
     if not follow_links:
         flags |= os.O_NOFOLLOW
     with os.fdopen(os.open(path, flags), 'rb') as file:
-        _check_owner(path, os.fstat(file.fileno()))
-        return file.read()
+        status = os.fstat(file.fileno())
+        _check_owner(path, status)
+        if private and stat.S_IMODE(status.st_mode) & 0o077:
+            raise UntrustedFileError(
+                f'{path} has mode {stat.S_IMODE(status.st_mode):04o}: other users could read the '
+                f'secret in it; run: chmod 600 {path}'
+            )
+        if max_bytes is None:
+            return file.read()
+        data = file.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise UntrustedFileError(
+                f'{path} has {status.st_size} bytes; expected {max_bytes} or less'
+            )
+        return data
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:

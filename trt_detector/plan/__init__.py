@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from .key import DeviceKey, get_engine_filename, PlanKey
 from .manifest import BuiltPlan, Manifest, PRECISIONS, StoredPlan
+from .plan_hmac import hmac_path, PlanHmac, read_plan_key
 from .store import default_cache_dir, find_cache_dir, PlanStore, read_prebuilt_plan
 
 __all__ = [
@@ -13,11 +14,14 @@ __all__ = [
     'BuiltPlan',
     'DeviceKey',
     'Manifest',
+    'PlanHmac',
     'PlanKey',
     'PlanStore',
     'StoredPlan',
     'default_cache_dir',
     'find_cache_dir',
     'get_engine_filename',
+    'hmac_path',
+    'read_plan_key',
     'read_prebuilt_plan',
 ]

@@ -111,7 +111,7 @@ class PlanBuild:
             build_seconds=round(seconds, 3),
             details=dict(built.details),
         )
-        return built, manifest
+        return built, self._entry.sign(manifest)
 
     def _prune(self) -> None:
         """Remove old plans; a failure is only logged."""

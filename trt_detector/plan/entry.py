@@ -20,7 +20,8 @@ from ..trusted_files import (
     write_atomic,
 )
 from .key import PlanKey
-from .manifest import Manifest
+from .manifest import Manifest, MAXIMUM_MANIFEST_BYTES
+from .plan_hmac import PlanHmac
 
 __all__ = [
     'PlanEntry',
@@ -51,10 +52,15 @@ class PlanEntry:
     The file name of a plan tells the model and the GPU only. The hash in the name of the
     subfolder covers precision, shapes, TensorRT version and everything else, so that nodes with
     different settings do not overwrite the plan of each other.
+
+    :param root: folder of the store.
+    :param key: the key.
+    :param plan_hmac: signs and checks manifests, None for plans without HMAC.
     """
 
-    def __init__(self, root: Path, key: PlanKey) -> None:
+    def __init__(self, root: Path, key: PlanKey, plan_hmac: PlanHmac | None = None) -> None:
         self._key = key
+        self._hmac = plan_hmac
         stem = f'{key.model_name}-{key.digest[:_DIGEST_DIGITS]}'
         self.directory = root / stem
         self.plan_path = self.directory / key.filename
@@ -64,10 +70,13 @@ class PlanEntry:
     def read(self) -> tuple[bytes, Manifest] | Rejection:
         """Read the plan and its manifest, and compare both with the key; changes nothing."""
         try:
-            manifest = Manifest.from_bytes(read_trusted(self.manifest_path))
+            manifest = _read_manifest(self.manifest_path)
             differences = manifest.key.differences(self._key)
             if differences:
                 return Rejection('; '.join(differences))
+            fault = self._hmac.find_fault(manifest) if self._hmac else ''
+            if fault:
+                return Rejection(f'{self.plan_path} is refused: {fault}')
             data = read_trusted(self.plan_path)
         except FileNotFoundError as error:
             return self._missing(error)
@@ -79,6 +88,10 @@ class PlanEntry:
             return Rejection(f'{error.filename} cannot be read: {error.strerror}')
         fault = _content_fault(manifest, data)
         return Rejection(f'{self.plan_path} is damaged: {fault}') if fault else (data, manifest)
+
+    def sign(self, manifest: Manifest) -> Manifest:
+        """Add the HMAC to a manifest if there is a key."""
+        return self._hmac.sign(manifest) if self._hmac else manifest
 
     def set_aside(self) -> tuple[Path, ...]:
         """
@@ -134,7 +147,7 @@ def iterate_manifests(root: Path) -> Iterator[tuple[Path, Manifest]]:
         for path in directory.glob('*.engine.json'):
             # Unreadable manifests are reported when their own key is loaded.
             with contextlib.suppress(OSError, PlanError):
-                yield path, Manifest.from_bytes(read_trusted(path))
+                yield path, _read_manifest(path)
 
 
 def find_unusable_manifest(root: Path, model_name: str) -> str:
@@ -148,12 +161,17 @@ def find_unusable_manifest(root: Path, model_name: str) -> str:
             continue
         for path in directory.glob('*.engine.json'):
             try:
-                Manifest.from_bytes(read_trusted(path))
+                _read_manifest(path)
             except PlanError as error:
                 return f'{path} cannot be used: {error}; the folder {directory} can be removed'
             except OSError:
                 continue
     return ''
+
+
+def _read_manifest(path: Path) -> Manifest:
+    """Read a manifest that no other user can write."""
+    return Manifest.from_bytes(read_trusted(path, max_bytes=MAXIMUM_MANIFEST_BYTES))
 
 
 def _manifest_path(plan_path: Path) -> Path:

@@ -15,10 +15,13 @@ from typing import Any
 from ..errors import PlanError
 from .key import PlanKey
 
-__all__ = ['PRECISIONS', 'BuiltPlan', 'Manifest', 'StoredPlan']
+__all__ = ['MAXIMUM_MANIFEST_BYTES', 'PRECISIONS', 'BuiltPlan', 'Manifest', 'StoredPlan']
 
 # Precisions of a built plan, the lowest first.
 PRECISIONS = ('int8', 'fp16', 'bf16', 'tf32', 'fp32')
+
+MAXIMUM_MANIFEST_BYTES = 1 << 20
+"""Maximum size of a manifest file."""
 
 _FORMAT = 2
 _LONGEST_SECONDS = 1e9
@@ -38,6 +41,7 @@ class Manifest:
     :param created: time of the build, ISO 8601 with time zone.
     :param build_seconds: duration of the build.
     :param details: report entries of the builder, by name.
+    :param hmac_sha256: of all other fields, 64 hex digits; '' without a key.
     """
 
     key: PlanKey
@@ -48,6 +52,7 @@ class Manifest:
     created: str
     build_seconds: float
     details: Mapping[str, str]
+    hmac_sha256: str = ''
 
     def to_bytes(self) -> bytes:
         """Serialize the manifest as JSON."""
@@ -58,8 +63,13 @@ class Manifest:
         """
         Parse the content of a manifest file.
 
-        :raises PlanError: if it is truncated, of another format or mistyped, with the field.
+        :raises PlanError: if it is too large, truncated, of another format or mistyped, with the
+            field.
         """
+        if len(data) > MAXIMUM_MANIFEST_BYTES:
+            raise PlanError(
+                f'the manifest has {len(data)} bytes; expected {MAXIMUM_MANIFEST_BYTES} or less'
+            )
         return cls._from_values(_read_object(data))
 
     def _values(self) -> dict[str, Any]:
@@ -74,6 +84,7 @@ class Manifest:
             'created': self.created,
             'build_seconds': self.build_seconds,
             'details': dict(self.details),
+            **({'hmac_sha256': self.hmac_sha256} if self.hmac_sha256 else {}),
         }
 
     @classmethod
@@ -86,12 +97,15 @@ class Manifest:
                 f'format of the manifest is {number!r}; expected {_FORMAT}: another version of '
                 'trt_detector wrote it; build the engine again'
             )
+        code = fields.pop('hmac_sha256', None)
+        if code is not None and not _is_hash(code):
+            raise PlanError(f'hmac_sha256 of the manifest is {code!r}; expected 64 hex digits')
         own = {name: fields.pop(name, None) for name in _OWN_FIELDS}
         for name, (fits, expected) in _OWN_FIELDS.items():
             if not fits(own[name]):
                 raise PlanError(f'{name} of the manifest is {own[name]!r}; expected {expected}')
         own['build_seconds'] = float(own['build_seconds'])
-        return cls(key=PlanKey.from_json(fields), **own)
+        return cls(key=PlanKey.from_json(fields), hmac_sha256=code or '', **own)
 
 
 def _is_hash(value: Any) -> bool:

@@ -19,6 +19,7 @@ from .entry import PlanEntry, Rejection
 from .key import DeviceKey, PlanKey
 from .lock import hold_lock
 from .manifest import BuiltPlan, Manifest, StoredPlan
+from .plan_hmac import PlanHmac
 
 __all__ = ['PlanStore', 'default_cache_dir', 'find_cache_dir', 'read_prebuilt_plan']
 
@@ -59,13 +60,17 @@ class PlanStore:
 
     :param directory: the folder; created on first use, accessible by its owner only.
     :param keep: maximum number of plans to keep per network, 1 or more.
+    :param plan_hmac: signs manifests and refuses plans without a valid HMAC; None for neither.
     """
 
-    def __init__(self, directory: Path, *, keep: int = 4) -> None:
+    def __init__(
+        self, directory: Path, *, keep: int = 4, plan_hmac: PlanHmac | None = None
+    ) -> None:
         if keep < 1:
             raise ValueError(f'keep is {keep}; expected 1 or more')
         self._root = directory.expanduser().absolute()
         self._keep = keep
+        self._hmac = plan_hmac
 
     def load_or_build(
         self,
@@ -87,7 +92,7 @@ class PlanStore:
         :param cancel: ends the wait for another process.
         :raises BuildCancelledError: if cancelled before the build.
         """
-        entry = PlanEntry(self._root, key)
+        entry = PlanEntry(self._root, key, self._hmac)
         # First without the lock: files are replaced atomically, and plans in a read-only folder
         # (e.g. of a container image) can be loaded.
         found = entry.read()
@@ -177,13 +182,15 @@ def _loaded(entry: PlanEntry, found: tuple[bytes, Manifest]) -> StoredPlan:
     return StoredPlan(data=data, manifest=manifest, path=entry.plan_path, from_cache=True)
 
 
-def read_prebuilt_plan(path: Path) -> StoredPlan:
+def read_prebuilt_plan(path: Path, plan_hmac: PlanHmac | None = None) -> StoredPlan:
     """
-    Read a plan that the user built, with a note that it is not verified.
+    Read a plan that the user built, with a note that it is not verified if there is no key.
 
     A header of Ultralytics before the plan is left out.
 
-    :raises PlanError: if it cannot be read, is empty, or another user could write it.
+    :param plan_hmac: checks the HMAC file beside the plan, None for no check.
+    :raises PlanError: if it cannot be read, is empty, another user could write it, or its HMAC is
+        missing or wrong.
     """
     try:
         data = read_trusted(path, follow_links=True)
@@ -191,10 +198,13 @@ def read_prebuilt_plan(path: Path) -> StoredPlan:
         raise PlanError(f'plan {path} cannot be read: {error.strerror or error}') from error
     if not data:
         raise PlanError(f'plan {path} is empty; expected a serialized TensorRT engine')
+    if plan_hmac is not None:
+        plan_hmac.check_plan(path, data)
     note = (
         f'{path} is loaded without verification: a prebuilt plan has no manifest that states '
         'its model, GPU, TensorRT version and precision, and a plan contains code; set '
         'model_path to the ONNX file to have the plan built and verified here'
     )
+    notes = (note,) if plan_hmac is None else ()
     plan = split_plan_header(data)[1]
-    return StoredPlan(data=plan, manifest=None, path=path, from_cache=True, notes=(note,))
+    return StoredPlan(data=plan, manifest=None, path=path, from_cache=True, notes=notes)

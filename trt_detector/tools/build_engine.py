@@ -22,6 +22,7 @@ from ..errors import BuildCancelledError, ConfigError, DetectorError
 from ..factory import create_detector
 from ..int8_gate.gate import fallback_config, find_gate_frames
 from ..model_info import add_plan_header, read_model_info
+from ..plan import hmac_path, read_plan_key
 from ..process.stop_signals import SignalWatch
 from ..trusted_files import try_writing, write_atomic
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
@@ -41,6 +42,7 @@ _NAMES = (
     'int8_min_agreement',
     'int8_gate_action',
     'engine_cache_dir',
+    'plan_key_path',
     'workspace_fraction',
     'batch_size',
     'min_shape',
@@ -201,6 +203,8 @@ def _build(
     config = DetectorConfig.from_mapping({'model_path': str(arguments.model), **given})
     model = read_model_info(arguments.model.expanduser())
     batch_size = config.batch_size or 1
+    # An unusable key is reported before the build.
+    read_plan_key(config.plan_key_path)
     if arguments.output is not None:
         _check_output(arguments.output, arguments.model.expanduser())
     if arguments.any_ampere and not arguments.portable:
@@ -224,7 +228,7 @@ def _build(
     request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
     stored = prepare_plan(config, device, library, request, on_progress=bar, cancel=cancel)
     if arguments.output is not None:
-        write_atomic(arguments.output, stored.data, mode=_READABLE)
+        _write_output(arguments.output, stored.data, config)
     choice, manifest = request.choice, stored.manifest
     details = {**(manifest.details if manifest else {}), **_details(verdict)}
     if manifest is not None and manifest.layer_precision:
@@ -330,7 +334,7 @@ def _build_elsewhere(
     )
     # The other machine has no ONNX file to read class names and sizes from.
     plan = add_plan_header(model.metadata, outcome.plan) if target.portable else outcome.plan
-    write_atomic(arguments.output, plan, mode=_READABLE)
+    _write_output(arguments.output, plan, config)
     return BuildReport(
         plan=str(arguments.output),
         from_cache=False,
@@ -344,6 +348,15 @@ def _build_elsewhere(
         warnings=(*_warnings(verdict), *outcome.notes),
         details={**outcome.details, **_details(verdict)},
     )
+
+
+def _write_output(output: Path, plan: bytes, config: DetectorConfig) -> None:
+    """Write a plan and, if there is a key, its HMAC file."""
+    plan_hmac = read_plan_key(config.plan_key_path)
+    write_atomic(output, plan, mode=_READABLE)
+    if plan_hmac is not None:
+        code = f'{plan_hmac.sign_plan(plan)}\n'
+        write_atomic(hmac_path(output), code.encode(), mode=_READABLE)
 
 
 def _sentence(report: BuildReport) -> str:

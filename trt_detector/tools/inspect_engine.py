@@ -8,13 +8,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import closing
+import hashlib
 import json
 from pathlib import Path
 import sys
 from typing import Any
 
 from ..errors import DetectorError, PlanError
-from ..plan import Manifest, read_prebuilt_plan
+from ..plan import hmac_path, Manifest, PlanHmac, read_plan_key, read_prebuilt_plan
+from ..plan.manifest import MAXIMUM_MANIFEST_BYTES
+from ..trusted_files import read_trusted
 from .command_line import add_json_option, make_parser, parse_arguments, write_result
 
 __all__ = ['main']
@@ -35,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = read_prebuilt_plan(path).data
         report['bytes'] = len(plan)
         manifest = report['manifest'] = _read_manifest(path)
+        report['hmac'] = _check_hmac(path, manifest, read_plan_key(arguments.plan_key_path))
         backend = arguments.backend
         if backend == 'auto' and manifest is not None:
             backend = manifest['library']
@@ -66,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
         help='library that built the engine; auto reads the manifest, else tries '
         'each. Default: auto.',
     )
+    parser.add_argument(
+        '--plan-key-path',
+        default='',
+        metavar='FILE',
+        help='key file to check the HMAC of the engine with',
+    )
     parser.add_argument('--device-id', type=int, default=0, help='index of the GPU. Default: 0.')
     parser.add_argument('--layers', action='store_true', help='list every layer')
     add_json_option(parser)
@@ -76,7 +86,7 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
     """Read the manifest beside a plan, None if there is none."""
     beside = path.with_name(f'{path.name}.json')
     try:
-        data = beside.read_bytes()
+        data = read_trusted(beside, follow_links=True, max_bytes=MAXIMUM_MANIFEST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -87,6 +97,28 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
         raise PlanError(f'{beside} cannot be used: {error}') from error
     values: dict[str, Any] = json.loads(manifest.to_bytes())
     return values
+
+
+def _check_hmac(path: Path, values: dict[str, Any] | None, plan_hmac: PlanHmac | None) -> str:
+    """
+    Check the HMAC of a plan, in its manifest or in the file beside it.
+
+    :raises PlanError: if there is a key and the HMAC is missing or wrong.
+    """
+    manifest = Manifest.from_bytes(json.dumps(values).encode()) if values is not None else None
+    if plan_hmac is None:
+        exists = hmac_path(path).exists() or bool(manifest and manifest.hmac_sha256)
+        return 'present; not checked without --plan-key-path' if exists else 'none'
+    data = read_trusted(path, follow_links=True)
+    if manifest is None:
+        plan_hmac.check_plan(path, data)
+        return 'valid'
+    fault = plan_hmac.find_fault(manifest)
+    if not fault and hashlib.sha256(data).hexdigest() != manifest.plan_sha256:
+        fault = 'plan_sha256 of its manifest is that of another plan'
+    if fault:
+        raise PlanError(f'{path} is refused: {fault}')
+    return 'valid'
 
 
 def _inspect(plan: bytes, backend: str, device_id: int) -> dict[str, Any]:

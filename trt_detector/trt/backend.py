@@ -13,7 +13,7 @@ from ..engine import InferenceEngine
 from ..errors import BackendUnavailableError, ConfigError, EngineError
 from ..gpu.device_info import DeviceInfo, read_device
 from ..model_info import ModelInfo
-from ..plan import read_prebuilt_plan, StoredPlan
+from ..plan import read_plan_key, read_prebuilt_plan, StoredPlan
 from ..trusted_files import set_aside
 from ..values.progress import ProgressCallback
 from .builder.make_plan import prepare_plan
@@ -153,7 +153,9 @@ def _load(
 
 def _open_prebuilt_plan(config: DetectorConfig, batch_size: int) -> TensorRTEngine:
     """Create the engine of a prebuilt plan."""
-    stored = read_prebuilt_plan(Path(config.model_path).expanduser())
+    stored = read_prebuilt_plan(
+        Path(config.model_path).expanduser(), read_plan_key(config.plan_key_path)
+    )
     device = read_device(config.device_id)
     reasons = []
     for name in LIBRARIES if config.backend == 'auto' else (config.backend,):

@@ -17,7 +17,7 @@ from ...gpu.context import ContextScope, load_cuda
 from ...gpu.device_info import DeviceInfo, has_fast_fp16, read_device
 from ...gpu.device_lock import build_in_progress
 from ...model_info import ModelInfo, read_model_info
-from ...plan import find_cache_dir, PlanStore, StoredPlan
+from ...plan import find_cache_dir, PlanStore, read_plan_key, StoredPlan
 from ...values.progress import Progress, ProgressCallback
 from ..library import find_library, TensorRTLibrary
 from .build_plan import build_plan, BuildOutcome
@@ -53,7 +53,8 @@ def prepare_plan(
     """
     start = time.monotonic()
     folder = find_cache_dir(config.engine_cache_dir)
-    job = PlanJob(config, device, library, request, PlanStore(folder))
+    store = PlanStore(folder, plan_hmac=read_plan_key(config.plan_key_path))
+    job = PlanJob(config, device, library, request, store)
 
     def log(sentence: str) -> None:
         _LOG.info('%s', sentence)
