@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Test that the faults of docs/reliability.md name tests that exist."""
+"""Test that docs/reliability.md and docs/threat-model.md name tests that exist."""
 
 from __future__ import annotations
 
@@ -42,7 +42,20 @@ def test_row_names_tests_that_exist(fault: str, seen: str, test: str) -> None:
     names = re.findall(r'`([^`]+)`', test)
     assert names, f'{fault}: no test'
     for name in names:
-        path, _, function = name.partition('::')
-        tree = ast.parse((ROOT / path).read_text(encoding='utf-8'))
-        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-        assert function in defined, f'{name} does not exist'
+        assert_exists(name)
+
+
+def test_defenses_of_the_threat_model_name_tests_that_exist() -> None:
+    text = PAGE.with_name('threat-model.md').read_text(encoding='utf-8')
+    names = re.findall(r'`(test/[^`]+)`', text)
+    assert len(names) >= 15
+    for name in names:
+        assert_exists(name)
+
+
+def assert_exists(name: str) -> None:
+    """Fail if a test, FILE or FILE::FUNCTION, does not exist."""
+    path, _, function = name.partition('::')
+    tree = ast.parse((ROOT / path).read_text(encoding='utf-8'))
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert function in defined or not function, f'{name} does not exist'
