@@ -15,6 +15,7 @@ from trt_detector.decode import CandidateHead, DecodeOptions, GraphInfo, recogni
 from trt_detector.decode.graph_info import anchor_count
 from trt_detector.decode.recognize import LAYOUTS as ALL_LAYOUTS
 from trt_detector.engine import InferenceEngine
+from trt_detector.errors import DecodeError
 from trt_detector.image.image import Image
 from trt_detector.pipeline import Detector
 from trt_detector.preprocess import CpuPreprocessor, PRESETS
@@ -444,3 +445,42 @@ def test_every_raw_layout_of_one_output_has_a_rule() -> None:
         'yolo', 'yolo_transposed', 'yolo_objectness', 'yolox', 'yolox_decoded', 'deepstream',
         'nanodet', 'nanodet_plus', 'yolo_obb',
     }  # fmt: skip
+
+
+# Boxes of these are relative to the input size, see docs/models.md.
+NORMALIZED = ('yolov4', 'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'tf_detection')
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_the_unit_of_each_layout_is_kept_and_the_other_one_scales(layout: str) -> None:
+    outputs = _random(layout, 6, 0.0)
+    _fill_counts(layout, outputs)
+    info = GraphInfo(_specs(layout), input_size=(HEIGHT, WIDTH))
+    options = DecodeOptions(0.1, 1.0, 1000)
+    found = {
+        unit: recognize(info, layout, boxes=unit).head.decode(outputs, options)[0]
+        for unit in ('auto', 'pixels', 'normalized')
+    }
+    own, other = ('normalized', 'pixels') if layout in NORMALIZED else ('pixels', 'normalized')
+    assert len(found['auto']) > 3
+    np.testing.assert_array_equal(found[own].boxes_xyxy, found['auto'].boxes_xyxy)
+    factor = np.array([WIDTH, HEIGHT] * 2, np.float64)
+    if layout in NORMALIZED:
+        factor = 1 / factor
+    expected = found['auto'].boxes_xyxy * factor
+    np.testing.assert_allclose(found[other].boxes_xyxy, expected, rtol=1e-5)
+
+
+def test_the_outputs_of_one_image_are_those_without_a_batch_dimension() -> None:
+    assert {layout.name for layout in ALL_LAYOUTS if layout.single_image} == {
+        'paddle', 'torchvision', 'rows_box_class_score', 'rows_box_score_class',
+        'rows_class_score_box', 'rows_score_class_box',
+    }  # fmt: skip
+
+
+def test_boxes_of_tensorflow_that_are_no_corners_are_refused() -> None:
+    outputs = _random('tf_detection', 8, 0.0)
+    info = GraphInfo(_specs('tf_detection'), input_size=(HEIGHT, WIDTH))
+    outputs[0] = np.zeros((1, ROWS, 5), np.float32)
+    with pytest.raises(DecodeError, match='expected .N, M, 4'):
+        recognize(info, 'tf_detection').head.decode(outputs, DecodeOptions())

@@ -303,6 +303,7 @@ def test_one_name_too_few_is_not_another_layout() -> None:
         (_info((1, 84, 8400)), 'yolov8', "head is 'yolov8'; expected auto or end_to_end, yolo"),
         (_info((1, 300, 84), input_size=None), 'detr', 'input size, which is not known'),
         (_info((1, 8400, 85), input_size=None), 'yolox', 'input size, which is not known'),
+        (_info((1, 8400, 112), input_size=None), 'nanodet', 'input size, which is not known'),
         (_info((1, 8000, 85)), 'yolox', '640x640 pixels has 8400 cells, .* 8000 rows'),
     ],
 )
@@ -460,6 +461,37 @@ def _read(info: GraphInfo) -> str:
         return recognize(info).name
     except ModelError as error:
         return str(error)
+
+
+@pytest.mark.parametrize(
+    ('shapes', 'fits'),
+    [
+        (((2, 1), (2, 9, 4), (2, 9), (2, 9)), True),
+        (((2,), (2, 9, 4), (2, 9), (2, 9)), True),
+        (((None, 1), (2, None, 4), (2, 9), (None, 9)), True),
+        (((2, 2), (2, 9, 4), (2, 9), (2, 9)), False),
+        (((2, 1, 1), (2, 9, 4), (2, 9), (2, 9)), False),
+        (((1, 1), (2, 9, 4), (2, 9), (2, 9)), False),
+        (((2, 1), (2, 9, 5), (2, 9), (2, 9)), False),
+        (((2, 1), (2, 9, 4), (2, 8), (2, 9)), False),
+        (((2, 1), (2, 9, 4), (2, 9), (3, 9)), False),
+        (((2, 1), (2, 9, 4), (2, 9), (2, 9, 1)), False),
+        (((2, 1), (2, 9), (2, 9), (2, 9)), False),
+    ],
+)
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('num_dets', 'det_boxes', 'det_scores', 'det_classes'),
+        ('num_detections', 'nmsed_boxes', 'nmsed_scores', 'nmsed_classes'),
+    ],
+)
+def test_outputs_of_plugins_have_to_agree(
+    names: tuple[str, ...], shapes: tuple[tuple[int | None, ...], ...], *, fits: bool
+) -> None:
+    # All of one type, so that the names alone tell them apart.
+    read = _read(_info(*shapes, names=names))
+    assert (read == 'efficient_nms') == fits
 
 
 @pytest.mark.parametrize('operator', ['Add', 'Sub', 'Mul', 'Div', 'Exp', 'Pow'])
