@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from std_msgs.msg import String
 from support.ros_graph import detector_node, values_of
 
 
@@ -17,17 +18,22 @@ class Bond:
 
     made: list[Bond]
 
-    def __init__(self, topic: str, id: str, node: Any) -> None:  # noqa: A002 as in bondpy
-        self.topic, self.id, self.node = topic, id, node
+    def __init__(self, node: Any, topic: str, bond_id: str) -> None:
+        self.pub = node.create_publisher(String, topic, 1)
+        self.topic, self.id, self.node = topic, bond_id, node
         self.heartbeat_timeout, self.heartbeat_period = 4.0, 1.0
         self.calls: list[str] = []
         Bond.made.append(self)
 
     def start(self) -> None:
+        self.sub = self.node.create_subscription(String, self.topic, lambda _: None, 1)
         self.calls.append(f'start {self.heartbeat_timeout:g} {self.heartbeat_period:g}')
 
     def shutdown(self) -> None:
         self.calls.append('shutdown')
+        # As bondpy has it: the node still lists both.
+        self.sub.destroy()
+        self.pub.destroy()
 
 
 @pytest.fixture(name='bonds')

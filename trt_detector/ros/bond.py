@@ -45,7 +45,7 @@ class LifecycleBond:
         """Form the bond."""
         if self._bondpy is None:
             return
-        bond = self._bondpy.Bond(_TOPIC, self._node.get_name(), self._node)
+        bond = self._bondpy.Bond(self._node, _TOPIC, self._node.get_name())
         bond.heartbeat_timeout = self._timeout_s
         bond.heartbeat_period = self._timeout_s / _BEATS_PER_TIMEOUT
         bond.start()
@@ -55,4 +55,7 @@ class LifecycleBond:
         """Break the bond; calling it again does nothing."""
         bond, self._bond = self._bond, None
         if bond is not None:
+            # bondpy destroys both without the node, whose executor would fail on them forever.
+            self._node.destroy_subscription(bond.sub)
             bond.shutdown()
+            self._node.destroy_publisher(bond.pub)
