@@ -211,7 +211,9 @@ class ImageUpload:
         shrunk = self._size.note(size)
         if self._buffer is None or shrunk or not self._buffer.holds(size):
             self.free()
+            # Not the kept size if the buffer is missing: its allocation may just have failed.
+            nbytes = self._size.kept if shrunk else size
             self._buffer = TensorBuffer(
-                self._cuda, 'image', np.dtype(np.uint8), (self._size.kept,), mapped=self._mapped
+                self._cuda, 'image', np.dtype(np.uint8), (nbytes,), mapped=self._mapped
             )
         return self._buffer.view((rows, step))
