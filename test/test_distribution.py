@@ -56,7 +56,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(sys.executable, 'setup.py', '-q', 'sdist', '--dist-dir', folder, cwd=checkout, path=path)
     (file,) = folder.glob('*.tar.gz')
     with tarfile.open(file) as packed:
-        packed.extractall(folder, filter='data')
+        # The filter came with Python 3.11.4 and with the updates of older releases.
+        packed.extractall(
+            folder, **({'filter': 'data'} if hasattr(tarfile, 'data_filter') else {})
+        )
     return folder / file.name.removesuffix('.tar.gz')
 
 

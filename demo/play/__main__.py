@@ -104,10 +104,12 @@ class Demo:
             }
             node = stack.enter_context(start_node(folder, parameters, options.config))
             graph = stack.enter_context(DemoGraph(self._stop, self._arrivals.append))
+            about = _describe(graph)
             if graph.change_state('configure', node) and graph.change_state('activate', node):
                 self._play(log, node, window)
+                graph.wait_for_backend(node)
+                about = _describe(graph)
                 self._finish(graph, node)
-            about = _describe(graph)
             played = read_played(log)
         self._report(played, about)
 

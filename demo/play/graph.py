@@ -15,6 +15,7 @@ from .children import ChildProcess, DemoError, NAMESPACE
 __all__ = ['Arrival', 'DemoGraph']
 
 _NODE = f'{NAMESPACE}/detector'
+_DIAGNOSTICS_TIMEOUT_S = 5.0
 _DISCOVERY_TIMEOUT_S = 60.0
 _GOALS = {
     'configure': 'inactive',
@@ -125,6 +126,15 @@ class DemoGraph:
         if refused or self.failure:
             raise DemoError(self.failure or f'the node cannot {label}; its log says why')
         return True
+
+    def wait_for_backend(self, child: ChildProcess) -> None:
+        """Wait for the diagnostics of the configured node, which name its backend."""
+        self._wait(
+            lambda: any('backend' in values for values in self.diagnostics.values()),
+            child,
+            _DIAGNOSTICS_TIMEOUT_S,
+            must=False,
+        )
 
     def _state(self) -> str:
         """Return the node's lifecycle state as last reported on /diagnostics."""

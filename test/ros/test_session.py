@@ -313,6 +313,10 @@ def test_debug_images_are_drawn_only_for_subscribers(monkeypatch: pytest.MonkeyP
         arrays = start_listening(running)
         camera.publish(image_message())
         wait_until(lambda: len(arrays) == 1, 'the array')
+        # The array comes before the look at the subscribers of the debug image.
+        session = running.node._health.session
+        assert session is not None
+        assert session._image_queue.wait_idle(10.0)
         assert not drawn
         pictures = running.collect(ImageMessage, '/detector/debug_image')
         compressed = running.collect(
