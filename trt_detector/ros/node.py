@@ -12,7 +12,6 @@ from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -38,6 +37,7 @@ from .parameters import (
 )
 from .recovery.supervisor import EXIT_DEVICE_LOST, Supervisor
 from .session import DetectionSession, WatchDevice
+from .steady_timer import create_steady_timer
 
 __all__ = ['DetectorNode']
 
@@ -100,12 +100,10 @@ class DetectorNode(LifecycleNodeMixin, Node):
             self._answer_cancel,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
-        # Not the clock of the node: simulated time can stand still.
-        self._start_timer = self.create_timer(
+        self._start_timer = create_steady_timer(
+            self,
             0.0 if autostart else _REMINDER_S,
             self._autostart if autostart else self._remind,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
 
     @property

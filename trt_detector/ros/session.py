@@ -11,8 +11,6 @@ import threading
 import time
 from typing import Any
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
@@ -36,6 +34,7 @@ from .messages import make_label_info
 from .monitoring.degradation import DegradationWatch
 from .monitoring.statistics import SessionStatistics
 from .recovery.inference_watch import InferenceWatch
+from .steady_timer import create_steady_timer
 from .topics import CameraTopics, name_camera_topics
 
 __all__ = ['DetectionSession', 'WatchDevice']
@@ -219,11 +218,8 @@ class DetectionSession:
                 subscription.open()
             self._receiver.start(self._list_entities())
             if self.config.qos_reliability == 'auto':
-                self._follow_timer = self._node.create_timer(
-                    _FOLLOW_PERIOD_S,
-                    self._follow_publishers,
-                    callback_group=MutuallyExclusiveCallbackGroup(),
-                    clock=Clock(clock_type=ClockType.STEADY_TIME),
+                self._follow_timer = create_steady_timer(
+                    self._node, _FOLLOW_PERIOD_S, self._follow_publishers
                 )
 
     def _unsubscribe(self) -> None:

@@ -10,12 +10,11 @@ import time
 import traceback
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from ...pipeline import Detector
 from ..session import DetectionSession
+from ..steady_timer import create_steady_timer
 from .camera_diagnostics import CameraDiagnostics, CameraStatus
 from .stage_diagnostics import StageDiagnostics
 
@@ -95,13 +94,7 @@ class Diagnostics:
         self._stages: StageDiagnostics | None = None
         self._session: DetectionSession | None = None
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = node.create_timer(
-            period_s,
-            self._tick,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-            # Not the clock of the node: simulated time can stand still.
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
-        )
+        self._timer = create_steady_timer(node, period_s, self._tick)
 
     def set_period(self, period_s: float) -> None:
         """Change the time between two messages."""

@@ -10,10 +10,8 @@ import time
 import traceback
 from typing import Any, Protocol
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
-
 from ..session import DetectionSession
+from ..steady_timer import create_steady_timer
 
 __all__ = ['EXIT_DEVICE_LOST', 'EXIT_HANGING', 'SupervisedNode', 'Supervisor', 'SupervisorState']
 
@@ -95,13 +93,7 @@ class Supervisor:
         """Start to watch; called when the node becomes active."""
         self._active_since_s = time.monotonic()
         if self._timer is None:
-            self._timer = self._node.create_timer(
-                _PERIOD_S,
-                self._tick,
-                callback_group=MutuallyExclusiveCallbackGroup(),
-                # Not the clock of the node: simulated time can stand still.
-                clock=Clock(clock_type=ClockType.STEADY_TIME),
-            )
+            self._timer = create_steady_timer(self._node, _PERIOD_S, self._tick)
         else:
             self._timer.reset()
 
