@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 
-from ..process.tuning import keep_image_memory, tune_process
+from ..process.tuning import keep_image_memory, use_shared_memory
 
 # Before the imports below start threads: malloc gives each an arena of its own, which keeps the
 # memory of large images.
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     stop = threading.Event()
     signals = SignalWatch(stop)
-    notes = tune_process()
+    notes = use_shared_memory()
     try:
         options = _parser().parse_args(remove_ros_args(['detector_node', *arguments])[1:])
         # The handlers of rclpy would shut the context down in the middle of a transition.
