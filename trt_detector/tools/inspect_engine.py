@@ -37,11 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         plan = read_prebuilt_plan(path).data
         report['bytes'] = len(plan)
-        manifest = report['manifest'] = _read_manifest(path)
+        manifest = _read_manifest(path)
+        report['manifest'] = None if manifest is None else json.loads(manifest.to_bytes())
         report['hmac'] = _check_hmac(path, manifest, read_plan_key(arguments.plan_key_path))
         backend = arguments.backend
         if backend == 'auto' and manifest is not None:
-            backend = manifest['library']
+            backend = manifest.key.library
         report |= _inspect(plan, backend, arguments.device_id)
     except DetectorError as error:
         failed = True
@@ -82,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _read_manifest(path: Path) -> dict[str, Any] | None:
+def _read_manifest(path: Path) -> Manifest | None:
     """Read the manifest beside a plan, None if there is none."""
     beside = path.with_name(f'{path.name}.json')
     try:
@@ -92,20 +93,17 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise PlanError(f'{beside} cannot be read: {error.strerror}') from error
     try:
-        manifest = Manifest.from_bytes(data)
+        return Manifest.from_bytes(data)
     except PlanError as error:
         raise PlanError(f'{beside} cannot be used: {error}') from error
-    values: dict[str, Any] = json.loads(manifest.to_bytes())
-    return values
 
 
-def _check_hmac(path: Path, values: dict[str, Any] | None, plan_hmac: PlanHmac | None) -> str:
+def _check_hmac(path: Path, manifest: Manifest | None, plan_hmac: PlanHmac | None) -> str:
     """
     Check the HMAC of a plan, in its manifest or in the file beside it.
 
     :raises PlanError: if there is a key and the HMAC is missing or wrong.
     """
-    manifest = Manifest.from_bytes(json.dumps(values).encode()) if values is not None else None
     if plan_hmac is None:
         exists = hmac_path(path).exists() or bool(manifest and manifest.hmac_sha256)
         return 'present; not checked without --plan-key-path' if exists else 'none'
