@@ -35,6 +35,37 @@ die() {
   exit 1
 }
 
+# read_options OUTPUT NAMES ARGUMENT...: reads the arguments of a script that has usage().
+# OUTPUT names the option of a folder, which is made and goes to $output; each of NAMES takes a value,
+# and they go to $arguments as they are. --help prints the usage and exits.
+# shellcheck disable=SC2034
+read_options() {
+  local folder_option=$1 names=" $2 "
+  shift 2
+  arguments=()
+  while [[ $# -gt 0 ]]; do
+    case $1 in
+      --help | -h)
+        usage
+        exit
+        ;;
+      "$folder_option")
+        mkdir -p "${2:?$1 takes a folder}"
+        output=$(cd "$2" && pwd -P)
+        shift 2
+        ;;
+      *)
+        if [[ $names != *" $1 "* ]]; then
+          usage >&2
+          die '' "unknown argument '$1'"
+        fi
+        arguments+=("$1" "${2:?$1 takes a value}")
+        shift 2
+        ;;
+    esac
+  done
+}
+
 # hash_of PATH...: one hash of the names and contents of all files under the paths that exist,
 # named relative to the repository.
 hash_of() {

@@ -27,28 +27,7 @@ TEXT
 }
 
 output=$bringup_root/fuzz
-arguments=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    --help | -h)
-      usage
-      exit
-      ;;
-    --output)
-      mkdir -p "${2:?--output takes a folder}"
-      output=$(cd "$2" && pwd -P)
-      shift 2
-      ;;
-    --minutes | --target | --jobs)
-      arguments+=("$1" "${2:?$1 takes a value}")
-      shift 2
-      ;;
-    *)
-      usage >&2
-      die '' "unknown argument '$1'"
-      ;;
-  esac
-done
+read_options --output '--minutes --target --jobs' "$@"
 
 cd "$repository"
 bringup/prepare.sh --with test

@@ -25,33 +25,12 @@ be accounted for. The exit status is 0 only if nothing was wrong.
 TEXT
 }
 
-out=$bringup_root/soak
-arguments=()
-while [[ $# -gt 0 ]]; do
-  case $1 in
-    --help | -h)
-      usage
-      exit
-      ;;
-    --out)
-      mkdir -p "${2:?--out takes a folder}"
-      out=$(cd "$2" && pwd -P)
-      shift 2
-      ;;
-    --minutes | --seed)
-      arguments+=("$1" "${2:?$1 takes a value}")
-      shift 2
-      ;;
-    *)
-      usage >&2
-      die '' "unknown argument '$1'"
-      ;;
-  esac
-done
+output=$bringup_root/soak
+read_options --out '--minutes --seed' "$@"
 
 cd "$repository"
 bringup/prepare.sh --with test
 # shellcheck source=bringup/env.sh
 source bringup/env.sh
 export PYTHONPATH=$repository:$repository/test:$PYTHONPATH
-exec python3 -m soak.run --out "$out" "${arguments[@]}"
+exec python3 -m soak.run --out "$output" "${arguments[@]}"
