@@ -293,6 +293,25 @@ class RunningNode:
     def publisher(self, message_type: Any, topic: str, qos: Any = 1) -> Any:
         return self.client.create_publisher(message_type, topic, qos)
 
+    @contextmanager
+    def images(self, *topics: str, period_s: float = 0.02) -> Iterator[None]:
+        """Publish images from a thread until the end of the block."""
+        publishers = [self.publisher(ImageMessage, topic) for topic in topics or ['/image_raw']]
+        ended = threading.Event()
+
+        def publish() -> None:
+            while not ended.wait(period_s):
+                for publisher in publishers:
+                    publisher.publish(image_message())
+
+        thread = threading.Thread(target=publish)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
     def status(self, part: str, accept: Callable[[Any], bool] = lambda _status: True) -> Any:
         """Wait for the next diagnostics status of a part that is accepted."""
         seen = len(self.diagnostics)

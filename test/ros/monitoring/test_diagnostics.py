@@ -4,20 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-import threading
 import time
 from typing import Any
 
 import pytest
 from rclpy.impl.rcutils_logger import RcutilsLogger
-from sensor_msgs.msg import Image as ImageMessage
 from support.ros_graph import (
     detector_node,
-    image_message,
-    RunningNode,
     StubDetector,
     StubFactory,
     values_of,
@@ -63,26 +57,6 @@ class Device:
         return None
 
 
-@contextmanager
-def images(running: RunningNode, *topics: str) -> Iterator[None]:
-    """Publish images until the end of the block."""
-    publishers = [running.publisher(ImageMessage, topic) for topic in topics]
-    ended = threading.Event()
-
-    def publish() -> None:
-        while not ended.wait(0.01):
-            for publisher in publishers:
-                publisher.publish(image_message())
-
-    thread = threading.Thread(target=publish)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 def test_slow_stage_is_a_warning_with_its_cause_until_it_ends(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,7 +72,7 @@ def test_slow_stage_is_a_warning_with_its_cause_until_it_ends(
     with detector_node(watch=lambda _info: device, degradation_window=0.5) as running:
         assert running.configure()
         assert running.activate()
-        with images(running, '/image_raw'):
+        with running.images(period_s=0.01):
             status = running.status('stages', lambda s: s.message == 'as fast as at the start')
             assert status.level == b'\x00'
             assert values_of(status)['infer ms baseline'] == '20.00'
@@ -130,7 +104,7 @@ def test_comparison_that_is_turned_off_does_not_report_the_end_of_a_slowdown(
     with detector_node(degradation_window=0.5) as running:
         assert running.configure()
         assert running.activate()
-        with images(running, '/image_raw'):
+        with running.images(period_s=0.01):
             running.status('stages', lambda s: s.message == 'as fast as at the start')
             infer_ms = 44.0
             running.status('stages', lambda s: s.level == b'\x01')
@@ -162,7 +136,7 @@ def test_diagnostics_of_the_largest_configuration_stay_small() -> None:
             cuda_graph=CudaGraphUse(True),
         )
         assert running.activate()
-        with images(running, *topics):
+        with running.images(*topics, period_s=0.01):
             running.status('stages', lambda s: 'infer ms baseline' in values_of(s))
             seen = len(running.diagnostics)
             wait_until(lambda: len(running.diagnostics) > seen, 'diagnostics')

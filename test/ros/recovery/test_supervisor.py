@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -50,25 +49,6 @@ class Engine:
             raise self.error
 
 
-@contextmanager
-def camera(running: RunningNode) -> Iterator[None]:
-    """Publish images in a thread."""
-    publisher = running.publisher(ImageMessage, '/image_raw')
-    ended = threading.Event()
-
-    def publish() -> None:
-        while not ended.wait(0.02):
-            publisher.publish(image_message())
-
-    thread = threading.Thread(target=publish)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 def state_is(running: RunningNode, label: str) -> Callable[[], bool]:
     """Make the condition that the node is in a state."""
     return lambda: running.node.get_state_label() == label
@@ -80,7 +60,7 @@ def test_one_failed_inference_publishes_nothing_and_the_node_stays_active() -> N
         arrays = running.collect(Detection2DArray, '/detector/detections')
         assert running.configure()
         assert running.activate()
-        with camera(running):
+        with running.images():
             wait_until(lambda: arrays, 'detections')
             session = running.node._health.session
             assert session is not None
@@ -106,7 +86,7 @@ def test_node_whose_inferences_all_fail_goes_through_the_error_state_and_frees_a
         wait_until(lambda: running.client.count_publishers('/detector/transition_event'), 'events')
         assert running.configure()
         assert running.activate()
-        with camera(running):
+        with running.images():
             wait_until(state_is(running, 'unconfigured'), 'the unconfigured state')
         wait_until(lambda: events and events[-1].goal_state.label == 'unconfigured', 'the event')
         assert events[-1].start_state.label == 'errorprocessing'
@@ -132,7 +112,7 @@ def test_node_recovers_with_growing_pauses() -> None:
         arrays = running.collect(Detection2DArray, '/detector/detections')
         assert running.configure()
         assert running.activate()
-        with camera(running):
+        with running.images():
             status = running.status('detector', lambda s: 'again in 0.2 s' in s.message)
             assert status.level == b'\x02'
             assert 'CUDA is gone' in status.message
@@ -194,7 +174,7 @@ def test_attempts_go_on_if_the_model_cannot_be_opened() -> None:
         assert running.configure()
         assert running.activate()
         factory.prepare = refuse
-        with camera(running):
+        with running.images():
             wait_until(lambda: len(attempts) >= 2, 'two attempts')
             status = running.status('detector', lambda s: 'again in' in s.message)
             assert 'the share is not mounted' in status.message
@@ -213,7 +193,7 @@ def test_recovery_ends_if_the_user_steps_in(
     with detector_node(factory, recover=True) as running:
         assert running.configure()
         assert running.activate()
-        with camera(running):
+        with running.images():
             running.status('detector', lambda s: 'again in 1 s' in s.message)
             if step == 'configure':
                 assert running.configure()
@@ -244,7 +224,7 @@ def test_cancelled_build_ends_the_recovery() -> None:
         assert running.configure()
         assert running.activate()
         factory.prepare = build
-        with camera(running):
+        with running.images():
             assert started.wait(20)
             assert running.node.cancel_build()
             wait_until(lambda: not running.node._health.recovery, 'the end of the recovery')
@@ -281,7 +261,7 @@ def test_sticky_error_ends_the_process(recover: bool) -> None:
         running.node.on_fatal = codes.append
         assert running.configure()
         assert running.activate()
-        with camera(running):
+        with running.images():
             wait_until(lambda: codes, 'the end of the process')
         assert codes == [4]
         assert running.get_state() == 'unconfigured'
@@ -319,7 +299,7 @@ def test_inference_that_hangs_is_reported_until_it_returns() -> None:
         running.node.on_fatal = codes.append
         assert running.configure()
         assert running.activate()
-        with camera(running):
+        with running.images():
             assert hang.began.wait(20)
             status = running.status('detector', lambda s: s.level == b'\x02')
             assert 'an inference has not returned for' in status.message
@@ -336,7 +316,7 @@ def test_inference_that_hangs_ends_the_process_if_it_shall() -> None:
         running.node.on_fatal = codes.append
         assert running.configure()
         assert running.activate()
-        with camera(running):
+        with running.images():
             wait_until(lambda: codes, 'the end of the process')
             hang.release.set()
     assert codes == [3]
@@ -348,7 +328,7 @@ def test_on_hang_that_changes_while_an_inference_hangs_takes_effect() -> None:
         running.node.on_fatal = codes.append
         assert running.configure()
         assert running.activate()
-        with camera(running):
+        with running.images():
             running.status('detector', lambda s: 'not returned' in s.message)
             assert codes == []
             assert running.set_parameter('on_hang', 'exit').successful
@@ -365,7 +345,7 @@ def test_longer_inference_timeout_does_not_log_that_the_inference_has_returned(
     with detector_node(StubFactory(behave=hang), inference_timeout=0.3) as running:
         assert running.configure()
         assert running.activate()
-        with camera(running):
+        with running.images():
             running.status('detector', lambda s: 'not returned' in s.message)
             assert running.set_parameter('inference_timeout', 0.0).successful
             running.status('detector', lambda s: s.level == b'\x00')
@@ -390,7 +370,7 @@ def test_watchdog_that_is_off_and_first_runs(case: str, monkeypatch: pytest.Monk
         running.node.on_fatal = codes.append
         assert running.configure()
         assert running.activate()
-        with camera(running):
+        with running.images():
             assert hang.began.wait(20)
             seen = len(running.diagnostics)
             wait_until(lambda: len(running.diagnostics) > seen + 4, 'five diagnostics')
@@ -423,7 +403,7 @@ def test_thread_that_hangs_when_the_node_fails_leaves_it_finalized(
         assert running.activate()
         session = running.node._health.session
         assert session is not None
-        with camera(running):
+        with running.images():
             assert hang.began.wait(20)
             for _ in range(10):
                 session.watch.note_failure(EngineError('CUDA is gone'))
