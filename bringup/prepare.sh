@@ -10,12 +10,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
   cat <<'TEXT'
-usage: bringup/prepare.sh [--with test] [--with show]
+usage: bringup/prepare.sh [--with test] [--with docs] [--with show]
 
 Installs everything that trt_detector needs under .bringup/ in the checkout, and builds the package.
 Finished steps are skipped, so it can be run again at any time.
 
   --with test   install the requirements of the tests, too
+  --with docs   install what builds the documentation, too
   --with show   install the requirements of a window on the screen, too
   --help        this text
 
@@ -29,7 +30,7 @@ extras=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --with)
-      [[ ${2:-} == test || ${2:-} == show ]] || die "--with takes 'test' or 'show', not '${2:-}'."
+      [[ ${2:-} =~ ^(test|docs|show)$ ]] || die "--with takes 'test', 'docs' or 'show', not '${2:-}'."
       extras+=("$2")
       shift 2
       ;;
@@ -141,6 +142,10 @@ install_test() {
     pip_install "${options[@]}" --no-deps --upgrade --target "$prefix/tensorrt_lean-$version" \
       -r "$requirements/test_tensorrt_lean-$version.txt"
   done
+}
+
+install_docs() {
+  pip_install --no-deps --upgrade --target "$prefix/docs" -r "$requirements/docs.txt"
 }
 
 install_show() { pip_install -r "$requirements/show.txt"; }
