@@ -305,8 +305,10 @@ def _open_onnxruntime(
         # Imported here because it imports onnx, which full precision does not need.
         from .quantize.qdq import quantize_onnx
 
-        data, counts = quantize_onnx(data, folder, cache, config.quantize_exclude)
-        entries += counts
+        quantized = quantize_onnx(data, folder, cache, config.quantize_exclude)
+        data = quantized.data
+        entries += quantized.entries
+        warnings += quantized.warnings
     options = OnnxRuntimeOptions(
         input_shape=size,
         session=SessionOptions(

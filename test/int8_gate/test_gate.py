@@ -203,7 +203,7 @@ def test_a_model_with_its_own_scales_cannot_be_checked(
 ) -> None:
     from trt_detector.quantize.qdq import quantize_onnx
 
-    data, _ = quantize_onnx(MODEL.read_bytes(), MODEL.parent, caches / 'good.calib')
+    data = quantize_onnx(MODEL.read_bytes(), MODEL.parent, caches / 'good.calib').data
     model = tmp_path / 'qdq.onnx'
     model.write_bytes(data)
     config = settings(Path(), model_path=str(model), calib_cache_path='',

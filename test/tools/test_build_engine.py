@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 import signal
 import subprocess
@@ -71,6 +72,27 @@ def test_build_engine_builds_once_and_reports_the_engine(
     assert '4 int8' in first['details']['precision of layers']
 
 
+def test_the_key_file_is_read_once(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / 'plan.key'
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    opened: list[str] = []
+    real_open = os.open
+
+    def record(path: Any, *arguments: Any, **named: Any) -> int:
+        opened.append(os.fspath(path))
+        return real_open(path, *arguments, **named)
+
+    monkeypatch.setattr(os, 'open', record)
+    options = ['--precision', 'fp32', '--plan-key-path', str(key)]
+    with machine('tensorrt-10.3'):
+        assert build(model, *options, '--output', str(tmp_path / 'copy.engine')) == 0
+    assert opened.count(str(key)) == 1
+    assert (tmp_path / 'copy.engine.hmac').is_file()
+
+
 def test_build_engine_takes_the_parameters_of_the_node(model: Path, tmp_path: Path) -> None:
     copy = tmp_path / 'copy.engine'
     options = ['--min-shape', '1', '3', '64', '64', '--opt-shape', '3', '3', '64', '64']
@@ -95,7 +117,8 @@ def test_build_engine_reports_warnings_and_errors(
         assert 'calib_cache_path is empty' in capsys.readouterr().err
         assert build(model.with_name('none.onnx')) == 1
         assert 'none.onnx' in capsys.readouterr().err
-        assert build(model, '--compute-capability', '8.6') == 1
+        with pytest.raises(SystemExit, match='2'):
+            build(model, '--compute-capability', '8.6')
         assert 'needs --output' in capsys.readouterr().err
     with machine('tensorrt-10.3', fail_build='Error Code 10: no implementation'):
         assert build(model, '--precision', 'fp32') == 1

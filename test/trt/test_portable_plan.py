@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import json
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,14 @@ def build(model: Path, *arguments: str) -> tuple[int, Path]:
         '--batch-size', '2', '--precision', 'fp32', *arguments,
     ])  # fmt: skip
     return status, plan
+
+
+def exit_code(run: Callable[[], int]) -> int:
+    """Return the exit code of a program that may end itself."""
+    try:
+        return run()
+    except SystemExit as end:
+        return int(end.code or 0)
 
 
 @pytest.mark.parametrize('backend', ['auto', 'tensorrt_lean'])
@@ -147,14 +156,35 @@ def test_what_does_not_go_with_a_portable_plan(
     arguments: list[str], said: str, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with machine('tensorrt-10.16', dla_cores=1) as world:
-        assert build(model, *arguments)[0] == 1
+        assert exit_code(lambda: build(model, *arguments)[0]) == 2
         assert world.builds == []
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('arguments', [['--batch-size', '-3'], ['--backend', 'nonsense']])
+def test_a_wrong_value_ends_with_the_status_of_the_help(
+    arguments: list[str], model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with machine('tensorrt-10.16'):
+        assert exit_code(lambda: build(model, *arguments)[0]) == 2
+    assert arguments[0].strip('-').split('-')[0] in capsys.readouterr().err
+
+
+def test_the_built_precision_of_a_portable_plan_is_reported(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = networks.write_cache(model.parent / 'yolo.cache', model)
+    arguments = ['--portable', '--precision', 'int8', '--calib-cache-path', str(cache), '--json']
+    with machine('tensorrt-10.3', ignore_int8=True):
+        assert build(model, *arguments)[0] == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report['precision'] == 'fp16'
+    assert any('TensorRT built fp16' in text for text in report['warnings'])
+
+
 def test_a_portable_plan_needs_an_output(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with machine('tensorrt-10.16'):
-        assert build_engine.main(['--model', str(model), '--portable']) == 1
+        assert exit_code(lambda: build_engine.main(['--model', str(model), '--portable'])) == 2
     assert '--portable needs --output' in capsys.readouterr().err
 
 

@@ -15,13 +15,14 @@ from onnx import helper, numpy_helper
 
 from ..errors import CalibrationCacheError, ModelError
 from .calibration_cache import CalibrationCache, read_calibration_cache
+from .coverage import find_float_convolutions, find_missing_scale, measure_coverage
 from .graph import analyse_head
 from .graph_index import GraphIndex, match_nodes, node_name, tensor_names
 from .model_file import load_onnx_bytes, serialize_onnx
 from .opset import raise_opset
 from .placement import place_qdq, Placement
 
-__all__ = ['QdqResult', 'insert_qdq', 'quantize_onnx']
+__all__ = ['QdqResult', 'QuantizedFile', 'insert_qdq', 'quantize_onnx']
 
 # The first with a scale per channel.
 _OPSET = 13
@@ -67,18 +68,14 @@ def insert_qdq(
     if not candidates:
         raise ModelError('the network has no convolution to quantize; use precision fp16')
     index = GraphIndex(model.graph)
+    kept = find_float_convolutions(index, head, exclude)
     skipped: dict[str, str] = {}
     chosen: list[int] = []
     for number, node in enumerate(index.nodes):
         name = node_name(node)
         if name not in candidates:
             continue
-        if name in exclude:
-            reason = 'it is excluded'
-        elif name in head.output_convolutions:
-            reason = 'an output convolution: INT8 would cost accuracy and gain little'
-        else:
-            reason = _reason_to_skip(index, node, cache)
+        reason = kept.get(name) or find_missing_scale(node, cache)
         if reason:
             skipped[name] = reason
         else:
@@ -90,32 +87,6 @@ def insert_qdq(
     _Writer(model.graph, index, placement).quantize(chosen)
     names = tuple(node_name(index.nodes[number]) for number in chosen)
     return QdqResult(model=model, quantized_nodes=names, skipped=skipped)
-
-
-def _reason_to_skip(index: GraphIndex, node: onnx.NodeProto, cache: CalibrationCache) -> str:
-    """Return the reason to leave a convolution in float, '' if there is none."""
-    if node.op_type != 'Conv':
-        return 'a transposed convolution gains little and is left in float'
-    source, weight_name = node.input[0], node.input[1]
-    weights = index.constant(weight_name)
-    if weights is None:
-        return f'its weights {weight_name!r} are computed, not constant'
-    if weights.dtype != np.float32 or weights.ndim != 4 or not weights.size:
-        return f'its weights are {weights.dtype} of shape {list(weights.shape)}, not a 2-D kernel'
-    if not np.isfinite(weights).all():
-        return f'its weights {weight_name!r} are not all finite'
-    if weights.shape[1] == 1 and _groups(node) > 1:
-        return 'a depthwise convolution moves more data than it computes: INT8 gains nothing'
-    if source not in cache.scales:
-        return f'its input {source!r} is not in the calibration cache'
-    if cache.scales[source] < np.finfo(np.float32).tiny:
-        return f'the scale of its input {source!r} is 0: calibration saw only zeros there'
-    return ''
-
-
-def _groups(node: onnx.NodeProto) -> int:
-    """Return the number of groups of a convolution."""
-    return next((int(a.i) for a in node.attribute if a.name == 'group'), 1)
 
 
 def _no_match(
@@ -251,25 +222,46 @@ def _quantize_channels(
     return np.clip(np.rint(values / shaped), -127, 127).astype(np.int8), scales
 
 
+@dataclass(frozen=True, slots=True)
+class QuantizedFile:
+    """
+    Result of :func:`quantize_onnx`.
+
+    :param data: the quantized ONNX file.
+    :param entries: entries of a report.
+    :param warnings: sentences for the user.
+    """
+
+    data: bytes
+    entries: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+
 def quantize_onnx(
     data: bytes, folder: Path, cache_path: Path, exclude: Sequence[str] = ()
-) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+) -> QuantizedFile:
     """
     Quantize an ONNX file with the scales of a calibration cache.
 
     :param data: an FP32 ONNX file.
     :param folder: of its external data.
     :param exclude: patterns of the nodes that stay in float.
-    :return: the quantized ONNX file, and entries of a report.
-    :raises CalibrationCacheError: if the cache cannot be read or does not fit the network.
+    :raises CalibrationCacheError: if the cache cannot be read, or covers too little of the
+        network.
     :raises ConfigError: if a pattern matches no node.
     :raises ModelError: if the network cannot be quantized.
     """
     cache = read_calibration_cache(cache_path)
     model = load_onnx_bytes(data, folder)
-    result = insert_qdq(model, cache, exclude=sorted(match_nodes(model, exclude)))
-    quantized = serialize_onnx(result.model)
+    kept = sorted(match_nodes(model, exclude))
+    result = insert_qdq(model, cache, exclude=kept)
+    coverage = measure_coverage(model, cache, kept)
+    try:
+        coverage.check()
+    except CalibrationCacheError as error:
+        raise CalibrationCacheError(f'{cache_path}: {error}') from error
     entries = [('quantized', f'{len(result.quantized_nodes)} layers')]
     if result.skipped:
         entries.append(('not quantized', f'{len(result.skipped)} layers'))
-    return quantized, tuple(entries)
+    warnings = (coverage.warning,) if coverage.warning else ()
+    return QuantizedFile(serialize_onnx(result.model), tuple(entries), warnings)

@@ -15,14 +15,13 @@ import signal
 import sys
 import threading
 import time
-from typing import Any
 
 from ..config import DetectorConfig
 from ..errors import BuildCancelledError, ConfigError, DetectorError
 from ..factory import create_detector
 from ..int8_gate.gate import fallback_config, find_gate_frames
-from ..model_info import add_plan_header, read_model_info
-from ..plan import hmac_path, read_plan_key
+from ..model_info import add_plan_header, ModelInfo, read_model_info
+from ..plan import hmac_path, PlanHmac, read_plan_key
 from ..process.stop_signals import SignalWatch
 from ..trusted_files import try_writing, write_atomic
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
@@ -94,12 +93,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: arguments without the program's name; None takes the process's own.
     :return: 0 if the engine is ready, 1 if it cannot be built, 130 if cancelled.
+    :raises SystemExit: with status 2 for wrong arguments.
     """
-    arguments = parse_arguments(_parser(), argv)
+    parser = _parser()
+    arguments = parse_arguments(parser, argv)
+    try:
+        config = _read_options(arguments)
+    except ConfigError as error:
+        parser.error(str(error))
     cancel = threading.Event()
     bar = ProgressBar(sys.stderr)
     try:
-        result = _run_cancellable(lambda: _build(arguments, bar, cancel), cancel)
+        result = _run_cancellable(lambda: _build(arguments, config, bar, cancel), cancel)
     except BuildCancelledError as error:
         bar.finish()
         print(f'build_engine: {error}', file=sys.stderr)
@@ -195,29 +200,74 @@ def _run_cancellable(work: Callable[[], BuildReport], cancel: threading.Event) -
     return results[0]
 
 
-def _build(
-    arguments: argparse.Namespace, bar: ProgressBar, cancel: threading.Event
-) -> BuildReport:
-    """Build the engine, or load it from the engine folder."""
+def _read_options(arguments: argparse.Namespace) -> DetectorConfig:
+    """
+    Return the parameters, and refuse options that contradict each other.
+
+    :raises ConfigError: with the options; the model and the machine are not looked at.
+    """
     given = given_parameters(arguments, _NAMES)
     config = DetectorConfig.from_mapping({'model_path': str(arguments.model), **given})
-    model = read_model_info(arguments.model.expanduser())
-    batch_size = config.batch_size or 1
-    # An unusable key is reported before the build.
-    read_plan_key(config.plan_key_path)
-    if arguments.output is not None:
-        _check_output(arguments.output, arguments.model.expanduser())
     if arguments.any_ampere and not arguments.portable:
         raise ConfigError('--any-ampere needs --portable')
-    if arguments.portable and arguments.compute_capability is not None:
+    if arguments.portable:
+        _check_portable(arguments, config)
+    if arguments.output is None and (arguments.portable or arguments.compute_capability):
+        option = '--portable' if arguments.portable else '--compute-capability'
+        raise ConfigError(
+            f'{option} needs --output: the engine folder is only for the GPU and the TensorRT of '
+            'this machine'
+        )
+    return config
+
+
+def _check_portable(arguments: argparse.Namespace, config: DetectorConfig) -> None:
+    """
+    Refuse options that do not go with --portable.
+
+    :raises ConfigError: with the option and the remedy.
+    """
+    if arguments.compute_capability is not None:
         raise ConfigError(
             '--portable builds for the GPU of this machine; leave out --compute-capability, or '
             'use --any-ampere for other GPUs'
         )
+    if config.backend not in ('auto', 'tensorrt'):
+        raise ConfigError(
+            f'backend is {config.backend}, but only tensorrt builds portable plans; set backend '
+            'to tensorrt'
+        )
+    if config.plugin_libraries:
+        raise ConfigError(
+            f'plugin_libraries is {list(config.plugin_libraries)}, but a portable plan cannot use '
+            'plugin libraries; export the model without their operators'
+        )
+    if config.dla_core >= 0:
+        raise ConfigError(
+            f'dla_core is {config.dla_core}, but a portable plan runs on the GPU only; set it to '
+            '-1'
+        )
+
+
+def _build(
+    arguments: argparse.Namespace,
+    config: DetectorConfig,
+    bar: ProgressBar,
+    cancel: threading.Event,
+) -> BuildReport:
+    """Build the engine, or load it from the engine folder."""
+    model = read_model_info(arguments.model.expanduser())
+    batch_size = config.batch_size or 1
+    # An unusable key is reported before the build.
+    plan_hmac = read_plan_key(config.plan_key_path)
+    if arguments.output is not None:
+        _check_output(arguments.output, arguments.model.expanduser())
     if arguments.compute_capability is not None or arguments.portable:
-        return _build_elsewhere(arguments, config, model, batch_size, bar, cancel)
+        return _build_elsewhere(arguments, config, model, plan_hmac, bar, cancel)
     from ..gpu.device_info import read_device
+    from ..trt.builder.built_precision import explain_built_precision
     from ..trt.builder.make_plan import prepare_plan
+    from ..trt.builder.precision import split_build_warnings
     from ..trt.builder.request import make_request
     from ..trt.library import find_library
 
@@ -226,11 +276,22 @@ def _build(
     library = find_library(config.backend, device)
     config, verdict = _accept_int8(config, bar, cancel)
     request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
-    stored = prepare_plan(config, device, library, request, on_progress=bar, cancel=cancel)
+    stored = prepare_plan(
+        config,
+        device,
+        library,
+        request,
+        plan_hmac=plan_hmac,
+        on_progress=bar,
+        cancel=cancel,
+    )
     if arguments.output is not None:
-        _write_output(arguments.output, stored.data, config)
+        _write_output(arguments.output, stored.data, plan_hmac)
     choice, manifest = request.choice, stored.manifest
-    details = {**(manifest.details if manifest else {}), **_details(verdict)}
+    entries, warnings = split_build_warnings(manifest.details if manifest else {})
+    details = {**entries, **_details(verdict)}
+    precision = manifest.built_precision if manifest else choice.precision
+    warnings += explain_built_precision(choice.precision, precision)
     if manifest is not None and manifest.layer_precision:
         details['precision of layers'] = manifest.layer_precision
     return BuildReport(
@@ -240,10 +301,10 @@ def _build(
         version=library.version,
         device=device.name,
         compute_capability=device.compute_capability,
-        precision=manifest.built_precision if manifest else choice.precision,
+        precision=precision,
         bytes=len(stored.data),
         seconds=round(time.monotonic() - start, 3),
-        warnings=(*_warnings(verdict), *choice.notes, *stored.notes),
+        warnings=(*_warnings(verdict), *choice.notes, *warnings, *stored.notes),
         details=details,
     )
 
@@ -302,22 +363,17 @@ def _details(verdict: Int8Verdict | None) -> dict[str, str]:
 def _build_elsewhere(
     arguments: argparse.Namespace,
     config: DetectorConfig,
-    model: Any,
-    batch_size: int,
+    model: ModelInfo,
+    plan_hmac: PlanHmac | None,
     bar: ProgressBar,
     cancel: threading.Event,
 ) -> BuildReport:
     """Build the engine for another machine, into a file."""
     from ..gpu.device_info import read_device
     from ..trt.builder.make_plan import build_once
+    from ..trt.builder.precision import split_build_warnings
     from ..trt.builder.request import BuildTarget
 
-    if arguments.output is None:
-        option = '--portable' if arguments.portable else '--compute-capability'
-        raise ConfigError(
-            f'{option} needs --output: the engine folder is only for the GPU and the TensorRT of '
-            'this machine'
-        )
     target = BuildTarget(
         compute_capability=arguments.compute_capability,
         dla_core=config.dla_core,
@@ -330,11 +386,17 @@ def _build_elsewhere(
         device, capability = found.name, found.compute_capability
         config, verdict = _accept_int8(config, bar, cancel)
     outcome = build_once(
-        config, model, batch_size=batch_size, target=target, on_progress=bar, cancel=cancel
+        config,
+        model,
+        batch_size=config.batch_size or 1,
+        target=target,
+        on_progress=bar,
+        cancel=cancel,
     )
     # The other machine has no ONNX file to read class names and sizes from.
     plan = add_plan_header(model.metadata, outcome.plan) if target.portable else outcome.plan
-    _write_output(arguments.output, plan, config)
+    _write_output(arguments.output, plan, plan_hmac)
+    entries, warnings = split_build_warnings(outcome.details)
     return BuildReport(
         plan=str(arguments.output),
         from_cache=False,
@@ -345,14 +407,13 @@ def _build_elsewhere(
         precision=outcome.precision,
         bytes=len(plan),
         seconds=round(outcome.seconds, 3),
-        warnings=(*_warnings(verdict), *outcome.notes),
-        details={**outcome.details, **_details(verdict)},
+        warnings=(*_warnings(verdict), *outcome.notes, *warnings),
+        details={**entries, **_details(verdict)},
     )
 
 
-def _write_output(output: Path, plan: bytes, config: DetectorConfig) -> None:
+def _write_output(output: Path, plan: bytes, plan_hmac: PlanHmac | None) -> None:
     """Write a plan and, if there is a key, its HMAC file."""
-    plan_hmac = read_plan_key(config.plan_key_path)
     write_atomic(output, plan, mode=_READABLE)
     if plan_hmac is not None:
         code = f'{plan_hmac.sign_plan(plan)}\n'

@@ -16,7 +16,9 @@ from ..model_info import ModelInfo
 from ..plan import read_plan_key, read_prebuilt_plan, StoredPlan
 from ..trusted_files import set_aside
 from ..values.progress import ProgressCallback
+from .builder.built_precision import explain_built_precision
 from .builder.make_plan import prepare_plan
+from .builder.precision import split_build_warnings
 from .builder.request import BuildRequest, make_request
 from .engine import TensorRTEngine
 from .library import BUILDERS, find_library, LIBRARIES, TensorRTLibrary
@@ -83,10 +85,17 @@ def _open_model(
 ) -> TensorRTEngine:
     """Open the engine of a model with one library."""
     request = make_request(config, model, fast_fp16=device.has_fast_fp16, batch_size=batch_size)
+    plan_hmac = read_plan_key(config.plan_key_path)
 
     def prepare() -> StoredPlan:
         return prepare_plan(
-            config, device, library, request, on_progress=on_progress, cancel=cancel
+            config,
+            device,
+            library,
+            request,
+            plan_hmac=plan_hmac,
+            on_progress=on_progress,
+            cancel=cancel,
         )
 
     stored = prepare()
@@ -116,18 +125,11 @@ def _load(
     entries: dict[str, str] = {}
     if manifest is not None:
         precision, layer_precision = manifest.built_precision, manifest.layer_precision
-        entries |= manifest.details
+        entries, build_warnings = split_build_warnings(manifest.details)
+        warnings += build_warnings
         # The code of plugins is part of the key, but not of the plan.
         digest = f'{manifest.plan_sha256} {manifest.key.digest}'
-    if precision == 'tf32':
-        warnings.append(
-            'FP32 layers run in TF32 (10 bits of mantissa); set precision to fp32 for full FP32'
-        )
-    elif precision != choice.precision:
-        warnings.append(
-            f'precision {choice.precision} was requested, but TensorRT built {precision}, because '
-            'no layer is faster at the requested precision'
-        )
+    warnings += explain_built_precision(choice.precision, precision)
     major, minor = device.compute_capability
     entries['compute capability'] = f'{major}.{minor}'
     if stored.path is None:

@@ -40,7 +40,8 @@ class BuildOutcome:
     Result of a build.
 
     :param plan: the serialized engine.
-    :param precision: lowest precision that was allowed: 'fp32', 'fp16' or 'int8'.
+    :param precision: lowest precision that was allowed: 'fp32', 'fp16' or 'int8'; the built one
+        if the plan was inspected.
     :param backend: name of the library, 'tensorrt' or 'tensorrt_rtx'.
     :param version: version of the library.
     :param notes: sentences for the user.

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 import logging
 from pathlib import Path
 import tempfile
@@ -17,10 +18,15 @@ from ...gpu.context import ContextScope, load_cuda
 from ...gpu.device_info import DeviceInfo, has_fast_fp16, read_device
 from ...gpu.device_lock import build_in_progress
 from ...model_info import ModelInfo, read_model_info
-from ...plan import find_cache_dir, PlanStore, read_plan_key, StoredPlan
+from ...plan import find_cache_dir, PlanHmac, PlanStore, StoredPlan
 from ...values.progress import Progress, ProgressCallback
 from ..library import find_library, TensorRTLibrary
 from .build_plan import build_plan, BuildOutcome
+from .built_precision import (
+    explain_built_precision,
+    get_built_precision,
+    inspect_outcome,
+)
 from .plan_job import PlanJob
 from .progress import BuildProgress
 from .request import BuildRequest, BuildTarget, make_request
@@ -36,6 +42,7 @@ def prepare_plan(
     library: TensorRTLibrary,
     request: BuildRequest,
     *,
+    plan_hmac: PlanHmac | None,
     on_progress: ProgressCallback | None = None,
     cancel: threading.Event | None = None,
 ) -> StoredPlan:
@@ -48,12 +55,13 @@ def prepare_plan(
     :param device: the GPU of this machine that the plan is for.
     :param library: the library that builds it.
     :param request: what to build, from :func:`.request.make_request`.
+    :param plan_hmac: of the key of plan_key_path, None without one.
     :param on_progress: receives the progress of a build, from this or another thread.
     :param cancel: event that cancels a build.
     """
     start = time.monotonic()
     folder = find_cache_dir(config.engine_cache_dir)
-    store = PlanStore(folder, plan_hmac=read_plan_key(config.plan_key_path))
+    store = PlanStore(folder, plan_hmac=plan_hmac)
     job = PlanJob(config, device, library, request, store)
 
     def log(sentence: str) -> None:
@@ -93,7 +101,7 @@ def build_once(
     compute_capability = target.compute_capability
     if compute_capability is None:
         device = read_device(config.device_id)
-        backend = _portable_backend(config) if target.portable else config.backend
+        backend = 'tensorrt' if target.portable else config.backend
         library = find_library(backend, device)
         fast_fp16 = device.has_fast_fp16
     else:
@@ -108,7 +116,12 @@ def build_once(
             return build_plan(library, request, progress)
         cuda, device_id = load_cuda(), config.device_id
         with build_in_progress(device_id), closing(ContextScope(cuda, device_id)):
-            return build_plan(library, request, progress)
+            outcome = build_plan(library, request, progress)
+            progress.report('inspecting the engine', 1.0)
+            layers = inspect_outcome(library, outcome, target.dla_core)
+            precision = get_built_precision(library, outcome, layers)
+            notes = (*outcome.notes, *explain_built_precision(outcome.precision, precision))
+            return replace(outcome, precision=precision, notes=notes)
 
 
 def convert_source(
@@ -139,30 +152,6 @@ def convert_source(
             _LOG.error('no plan was built: %s', error)
             return None
     return outcome.plan
-
-
-def _portable_backend(config: DetectorConfig) -> str:
-    """
-    Return the backend for a portable plan.
-
-    :raises ConfigError: if the parameters do not allow one.
-    """
-    if config.backend not in ('auto', 'tensorrt'):
-        raise ConfigError(
-            f'backend is {config.backend}, but only tensorrt builds portable plans; set backend '
-            'to tensorrt'
-        )
-    if config.plugin_libraries:
-        raise ConfigError(
-            f'plugin_libraries is {list(config.plugin_libraries)}, but a portable plan cannot use '
-            'plugin libraries; export the model without their operators'
-        )
-    if config.dla_core >= 0:
-        raise ConfigError(
-            f'dla_core is {config.dla_core}, but a portable plan runs on the GPU only; set it to '
-            '-1'
-        )
-    return 'tensorrt'
 
 
 def _find_cross_builder(backend: str) -> TensorRTLibrary:

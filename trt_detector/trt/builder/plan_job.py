@@ -10,21 +10,16 @@ import platform
 import threading
 
 from ...config import DetectorConfig
-from ...errors import EngineError, PlanError
+from ...errors import PlanError
 from ...gpu.device_info import DeviceInfo
 from ...gpu.device_lock import build_in_progress
 from ...plan import BuiltPlan, DeviceKey, PlanKey, PlanStore
 from ...values.progress import ProgressCallback
-from ..inspector import (
-    built_precision,
-    count_dla_layers,
-    inspect_plan,
-    LayerInfo,
-    precision_summary,
-)
+from ..inspector import count_dla_layers, LayerInfo, precision_summary
 from ..library import TensorRTLibrary
 from ..plugins import hash_plugins
 from .build_plan import build_plan, BuildOutcome
+from .built_precision import get_built_precision, inspect_outcome
 from .progress import BuildProgress
 from .request import BuildRequest
 
@@ -88,14 +83,14 @@ class PlanJob:
         ):
             outcome = build_plan(self.library, request, progress)
             progress.report('inspecting the engine', 1.0)
-            layers = self._inspect(outcome)
+            layers = inspect_outcome(self.library, outcome, request.target.dla_core)
         self._keep_timing_cache(outcome)
         details = dict(outcome.details)
         if layers and request.target.dla_core >= 0:
             details['layers on the DLA'] = _dla_entry(layers)
         return BuiltPlan(
             outcome.plan,
-            self._built_precision(outcome, layers),
+            get_built_precision(self.library, outcome, layers),
             precision_summary(layers),
             details,
         )
@@ -122,25 +117,6 @@ class PlanJob:
             *constant,
             *(f'exclude={pattern}' for pattern in self.request.choice.exclude),
         )
-
-    def _inspect(self, outcome: BuildOutcome) -> tuple[LayerInfo, ...]:
-        """List the layers of the built plan, none if it cannot be inspected."""
-        try:
-            return inspect_plan(self.library, outcome.plan, self.request.target.dla_core)
-        except EngineError as error:
-            _LOG.warning('the precision of the new plan cannot be inspected: %s', error)
-            return ()
-
-    def _built_precision(self, outcome: BuildOutcome, layers: tuple[LayerInfo, ...]) -> str:
-        """
-        Return the precision of the built plan.
-
-        Flags allow a precision but do not enforce it, so the engine inspector decides. A strongly
-        typed network has its own types, of which only FP32 may be run in another one: TF32.
-        """
-        if not self.library.has_precision_flags and outcome.precision != 'fp32':
-            return outcome.precision
-        return built_precision(layers) or outcome.precision
 
     def _keep_timing_cache(self, outcome: BuildOutcome) -> None:
         """Store the timing cache, which shortens the next build for this device."""

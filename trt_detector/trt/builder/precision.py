@@ -25,7 +25,12 @@ __all__ = [
     'pin_layer_precision',
     'prepare_network',
     'set_precision_flags',
+    'split_build_warnings',
 ]
+
+
+# Report entry of convolutions without a scale.
+_NOT_CALIBRATED = 'not calibrated'
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ def prepare_network(
     proto = load_onnx_bytes(data, model.path.parent)
     if choice.precision == 'int8' and choice.cache is None:
         return _with_own_scales(library, plain, proto)
-    matched = _check_cache(model, proto, choice.cache) if choice.cache is not None else {}
+    matched = _check_cache(model, proto, choice) if choice.cache is not None else {}
     if library.has_precision_flags:
         return _with_layer_precisions(plain, proto, choice, matched)
     return _converted(library, proto, choice, matched)
@@ -169,15 +174,19 @@ def _quantized_notes(wanted: str, path: Path | None, model: ModelInfo) -> tuple[
 
 
 def _check_cache(
-    model: ModelInfo, proto: onnx.ModelProto, cache: CalibrationCache
+    model: ModelInfo, proto: onnx.ModelProto, choice: PrecisionChoice
 ) -> dict[str, str]:
     """
-    Count the entries of a cache that match the network, as a report entry.
+    Count the tensors and convolutions that a cache has scales for, as report entries.
 
-    :raises CalibrationCacheError: if none does.
+    :raises CalibrationCacheError: if it has none for a tensor, or for too few convolutions.
     """
-    from ...quantize.graph_index import tensor_names
+    from ...quantize.coverage import measure_coverage
+    from ...quantize.graph_index import match_nodes, tensor_names
 
+    cache = choice.cache
+    if cache is None:
+        return {}
     names = tensor_names(proto)
     matched = len(cache.matching(names).scales)
     if not matched:
@@ -186,7 +195,20 @@ def _check_cache(
             f'({", ".join(list(cache.scales)[:3])}, ...) matches one of the {len(names)} tensors '
             f'of {model.path.name} ({", ".join(sorted(names)[:3])}, ...); calibrate this file'
         )
-    return {'calibration': f'{matched} of {len(cache.scales)} entries of the cache match a tensor'}
+    coverage = measure_coverage(proto, cache, match_nodes(proto, choice.exclude))
+    coverage.check()
+    entries = {
+        'calibration': f'{matched} of {len(cache.scales)} entries of the cache match a tensor'
+    }
+    if coverage.warning:
+        entries[_NOT_CALIBRATED] = coverage.warning
+    return entries
+
+
+def split_build_warnings(details: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Split the report entries of a build into entries, and warnings for each start."""
+    entries = {name: text for name, text in details.items() if name != _NOT_CALIBRATED}
+    return entries, tuple(text for name, text in details.items() if name == _NOT_CALIBRATED)
 
 
 def _with_own_scales(
