@@ -10,7 +10,7 @@ config/detector.yaml with it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 import re
@@ -20,11 +20,11 @@ from .errors import ConfigError
 from .parameter_spec import (
     check_all,
     check_value,
+    describe_fields,
     parameter,
     ParameterSpec,
     show_value,
     suggest,
-    type_name,
 )
 
 __all__ = ['DetectorConfig', 'ParameterSpec', 'parameter_specs']
@@ -501,7 +501,4 @@ class DetectorConfig:
 
 def parameter_specs() -> tuple[ParameterSpec, ...]:
     """Return the description of every parameter, in the order of the documentation."""
-    return tuple(
-        ParameterSpec(name=f.name, type=type_name(f.type), default=f.default, **f.metadata)
-        for f in fields(DetectorConfig)
-    )
+    return describe_fields(DetectorConfig)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 import difflib
 import math
 import reprlib
@@ -17,6 +17,7 @@ __all__ = [
     'ParameterSpec',
     'check_all',
     'check_value',
+    'describe_fields',
     'parameter',
     'show_value',
     'suggest',
@@ -76,6 +77,14 @@ def parameter(
         'live': live,
     }
     return field(default=default, metadata=description)
+
+
+def describe_fields(config_type: Any) -> tuple[ParameterSpec, ...]:
+    """Describe the parameters of a dataclass of :func:`parameter` fields, in their order."""
+    return tuple(
+        ParameterSpec(name=f.name, type=type_name(f.type), default=f.default, **f.metadata)
+        for f in fields(config_type)
+    )
 
 
 def check_all(checks: Iterable[Callable[[], object]]) -> None:

@@ -340,7 +340,7 @@ def test_finalize_reports_an_inference_thread_that_hangs(monkeypatch: pytest.Mon
 def test_node_that_nobody_configures_says_how(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr('trt_detector.ros.node._REMINDER_S', 0.05)
+    monkeypatch.setattr('trt_detector.ros.lifecycle.managed_node._REMINDER_S', 0.05)
     lines: list[str] = []
     monkeypatch.setattr(
         'rclpy.impl.rcutils_logger.RcutilsLogger.info', lambda _self, text, **_: lines.append(text)
@@ -353,7 +353,7 @@ def test_node_that_nobody_configures_says_how(
 
 
 def test_node_that_is_configured_needs_no_reminder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('trt_detector.ros.node._REMINDER_S', 1.0)
+    monkeypatch.setattr('trt_detector.ros.lifecycle.managed_node._REMINDER_S', 1.0)
     lines: list[str] = []
     monkeypatch.setattr(
         'rclpy.impl.rcutils_logger.RcutilsLogger.info', lambda _self, text, **_: lines.append(text)

@@ -1,118 +1,127 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Declare and check ROS parameters by :mod:`trt_detector.config`."""
+"""Declare and check ROS parameters by a configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, cast, Generic, TypeVar
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ..config import DetectorConfig, parameter_specs, ParameterSpec
+from ..config import DetectorConfig
 from ..errors import ConfigError
-from ..parameter_spec import check_all, suggest
+from ..parameter_spec import check_all, describe_fields, ParameterSpec, suggest
 
-__all__ = [
-    'check_changes',
-    'declare_parameters',
-    'find_unknown_overrides',
-    'read_config',
-    'read_parameter',
-]
+__all__ = ['DETECTOR_PARAMETERS', 'NodeParameters']
+
+ConfigT = TypeVar('ConfigT')
 
 _PAIRS = 'class_score_thresholds'
-_SPECS = {spec.name: spec for spec in parameter_specs()}
 
 # Declared by rclpy itself or by tools that work with any node.
 _FOREIGN_PREFIXES = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
 
 
-def declare_parameters(node: Node) -> None:
-    """Declare every parameter of the detector."""
-    for spec in _SPECS.values():
-        default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
-        node.declare_parameter(spec.name, default, _describe(spec))
-
-
-def read_config(node: Node) -> DetectorConfig:
+class NodeParameters(Generic[ConfigT]):
     """
-    Read the parameters of a node.
+    ROS parameters of a node: declared, read and checked by a configuration.
 
-    :raises ConfigError: with every value that is invalid.
+    :param config_type: frozen dataclass of parameter fields, which checks its values.
     """
-    parameters = node.get_parameters(list(_SPECS))
-    pairs = [parameter for parameter in parameters if parameter.name == _PAIRS]
-    others = [parameter for parameter in parameters if parameter.name != _PAIRS]
-    # Numbers there are an error before the values are checked together.
-    check_all((lambda: _changes_from(pairs), lambda: DetectorConfig(**_changes_from(others))))
-    return DetectorConfig(**_changes_from(parameters))
 
+    def __init__(self, config_type: Callable[..., ConfigT]) -> None:
+        self._config_type = config_type
+        self.specs = {spec.name: spec for spec in describe_fields(config_type)}
 
-def _changes_from(parameters: Iterable[Parameter]) -> dict[str, Any]:
-    """
-    Convert those parameters that belong to the detector to names and values to be checked.
+    def declare(self, node: Node) -> None:
+        """Declare every parameter."""
+        for spec in self.specs.values():
+            default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
+            node.declare_parameter(spec.name, default, _describe(spec))
 
-    A parameter without a value gets its default.
+    def read(self, node: Node) -> ConfigT:
+        """
+        Read the parameters of a node.
 
-    :raises ConfigError: if class_score_thresholds holds numbers.
-    """
-    return {
-        parameter.name: _plain(_SPECS[parameter.name], parameter.value)
-        for parameter in parameters
-        if parameter.name in _SPECS
-    }
-
-
-def find_unknown_overrides(node: Node) -> list[str]:
-    """Write a sentence about every given parameter that does not exist."""
-    # No release of rclpy has a public way to see overrides that were never declared.
-    given = getattr(node, '_parameter_overrides', {})
-    sentences = []
-    for name in given:
-        if name in _SPECS or name.startswith(_FOREIGN_PREFIXES):
-            continue
-        sentences.append(f'parameter {name!r} is unknown and has no effect{suggest(name, _SPECS)}')
-    return sentences
-
-
-def read_parameter(node: Node, name: str) -> Any:
-    """
-    Read one parameter of a node.
-
-    :raises ConfigError: if its value is invalid.
-    """
-    return getattr(DetectorConfig(**_changes_from([node.get_parameter(name)])), name)
-
-
-def check_changes(
-    parameters: Sequence[Parameter], present: DetectorConfig | None
-) -> DetectorConfig:
-    """
-    Check a change of parameters, and return the configuration with it.
-
-    :param present: configuration of a configured node, in which only live parameters can change;
-        None if every parameter can.
-    :raises ConfigError: if a value is invalid, deleted or fixed.
-    """
-    changes = _changes_from(parameters)
-    for parameter in parameters:
-        if parameter.name in changes and parameter.type_ == Parameter.Type.NOT_SET:
-            raise ConfigError(f'{parameter.name} cannot be deleted')
-    if present is None:
-        return DetectorConfig(**changes)
-    config = present.with_changes(**changes)
-    changed = [name for name in changes if getattr(config, name) != getattr(present, name)]
-    fixed = sorted(name for name in changed if not _SPECS[name].live)
-    if fixed:
-        live = ', '.join(spec.name for spec in _SPECS.values() if spec.live)
-        raise ConfigError(
-            f'{", ".join(fixed)} cannot change while the node is configured: deactivate and '
-            f'clean up first, then set and configure again; these can change now: {live}'
+        :raises ConfigError: with every value that is invalid.
+        """
+        parameters = node.get_parameters(list(self.specs))
+        pairs = [parameter for parameter in parameters if parameter.name == _PAIRS]
+        others = [parameter for parameter in parameters if parameter.name != _PAIRS]
+        # Numbers there are an error before the values are checked together.
+        check_all(
+            (
+                lambda: self._changes_from(pairs),
+                lambda: self._config_type(**self._changes_from(others)),
+            )
         )
-    return config
+        return self._config_type(**self._changes_from(parameters))
+
+    def read_one(self, node: Node, name: str) -> Any:
+        """
+        Read one parameter of a node.
+
+        :raises ConfigError: if its value is invalid.
+        """
+        changes = self._changes_from([node.get_parameter(name)])
+        return getattr(self._config_type(**changes), name)
+
+    def find_unknown_overrides(self, node: Node) -> list[str]:
+        """Write a sentence about every given parameter that does not exist."""
+        # No release of rclpy has a public way to see overrides that were never declared.
+        given = getattr(node, '_parameter_overrides', {})
+        return [
+            f'parameter {name!r} is unknown and has no effect{suggest(name, self.specs)}'
+            for name in given
+            if name not in self.specs and not name.startswith(_FOREIGN_PREFIXES)
+        ]
+
+    def check_changes(self, parameters: Sequence[Parameter], present: ConfigT | None) -> ConfigT:
+        """
+        Check a change of parameters, and return the configuration with it.
+
+        :param present: configuration of a configured node, in which only live parameters can
+            change; None if every parameter can.
+        :raises ConfigError: if a value is invalid, deleted or fixed.
+        """
+        changes = self._changes_from(parameters)
+        for parameter in parameters:
+            if parameter.name in changes and parameter.type_ == Parameter.Type.NOT_SET:
+                raise ConfigError(f'{parameter.name} cannot be deleted')
+        if present is None:
+            return self._config_type(**changes)
+        config: Any = replace(cast('Any', present), **changes)
+        changed = [name for name in changes if getattr(config, name) != getattr(present, name)]
+        fixed = sorted(name for name in changed if not self.specs[name].live)
+        if fixed:
+            live = ', '.join(spec.name for spec in self.specs.values() if spec.live)
+            raise ConfigError(
+                f'{", ".join(fixed)} cannot change while the node is configured: deactivate and '
+                f'clean up first, then set and configure again; these can change now: {live}'
+            )
+        return cast('ConfigT', config)
+
+    def _changes_from(self, parameters: Iterable[Parameter]) -> dict[str, Any]:
+        """
+        Convert the known parameters to names and values to be checked.
+
+        A parameter without a value gets its default.
+
+        :raises ConfigError: if class_score_thresholds holds numbers.
+        """
+        return {
+            parameter.name: _plain(self.specs[parameter.name], parameter.value)
+            for parameter in parameters
+            if parameter.name in self.specs
+        }
+
+
+DETECTOR_PARAMETERS = NodeParameters(DetectorConfig)
+"""Parameters of the detector node."""
 
 
 def _describe(spec: ParameterSpec) -> ParameterDescriptor:

@@ -17,7 +17,9 @@ from ..scratch import scratch_files
 
 try:
     from rclpy.parameter import Parameter
-    from trt_detector.ros.parameters import check_changes
+    from trt_detector.ros.parameters import DETECTOR_PARAMETERS
+
+    check_changes = DETECTOR_PARAMETERS.check_changes
 except ImportError:
     # A machine without ROS 2.
     Parameter = check_changes = None

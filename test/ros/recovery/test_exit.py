@@ -17,6 +17,7 @@ sys.path.insert(0, 'test')
 from sensor_msgs.msg import Image
 from support.ros_graph import image_message, StubFactory
 from trt_detector.errors import DeviceLostError
+from trt_detector.ros.lifecycle import executable
 import trt_detector.ros.main as main_module
 from trt_detector.ros.node import DetectorNode
 
@@ -66,7 +67,7 @@ def test_process_ends_with_4_after_a_sticky_error() -> None:
 
 def test_end_does_not_wait_for_an_orderly_one_that_hangs() -> None:
     behavior = (
-        'main_module._END_TIMEOUT_S = 0.5; '
+        'executable._END_TIMEOUT_S = 0.5; '
         'DetectorNode.finalize = lambda self: time.sleep(60); '
         'threading.Event().wait()'
     )

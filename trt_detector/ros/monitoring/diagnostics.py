@@ -4,82 +4,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 import time
-import traceback
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
 from ...pipeline import Detector
+from ..lifecycle.health import LifecycleHealth
 from ..session import DetectionSession
-from ..steady_timer import create_steady_timer
 from .camera_diagnostics import CameraDiagnostics, CameraStatus
 from .stage_diagnostics import StageDiagnostics
+from .status_publisher import StatusPublisher
 
 __all__ = ['Diagnostics', 'NodeHealth']
 
 
 @dataclass(slots=True)
-class NodeHealth:
+class NodeHealth(LifecycleHealth):
     """
-    State of the node, written by the node and read by the diagnostics.
+    State of the detector node, written by the node and read by the diagnostics.
 
-    Each field is replaced as a whole; a reader takes it once into a variable.
-
-    :param get_state: reads the label of the lifecycle state.
     :param session: resources of the configured node; None if it is not configured.
-    :param failure: reason why the last transition failed; '' after a successful one.
-    :param last_error: newest error, kept until the next.
     :param hang: sentence about an inference that hangs; '' if none does.
     :param recovery: sentence about the next attempt to recover; '' if none is planned.
-    :param namesakes: sentence about other nodes of the same name; '' if there were none.
     """
 
-    get_state: Callable[[], str]
     session: DetectionSession | None = None
-    failure: str = ''
-    last_error: str = ''
     hang: str = ''
     recovery: str = ''
-    namesakes: str = ''
-
-    @property
-    def state(self) -> str:
-        """Label of the lifecycle state."""
-        return self.get_state()
 
     @property
     def problem(self) -> str:
         """Reason why the node does not detect; '' if there is none."""
         return self.hang or '; '.join(filter(None, (self.failure, self.recovery)))
 
-    def note_failure(self, text: str) -> None:
-        """Store why a transition failed."""
-        self.failure = text
-        self.last_error = text
-
-    def note_error(self, text: str) -> None:
-        """Store why an image failed."""
-        self.last_error = text
-
 
 # A device is read once per second; after this time its driver hangs.
 _DEVICE_SILENCE_S = 10.0
 _MAX_WARNINGS = 5
-_LEVELS = {
-    'ok': DiagnosticStatus.OK,
-    'warn': DiagnosticStatus.WARN,
-    'error': DiagnosticStatus.ERROR,
-}
 
 
-class Diagnostics:
+class Diagnostics(StatusPublisher):
     """
     Publisher of one status for the node, its stage times, its GPU and each camera.
-
-    The timer has its own callback group, so that a long transition does not silence it.
 
     :param node: creates the publisher and the timer.
     :param health: state of the node.
@@ -87,48 +56,31 @@ class Diagnostics:
     """
 
     def __init__(self, node: Node, health: NodeHealth, period_s: float) -> None:
-        self._node = node
         self._health = health
-        self._name = node.get_fully_qualified_name().lstrip('/')
         self._cameras: list[CameraDiagnostics] = []
         self._stages: StageDiagnostics | None = None
         self._session: DetectionSession | None = None
-        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = create_steady_timer(node, period_s, self._tick)
+        super().__init__(node, period_s)
 
-    def set_period(self, period_s: float) -> None:
-        """Change the time between two messages."""
-        period_ns = round(period_s * 1e9)
-        if self._timer.timer_period_ns != period_ns:
-            self._timer.timer_period_ns = period_ns
-
-    def make_message(self) -> DiagnosticArray:
-        """Create the message; rates and new errors are counted since the last call."""
+    def _make_statuses(self) -> list[DiagnosticStatus]:
+        """Create the statuses; rates and new errors are counted since the last call."""
         session = self._health.session
         # Once: another thread sets them to None.
         detector = None if session is None else session.detector
         if session is None or detector is None:
             self._session, self._stages, self._cameras = None, None, []
-            statuses = [self._node_status(session, detector, '')]
-        else:
-            cameras = self._judge_cameras(session)
-            statuses = [self._node_status(session, detector, _describe_silence(cameras))]
-            if self._stages is not None:
-                statuses.append(self._make_status('stages', *self._stages.make_status(), ''))
-            statuses += self._device_status(session)
-            for camera, status in zip(session.cameras, cameras, strict=True):
-                statuses.append(
-                    self._make_status(
-                        f'camera {camera.image}',
-                        status.level,
-                        status.text,
-                        status.values,
-                        camera.image,
-                    )
-                )
-        message = DiagnosticArray(status=statuses)
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        return message
+            return [self._node_status(session, detector, '')]
+        cameras = self._judge_cameras(session)
+        statuses = [self._node_status(session, detector, _describe_silence(cameras))]
+        if self._stages is not None:
+            statuses.append(self._make_status('stages', *self._stages.make_status()))
+        statuses += self._device_status(session)
+        for camera, status in zip(session.cameras, cameras, strict=True):
+            name = f'camera {camera.image}'
+            statuses.append(
+                self._make_status(name, status.level, status.text, status.values, camera.image)
+            )
+        return statuses
 
     def _judge_cameras(self, session: DetectionSession) -> list[CameraStatus]:
         """Judge every camera of the session; begin anew with another session."""
@@ -140,15 +92,6 @@ class Diagnostics:
                 for number in range(len(session.cameras))
             ]
         return [camera.make_status() for camera in self._cameras]
-
-    def _tick(self) -> None:
-        """Publish a message; a failure must not end the executor."""
-        try:
-            self._publisher.publish(self.make_message())
-        except Exception:  # noqa: BLE001 logged; detection goes on without diagnostics
-            self._node.get_logger().error(
-                f'diagnostics failed:\n{traceback.format_exc()}', throttle_duration_sec=10.0
-            )
 
     def _node_status(
         self, session: DetectionSession | None, detector: Detector | None, silence: str
@@ -193,18 +136,6 @@ class Diagnostics:
         elif state.slowdowns:
             level, text = 'warn', f'the GPU is slowed down: {", ".join(state.slowdowns)}'
         return [self._make_status('device', level, text, state.describe(), state.name or '')]
-
-    def _make_status(
-        self, part: str, level: str, text: str, values: dict[str, str], hardware: str
-    ) -> DiagnosticStatus:
-        """Create the status of one part of the node."""
-        return DiagnosticStatus(
-            level=_LEVELS[level],
-            name=f'{self._name}: {part}',
-            message=text,
-            hardware_id=hardware,
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
-        )
 
 
 def _describe_silence(cameras: Sequence[CameraStatus]) -> str:

@@ -10,14 +10,11 @@ import time
 import traceback
 from typing import Any, Protocol
 
+from ..lifecycle.exit_codes import EXIT_DEVICE_LOST, EXIT_HANGING
 from ..session import DetectionSession
 from ..steady_timer import create_steady_timer
 
-__all__ = ['EXIT_DEVICE_LOST', 'EXIT_HANGING', 'SupervisedNode', 'Supervisor', 'SupervisorState']
-
-# Exit codes of the process.
-EXIT_HANGING = 3
-EXIT_DEVICE_LOST = 4
+__all__ = ['SupervisedNode', 'Supervisor', 'SupervisorState']
 
 _PERIOD_S = 0.5
 _FIRST_DELAY_S = 1.0

@@ -1,0 +1,166 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run lifecycle nodes in this process until a signal."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+import os
+import sys
+import threading
+import traceback
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+from rclpy.utilities import remove_ros_args
+
+from ...process.stop_signals import SignalWatch
+from ...process.tuning import use_shared_memory
+from ..log_bridge import forward_logging
+from ..parameter_files import find_unmatched_files, find_unquoted_pairs
+from .exit_codes import EXIT_HANGING
+from .managed_node import ManagedNode
+
+__all__ = ['run_nodes']
+
+# A transition, services and diagnostics can run at the same time.
+_THREADS = 4
+# Time for an orderly end after a fatal error; a driver that hangs can block it anywhere.
+_END_TIMEOUT_S = 15.0
+
+
+def run_nodes(
+    parser: argparse.ArgumentParser,
+    create: Callable[..., ManagedNode],
+    default_name: str,
+    arguments: Sequence[str],
+) -> int:
+    """
+    Run the nodes until SIGINT or SIGTERM.
+
+    :param parser: parser of the command line, with the names of the nodes in 'nodes'.
+    :param create: creates a node by its name, and by its namespace if it has one.
+    :param default_name: name of the node if the command line names none.
+    :param arguments: arguments without the program name.
+    :return: 0, also after a signal; 1 if a node cannot start. Wrong arguments exit with 2. If a
+        driver call hangs, the process is ended with 3; after a sticky CUDA error with 4.
+    """
+    program = parser.prog
+    stop = threading.Event()
+    signals = SignalWatch(stop)
+    notes = use_shared_memory()
+    try:
+        options = parser.parse_args(remove_ros_args([program, *arguments])[1:])
+        # The handlers of rclpy would shut the context down in the middle of a transition.
+        rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+        nodes = [_create_node(create, name) for name in options.nodes or [default_name]]
+    except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
+        text = '; '.join([str(error), *find_unquoted_pairs(arguments)])
+        print(f'{program}: cannot start: {text}', file=sys.stderr)
+        return 1
+    forward_logging(nodes[0].get_logger())
+    for note in notes:
+        nodes[0].get_logger().warning(note)
+    # Together: each of several nodes can have a file of its own.
+    names = [node.get_fully_qualified_name() for node in nodes]
+    for note in find_unmatched_files(arguments, *names):
+        nodes[0].get_logger().warning(note)
+    fatal = _FatalEnd(program, stop)
+    for node in nodes:
+        node.on_fatal = fatal
+    ended = _run(nodes, stop)
+    signals.ignore()
+    if not ended:
+        # The interpreter would wait for the driver call at exit, or crash.
+        print(f'{program}: a driver call hangs; the process is ended', file=sys.stderr)
+        fatal.end(EXIT_HANGING)
+    for node in nodes:
+        node.destroy_node()
+    rclpy.try_shutdown()
+    if fatal.exit_code is not None:
+        fatal.end(fatal.exit_code)
+    return 0
+
+
+class _FatalEnd:
+    """
+    End of the process after an error that only a new process can recover from.
+
+    :param program: name of the executable.
+    :param stop: set to begin an orderly end.
+    """
+
+    def __init__(self, program: str, stop: threading.Event) -> None:
+        self._program = program
+        self._stop = stop
+        self.exit_code: int | None = None
+
+    def __call__(self, exit_code: int) -> None:
+        """Begin to end the process; it ends within :data:`_END_TIMEOUT_S`."""
+        if self.exit_code is not None:
+            return
+        self.exit_code = exit_code
+        print(f'{self._program}: the process ends with code {exit_code}', file=sys.stderr)
+        timer = threading.Timer(_END_TIMEOUT_S, self.end, (exit_code,))
+        timer.daemon = True
+        timer.start()
+        self._stop.set()
+
+    def end(self, exit_code: int) -> None:
+        """End the process at once, without the destructors of the interpreter and libraries."""
+        sys.stderr.flush()
+        sys.stdout.flush()
+        os._exit(exit_code if self.exit_code is None else self.exit_code)
+
+
+def _create_node(create: Callable[..., ManagedNode], name: str) -> ManagedNode:
+    """Create a node by its name, with the namespace before it, e.g. '/front/detector'."""
+    namespace, _, base = name.rpartition('/')
+    return create(base, namespace=namespace) if namespace else create(base)
+
+
+def _run(nodes: Sequence[ManagedNode], stop: threading.Event) -> bool:
+    """
+    Spin until the event is set, then finalize the nodes.
+
+    :return: False if a transition or a callback did not end.
+    """
+    executor = MultiThreadedExecutor(num_threads=_THREADS * len(nodes))
+    for node in nodes:
+        executor.add_node(node)
+    spun = Future()
+    # Python runs signal handlers in the main thread only, and not while that waits inside ROS.
+    spinner = threading.Thread(
+        target=_spin, args=(nodes[0], executor, spun), name='spin', daemon=True
+    )
+    spinner.start()
+    stop.wait()
+    for node in nodes:
+        node.get_logger().info('stopping')
+    for node in nodes:
+        node.cancel_build()
+    # The executor still runs, so that the service call of a transition in progress is answered.
+    finalized = [node.finalize() for node in nodes]
+    spun.set_result(None)
+    if not all(finalized):
+        # Without executor.shutdown(), which would wait for the callback that hangs.
+        return False
+    spinner.join(timeout=5.0)
+    if spinner.is_alive():
+        return False
+    executor.shutdown()
+    return True
+
+
+def _spin(node: ManagedNode, executor: MultiThreadedExecutor, spun: Future) -> None:
+    """Spin until the future is done; log exceptions of callbacks and go on."""
+    while not spun.done() and rclpy.ok():
+        try:
+            executor.spin_until_future_complete(spun)
+        except ExternalShutdownException:
+            return
+        except Exception:  # noqa: BLE001 logged; the node continues
+            node.get_logger().error(f'exception in a callback:\n{traceback.format_exc()}')
