@@ -27,7 +27,16 @@ ROS_LIBRARIES = frozenset({
 
 # Each row may import the rows above it; inside a row parts import only themselves, unless noted.
 VALUES = ['errors', 'values', 'process']
-INPUTS = ['parameter_spec', 'config', 'trusted_files', 'image', 'engine', 'decode', 'model_info']
+INPUTS = [
+    'parameter_spec',
+    'config',
+    'trusted_files',
+    'image',
+    'engine',
+    'decode',
+    'model_info',
+    'demand',
+]
 STAGES = ['plan', 'quantize', 'preprocess', 'onnxruntime_engine']
 BATCHES = ['batch_choice', 'batch_slots']
 
@@ -57,7 +66,8 @@ def _rules() -> dict[str, Rule]:
     values = frozenset(VALUES) - {'process'}
     for part in INPUTS:
         rules[part] = Rule(values)
-    rules['config'] = Rule(values | {'parameter_spec'})
+    rules['demand'] = Rule(values | {'parameter_spec'})
+    rules['config'] = Rule(values | {'parameter_spec', 'demand'})
     inputs = values | frozenset(INPUTS)
     for part in STAGES:
         rules[part] = Rule(inputs)

@@ -16,6 +16,7 @@ from itertools import pairwise
 import re
 from typing import Any
 
+from .demand import DemandParameters
 from .errors import ConfigError
 from .parameter_spec import (
     check_all,
@@ -31,7 +32,7 @@ __all__ = ['DetectorConfig', 'ParameterSpec', 'parameter_specs']
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorConfig:
+class DetectorConfig(DemandParameters):
     """
     Parameters of a detector, checked when the object is made.
 
@@ -416,6 +417,7 @@ class DetectorConfig:
     def __post_init__(self) -> None:
         check_all(partial(self._check_value, spec) for spec in parameter_specs())
         check_all((self._check_shapes, self._check_input, self._check_topics))
+        self.check_demand(len(self.image_topics))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> DetectorConfig:

@@ -80,10 +80,15 @@ def parameter(
 
 
 def describe_fields(config_type: Any) -> tuple[ParameterSpec, ...]:
-    """Describe the parameters of a dataclass of :func:`parameter` fields, in their order."""
+    """
+    Describe the parameters of a dataclass of :func:`parameter` fields, in their order.
+
+    Groups of parameters that it inherits come after its own.
+    """
+    ordered = sorted(fields(config_type), key=lambda f: f.name not in config_type.__annotations__)
     return tuple(
         ParameterSpec(name=f.name, type=type_name(f.type), default=f.default, **f.metadata)
-        for f in fields(config_type)
+        for f in ordered
     )
 
 
@@ -122,6 +127,8 @@ def check_value(spec: ParameterSpec, value: Any) -> Any:
     :raises ConfigError: if its type, range or choice is wrong.
     """
     if spec.type.startswith('list['):
+        if spec.type == 'list[float]' and type(value) in (int, float):
+            value = (value,)
         if isinstance(value, str | bytes | dict) or not hasattr(value, '__iter__'):
             raise ConfigError(
                 f'{spec.name} is {show_value(value)}; expected a list of {spec.type[5:-1]}'

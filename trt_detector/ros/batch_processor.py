@@ -178,11 +178,13 @@ class BatchProcessor:
         """Publish the detections of one image and count it."""
         started_ns = time.monotonic_ns()
         try:
-            self.publishers[queued.camera].publish(queued.message.header, detections)
+            sent = self.publishers[queued.camera].publish(queued.message.header, detections)
         except Exception as error:  # noqa: BLE001 logged; the other images may be fine
             self._note_failure([queued], error)
             return
         self._statistics.count(queued.camera, 'published')
+        if not sent:
+            self._statistics.count(queued.camera, 'withheld')
         try:
             self._add_times(queued, batch, result, started_ns)
             if detections.invalid:

@@ -32,6 +32,7 @@ class CameraPublisher:
     :param topics: topics of the camera.
     :param class_names: labels in the debug image.
     :param class_ids: class_id text of each class.
+    :param publish_empty: publish arrays without detections, too; any thread may replace it.
     """
 
     def __init__(
@@ -40,8 +41,11 @@ class CameraPublisher:
         topics: CameraTopics,
         class_names: Sequence[str],
         class_ids: Sequence[str],
+        *,
+        publish_empty: bool = True,
     ) -> None:
         self._node = node
+        self.publish_empty = publish_empty
         self._class_names = class_names
         self._message = DetectionsMessage(class_ids)
         # Reliable publishers match every subscriber; of debug images only the newest counts.
@@ -53,14 +57,18 @@ class CameraPublisher:
             CompressedImage, f'{topics.debug_image}/compressed', QoSProfile(depth=1)
         )
 
-    def publish(self, header: Any, detections: Detections) -> None:
+    def publish(self, header: Any, detections: Detections) -> bool:
         """
         Publish the detections of one image.
 
         :param header: header of the image.
         :param detections: in pixels of the original image.
+        :return: False if there are none, and an empty array is not to be published.
         """
+        if not (self.publish_empty or len(detections)):
+            return False
         self._detections.publish(self._message.fill(header, detections))
+        return True
 
     def publish_debug_image(self, header: Any, image: Image, detections: Detections) -> None:
         """Draw and publish the debug images that have a subscriber."""

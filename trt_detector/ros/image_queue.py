@@ -103,6 +103,15 @@ class ImageQueue:
         """
         with self._changed:
             self._accepting = False
+            return self.drop_queued()
+
+    def drop_queued(self) -> list[int]:
+        """
+        Drop the queued messages.
+
+        :return: camera index of each dropped message.
+        """
+        with self._changed:
             dropped = [
                 queued_image.camera for queued_image in self._images if queued_image is not None
             ]

@@ -15,6 +15,7 @@ from ..errors import BuildCancelledError, DetectorError, DeviceLostError, Engine
 from ..factory import create_detector, watch_device
 from ..process.tuning import release_memory
 from .bond import LifecycleBond
+from .demand_services import DemandServices
 from .inference_thread import DetectorFactory
 from .lifecycle.exit_codes import EXIT_DEVICE_LOST
 from .lifecycle.managed_node import ManagedNode
@@ -65,6 +66,7 @@ class DetectorNode(ManagedNode):
             self._answer_cancel,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
+        self._demand_services = DemandServices(self, self._health)
         self.start_up()
 
     def destroy_node(self) -> None:

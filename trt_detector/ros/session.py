@@ -6,14 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
-import threading
 import time
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.subscription import Subscription
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
@@ -26,7 +23,7 @@ from ..values.engine_info import EngineInfo
 from ..values.progress import Progress
 from .batch_processor import BatchProcessor
 from .camera_publisher import CameraPublisher
-from .camera_subscription import CameraSubscription
+from .image_intake import ImageIntake
 from .image_queue import ImageQueue
 from .image_receiver import ImageReceiver
 from .inference_thread import DetectorFactory, InferenceThread
@@ -34,7 +31,6 @@ from .messages import make_label_info
 from .monitoring.degradation import DegradationWatch
 from .monitoring.statistics import SessionStatistics
 from .recovery.inference_watch import InferenceWatch
-from .steady_timer import create_steady_timer
 from .topics import CameraTopics, name_camera_topics
 
 __all__ = ['DetectionSession', 'WatchDevice']
@@ -44,8 +40,6 @@ WatchDevice = Callable[[EngineInfo], DeviceWatch | None]
 
 _DRAIN_TIMEOUT_S = 30.0
 _CLOSE_TIMEOUT_S = 5.0
-# Time between two looks at the publishers of the image topics.
-_FOLLOW_PERIOD_S = 0.5
 
 
 class DetectionSession:
@@ -75,7 +69,6 @@ class DetectionSession:
         watch: WatchDevice,
     ) -> None:
         self._node = node
-        self._receiver = receiver
         self._watch = watch
         self.config = config
         self.cameras: tuple[CameraTopics, ...] = name_camera_topics(
@@ -88,21 +81,17 @@ class DetectionSession:
         self.progress: Progress | None = None
         self.detector: Detector | None = None
         self.device: DeviceWatch | None = None
-        self.subscriptions = tuple(
-            CameraSubscription(
-                node, camera, config.qos_reliability, partial(self._receive, number)
-            )
-            for number, camera in enumerate(self.cameras)
-        )
         self.opened_s = time.monotonic()
         self.started_s: float | None = None
         self.is_hanging = False
         self._progress_logged_s = 0.0
-        self._subscribe_lock = threading.Lock()
-        self._follow_timer: Any = None
         self._publishers: list[CameraPublisher] = []
         self._label_info: Any = None
         self._image_queue = ImageQueue(len(self.cameras), config.batch_wait_ms / 1e3)
+        self._intake = ImageIntake(
+            node, config, self.cameras, receiver, self._image_queue, self.statistics
+        )
+        self.subscriptions = self._intake.subscriptions
         self.watch = InferenceWatch()
         self._processor = BatchProcessor(
             node,
@@ -128,7 +117,11 @@ class DetectionSession:
         by_name = self.config.class_id_format == 'name'
         ids = names if by_name else tuple(str(number) for number in range(len(names)))
         for camera in self.cameras:
-            self._publishers.append(CameraPublisher(self._node, camera, names, ids))
+            self._publishers.append(
+                CameraPublisher(
+                    self._node, camera, names, ids, publish_empty=self.config.publish_empty
+                )
+            )
         self._processor.publishers = tuple(self._publishers)
         self._processor.publish_debug_images = self.config.publish_debug_image
         self._label_info = self._node.create_publisher(
@@ -143,10 +136,9 @@ class DetectionSession:
     def start(self) -> None:
         """Subscribe to the cameras and start to publish detections."""
         self._publish_label_info()
-        self._image_queue.open()
         with ExitStack() as undo:
-            undo.callback(self._unsubscribe)
-            self._subscribe()
+            undo.callback(self._intake.close)
+            self._intake.open()
             self.started_s = time.monotonic()
             undo.pop_all()
 
@@ -157,9 +149,7 @@ class DetectionSession:
         :raises EngineError: if the inference in progress does not end in time.
         """
         self.started_s = None
-        self._unsubscribe()
-        for camera in self._image_queue.stop_accepting():
-            self.statistics.count(camera, 'dropped')
+        self._intake.close()
         if not self._image_queue.wait_idle(_DRAIN_TIMEOUT_S):
             raise EngineError(
                 f'the inference in progress did not end within {_DRAIN_TIMEOUT_S:g} s; the '
@@ -174,7 +164,7 @@ class DetectionSession:
         """
         self.started_s = None
         self.detector = None
-        self._unsubscribe()
+        self._intake.close()
         device, self.device = self.device, None
         if device is not None:
             device.close()
@@ -204,51 +194,15 @@ class DetectionSession:
             raise DetectorError('the node is being configured; set the parameter afterward')
         detector.options = decode_options(config, detector.class_names)
         self._processor.publish_debug_images = config.publish_debug_image
+        for publisher in self._publishers:
+            publisher.publish_empty = config.publish_empty
+        self._intake.apply(config)
         self.degradation.window_s = config.degradation_window
         self.degradation.factor = config.degradation_factor
         threshold_changed = config.score_threshold != self.config.score_threshold
         self.config = config
         if threshold_changed:
             self._publish_label_info()
-
-    def _subscribe(self) -> None:
-        """Subscribe to the cameras, and follow their publishers if qos_reliability is auto."""
-        with self._subscribe_lock:
-            for subscription in self.subscriptions:
-                subscription.open()
-            self._receiver.start(self._list_entities())
-            if self.config.qos_reliability == 'auto':
-                self._follow_timer = create_steady_timer(
-                    self._node, _FOLLOW_PERIOD_S, self._follow_publishers
-                )
-
-    def _unsubscribe(self) -> None:
-        """Destroy the subscriptions."""
-        with self._subscribe_lock:
-            timer, self._follow_timer = self._follow_timer, None
-            if timer is not None:
-                self._node.destroy_timer(timer)
-            self._receiver.stop()
-            for subscription in self.subscriptions:
-                subscription.close()
-
-    def _follow_publishers(self) -> None:
-        """Subscribe again to cameras whose publishers are better served by another reliability."""
-        with self._subscribe_lock:
-            if self._follow_timer is None:
-                return
-            outdated = [each for each in self.subscriptions if each.is_outdated()]
-            if not outdated:
-                return
-            self._receiver.stop()
-            for subscription in outdated:
-                subscription.close()
-                subscription.open()
-            self._receiver.start(self._list_entities())
-
-    def _list_entities(self) -> list[Subscription]:
-        """List the rclpy subscriptions of all cameras."""
-        return [each.entity for each in self.subscriptions if each.entity is not None]
 
     def _publish_label_info(self) -> None:
         """Publish the class names; late subscribers receive them, too."""
@@ -269,8 +223,3 @@ class DetectionSession:
         self._progress_logged_s = now
         share = '' if progress.fraction is None else f' {progress.fraction:.0%}'
         self._node.get_logger().info(f'{progress.phase}{share} ({progress.elapsed_s:.0f} s)')
-
-    def _receive(self, camera: int, message: Any) -> None:
-        """Put a message into the queue; called in the thread of the receiver."""
-        dropped = self._image_queue.put(camera, message)
-        self.statistics.count_received(camera, dropped)

@@ -84,8 +84,10 @@ class CameraDiagnostics:
             'received': str(now.counts.received),
             'published': str(now.counts.published),
             'dropped': str(now.counts.dropped),
+            'dropped, by pause or rate': str(now.counts.skipped),
             'malformed': str(now.counts.malformed),
             'failed': str(now.counts.failed),
+            'empty, not published': str(now.counts.withheld),
             'lost': str(now.lost),
             'lost, counted by': subscription.loss.method,
             'invalid candidates': str(now.counts.invalid),
@@ -104,12 +106,17 @@ class CameraDiagnostics:
             return CameraStatus(*error, values, is_silent)
         if is_silent:
             text = f'no image for {silent_s:.0f} s: {explain_silence(self._node, subscription)}'
+            if not session.config.enabled:
+                text = f'paused; {text}'
             self._log('silence', text)
             return CameraStatus('warn', text, values, is_silent)
         return CameraStatus(*self._judge_images(rate, now, first), values)
 
     def _judge_images(self, rate: float, now: _Sample, first: _Sample) -> tuple[str, str]:
         """Judge lost images, stamps and dropped images."""
+        text = f'{rate:.1f} images per second'
+        if not self._session.config.enabled:
+            return 'ok', f'paused, drops {text}: enabled is false'
         received = max(now.counts.received - first.counts.received, 1)
         lost = now.lost - first.lost
         if lost >= _MINIMUM_LOST and lost / (received + lost) > _LOSS_SHARE:
@@ -122,8 +129,8 @@ class CameraDiagnostics:
         if text := self._describe_stamps(now.counts.unstamped - first.counts.unstamped):
             self._log('stamps', text)
             return 'warn', text
-        text = f'{rate:.1f} images per second'
-        share = (now.counts.dropped - first.counts.dropped) / received
+        skipped = now.counts.skipped - first.counts.skipped
+        share = (now.counts.dropped - first.counts.dropped - skipped) / max(received - skipped, 1)
         if share > _DROP_SHARE:
             text += f', {share:.0%} dropped: the detector is slower than the camera'
         return 'ok', text

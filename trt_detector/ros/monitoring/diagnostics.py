@@ -106,6 +106,8 @@ class Diagnostics(StatusPublisher):
         hardware = ''
         if session is not None:
             values['model'] = session.config.model_path
+            if not session.config.enabled and text == 'active':
+                text = 'active, but paused: enabled is false'
             progress = session.progress
             if progress is not None:
                 share = '' if progress.fraction is None else f' {progress.fraction:.0%}'

@@ -19,7 +19,8 @@ _STATES = ('unconfigured', 'inactive', 'active', 'finalized')
 _COUNTS = {
     'received': 'Received images.',
     'published': 'Images whose detections were published.',
-    'dropped': 'Images replaced by a newer one before they were processed.',
+    'dropped': 'Images replaced by a newer one before they were processed, or skipped.',
+    'skipped': 'Dropped images that a pause or the maximum rate left out.',
     'malformed': 'Images that could not be read.',
     'failed': 'Images whose inference failed.',
 }

@@ -72,7 +72,10 @@ class StageDiagnostics:
         """Read the state of the GPU, the load of the CPU and the dropped images."""
         session = self._session
         counts = [session.statistics.counts(number) for number in range(len(session.cameras))]
-        now = sum(each.received for each in counts), sum(each.dropped for each in counts)
+        now = (
+            sum(each.received for each in counts),
+            sum(each.dropped - each.skipped for each in counts),
+        )
         received, dropped = (new - old for new, old in zip(now, self._counts, strict=True))
         self._counts = now
         device = session.device

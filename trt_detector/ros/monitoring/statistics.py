@@ -32,11 +32,16 @@ class CameraCounts:
     Counts of one camera since the node was configured.
 
     :param received: received images.
-    :param published: images whose detections were published.
-    :param dropped: images that were replaced by a newer one before they were processed.
+    :param published: images whose detections were published, or withheld.
+    :param dropped: images that were replaced by a newer one before they were processed, or
+        skipped.
     :param malformed: images that could not be read.
     :param failed: images whose inference failed.
     :param invalid: non-finite candidates, which were dropped.
+    :param skipped: those of the dropped images that a pause, the maximum rate or a lack of
+        listeners left out.
+    :param withheld: those of the published images without detections for which no array was sent,
+        because publish_empty is false.
     :param unstamped: published images whose header stamp is zero or negative.
     :param error: reason why the newest malformed or failed image failed; '' without any.
     :param received_s: time.monotonic() of the newest image, None before the first.
@@ -48,6 +53,8 @@ class CameraCounts:
     malformed: int = 0
     failed: int = 0
     invalid: int = 0
+    skipped: int = 0
+    withheld: int = 0
     unstamped: int = 0
     error: str = ''
     received_s: float | None = None
@@ -84,11 +91,21 @@ class SessionStatistics:
             counts.dropped += dropped
             counts.received_s = time.monotonic()
 
+    def count_skipped(self, camera: int) -> None:
+        """Count a received image that is not to be processed."""
+        with self._lock:
+            counts = self._counts[camera]
+            counts.received += 1
+            counts.dropped += 1
+            counts.skipped += 1
+            counts.received_s = time.monotonic()
+
     def count(self, camera: int, what: str, number: int = 1) -> None:
         """
         Count images or candidates.
 
-        :param what: 'published', 'dropped', 'malformed', 'failed', 'invalid' or 'unstamped'.
+        :param what: 'published', 'dropped', 'malformed', 'failed', 'invalid', 'withheld' or
+            'unstamped'.
         """
         with self._lock:
             counts = self._counts[camera]
