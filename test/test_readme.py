@@ -68,7 +68,9 @@ def test_parameters_in_its_table_exist_with_their_defaults() -> None:
     table = README.partition('## Parameters to know')[2].partition('\n## ')[0]
     rows = re.findall(r'^\| (`\w+`(?:, `\w+`)*) \| ([^|]*) \|', table, flags=re.MULTILINE)
     assert len(rows) >= 6
-    words = {'none': (), 'all': (), 'false': False, 'true': True, '[image_raw]': ('image_raw',), '': ''}
+    words = {
+        'none': (), 'all': (), 'false': False, 'true': True, '[image_raw]': ('image_raw',), '': '',
+    }  # fmt: skip
     for names, defaults in rows:
         listed = re.findall(r'`(\w+)`', names)
         values = [value.strip(' `') for value in defaults.split(',')]

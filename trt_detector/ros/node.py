@@ -15,12 +15,12 @@ from ..errors import BuildCancelledError, DetectorError, DeviceLostError, Engine
 from ..factory import create_detector, watch_device
 from ..process.tuning import release_memory
 from .bond import LifecycleBond
-from .demand_services import DemandServices
 from .inference_thread import DetectorFactory
 from .lifecycle.exit_codes import EXIT_DEVICE_LOST
 from .lifecycle.managed_node import ManagedNode
 from .monitoring.diagnostics import Diagnostics, NodeHealth
 from .monitoring.metrics_server import MetricsServer
+from .on_demand.services import DemandServices
 from .parameters import DETECTOR_PARAMETERS
 from .recovery.supervisor import Supervisor
 from .session import DetectionSession, WatchDevice

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
-from .monitoring.diagnostics import NodeHealth
+from ..monitoring.diagnostics import NodeHealth
 
 __all__ = ['DemandServices']
 
