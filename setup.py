@@ -30,6 +30,7 @@ EXTRAS = {
     'rtx': ['tensorrt-rtx', *CUDA],
     'lean': ['tensorrt-lean', *CUDA],
     'metrics': ['prometheus-client'],
+    'tracking': ['scipy'],
     'tools': ['argcomplete', 'faster-coco-eval', 'rosbags'],
     # Tells colcon to run pytest.
     'test': ['pytest'],

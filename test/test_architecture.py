@@ -67,10 +67,13 @@ def _rules() -> dict[str, Rule]:
     for part in INPUTS:
         rules[part] = Rule(values)
     rules['demand'] = Rule(values | {'parameter_spec'})
-    rules['config'] = Rule(values | {'parameter_spec', 'demand'})
+    rules['config'] = Rule(values | {'parameter_spec', 'demand', 'tracking'})
     inputs = values | frozenset(INPUTS)
     for part in STAGES:
         rules[part] = Rule(inputs)
+    rules['tracking'] = Rule(
+        values | {'parameter_spec', 'decode'}, lazy_libraries=frozenset({'scipy'})
+    )
     onnxruntime = frozenset({'onnxruntime'})
     rules['model_info'] = Rule(values, lazy_libraries=onnxruntime)
     rules['onnxruntime_engine'] = Rule(inputs, lazy_libraries=onnxruntime)
@@ -90,7 +93,7 @@ def _rules() -> dict[str, Rule]:
     rules['evaluation'] = Rule(
         core | {'int8_gate'}, lazy_libraries=frozenset({'faster_coco_eval'})
     )
-    rules['ros'] = Rule(core | {'factory', 'process'}, libraries=ROS_LIBRARIES)
+    rules['ros'] = Rule(core | {'factory', 'process', 'tracking'}, libraries=ROS_LIBRARIES)
     rules['tools'] = Rule(
         core | {'factory', 'process', 'evaluation', 'int8_gate', 'model_setup'},
         lazy_parts=device,
@@ -140,7 +143,7 @@ def test_a_module_imports_only_what_its_part_may(path: Path) -> None:
     part = _part(path)
     assert part in RULES, f'{part} has no import rule; add one here and in CONTRIBUTING.md'
     rule = RULES[part]
-    guarded = CUDA_LIBRARIES | TENSORRT_LIBRARIES | ROS_LIBRARIES | {'onnxruntime'}
+    guarded = CUDA_LIBRARIES | TENSORRT_LIBRARIES | ROS_LIBRARIES | {'onnxruntime', 'scipy'}
     wrong = []
     for line, kind, name, inside in _imports(path):
         if kind == 'library':

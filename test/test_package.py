@@ -24,6 +24,7 @@ ROSDEP_KEYS = {
     'cv2': 'python3-opencv',
     'numpy': 'python3-numpy',
     'prometheus_client': 'python3-prometheus-client',
+    'scipy': 'python3-scipy',
     'yaml': 'python3-yaml',
 }
 

@@ -27,12 +27,13 @@ from .parameter_spec import (
     show_value,
     suggest,
 )
+from .tracking.parameters import TrackerParameters
 
 __all__ = ['DetectorConfig', 'ParameterSpec', 'parameter_specs']
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorConfig(DemandParameters):
+class DetectorConfig(TrackerParameters, DemandParameters):
     """
     Parameters of a detector, checked when the object is made.
 
@@ -416,7 +417,7 @@ class DetectorConfig(DemandParameters):
 
     def __post_init__(self) -> None:
         check_all(partial(self._check_value, spec) for spec in parameter_specs())
-        check_all((self._check_shapes, self._check_input, self._check_topics))
+        check_all((self._check_shapes, self._check_input, self._check_topics, self._check_tracker))
         self.check_demand(len(self.image_topics))
 
     @classmethod

@@ -81,3 +81,17 @@ def test_the_angle_of_a_rotated_box_is_published_and_not_kept_for_the_next() -> 
     assert (box.center.theta, box.size_x, box.size_y) == (0.5, 20, 4)
     assert (box.center.position.x, box.center.position.y) == (20, 22)
     assert message.fill(Header(), upright).detections[0].bbox.center.theta == 0
+
+
+def test_track_ids_are_published_and_not_kept_for_the_next() -> None:
+    found = Detections(
+        np.array([[10, 20, 30, 24], [1, 2, 3, 4]], np.float32),
+        np.array([0.9, 0.8], np.float32),
+        np.array([1, 0], np.int32),
+    )
+    message = DetectionsMessage(('ship', 'plane'))
+    tracked = replace(found, track_ids=np.array([2**40, 0]))
+    assert [row.id for row in message.fill(Header(), tracked).detections] == [str(2**40), '']
+    other = replace(found, track_ids=np.array([0, 7]))
+    assert [row.id for row in message.fill(Header(), other).detections] == ['', '7']
+    assert [row.id for row in message.fill(Header(), found).detections] == ['', '']

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, unique
 from typing import Any, Protocol, runtime_checkable
 
@@ -77,6 +77,27 @@ class DecodeOptions:
         if self.raw.scores == 'logits':
             return score_to_logit(self.minimum_score)
         return self.minimum_score
+
+    def has_minimum_score(
+        self, scores: npt.NDArray[np.float32], class_ids: npt.NDArray[Any]
+    ) -> npt.NDArray[np.bool_]:
+        """Mask the scores (n,) that reach the threshold of their class (n,)."""
+        if not self.class_score_thresholds:
+            return np.asarray(scores >= self.score_threshold)
+        minimum = np.full(len(scores), self.score_threshold)
+        for class_id, score in self.class_score_thresholds:
+            minimum[class_ids == class_id] = score
+        return np.asarray(scores >= minimum)
+
+    def lower_to(self, score: float) -> DecodeOptions:
+        """Make the same options with no threshold above a score."""
+        return replace(
+            self,
+            score_threshold=min(self.score_threshold, score),
+            class_score_thresholds=tuple(
+                (class_id, min(own, score)) for class_id, own in self.class_score_thresholds
+            ),
+        )
 
     def to_scores(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Convert class values of the network to scores."""

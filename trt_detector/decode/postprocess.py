@@ -214,13 +214,7 @@ def _mask_wanted(
     scores: npt.NDArray[np.float32], class_ids: _Array, options: DecodeOptions
 ) -> npt.NDArray[np.bool_]:
     """Mask the candidates that have the minimum score of their class and a class to return."""
-    if not options.class_score_thresholds:
-        wanted = scores >= options.score_threshold
-    else:
-        minimum = np.full(len(scores), options.score_threshold)
-        for class_id, score in options.class_score_thresholds:
-            minimum[class_ids == class_id] = score
-        wanted = scores >= minimum
+    wanted = options.has_minimum_score(scores, class_ids)
     wanted &= class_ids >= 0
     if options.classes is not None:
         wanted &= np.isin(class_ids, list(options.classes))

@@ -12,10 +12,11 @@ from ..parameter_spec import parameter
 __all__ = ['DemandParameters']
 
 
-# Not slotted: a class cannot inherit slots from several groups of parameters.
 @dataclass(frozen=True, kw_only=True)
 class DemandParameters:
-    """Group of parameters of :class:`trt_detector.config.DetectorConfig`."""
+    """Group of parameters of :class:`trt_detector.config.DetectorConfig`, which has the slots."""
+
+    __slots__ = ()
 
     enabled: bool = parameter(
         True,

@@ -51,6 +51,8 @@ def draw_detections(
         class_id = int(detections.class_ids[row])
         left, top, right, bottom = (round(float(v)) for v in detections.boxes_xyxy[row])
         text = f'{class_label(class_id, class_names)} {float(detections.scores[row]):.2f}'
+        if detections.track_ids is not None and detections.track_ids[row]:
+            text = f'#{detections.track_ids[row]} {text}'
         angle = 0.0 if detections.angles is None else float(detections.angles[row])
         _draw_box(drawn, (left, top, right, bottom), text, class_color_bgr(class_id), angle)
     return drawn

@@ -18,6 +18,7 @@ from ..image.compressed import MAX_IMAGE_PIXELS
 from ..image.image import Image
 from ..pipeline import Detector, PendingBatch
 from ..process.tuning import release_memory
+from ..tracking.camera_tracks import CameraTracks
 from ..values.batch_result import BatchResult
 from ..values.detections import Detections
 from ..values.recent_peak import RecentPeak
@@ -92,6 +93,7 @@ class BatchProcessor:
         self._warned_s: dict[int, dict[str, float]] = {}
         self.publishers: Sequence[CameraPublisher] = ()
         self.publish_debug_images = False
+        self.tracks: CameraTracks | None = None
 
     def begin(
         self, detector: Detector, queued_images: Sequence[QueuedImage]
@@ -160,9 +162,10 @@ class BatchProcessor:
 
     def _publish_batch(self, batch: BatchInProgress, result: BatchResult) -> None:
         """Publish the detections of every image, then the debug images."""
-        pairs = list(zip(batch.images, result.detections, strict=True))
-        for (queued, _), detections in pairs:
-            self._publish(queued, detections, batch, result)
+        pairs = [
+            (pair, self._publish(*pair, detections, batch, result))
+            for pair, detections in zip(batch.images, result.detections, strict=True)
+        ]
         if self.publish_debug_images:
             # After all detections: drawing must not delay them.
             for (queued, image), detections in pairs:
@@ -171,17 +174,23 @@ class BatchProcessor:
     def _publish(
         self,
         queued: QueuedImage,
+        image: Image,
         detections: Detections,
         batch: BatchInProgress,
         result: BatchResult,
-    ) -> None:
-        """Publish the detections of one image and count it."""
+    ) -> Detections:
+        """Track and publish the detections of one image and count it; return the published."""
         started_ns = time.monotonic_ns()
+        if self.tracks is not None:
+            # An image without a stamp has the time of its arrival.
+            stamp_s = max(_stamp_ns(queued), 0) or queued.received_ns
+            size_wh = (image.width, image.height)
+            detections = self.tracks.update(queued.camera, detections, stamp_s / 1e9, size_wh)
         try:
             sent = self.publishers[queued.camera].publish(queued.message.header, detections)
         except Exception as error:  # noqa: BLE001 logged; the other images may be fine
             self._note_failure([queued], error)
-            return
+            return detections
         self._statistics.count(queued.camera, 'published')
         if not sent:
             self._statistics.count(queued.camera, 'withheld')
@@ -194,6 +203,7 @@ class BatchProcessor:
                 f'statistics failed:\n{traceback.format_exc()}',
                 throttle_duration_sec=_WARNING_PERIOD_S,
             )
+        return detections
 
     def _publish_debug_image(
         self, queued: QueuedImage, image: Image, detections: Detections
@@ -254,8 +264,7 @@ class BatchProcessor:
             'publish': (now_ns - started_ns) / 1e6,
             'total': (now_ns - queued.received_ns) / 1e6,
         }
-        stamp = queued.message.header.stamp
-        stamp_ns = stamp.sec * 10**9 + stamp.nanosec
+        stamp_ns = _stamp_ns(queued)
         # A driver can write anything here: a negative stamp has no age, and 0 means "not set".
         if stamp_ns > 0:
             age_ms = (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6
@@ -291,6 +300,12 @@ class BatchProcessor:
             f'{topics}: {text}{details}',
             throttle_duration_sec=_WARNING_PERIOD_S,
         )
+
+
+def _stamp_ns(queued: QueuedImage) -> int:
+    """Read the stamp of an image in nanoseconds."""
+    stamp = queued.message.header.stamp
+    return int(stamp.sec * 10**9 + stamp.nanosec)
 
 
 def _is_caused_by_one_image(error: Exception, images: int) -> bool:

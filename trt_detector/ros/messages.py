@@ -93,6 +93,7 @@ class DetectionsMessage:
     def __init__(self, class_ids: Sequence[str]) -> None:
         self._class_ids = class_ids
         self._pool: list[Detection2D] = []
+        self._has_ids = False
 
     def fill(self, header: Header, detections: Detections) -> Detection2DArray:
         """
@@ -125,7 +126,18 @@ class DetectionsMessage:
             hypothesis = message.results[0].hypothesis
             hypothesis.class_id = class_label(class_id, self._class_ids)
             hypothesis.score = score
+        self._set_ids(detections)
         return Detection2DArray(header=header, detections=self._pool[:count])
+
+    def _set_ids(self, detections: Detections) -> None:
+        """Write the track ids; one without a track is empty, as all are if no tracker is on."""
+        ids = detections.track_ids
+        if ids is None and not self._has_ids:
+            return
+        self._has_ids = ids is not None
+        numbers = [0] * len(detections) if ids is None else ids.tolist()
+        for message, number in zip(self._pool, numbers, strict=False):
+            message.id = str(number) if number else ''
 
 
 def _blank_detection() -> Detection2D:

@@ -18,6 +18,7 @@ from ..config import DetectorConfig
 from ..errors import DetectorError, EngineError
 from ..factory import decode_options
 from ..pipeline import Detector
+from ..tracking.camera_tracks import CameraTracks
 from ..values.device_state import DeviceWatch
 from ..values.engine_info import EngineInfo
 from ..values.progress import Progress
@@ -93,6 +94,7 @@ class DetectionSession:
         )
         self.subscriptions = self._intake.subscriptions
         self.watch = InferenceWatch()
+        self._tracks = self._create_tracks(on_error)
         self._processor = BatchProcessor(
             node,
             self.cameras,
@@ -102,6 +104,7 @@ class DetectionSession:
             self.watch,
             self.degradation,
         )
+        self._processor.tracks = self._tracks
         self._inference_thread = InferenceThread(
             config, self._image_queue, create, self._processor, self._note_progress
         )
@@ -113,6 +116,7 @@ class DetectionSession:
         :raises Exception: the error of the factory; :meth:`close` is still needed.
         """
         detector = self._inference_thread.open()
+        self._set_options(detector, self.config)
         names = detector.class_names
         by_name = self.config.class_id_format == 'name'
         ids = names if by_name else tuple(str(number) for number in range(len(names)))
@@ -136,6 +140,8 @@ class DetectionSession:
     def start(self) -> None:
         """Subscribe to the cameras and start to publish detections."""
         self._publish_label_info()
+        if self._tracks is not None:
+            self._tracks.reset()
         with ExitStack() as undo:
             undo.callback(self._intake.close)
             self._intake.open()
@@ -192,7 +198,7 @@ class DetectionSession:
         detector = self.detector
         if detector is None:
             raise DetectorError('the node is being configured; set the parameter afterward')
-        detector.options = decode_options(config, detector.class_names)
+        self._set_options(detector, config)
         self._processor.publish_debug_images = config.publish_debug_image
         for publisher in self._publishers:
             publisher.publish_empty = config.publish_empty
@@ -203,6 +209,29 @@ class DetectionSession:
         self.config = config
         if threshold_changed:
             self._publish_label_info()
+
+    def _create_tracks(self, on_error: Callable[[str], None]) -> CameraTracks | None:
+        """
+        Create the trackers of the cameras, if there are any.
+
+        :raises ConfigError: if the tracker cannot be used.
+        """
+        if self.config.tracker == 'none':
+            return None
+        logger = self._node.get_logger()
+
+        def fail(text: str) -> None:
+            on_error(text.splitlines()[0])
+            logger.error(text, throttle_duration_sec=5.0)
+
+        return CameraTracks([camera.image for camera in self.cameras], logger.warning, fail)
+
+    def _set_options(self, detector: Detector, config: DetectorConfig) -> None:
+        """Set the selection of the detections to decode and to publish."""
+        options = decode_options(config, detector.class_names)
+        if self._tracks is not None:
+            options = self._tracks.set_options(config, options)
+        detector.options = options
 
     def _publish_label_info(self) -> None:
         """Publish the class names; late subscribers receive them, too."""

@@ -30,6 +30,8 @@ class Detections:
     :param angles: float32 (n,), rotation of each box about its center in radians, positive from
         the x axis (right) to the y axis (down); None for upright boxes. boxes_xyxy are the boxes
         before the rotation then.
+    :param track_ids: int64 (n,), number of the track of each detection, 0 without one; None if no
+        tracker is on.
     :raises ValueError: if the shapes of the arrays do not match.
     """
 
@@ -40,6 +42,7 @@ class Detections:
     degenerate: int = 0
     class_error: float = 0.0
     angles: npt.NDArray[np.float32] | None = None
+    track_ids: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.scores)
@@ -48,8 +51,9 @@ class Detections:
             raise ValueError(
                 f'boxes_xyxy, scores, class_ids have shapes {shapes}; expected (n, 4), (n,), (n,)'
             )
-        if self.angles is not None and self.angles.shape != (count,):
-            raise ValueError(f'angles have the shape {self.angles.shape}; expected ({count},)')
+        for name, values in (('angles', self.angles), ('track_ids', self.track_ids)):
+            if values is not None and values.shape != (count,):
+                raise ValueError(f'{name} have the shape {values.shape}; expected ({count},)')
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -75,6 +79,7 @@ class Detections:
             scores=self.scores[rows],
             class_ids=self.class_ids[rows],
             angles=None if self.angles is None else self.angles[rows],
+            track_ids=None if self.track_ids is None else self.track_ids[rows],
         )
 
     def first(self, limit: int) -> Detections:

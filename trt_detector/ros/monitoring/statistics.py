@@ -19,8 +19,9 @@ STAGES = ('wait', 'preprocess', 'infer', 'decode', 'publish', 'total', 'age')
 """
 Timed stages of an image, in milliseconds.
 
-wait: in the queue; preprocess, infer, decode: of the whole batch; publish: creating and sending
-the messages; total: from received to published; age: from the stamp of the image to published.
+wait: in the queue; preprocess, infer, decode: of the whole batch; publish: tracking,
+creating and sending the messages; total: from received to published; age: from the stamp of the
+image to published.
 """
 
 _WINDOW = 512

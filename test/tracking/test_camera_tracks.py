@@ -1,0 +1,132 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Test what is published of tracked detections, and when tracks start anew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from trt_detector.config import DetectorConfig
+from trt_detector.decode import DecodeOptions
+from trt_detector.tracking.camera_tracks import CameraTracks
+from trt_detector.values.detections import Detections
+
+pytest.importorskip('scipy', reason='SciPy is missing: pip install scipy')
+
+SIZE_WH = (640, 480)
+
+
+def _found(*rows: tuple[float, float, int]) -> Detections:
+    """Make detections from (x, score, class) of boxes of 40x80 pixels."""
+    return Detections(
+        np.array([[x, 0, x + 40, 80] for x, _, _ in rows], np.float32).reshape(-1, 4),
+        np.array([score for _, score, _ in rows], np.float32),
+        np.array([kind for _, _, kind in rows], np.int32),
+    )
+
+
+class _Cameras:
+    """Trackers of two cameras, with what they log."""
+
+    def __init__(self, options: DecodeOptions | None = None, **parameters: float) -> None:
+        self.warnings: list[str] = []
+        self.failures: list[str] = []
+        self.tracks = CameraTracks(['/a', '/b'], self.warnings.append, self.failures.append)
+        config = DetectorConfig(tracker='bytetrack', **parameters)  # type: ignore[arg-type]
+        self.decoded = self.tracks.set_options(config, options or DecodeOptions())
+
+    def ids(self, *rows: tuple[float, float, int], at_s: float, camera: int = 0) -> list[int]:
+        """Track one image; return the ids of what is published."""
+        found = self.tracks.update(camera, _found(*rows), at_s, SIZE_WH).track_ids
+        assert found is not None
+        return found.tolist()
+
+
+def test_the_model_is_decoded_down_to_the_low_threshold() -> None:
+    options = DecodeOptions(score_threshold=0.4, class_score_thresholds=((1, 0.05), (2, 0.6)))
+    decoded = _Cameras(options).decoded
+    assert decoded.score_threshold == 0.1
+    assert decoded.class_score_thresholds == ((1, 0.05), (2, 0.1))
+    assert _Cameras(DecodeOptions(score_threshold=0.05)).decoded.score_threshold == 0.05
+
+
+def test_published_are_those_with_the_minimum_score_and_those_that_continue_a_track() -> None:
+    cameras = _Cameras(DecodeOptions(score_threshold=0.3))
+    assert cameras.ids((0, 0.9, 0), (200, 0.35, 0), (400, 0.2, 0), at_s=0.0) == [1, 0]
+    assert cameras.ids((0, 0.2, 0), (200, 0.35, 0), (400, 0.2, 0), at_s=0.1) == [1, 0]
+
+
+def test_no_track_starts_below_the_minimum_score_of_the_class() -> None:
+    cameras = _Cameras(DecodeOptions(score_threshold=0.3, class_score_thresholds=((1, 0.95),)))
+    for step in range(3):
+        assert cameras.ids((0, 0.9, 0), (200, 0.9, 1), at_s=step / 10) == [1]
+
+
+def test_cameras_do_not_share_tracks() -> None:
+    cameras = _Cameras()
+    assert cameras.ids((0, 0.9, 0), at_s=5.0) == [1]
+    assert cameras.ids((300, 0.9, 0), at_s=1.0, camera=1) == [1]
+    assert cameras.ids((0, 0.9, 0), at_s=5.1) == [1]
+    assert cameras.ids((300, 0.9, 0), at_s=1.1, camera=1) == [1]
+    assert cameras.warnings == []
+
+
+def test_stamps_that_go_back_start_tracks_anew_with_one_line_per_camera() -> None:
+    cameras = _Cameras()
+    for camera in (0, 1):
+        assert cameras.ids((0, 0.9, 0), at_s=50.0, camera=camera) == [1]
+        assert cameras.ids((0, 0.9, 0), at_s=47.5, camera=camera) == [2]
+        assert cameras.ids((0, 0.9, 0), at_s=45.0, camera=camera) == [3]
+    lines = [
+        f'the tracks of {t} start anew: the stamps went back by 2.500 s' for t in ('/a', '/b')
+    ]
+    assert cameras.warnings == lines
+
+
+def test_a_long_pause_starts_tracks_anew_and_names_the_parameter() -> None:
+    cameras = _Cameras(track_buffer=2.0)
+    assert cameras.ids((0, 0.9, 0), at_s=1.0) == [1]
+    assert cameras.ids((0, 0.9, 0), at_s=3.0) == [1]
+    assert cameras.ids((0, 0.9, 0), at_s=5.5) == [2]
+    assert cameras.warnings == [
+        'the tracks of /a start anew: 2.500 s passed between two images, track_buffer is 2 s'
+    ]
+
+
+def test_another_image_size_starts_tracks_anew() -> None:
+    cameras = _Cameras()
+    assert cameras.ids((0, 0.9, 0), at_s=1.0) == [1]
+    ids = cameras.tracks.update(0, _found((0, 0.9, 0)), 1.1, (320, 240)).track_ids
+    assert ids is not None
+    assert ids.tolist() == [2]
+    assert cameras.warnings == [
+        'the tracks of /a start anew: the size of the images changed from 640x480 to 320x240'
+    ]
+
+
+def test_reset_forgets_tracks_and_stamps_silently() -> None:
+    cameras = _Cameras()
+    assert cameras.ids((0, 0.9, 0), at_s=50.0) == [1]
+    cameras.tracks.reset()
+    assert cameras.ids((0, 0.9, 0), at_s=1.0) == [2]
+    assert cameras.warnings == []
+
+
+def test_thresholds_change_between_two_images() -> None:
+    cameras = _Cameras()
+    assert cameras.ids((0, 0.55, 0), at_s=0.0) == [0]
+    config = DetectorConfig(tracker='bytetrack', track_thresh=0.4)
+    cameras.tracks.set_options(config, DecodeOptions())
+    assert cameras.ids((0, 0.55, 0), at_s=0.1) == [0], 'a track is confirmed by a second image'
+    assert cameras.ids((0, 0.55, 0), at_s=0.2) == [1]
+
+
+def test_a_tracker_that_fails_never_costs_a_detection(monkeypatch: pytest.MonkeyPatch) -> None:
+    cameras = _Cameras(DecodeOptions(score_threshold=0.3))
+    assert cameras.ids((0, 0.9, 0), at_s=0.0) == [1]
+    with monkeypatch.context() as patch:
+        patch.setattr('trt_detector.tracking.kalman.predict', lambda *_: 1 // 0)
+        assert cameras.ids((0, 0.9, 0), (200, 0.2, 0), at_s=0.1) == [0]
+    assert len(cameras.failures) == 1
+    assert cameras.failures[0].startswith('the tracker of /a failed:\nTraceback')
+    assert cameras.ids((0, 0.9, 0), at_s=0.2) == [2]

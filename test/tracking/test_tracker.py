@@ -1,0 +1,134 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tracks of moving boxes with known ids."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from trt_detector.errors import ConfigError
+from trt_detector.tracking.tracker import Tracker, TrackerThresholds
+from trt_detector.values.detections import Detections
+
+
+def _at(*rows: tuple[float, float, float, int]) -> Detections:
+    """Make detections from (x, y, score, class) of boxes of 40x80 pixels."""
+    ordered = sorted(rows, key=lambda row: -row[2])
+    boxes = np.array([[x, y, x + 40, y + 80] for x, y, _, _ in ordered], np.float32)
+    return Detections(
+        boxes.reshape(-1, 4),
+        np.array([row[2] for row in ordered], np.float32),
+        np.array([row[3] for row in ordered], np.int32),
+    )
+
+
+def _ids(tracker: Tracker, detections: Detections, stamp_s: float) -> tuple[int, ...]:
+    return tuple(tracker.update(detections, stamp_s).tolist())
+
+
+def test_without_scipy_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'scipy.optimize', None)
+    with pytest.raises(ConfigError, match='python3-scipy'):
+        Tracker()
+
+
+class TestTracker:
+    @pytest.fixture(autouse=True)
+    def _needs_scipy(self) -> None:
+        pytest.importorskip('scipy', reason='SciPy is missing: pip install scipy')
+
+    def test_an_id_survives_dropped_images(self) -> None:
+        tracker = Tracker()
+        stamps = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.1, 1.2]
+        ids = [_ids(tracker, _at((200 * t, 50, 0.9, 0)), t) for t in stamps]
+        assert ids == [(1,)] * len(stamps)
+
+    def test_a_low_score_continues_a_track_but_starts_none(self) -> None:
+        tracker = Tracker()
+        (known,) = _ids(tracker, _at((0, 0, 0.9, 0)), 0.0)
+        assert _ids(tracker, _at((1, 0, 0.2, 0), (300, 0, 0.15, 0)), 0.1) == (known, 0)
+        assert _ids(tracker, _at((2, 0, 0.2, 0), (300, 0, 0.15, 0)), 0.2) == (known, 0)
+
+    def test_rounding_of_stamps_does_not_make_a_track_lost(self) -> None:
+        first_s, second_s = 0.3, 0.8
+        assert second_s - (second_s - first_s) > first_s
+        tracker = Tracker()
+        (known,) = _ids(tracker, _at((0, 0, 0.9, 0)), first_s)
+        assert _ids(tracker, _at((0, 0, 0.2, 0)), second_s) == (known,)
+
+    def test_a_track_is_lost_after_the_buffer_and_its_id_never_used_again(self) -> None:
+        tracker = Tracker()
+        (old,) = _ids(tracker, _at((0, 0, 0.9, 0)), 0.0)
+        assert _ids(tracker, _at((0, 0, 0.9, 0)), 1.5) == (0,)
+        (new,) = _ids(tracker, _at((0, 0, 0.9, 0)), 1.6)
+        assert new not in (0, old)
+
+    def test_an_object_keeps_its_class(self) -> None:
+        tracker = Tracker()
+        tracker.update(_at((0, 0, 0.9, 0)), 0.0)
+        assert _ids(tracker, _at((0, 0, 0.9, 1)), 0.1) == (0,)
+
+    def test_a_stamp_that_goes_back_resets_without_using_an_id_again(self) -> None:
+        tracker = Tracker()
+        before = _ids(tracker, _at((0, 0, 0.9, 0)), 5.0)
+        after = _ids(tracker, _at((0, 0, 0.9, 0)), 4.0)
+        assert after not in (before, (0,))
+
+    def test_ids_are_unique_in_an_array(self) -> None:
+        random, tracker = np.random.default_rng(3), Tracker()
+        for step in range(60):
+            rows = [
+                (*random.uniform(0, 200, 2), random.uniform(0.1, 1), int(random.integers(2)))
+                for _ in range(random.integers(0, 25))
+            ]
+            given = [i for i in _ids(tracker, _at(*rows), step / 10) if i]
+            assert len(given) == len(set(given))
+
+    def test_a_detection_that_may_not_start_a_track_still_continues_one(self) -> None:
+        tracker = Tracker()
+        none = np.zeros(1, bool)
+        assert tracker.update(_at((0, 0, 0.9, 0)), 0.0, none).tolist() == [0]
+        assert len(tracker) == 0
+        tracker.reset()
+        (known,) = _ids(tracker, _at((0, 0, 0.9, 0)), 0.0)
+        assert tracker.update(_at((0, 0, 0.9, 0)), 0.1, none).tolist() == [known]
+
+    @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
+    def test_values_that_are_not_finite_never_get_an_id_or_harm_others(self, bad: float) -> None:
+        tracker = Tracker()
+        (known,) = _ids(tracker, _at((0, 0, 0.9, 0)), 0.0)
+        boxes = np.array([[0, 0, 40, 80], [bad, 0, 40, 80], [0, 0, 40, 80]], np.float32)
+        scores = np.array([0.9, 0.9, bad if np.isnan(bad) else 0.0], np.float32)
+        mixed = Detections(boxes, scores, np.zeros(3, np.int32))
+        for step in range(1, 4):
+            assert _ids(tracker, mixed, step / 10) == (known, 0, 0)
+        assert len(tracker) == 1
+
+    def test_no_detections_are_an_image_like_others(self) -> None:
+        tracker = Tracker()
+        assert _ids(tracker, Detections.empty(), 0.0) == ()
+        assert _ids(tracker, _at((0, 0, 0.9, 0)), 0.1) == (0,)
+        (known,) = _ids(tracker, _at((0, 0, 0.9, 0)), 0.2)
+        assert _ids(tracker, Detections.empty(), 0.3) == ()
+        assert _ids(tracker, _at((0, 0, 0.9, 0)), 0.4) == (known,)
+
+    def test_more_objects_than_the_tracker_takes_keep_their_detections(self) -> None:
+        tracker = Tracker(TrackerThresholds(buffer_s=3600.0))
+        side = np.arange(40) * 100.0
+        rows = [(x, y, 0.9, 0) for x in side for y in side]
+        for step in range(3):
+            moved = [(x + 5000.0 * step, y, score, kind) for x, y, score, kind in rows]
+            ids = _ids(tracker, _at(*moved), step / 10)
+            assert len(ids) == 1600
+            assert len(tracker) <= 2000
+
+    def test_a_rotated_box_keeps_its_id_if_its_angle_jumps_by_a_right_angle(self) -> None:
+        tracker = Tracker()
+        long = np.array([[0, 30, 200, 50]], np.float32)
+        high = np.array([[90, -60, 110, 140]], np.float32)
+        one, zero = np.ones(1, np.float32), np.zeros(1, np.int32)
+        flat = Detections(long, one, zero, angles=np.zeros(1, np.float32))
+        turned = Detections(high, one, zero, angles=np.full(1, np.pi / 2, np.float32))
+        assert _ids(tracker, flat, 0.0) == _ids(tracker, turned, 0.1) == (1,)
