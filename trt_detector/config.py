@@ -246,6 +246,7 @@ class DetectorConfig(TrackerParameters, DemandParameters):
             'darknet_grid',
             'boxes_scores',
             'yolov4',
+            'yolo_boxes_scores',
             'detr',
             'detr_rows',
             'detr_sigmoid',

@@ -54,6 +54,9 @@ LAYOUTS: dict[str, Shapes] = {
     },
     'boxes_scores': {'boxes': ((ANCHORS, 4), 'f4'), 'scores': ((ANCHORS, CLASSES), 'f4')},
     'yolov4': {'boxes': ((ANCHORS, 1, 4), 'f4'), 'confs scores': ((ANCHORS, CLASSES), 'f4')},
+    'yolo_boxes_scores': {
+        'boxes': ((4, ANCHORS), 'f4'), 'scores': ((CLASSES, ANCHORS), 'f4'),
+    },
     'detr': {'out': ((ROWS, 4 + CLASSES), 'f4')},
     'detr_rows': {'out': ((ROWS, 6), 'f4')},
     'detr_sigmoid': {'pred_boxes': ((ROWS, 4), 'f4'), 'pred_logits': ((ROWS, CLASSES), 'f4')},

@@ -77,3 +77,68 @@ def test_locations_outside_the_folder_are_refused(location: str, tmp_path: Path)
     (tmp_path / 'model.onnx').write_bytes(model.SerializeToString())
     with pytest.raises(ModelError, match='outside its own folder, which is refused'):
         read_model_info(tmp_path / 'model.onnx')
+
+
+@pytest.mark.parametrize('with_length', [True, False])
+@pytest.mark.parametrize('kind', ['initializers', 'constants'])
+def test_shapes_in_a_file_are_read(kind: str, with_length: bool, tmp_path: Path) -> None:
+    path = tmp_path / 'model.onnx'
+    model = onnx.load(lamp_detector(tmp_path / 'lamp.onnx'))
+    if kind == 'constants':
+        _turn_into_constants(model)
+    onnx.save_model(
+        model, path, save_as_external_data=True, location='weights.bin', size_threshold=0,
+        convert_attribute=True,
+    )  # fmt: skip
+    if not with_length:
+        _edit_extents(path, {'length': None})
+    assert onnx.load(path, load_external_data=False).ByteSize() < 1500
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[24:32, 40:48] = 255
+    with create_detector(DetectorConfig(model_path=str(path), backend='onnxruntime')) as found:
+        [detections] = found.detect([Image.from_array(pixels)]).detections
+    assert detections.boxes_xyxy.tolist() == [[40, 24, 48, 32]]
+
+
+def _turn_into_constants(model: onnx.ModelProto) -> None:
+    """Replace the initializers by Constant nodes."""
+    nodes = [
+        onnx.helper.make_node('Constant', [], [tensor.name], value=tensor)
+        for tensor in model.graph.initializer
+    ]
+    rest = list(model.graph.node)
+    del model.graph.initializer[:]
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *rest])
+
+
+def _edit_extents(path: Path, changes: dict[str, str | None]) -> None:
+    """Change or remove entries on the place of every external tensor."""
+    model = onnx.load(path, load_external_data=False)
+    tensors = [*model.graph.initializer, *(a.t for n in model.graph.node for a in n.attribute)]
+    for tensor in tensors:
+        kept = {entry.key: entry.value for entry in tensor.external_data}
+        if not kept:
+            continue
+        kept |= {key: value for key, value in changes.items() if value is not None}
+        del tensor.external_data[:]
+        for key, value in kept.items():
+            if key not in changes or changes[key] is not None:
+                tensor.external_data.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+
+
+def test_weights_that_were_cut_off_are_refused(tmp_path: Path) -> None:
+    _split(lamp_detector(tmp_path / 'lamp.onnx'), tmp_path)
+    file = tmp_path / 'model.onnx_data'
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ModelError, match='up to byte 1024, but that file has 100 bytes'):
+        read_model_info(tmp_path / 'model.onnx')
+
+
+@pytest.mark.parametrize('changes', [{'offset': 'x'}, {'length': '-3'}, {'offset': '-1'}])
+def test_a_place_that_is_none_is_refused(changes: dict[str, str | None], tmp_path: Path) -> None:
+    _split(lamp_detector(tmp_path / 'lamp.onnx'), tmp_path)
+    _edit_extents(tmp_path / 'model.onnx', changes)
+    with pytest.raises(ModelError, match='export the model again'):
+        read_model_info(tmp_path / 'model.onnx')

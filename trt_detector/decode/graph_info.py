@@ -55,6 +55,8 @@ class GraphInfo:
         matrix products; no entry if unknown.
     :param parts: per output name, the tensors that are concatenated along its last axis; no entry
         if unknown.
+    :param box_forms: per output name 'centers' or 'corners', if the graph tells how boxes
+        [N, 4, A] are made.
     :param num_names: number of class names that the user or the model gives, None for none.
     """
 
@@ -64,6 +66,7 @@ class GraphInfo:
     operators: frozenset[str] = frozenset()
     tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
     parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
+    box_forms: Mapping[str, str] = field(default_factory=dict)
     num_names: int | None = None
 
     @property

@@ -30,6 +30,7 @@ from .layouts.paddle import PaddleLayout
 from .layouts.tf_detection import TfDetectionLayout
 from .layouts.torchvision import TorchvisionLayout
 from .layouts.yolo import YoloLayout
+from .layouts.yolo_boxes_scores import YoloBoxesScoresLayout
 from .layouts.yolo_grid import YoloGridLayout
 from .layouts.yolo_obb import ObbRowsLayout, YoloObbLayout
 from .layouts.yolo_objectness import YoloObjectnessLayout
@@ -54,6 +55,7 @@ LAYOUTS: tuple[HeadLayout, ...] = (
     YoloGridLayout(exponential=True),
     BoxesScoresLayout(),
     BoxesScoresLayout(normalized=True),
+    YoloBoxesScoresLayout(),
     DetrLayout(),
     DetrRowsLayout(),
     DetrLogitsLayout('sigmoid'),

@@ -6,10 +6,17 @@ from __future__ import annotations
 
 from ..values.tensor_spec import TensorSpec
 from .graph_info import GraphInfo
+from .layouts.yolo_boxes_scores import find_pair
 
 __all__ = ['suggest']
 
 _MAX_REMEDIES = 2
+_BOXES_AND_SCORES = (
+    'boxes [N, 4, A] and scores [N, C, A] are in two outputs, and the graph does not tell the '
+    'form of the boxes: set head to yolo_boxes_scores if they are center x, y, width, height in '
+    'input pixels, as YOLOv8 computes them (and scores to logits if the graph has no Sigmoid); '
+    'else export the model with its last Concat'
+)
 _DOCUMENTATION = 'docs/models.md lists every layout; the parameter head chooses one of them'
 
 
@@ -33,6 +40,8 @@ def suggest(info: GraphInfo) -> tuple[str, ...]:
         )
     if ranks == [4] and 1 in (info.outputs[0].shape[1], info.outputs[0].shape[3]):
         found.append('an output has a dimension of 1 too many: export without it (Squeeze)')
+    if find_pair(info) is not None:
+        return _BOXES_AND_SCORES, _DOCUMENTATION
     if len(planes) >= 2:
         found.append(
             'several outputs have predictions: name the one with the boxes in the parameter '

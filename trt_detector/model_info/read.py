@@ -16,6 +16,7 @@ from ..errors import ModelError
 from ..values.literal import read_literal
 from ..values.output_part import OutputPart
 from ..values.tensor_spec import TensorSpec
+from .box_form import find_box_form
 from .class_names import parse_names
 from .external_data import find_external_files
 from .file_type import is_plan
@@ -65,6 +66,8 @@ class ModelInfo:
         matrix products.
     :param parts: per output name, the tensors that are concatenated to it, for outputs of rows
         of seven values.
+    :param box_forms: per output name 'centers' or 'corners', for outputs [N, 4, A] whose
+        arithmetic tells.
     :param sources: per metadata entry the file that it comes from, for messages.
     :param warnings: sentences about metadata that could not be used.
     """
@@ -84,6 +87,7 @@ class ModelInfo:
     external_data: tuple[Path, ...]
     tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
     parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
+    box_forms: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -169,6 +173,13 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
             spec.name: output_parts(model, spec.name)
             for spec in outputs
             if len(spec.shape) in (2, 3) and spec.shape[-1] == _ROW_VALUES
+        },
+        box_forms={
+            spec.name: form
+            for spec in outputs
+            if len(spec.shape) == 3
+            and spec.shape[1] == 4
+            and (form := find_box_form(graph, spec.name))
         },
         sources=merged.sources,
         warnings=merged.warnings,

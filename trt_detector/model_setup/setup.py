@@ -77,6 +77,7 @@ class ModelSetup:
             operators=frozenset() if self.model is None else self.model.operators,
             tails={} if self.model is None else self.model.tails,
             parts={} if self.model is None else self.model.parts,
+            box_forms={} if self.model is None else self.model.box_forms,
             num_names=len(self.names) or None,
         )
         config = self.config

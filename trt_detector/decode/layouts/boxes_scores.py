@@ -23,7 +23,7 @@ from ...values.detections import Detections
 from ..feature_maps import has_logits
 from ..graph_info import GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
-from ..postprocess import best_of_classes, filter_and_suppress, finite_rows
+from ..postprocess import best_of_classes, centers_to_corners, filter_and_suppress, finite_rows
 from .paddle import PADDLE_PREPROCESSING
 
 __all__ = ['BoxesScoresHead', 'BoxesScoresLayout']
@@ -42,12 +42,14 @@ class _Pair:
 
 class BoxesScoresHead:
     """
-    Decoder for boxes [N, A, 4] (or [N, A, 1, 4]) x1, y1, x2, y2 and scores [N, A, C] or [N, C, A].
+    Decoder for boxes [N, A, 4] (or [N, A, 1, 4], or [N, 4, A]) and scores [N, A, C] or [N, C, A].
 
     :param boxes: index of the output with the boxes.
     :param scores: index of the output with the scores.
     :param num_classes: C.
     :param classes_last: the scores are [N, A, C].
+    :param boxes_last: the boxes are [N, A, 4].
+    :param centers: the boxes are center x, y, width, height instead of x1, y1, x2, y2.
     :param input_size: (height, width) in pixels if the boxes are shares of it, else None.
     """
 
@@ -58,15 +60,21 @@ class BoxesScoresHead:
         num_classes: int,
         *,
         classes_last: bool,
+        boxes_last: bool = True,
+        centers: bool = False,
         input_size: tuple[int, int] | None = None,
     ) -> None:
         self.num_classes: int | None = num_classes
         shape = '[N, A, C]' if classes_last else '[N, C, A]'
         unit = 'pixels' if input_size is None else 'shares of the input'
-        self.layout = f'boxes [N, A, 4] in {unit}, scores {shape}'
+        box_shape = '[N, A, 4]' if boxes_last else '[N, 4, A]'
+        form = 'center boxes' if centers else 'boxes'
+        self.layout = f'{form} {box_shape} in {unit}, scores {shape}'
         self._boxes = boxes
         self._scores = scores
         self._classes_last = classes_last
+        self._boxes_last = boxes_last
+        self._centers = centers
         self._size: npt.NDArray[np.float32] | None = None
         if input_size is not None:
             self._size = np.array((input_size[1], input_size[0]) * 2, np.float32)
@@ -76,7 +84,8 @@ class BoxesScoresHead:
     ) -> list[Detections]:
         """Decode a batch, see :class:`.head.Head`."""
         boxes = outputs[self._boxes]
-        boxes = boxes.reshape(len(boxes), -1, 4)
+        shape = (len(boxes), -1, 4)
+        boxes = boxes.reshape(shape) if self._boxes_last else boxes.transpose(0, 2, 1)
         scores = outputs[self._scores]
         if self._classes_last:
             scores = scores.transpose(0, 2, 1)
@@ -96,6 +105,8 @@ class BoxesScoresHead:
         classes = scores[:, found].astype(np.float32, copy=False)
         with np.errstate(invalid='ignore', over='ignore'):
             finite = finite_rows(classes, axis=0)
+            if self._centers:
+                corners = centers_to_corners(corners)
             if self._size is not None:
                 corners = corners * self._size
         class_ids = classes.argmax(axis=0)
