@@ -21,7 +21,8 @@ copyright = f'2026 {author}, Apache-2.0'  # noqa: A001
 version = release
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.viewcode']
 source_suffix = {'.md': 'markdown', '.rst': 'restructuredtext'}
-exclude_patterns = ['_site']
+# rosdoc2 adds copies of README.md and others, which are in project/.
+exclude_patterns = ['_*', '[A-Z]*']
 nitpicky = False
 highlight_language = 'bash'
 

@@ -72,20 +72,24 @@ def replace_source(app: Any, docname: str, source: list[str]) -> None:
         )
     elif Path(app.env.doc2path(docname)).suffix == '.md':
         source[0] = source[0].replace(_PARAMETERS, write_parameters())
-        source[0] = redirect_links(source[0], docname)
+        source[0] = redirect_links(source[0], docname, Path(app.srcdir))
 
 
-def redirect_links(text: str, docname: str) -> str:
+def redirect_links(text: str, docname: str, docs: Path) -> str:
     """
     Let the links of a page lead to the pages of the site.
 
     :param text: Markdown, with links that hold in the repository.
     :param docname: name of the page on the site.
+    :param docs: folder of the pages.
     """
     file = ROOT_PAGES.get(docname, f'docs/{docname}.md')
 
     def redirect(match: re.Match[str]) -> str:
         target = os.path.normpath(Path(file).parent / match[1])
-        return os.path.relpath(_PAGE_OF_FILE.get(target, target), Path('docs', docname).parent)
+        target = _PAGE_OF_FILE.get(target, target)
+        if Path(target).parts[0] == 'docs':
+            return os.path.relpath(target, Path('docs', docname).parent)
+        return os.path.relpath(find_repository(docs) / target, (docs / docname).parent)
 
     return _LINK.sub(redirect, text)
