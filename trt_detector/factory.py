@@ -26,7 +26,14 @@ from .errors import (
     ModelError,
 )
 from .int8_gate.gate import open_accepted
-from .model_info import is_plan, ModelInfo, prepare_model, read_model_info, resolve_external_data
+from .model_info import (
+    describe_misnamed,
+    is_plan,
+    ModelInfo,
+    prepare_model,
+    read_model_info,
+    resolve_external_data,
+)
 from .model_info.onnx_session import SessionOptions
 from .model_setup import (
     decode_options,
@@ -124,6 +131,7 @@ def _open_with_batch(
             f'model_path {config.model_path!r} is a TensorRT plan, which backend onnxruntime '
             'cannot run; name the ONNX file, or set backend to auto'
         )
+    warnings += describe_misnamed(path, is_a_plan=model is None)
     setup = ModelSetup.read(config, path, model)
     if model is not None:
         config = _with_input_shape(config, model, batch_size)

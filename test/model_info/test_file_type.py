@@ -12,15 +12,18 @@ from pathlib import Path
 import struct
 import zipfile
 
+from doubles.machine import machine
 import numpy as np
 import pytest
+from support import networks
 from support.models import lamp_detector
 from trt_detector.config import DetectorConfig
-from trt_detector.errors import ModelError
+from trt_detector.errors import ModelError, PlanError
 from trt_detector.factory import create_detector
 from trt_detector.model_info import is_plan, read_model_info, read_plan_metadata
 from trt_detector.model_setup import ModelSetup
 from trt_detector.plan import read_prebuilt_plan
+from trt_detector.tools import build_engine
 from trt_detector.values.tensor_spec import TensorSpec
 
 
@@ -107,8 +110,41 @@ def test_a_plan_is_known_by_its_first_bytes(name: str, tmp_path: Path) -> None:
     assert is_plan(path) == (name not in ('m.bin', 'm.onnx'))
 
 
-def test_an_onnx_file_is_no_plan(tmp_path: Path) -> None:
-    assert not is_plan(lamp_detector(tmp_path / 'm.onnx'))
+@pytest.mark.parametrize('name', ['m.onnx', 'm.engine', 'm.plan', 'm.trt', 'm.bin', 'm'])
+def test_an_onnx_file_is_no_plan(name: str, tmp_path: Path) -> None:
+    assert not is_plan(lamp_detector(tmp_path / name))
+
+
+def test_an_onnx_file_with_the_name_of_a_plan_runs_and_says_so(tmp_path: Path) -> None:
+    path = lamp_detector(tmp_path / 'm.engine')
+    config = DetectorConfig(model_path=str(path), backend='onnxruntime', warmup_iterations=0)
+    with create_detector(config) as detector:
+        (warning,) = detector.info.warnings
+    assert warning == 'm.engine is an ONNX file by its content, not a TensorRT plan; rename it'
+    path.chmod(0o600)
+    with pytest.raises(PlanError, match=r'm\.engine is an ONNX file by its content'):
+        read_prebuilt_plan(path)
+
+
+def test_a_plan_with_the_name_of_an_onnx_file_says_so(tmp_path: Path) -> None:
+    model = networks.yolo(tmp_path / 'yolo.onnx')
+    with machine('tensorrt-10.16'):
+        plan = tmp_path / 'plan.onnx'
+        arguments = ['--model', str(model), '--output', str(plan), '--precision', 'fp32']
+        assert build_engine.main([*arguments, '--engine-cache-dir', str(tmp_path / 'p')]) == 0
+        config = DetectorConfig(model_path=str(plan), warmup_iterations=0)
+        with create_detector(config) as detector:
+            warnings = detector.info.warnings
+    assert 'plan.onnx is a TensorRT plan by its content, not an ONNX file; rename it' in warnings
+    with pytest.raises(ModelError, match=r'plan\.onnx is a TensorRT plan; expected an ONNX file'):
+        read_model_info(plan)
+
+
+@pytest.mark.parametrize('content', [b'', b'\x08', b'\x08\x00\x12', b'\x08\x09\x99'])
+def test_other_bytes_are_no_onnx_file(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / 'm.engine'
+    path.write_bytes(content)
+    assert is_plan(path)
 
 
 def test_the_header_of_ultralytics_gives_names_size_and_task(tmp_path: Path) -> None:

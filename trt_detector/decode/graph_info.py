@@ -58,6 +58,7 @@ class GraphInfo:
     :param box_forms: per output name 'centers' or 'corners', if the graph tells how boxes
         [N, 4, A] are made.
     :param num_names: number of class names that the user or the model gives, None for none.
+    :param task_source: file that the task comes from, '' if unknown.
     """
 
     outputs: tuple[TensorSpec, ...]
@@ -68,6 +69,7 @@ class GraphInfo:
     parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
     box_forms: Mapping[str, str] = field(default_factory=dict)
     num_names: int | None = None
+    task_source: str = ''
 
     @property
     def task(self) -> str:

@@ -127,9 +127,10 @@ def recognize(
         task has no boxes.
     """
     if info.task not in _BOX_TASKS and name == 'auto':
+        source = f' ({info.task_source})' if info.task_source else ''
         raise ModelError(
-            f"the model's task is {info.task!r}; expected 'detect' or 'obb' (or 'segment', 'pose' "
-            'for their boxes)'
+            f"the model's task is {info.task!r}{source}; expected 'detect' or 'obb' (or "
+            "'segment', 'pose' for their boxes); export a detector, or set head if it is one"
         )
     whole = info
     indices = find_outputs(info, outputs) if outputs else _find_part(info, name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .class_names import parse_names
 from .external_data import resolve_external_data
-from .file_type import is_plan
+from .file_type import describe_misnamed, is_onnx, is_plan
 from .hugging_face import ProcessorConfig, read_model_type, read_processor_config
 from .paddle_config import read_paddle_config
 from .plan_header import add_plan_header, read_plan_metadata, split_plan_header
@@ -18,6 +18,8 @@ __all__ = [
     'ModelInfo',
     'ProcessorConfig',
     'add_plan_header',
+    'describe_misnamed',
+    'is_onnx',
     'is_plan',
     'merge_metadata',
     'parse_names',

@@ -12,11 +12,17 @@ import zipfile
 from ..errors import ModelError
 from .plan_header import PLAN_MAGICS, split_plan_header
 
-__all__ = ['is_plan']
+__all__ = ['describe_misnamed', 'is_onnx', 'is_plan']
 
 _HEAD_BYTES = 1 << 20
 _LARGEST_SAFETENSORS_HEADER = 100_000_000
 _PLAN_SUFFIXES = ('.engine', '.plan', '.trt')
+_ONNX_SUFFIX = '.onnx'
+# The first field of an ONNX file is ir_version, a small number, and then a text, a number or the
+# graph: producer_name, producer_version, domain, model_version, doc_string, graph, opset_import.
+_IR_VERSION = b'\x08'
+_LARGEST_IR_VERSION = 32
+_NEXT_FIELDS = frozenset({0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42})
 _EXPORT = 'export it to ONNX, e.g. with Ultralytics: yolo export model={name} format=onnx'
 # First bytes, what they are, and the remedy.
 _SIGNATURES = (
@@ -65,7 +71,32 @@ def is_plan(path: Path) -> bool:
     if plan.startswith(PLAN_MAGICS) or plan is not head:
         return True
     _refuse_foreign(path, head)
-    return path.suffix.lower() in _PLAN_SUFFIXES
+    return path.suffix.lower() in _PLAN_SUFFIXES and not is_onnx(head)
+
+
+def is_onnx(head: bytes) -> bool:
+    """Tell whether the first bytes of a file are those of an ONNX file."""
+    return (
+        head[:1] == _IR_VERSION
+        and len(head) > 2
+        and 1 <= head[1] <= _LARGEST_IR_VERSION
+        and head[2] in _NEXT_FIELDS
+    )
+
+
+def describe_misnamed(path: Path, *, is_a_plan: bool) -> tuple[str, ...]:
+    """
+    Make the warning about a file whose name says another format than its content.
+
+    :param path: the model or plan.
+    :param is_a_plan: result of :func:`is_plan`.
+    """
+    suffix = path.suffix.lower()
+    if is_a_plan and suffix == _ONNX_SUFFIX:
+        return (f'{path.name} is a TensorRT plan by its content, not an ONNX file; rename it',)
+    if not is_a_plan and suffix in _PLAN_SUFFIXES:
+        return (f'{path.name} is an ONNX file by its content, not a TensorRT plan; rename it',)
+    return ()
 
 
 def _refuse_foreign(path: Path, head: bytes) -> None:

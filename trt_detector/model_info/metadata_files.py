@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, printable
 from .class_names import parse_names
 from .text_files import parse_lines, read_json, read_text, read_yaml
 
@@ -29,6 +29,10 @@ _KEYS = {
     'model_type': ('model_type',),
 }
 _NAMES = frozenset({'names'})
+_TEXTS = ('head', 'model_type', 'task')
+# Of Ultralytics.
+_OF_ULTRALYTICS = ('metadata.yaml',)
+_TASKS = ('detect', 'segment', 'classify', 'pose', 'obb')
 # Beside <stem>.onnx, in this order: the first file that has a key gives its value.
 _OF_THE_MODEL = ('.yaml', '.yml', '.json', '.txt')
 # Files of the folder may belong to other programs: read only if one of these entries is missing.
@@ -69,14 +73,16 @@ def read_metadata_files(model: Path, known: Collection[str] = ()) -> MetadataFil
     metadata: dict[str, str] = {}
     sources: dict[str, str] = {}
     warnings: list[str] = []
+    unused: list[tuple[str, str]] = []
     for file, keys in _files(model):
         if not keys - set(known) - metadata.keys():
             continue
         try:
-            entries = _read_entries(file)
+            entries, notes = _read_entries(file, is_own=file.stem == model.stem)
         except ModelError as error:
             warnings.append(f'{error} (it was ignored)')
             continue
+        unused += notes
         for key, value in entries.items():
             if key in known or key in metadata:
                 continue
@@ -87,6 +93,8 @@ def read_metadata_files(model: Path, known: Collection[str] = ()) -> MetadataFil
                 )
                 continue
             metadata[key], sources[key] = value, file.name
+    # What another file gives is not missed.
+    warnings += [text for key, text in unused if key not in known and key not in metadata]
     return MetadataFiles(metadata, sources, tuple(warnings))
 
 
@@ -104,45 +112,84 @@ def _files(model: Path) -> Iterator[tuple[Path, frozenset[str]]]:
     return ((file, keys) for file, keys in ranked if file != model and file.is_file())
 
 
-def _read_entries(file: Path) -> dict[str, str]:
+def _read_entries(file: Path, *, is_own: bool) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """
     Read the entries of a file under the names of the ONNX metadata.
 
+    :param is_own: the file has the name of the model; others may belong to other programs.
+    :return: the entries; and warnings, each with the entry that it is about.
     :raises ModelError: if it cannot be read.
     """
     if file.suffix == '.txt':
         names = parse_lines(read_text(file))
-        return {'names': str(names)} if names else {}
+        return ({'names': str(names)} if names else {}), []
     if file.suffix == '.json':
         content = text = read_json(file)
     else:
         content, text = read_yaml(file)
-    if isinstance(content, list):
+    if isinstance(content, list) or _is_numbered(content):
         content, text = {'names': content}, {'names': text}
     if not isinstance(content, dict):
-        return {}
-    found = {}
+        return {}, [('names', _describe_unused(file, content))] if is_own else []
+    found: dict[str, str] = {}
+    notes: list[tuple[str, str]] = []
     for key, spellings in _KEYS.items():
         values = [
             text.get(spelling, content[spelling]) if key == 'names' else content[spelling]
             for spelling in spellings
             if content.get(spelling) not in (None, [], {})
         ]
-        if values and _has_expected_type(key, values[0]):
+        if not values:
+            continue
+        fault = _find_fault(key, values[0])
+        if not fault:
             found[key] = _write_literal(file, key, values[0])
-    return found
+        elif key != 'anchors' and (is_own or file.name in _OF_ULTRALYTICS):
+            shown = _write_literal(file, key, values[0])[:60]
+            notes.append((key, f'{file} has the {key} {shown!r}; expected {fault} (ignored)'))
+    if not found and not notes and is_own:
+        notes.append(('names', _describe_unused(file, content)))
+    return found, notes
 
 
-def _has_expected_type(key: str, value: Any) -> bool:
-    """Tell whether an entry can be what its key means: config.json is the file of many tools."""
+def _is_numbered(content: Any) -> bool:
+    """Tell whether a file is a list of names under the numbers 0, 1, 2 ..."""
+    if not isinstance(content, dict) or not content:
+        return False
+    numbers = range(len(content))
+    return all((number in content or str(number) in content) for number in numbers) and all(
+        isinstance(name, str) for name in content.values()
+    )
+
+
+def _find_fault(key: str, value: Any) -> str:
+    """
+    Check that an entry can be what its key means: config.json is the file of many tools.
+
+    :return: what was expected, '' if it can be.
+    """
+    if key == 'task' and isinstance(value, str) and value not in _TASKS:
+        return f'one of {", ".join(_TASKS)}'
+    if key in _TEXTS:
+        return '' if isinstance(value, str) else 'a text'
     if key == 'names':
-        return isinstance(value, list | dict)
-    if key == 'anchors':
-        # YOLOv5's own files have a number where anchors are to be fitted.
-        return isinstance(value, list)
-    if key in ('head', 'model_type', 'task'):
-        return isinstance(value, str)
-    return True
+        return '' if isinstance(value, list | dict) else 'a list or numbered names'
+    # YOLOv5's own files have a number where anchors are to be fitted.
+    return 'a list' if key == 'anchors' and not isinstance(value, list) else ''
+
+
+def _describe_unused(file: Path, content: Any) -> str:
+    """Describe a file that has the name of the model and nothing that is used."""
+    if isinstance(content, dict) and isinstance(content.get('categories'), list):
+        return (
+            f'{file} was not used: it is a COCO annotation file, whose category numbers may have '
+            'gaps, so their order in the model is not known; give class_names'
+        )
+    shown = type(content).__name__
+    if isinstance(content, dict):
+        keys = [printable(key[:20]) for key in content if isinstance(key, str)][:5]
+        shown = f'the entries {", ".join(keys)}' if keys else 'no such entry'
+    return f'{file} was not used: it has {shown}; expected some of {", ".join(_KEYS)}'
 
 
 def _write_literal(file: Path, key: str, value: Any) -> str:

@@ -79,6 +79,7 @@ class ModelSetup:
             parts={} if self.model is None else self.model.parts,
             box_forms={} if self.model is None else self.model.box_forms,
             num_names=len(self.names) or None,
+            task_source=self.sources.get('task', ''),
         )
         config = self.config
         return recognize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import threading
 
 from ..errors import PlanError
-from ..model_info.plan_header import split_plan_header
+from ..model_info import is_onnx, split_plan_header
 from ..trusted_files import read_trusted, try_writing, write_atomic
 from .build import PlanBuild
 from .entry import PlanEntry, Rejection
@@ -198,6 +198,11 @@ def read_prebuilt_plan(path: Path, plan_hmac: PlanHmac | None = None) -> StoredP
         raise PlanError(f'plan {path} cannot be read: {error.strerror or error}') from error
     if not data:
         raise PlanError(f'plan {path} is empty; expected a serialized TensorRT engine')
+    if is_onnx(data[:64]):
+        raise PlanError(
+            f'{path} is an ONNX file by its content, not a TensorRT plan; rename it to .onnx, or '
+            'name the plan'
+        )
     if plan_hmac is not None:
         plan_hmac.check_plan(path, data)
     note = (
