@@ -37,6 +37,20 @@ class DemandParameters:
         True, 'Publish the array of an image in which nothing was found, too.', live=True
     )
 
+    lazy: bool = parameter(
+        False,
+        'Subscribe to the images of a camera only while somebody subscribes to its detections or '
+        'debug images, or a request of service ~/detect waits.',
+    )
+    detect_timeout: float = parameter(
+        5.0,
+        'Maximum time that service ~/detect waits for the detections of the next image.',
+        unit='s',
+        minimum=0.1,
+        maximum=3600.0,
+        live=True,
+    )
+
     def check_demand(self, cameras: int) -> None:
         """
         Refuse rates that are neither one for all nor one per camera.

@@ -13,6 +13,7 @@ import traceback
 
 from rclpy.node import Node
 
+from ..demand import ImageGate, RequestAnswer
 from ..errors import DetectorError, EngineError, ImageError
 from ..image.compressed import MAX_IMAGE_PIXELS
 from ..image.image import Image
@@ -92,6 +93,8 @@ class BatchProcessor:
         self._image_size = RecentPeak()
         self._warned_s: dict[int, dict[str, float]] = {}
         self.publishers: Sequence[CameraPublisher] = ()
+        #: Passes the outcome of images on to the requests that wait for them; None without any.
+        self.requests: ImageGate | None = None
         self.publish_debug_images = False
         self.tracks: CameraTracks | None = None
 
@@ -191,6 +194,9 @@ class BatchProcessor:
         except Exception as error:  # noqa: BLE001 logged; the other images may be fine
             self._note_failure([queued], error)
             return detections
+        if self.requests is not None:
+            size_wh = (image.width, image.height)
+            self._answer(queued, RequestAnswer('', queued.message.header, detections, size_wh))
         self._statistics.count(queued.camera, 'published')
         if not sent:
             self._statistics.count(queued.camera, 'withheld')
@@ -218,6 +224,12 @@ class BatchProcessor:
                 throttle_duration_sec=_WARNING_PERIOD_S,
             )
 
+    def _answer(self, queued: QueuedImage, answer: RequestAnswer) -> None:
+        """Answer the requests that wait for an image."""
+        requests = self.requests
+        if requests is not None:
+            requests.answer(queued.camera, queued.received_ns, answer)
+
     def _read(self, queued: QueuedImage) -> Image | None:
         """Read the image of a message; None, counted and logged, if that fails."""
         try:
@@ -231,7 +243,9 @@ class BatchProcessor:
             self._statistics.note_error(queued.camera, str(error))
             self._statistics.count(queued.camera, 'malformed')
             self._on_error(f'{topic}: {error}')
-            self._warn_malformed(queued.camera, f'dropped an image of {topic}: {error}')
+            text = f'dropped an image of {topic}: {error}'
+            self._warn_malformed(queued.camera, text)
+            self._answer(queued, RequestAnswer(text))
         except Exception as error:  # noqa: BLE001 logged; the other images may be fine
             self._note_failure([queued], error)
         return None
@@ -288,6 +302,8 @@ class BatchProcessor:
         for queued in queued_images:
             self._statistics.note_error(queued.camera, text)
             self._statistics.count(queued.camera, 'failed')
+            topic = self._cameras[queued.camera].image
+            self._answer(queued, RequestAnswer(f'inference failed for {topic}: {text}'))
         self._on_error(text)
         # An unexpected error is a defect; its traceback says where.
         expected = isinstance(error, DetectorError)

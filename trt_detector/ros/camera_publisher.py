@@ -82,7 +82,15 @@ class CameraPublisher:
         if compressed_wanted:
             self._debug_compressed.publish(make_compressed_image(header, picture))
 
+    def has_listeners(self) -> bool:
+        """Tell whether anybody subscribes to one of the topics."""
+        return any(publisher.get_subscription_count() for publisher in self._list_publishers())
+
     def close(self) -> None:
         """Destroy the publishers."""
-        for publisher in (self._detections, self._debug, self._debug_compressed):
+        for publisher in self._list_publishers():
             self._node.destroy_publisher(publisher)
+
+    def _list_publishers(self) -> tuple[Any, ...]:
+        """List the publishers of all topics."""
+        return self._detections, self._debug, self._debug_compressed

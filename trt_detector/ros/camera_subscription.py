@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import time
 from typing import Any
 
 from rclpy.node import Node
@@ -68,6 +69,8 @@ class CameraSubscription:
         self.reliability = ReliabilityPolicy.BEST_EFFORT
         self.reason = 'not subscribed yet'
         self.entity: Subscription | None = None
+        #: time.monotonic() of the latest open().
+        self.opened_s = 0.0
 
     def open(self) -> None:
         """
@@ -77,6 +80,7 @@ class CameraSubscription:
         """
         self.reliability, self.reason = self._choose()
         self.loss.restart()
+        self.opened_s = time.monotonic()
         try:
             self.entity = self._subscribe(self.loss.add_event)
         except UnsupportedEventTypeError:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 import threading
 from typing import Any
@@ -13,7 +14,8 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from ..config import DetectorConfig
-from ..demand import ImageGate
+from ..demand import DetectRequest, ImageGate, RequestAnswer
+from .batch_processor import BatchProcessor
 from .camera_subscription import CameraSubscription
 from .image_queue import ImageQueue
 from .image_receiver import ImageReceiver
@@ -23,7 +25,7 @@ from .topics import CameraTopics
 
 __all__ = ['ImageIntake']
 
-# Time between two looks at the publishers of the image topics.
+# Time between two looks at the publishers of the image topics, and at the listeners if lazy.
 _FOLLOW_PERIOD_S = 0.5
 
 
@@ -37,6 +39,7 @@ class ImageIntake:
     :param receiver: runs the callbacks of the subscriptions.
     :param image_queue: gets the images.
     :param statistics: counts the images.
+    :param processor: answers the requests, and has the publishers that others listen to.
     """
 
     def __init__(
@@ -47,15 +50,19 @@ class ImageIntake:
         receiver: ImageReceiver,
         image_queue: ImageQueue,
         statistics: SessionStatistics,
+        processor: BatchProcessor,
     ) -> None:
         self._node = node
         self._config = config
         self._receiver = receiver
         self._image_queue = image_queue
         self._statistics = statistics
+        self._processor = processor
+        self._is_open = False
         self._follow_timer: Any = None
         self._lock = threading.Lock()
         self._gate = ImageGate(len(cameras))
+        self._gate_lock = threading.Lock()
         # None while every image passes: then the path of an image has one check for None more.
         self._closed_gate: ImageGate | None = None
         self.subscriptions = tuple(
@@ -76,20 +83,24 @@ class ImageIntake:
         self._config = config
 
     def open(self) -> None:
-        """Subscribe to the cameras, and follow their publishers if qos_reliability is auto."""
+        """
+        Subscribe to the cameras, unless nobody needs them.
+
+        Their publishers are followed if qos_reliability is auto, and the listeners if lazy is set.
+        """
         self._image_queue.open()
         with self._lock:
-            for subscription in self.subscriptions:
-                subscription.open()
-            self._receiver.start(self._list_entities())
-            if self._config.qos_reliability == 'auto':
+            self._is_open = True
+            self._update(self._find_outdated())
+            if self._config.qos_reliability == 'auto' or self._config.lazy:
                 self._follow_timer = create_steady_timer(
-                    self._node, _FOLLOW_PERIOD_S, self._follow_publishers
+                    self._node, _FOLLOW_PERIOD_S, self._follow
                 )
 
     def close(self) -> None:
-        """Unsubscribe, and drop the queued images; calling it again does nothing."""
+        """Unsubscribe, drop the queued images and refuse the requests; may be called again."""
         with self._lock:
+            self._is_open = False
             timer, self._follow_timer = self._follow_timer, None
             if timer is not None:
                 self._node.destroy_timer(timer)
@@ -97,10 +108,39 @@ class ImageIntake:
             for subscription in self.subscriptions:
                 subscription.close()
         self._drop(self._image_queue.stop_accepting())
+        self._gate.answer_all(RequestAnswer('the node was deactivated meanwhile'))
+
+    @contextmanager
+    def requests(self, cameras: Sequence[int]) -> Iterator[list[DetectRequest]]:
+        """
+        Request the next image of each camera, until the end of the block.
+
+        A lazy camera is subscribed for the time of the block.
+        """
+        requests = [DetectRequest(camera) for camera in cameras]
+        try:
+            for request in requests:
+                self._gate.add(request)
+            self._use_gate()
+            if self._config.lazy:
+                self._follow()
+            if not self._is_open:
+                # The node was deactivated before the requests could be seen.
+                self._gate.answer_all(RequestAnswer('the node was deactivated meanwhile'))
+            yield requests
+        finally:
+            for request in requests:
+                self._gate.remove(request)
+            self._use_gate()
+            if self._config.lazy:
+                self._follow()
 
     def _use_gate(self) -> None:
-        """Ask the gate about each image only while it is not open."""
-        self._closed_gate = None if self._gate.is_open else self._gate
+        """Ask the gate about images, and for requests, only while that can matter."""
+        # Of two threads the later one has to see what the earlier one changed.
+        with self._gate_lock:
+            self._processor.requests = self._gate if self._gate.has_requests else None
+            self._closed_gate = None if self._gate.is_open else self._gate
 
     def _drop(self, cameras: list[int]) -> list[int]:
         """Count queued images of cameras that were dropped; return the cameras."""
@@ -108,19 +148,38 @@ class ImageIntake:
             self._statistics.count(camera, 'dropped')
         return cameras
 
-    def _follow_publishers(self) -> None:
-        """Subscribe again to cameras whose publishers are better served by another reliability."""
+    def _follow(self) -> None:
+        """Subscribe, unsubscribe or subscribe again as publishers, listeners and requests ask."""
         with self._lock:
-            if self._follow_timer is None:
-                return
-            outdated = [each for each in self.subscriptions if each.is_outdated()]
-            if not outdated:
-                return
-            self._receiver.stop()
-            for subscription in outdated:
-                subscription.close()
+            if self._is_open and (outdated := self._find_outdated()):
+                self._receiver.stop()
+                self._update(outdated)
+
+    def _find_outdated(self) -> list[tuple[CameraSubscription, bool]]:
+        """Find the subscriptions to change, and whether each is needed."""
+        outdated = []
+        for number, subscription in enumerate(self.subscriptions):
+            is_needed = self._is_needed(number)
+            if is_needed != (subscription.entity is not None) or subscription.is_outdated():
+                outdated.append((subscription, is_needed))
+        return outdated
+
+    def _is_needed(self, camera: int) -> bool:
+        """Tell whether anybody needs the images of a camera."""
+        if not self._config.lazy:
+            return True
+        wanted = self._processor.publishers[camera].has_listeners()
+        self._gate.set_wanted(camera, wanted)
+        self._use_gate()
+        return wanted or self._gate.is_requested(camera)
+
+    def _update(self, outdated: Sequence[tuple[CameraSubscription, bool]]) -> None:
+        """Close subscriptions, and open those that are needed; the receiver is stopped."""
+        for subscription, is_needed in outdated:
+            subscription.close()
+            if is_needed:
                 subscription.open()
-            self._receiver.start(self._list_entities())
+        self._receiver.start(self._list_entities())
 
     def _list_entities(self) -> list[Subscription]:
         """List the rclpy subscriptions of all cameras."""

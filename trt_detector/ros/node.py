@@ -129,6 +129,7 @@ class DetectorNode(ManagedNode):
         self._health.session = session
         try:
             session.open()
+            self._demand_services.open(session)
         except BaseException:
             self._health.session = None
             self._close(session)
@@ -174,6 +175,7 @@ class DetectorNode(ManagedNode):
 
     def _close(self, session: DetectionSession) -> None:
         """Close a session, and remember if its inference thread does not end."""
+        self._demand_services.close()
         try:
             session.close()
         finally:

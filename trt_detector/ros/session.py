@@ -89,10 +89,6 @@ class DetectionSession:
         self._publishers: list[CameraPublisher] = []
         self._label_info: Any = None
         self._image_queue = ImageQueue(len(self.cameras), config.batch_wait_ms / 1e3)
-        self._intake = ImageIntake(
-            node, config, self.cameras, receiver, self._image_queue, self.statistics
-        )
-        self.subscriptions = self._intake.subscriptions
         self.watch = InferenceWatch()
         self._tracks = self._create_tracks(on_error)
         self._processor = BatchProcessor(
@@ -105,6 +101,16 @@ class DetectionSession:
             self.degradation,
         )
         self._processor.tracks = self._tracks
+        self.intake = ImageIntake(
+            node,
+            config,
+            self.cameras,
+            receiver,
+            self._image_queue,
+            self.statistics,
+            self._processor,
+        )
+        self.subscriptions = self.intake.subscriptions
         self._inference_thread = InferenceThread(
             config, self._image_queue, create, self._processor, self._note_progress
         )
@@ -143,8 +149,8 @@ class DetectionSession:
         if self._tracks is not None:
             self._tracks.reset()
         with ExitStack() as undo:
-            undo.callback(self._intake.close)
-            self._intake.open()
+            undo.callback(self.intake.close)
+            self.intake.open()
             self.started_s = time.monotonic()
             undo.pop_all()
 
@@ -155,7 +161,7 @@ class DetectionSession:
         :raises EngineError: if the inference in progress does not end in time.
         """
         self.started_s = None
-        self._intake.close()
+        self.intake.close()
         if not self._image_queue.wait_idle(_DRAIN_TIMEOUT_S):
             raise EngineError(
                 f'the inference in progress did not end within {_DRAIN_TIMEOUT_S:g} s; the '
@@ -170,7 +176,7 @@ class DetectionSession:
         """
         self.started_s = None
         self.detector = None
-        self._intake.close()
+        self.intake.close()
         device, self.device = self.device, None
         if device is not None:
             device.close()
@@ -202,7 +208,7 @@ class DetectionSession:
         self._processor.publish_debug_images = config.publish_debug_image
         for publisher in self._publishers:
             publisher.publish_empty = config.publish_empty
-        self._intake.apply(config)
+        self.intake.apply(config)
         self.degradation.window_s = config.degradation_window
         self.degradation.factor = config.degradation_factor
         threshold_changed = config.score_threshold != self.config.score_threshold

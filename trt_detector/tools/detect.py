@@ -16,9 +16,10 @@ import cv2
 from ..config import DetectorConfig
 from ..errors import DecodeError, DetectorError, ImageError
 from ..factory import create_detector
-from ..image.drawing import class_label, draw_detections
+from ..image.drawing import draw_detections
 from ..image.files import picture_files
 from ..image.image import Image
+from ..image.records import make_records
 from ..pipeline import Detector
 from ..values.detections import Detections
 from ..values.engine_info import EngineInfo
@@ -215,25 +216,11 @@ def _entry(
     name: str, image: Image, found: Detections, class_names: Sequence[str]
 ) -> dict[str, Any]:
     """Return the report's entry for one picture."""
-    angles = None if found.angles is None else found.angles.tolist()
-    detections: list[dict[str, Any]] = [
-        {
-            'class_id': int(class_id),
-            'class_name': class_label(int(class_id), class_names),
-            'score': float(score),
-            'bbox_xyxy': [float(edge) for edge in box],
-        }
-        for box, score, class_id in zip(
-            found.boxes_xyxy, found.scores, found.class_ids, strict=True
-        )
-    ]
-    for detection, angle in zip(detections, angles or (), strict=False):
-        detection['angle'] = angle
     return {
         'file': name,
         'width': image.width,
         'height': image.height,
-        'detections': detections,
+        'detections': make_records(found, class_names),
     }
 
 

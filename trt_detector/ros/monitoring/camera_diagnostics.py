@@ -99,7 +99,9 @@ class CameraDiagnostics:
         started_s = session.started_s
         if started_s is None:
             return CameraStatus('ok', 'not subscribed', values)
-        silent_s = now.at_s - max(started_s, now.counts.received_s or 0.0)
+        if subscription.entity is None and session.config.lazy:
+            return CameraStatus('ok', 'not subscribed: lazy is true, and nobody listens', values)
+        silent_s = now.at_s - max(subscription.opened_s, now.counts.received_s or 0.0)
         is_silent = silent_s > session.config.image_timeout
         error = _describe_errors(now.counts, last.counts)
         if error is not None:

@@ -20,7 +20,7 @@ _COUNTS = {
     'received': 'Received images.',
     'published': 'Images whose detections were published.',
     'dropped': 'Images replaced by a newer one before they were processed, or skipped.',
-    'skipped': 'Dropped images that a pause or the maximum rate left out.',
+    'skipped': 'Dropped images that a pause, the maximum rate or a lack of listeners left out.',
     'malformed': 'Images that could not be read.',
     'failed': 'Images whose inference failed.',
 }
