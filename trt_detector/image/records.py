@@ -15,7 +15,7 @@ __all__ = ['make_records']
 
 def make_records(found: Detections, class_names: Sequence[str]) -> list[dict[str, Any]]:
     """
-    Make a dictionary of each detection: class_id, class_name, score, bbox_xyxy, angle if rotated.
+    Make a dictionary of each detection: class_id, class_name, score, bbox_xyxy; angle, track_id if any.
 
     :param found: in pixels of the image.
     :param class_names: names by class id.
@@ -36,4 +36,8 @@ def make_records(found: Detections, class_names: Sequence[str]) -> list[dict[str
     ]
     for record, angle in zip(records, () if found.angles is None else found.angles, strict=False):
         record['angle'] = float(angle)
+    tracks = () if found.track_ids is None else found.track_ids.tolist()
+    for record, track_id in zip(records, tracks, strict=False):
+        if track_id:
+            record['track_id'] = track_id
     return records
