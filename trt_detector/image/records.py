@@ -15,7 +15,9 @@ __all__ = ['make_records']
 
 def make_records(found: Detections, class_names: Sequence[str]) -> list[dict[str, Any]]:
     """
-    Make a dictionary of each detection: class_id, class_name, score, bbox_xyxy; angle, track_id if any.
+    Make a dictionary of each detection, in their order.
+
+    It has class_id, class_name, score, bbox_xyxy, and angle and track_id if there are any.
 
     :param found: in pixels of the image.
     :param class_names: names by class id.
