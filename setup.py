@@ -72,6 +72,7 @@ setup(
     entry_points={
         'console_scripts': [
             'benchmark = trt_detector.tools.benchmark.main:main',
+            'benchmark_node = trt_detector.tools.benchmark_node.main:main',
             'build_engine = trt_detector.tools.build_engine:main',
             'calibrate = trt_detector.tools.calibrate.main:main',
             'detect = trt_detector.tools.detect:main',

@@ -16,6 +16,7 @@ __all__ = ['main']
 
 _TOOLS = {
     'benchmark': 'measure latency and throughput on this machine',
+    'benchmark_node': 'measure the whole node with cameras, beside its bare model; needs ROS 2',
     'build_engine': 'build the TensorRT engine of a model ahead of time',
     'calibrate': 'create the INT8 calibration cache of a model',
     'detect': 'detect objects in picture files',

@@ -14,8 +14,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from support.ros_graph import next_domain, ROOT
-from support.shared_memory import find_segments
 from trt_detector.errors import ImageError
+from trt_detector.process.shared_memory import find_segments
 from trt_detector.ros.messages import read_image
 
 from soak.accounting import check_sums, check_window

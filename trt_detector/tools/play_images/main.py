@@ -92,20 +92,22 @@ def _play(
         )
         return 1
     published = 0
-    next_s = time.monotonic()
+    next_s = _next_time(0.0, options)
     for path, message in _messages(paths, options):
         # Reading a picture for the first time is part of the period.
         if stop.wait(max(0.0, next_s - time.monotonic())):
             break
-        # No burst after a delay: a camera does not send one.
-        next_s = max(next_s, time.monotonic()) + 1 / options.rate
         now = node.get_clock().now()
         message.header.stamp = now.to_msg()
+        begun_s = time.monotonic()
         publisher.publish(message)
         published += 1
         if log is not None:
-            log.write(json.dumps({'stamp_ns': now.nanoseconds, 'file': str(path)}) + '\n')
+            publish_ms = round((time.monotonic() - begun_s) * 1e3, 3)
+            values = {'stamp_ns': now.nanoseconds, 'file': str(path), 'publish_ms': publish_ms}
+            log.write(json.dumps(values) + '\n')
             log.flush()
+        next_s = _next_time(next_s, options)
     # Shutting down at once would discard the last message before a reader has copied it.
     stop.wait(0.5)
     if options.json != Path('-'):
@@ -113,6 +115,19 @@ def _play(
     report = {'published': published, 'topic': publisher.topic_name}
     code = write_result('play_images', options.json, report)
     return code if published or stop.is_set() else 1
+
+
+def _next_time(last_s: float, options: argparse.Namespace) -> float:
+    """
+    Return the time to publish the next image, as time.monotonic().
+
+    No burst follows a delay: a camera does not send one.
+    """
+    period_s = 1 / options.rate
+    now_s = time.monotonic()
+    if last_s + period_s > now_s:
+        return float(last_s + period_s)
+    return now_s + (-time.time() % period_s if options.synchronized else 0.0)
 
 
 def _messages(paths: Sequence[Path], options: argparse.Namespace) -> Iterator[tuple[Path, Any]]:
@@ -235,7 +250,15 @@ def _parser() -> argparse.ArgumentParser:
         help='wait for a subscriber, maximum S seconds',
     )
     parser.add_argument(
-        '--log', type=Path, metavar='FILE', help='write stamp and file of each image as JSON lines'
+        '--synchronized',
+        action='store_true',
+        help='publish at whole multiples of the period, so that several cameras send together',
+    )
+    parser.add_argument(
+        '--log',
+        type=Path,
+        metavar='FILE',
+        help='write stamp, file and duration of publishing of each image as JSON lines',
     )
     add_json_option(parser)
     return parser

@@ -1,0 +1,181 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Processes that are measured, and their readings in /proc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from ...errors import DetectorError
+from ...process.shared_memory import find_segments
+
+__all__ = [
+    'BenchmarkError', 'ChildProcess', 'CpuTimes', 'Memory', 'python_command', 'read_busy_s',
+]  # fmt: skip
+
+_TICK_S = 1 / os.sysconf('SC_CLK_TCK')
+_STOP_TIMEOUT_S = 20.0
+_LAST_LINES = 15
+# Fields of /proc/PID/stat after the name of the process.
+_STATE, _SESSION, _USER, _SYSTEM = 0, 3, 11, 12
+_PR_SET_PDEATHSIG = 1
+# The process gets SIGINT if this one is killed.
+_STARTER = (
+    'import ctypes, os, sys; '
+    f'ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGINT)}); '
+    'os.execvp(sys.argv[1], sys.argv[1:])'
+)
+
+CpuTimes = dict[int, tuple[float, float]]
+"""Seconds in user mode and in the kernel per process id."""
+
+
+class BenchmarkError(DetectorError):
+    """A node, a camera or the bare loop cannot be measured; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """
+    Memory in MiB, summed over processes.
+
+    :param rss_mib: resident memory; what processes share counts in each.
+    :param peak_rss_mib: largest resident memory so far.
+    :param pss_mib: resident memory, with an equal share of what processes have in common.
+    """
+
+    rss_mib: float
+    peak_rss_mib: float
+    pss_mib: float
+
+
+class ChildProcess:
+    """
+    Command in a session of its own.
+
+    Signals of the terminal do not reach it. What the command starts belongs to it: its CPU time
+    and memory count, and it ends with it.
+
+    :param name: for messages.
+    :param command: program with its arguments.
+    :param log: file for its output.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+        self._name = name
+        self._log = log
+        with log.open('wb') as output:
+            self._process = subprocess.Popen(
+                [sys.executable, '-c', _STARTER, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """
+        Raise an error if the process has ended.
+
+        :raises BenchmarkError: with its exit code and last lines.
+        """
+        code = self._process.poll()
+        if code is not None:
+            raise BenchmarkError(f'{self._name} ended with code {code}; {self.describe_log()}')
+
+    def describe_log(self) -> str:
+        """Return the last lines of its output."""
+        lines = self._log.read_text(encoding='utf-8', errors='replace').strip().splitlines()
+        return '\n  '.join(['its last lines:', *lines[-_LAST_LINES:]]) if lines else 'no output'
+
+    def read_cpu(self) -> CpuTimes:
+        """Read the CPU times of its processes."""
+        return dict(self._members())
+
+    def read_memory(self) -> Memory:
+        """Read the memory of its processes."""
+        values = [_read_memory(pid) for pid, _ in self._members()]
+        return Memory(*(round(sum(column), 1) for column in zip(*values, strict=True)))
+
+    def interrupt(self) -> None:
+        """Send SIGINT."""
+        self._signal(signal.SIGINT)
+
+    def wait(self) -> None:
+        """Wait for the end after :meth:`interrupt`; kill what is still there after a timeout."""
+        deadline_s = time.monotonic() + _STOP_TIMEOUT_S
+        while self._is_running():
+            if time.monotonic() > deadline_s:
+                self._kill()
+                return
+            time.sleep(0.02)
+
+    def _is_running(self) -> bool:
+        """Return whether one of its processes runs."""
+        return self._process.poll() is None or any(self._members())
+
+    def _kill(self) -> None:
+        """Kill its processes, and remove the shared memory that they leave behind."""
+        segments = [path for pid, _ in self._members() for path in find_segments(pid)]
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        for path in segments:
+            path.unlink(missing_ok=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to its processes."""
+        for pid, _ in self._members():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:  # it has just ended
+                continue
+
+    def _members(self) -> Iterator[tuple[int, tuple[float, float]]]:
+        """Yield the processes of its session, with their CPU times."""
+        for folder in Path('/proc').glob('[0-9]*'):
+            fields = _read_stat(folder)
+            if fields and int(fields[_SESSION]) == self._process.pid and fields[_STATE] != 'Z':
+                times = (int(fields[_USER]) * _TICK_S, int(fields[_SYSTEM]) * _TICK_S)
+                yield int(folder.name), times
+
+
+def _read_stat(folder: Path) -> list[str]:
+    """Read the fields after the name of a process, which may hold spaces; [] if it has ended."""
+    try:
+        return (folder / 'stat').read_text(encoding='utf-8').rpartition(') ')[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _read_memory(pid: int) -> tuple[float, float, float]:
+    """Read RSS, its peak and PSS in MiB; zeros if the process has ended."""
+    try:
+        text = Path(f'/proc/{pid}/status').read_text(encoding='utf-8')
+        text += Path(f'/proc/{pid}/smaps_rollup').read_text(encoding='utf-8')
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0, 0.0, 0.0
+    sizes = {
+        key: int(kib) / 1024 for key, kib in re.findall(r'^(\w+):\s+(\d+) kB', text, re.MULTILINE)
+    }
+    return sizes.get('VmRSS', 0.0), sizes.get('VmHWM', 0.0), sizes.get('Pss', 0.0)
+
+
+def read_busy_s() -> float:
+    """Read the CPU time of all processes of the machine since it started."""
+    line = Path('/proc/stat').read_text(encoding='ascii').partition('\n')[0]
+    user, nice, system, _idle, _iowait, irq, softirq = map(int, line.split()[1:8])
+    return (user + nice + system + irq + softirq) * _TICK_S
+
+
+def python_command(module: str, *arguments: Any) -> list[str]:
+    """Return the command that runs a module of this package."""
+    return [sys.executable, '-m', f'trt_detector.{module}', *map(str, arguments)]

@@ -1,0 +1,321 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measurement of one contender under one load, or under a load that grows until images drop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, ExitStack
+from dataclasses import dataclass, replace
+import json
+from pathlib import Path
+import threading
+import time
+from typing import Any
+
+from .child_process import (
+    BenchmarkError,
+    ChildProcess,
+    CpuTimes,
+    Memory,
+    python_command,
+    read_busy_s,
+)  # fmt: skip
+from .contender import Bare, Case, Command, Contender, list_cameras
+from .figures import (
+    count_images,
+    DROPPED_SHARE,
+    summarize_bare,
+    summarize_window,
+    Window,
+)  # fmt: skip
+from .listener import Listener
+
+__all__ = ['measure', 'Setup', 'sweep']
+
+# An image that was sent at the end of the measurement is still answered.
+_DRAIN_S = 1.0
+_FIRST_ARRAY_S = 60.0
+_SWEEP_FACTOR = 1.25
+# A camera that sends fewer images has reached its own limit.
+_SENT_SHARE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """
+    Settings that all measurements have in common.
+
+    :param listener: running.
+    :param stop: set to interrupt.
+    :param folder: for logs and settings.
+    :param pictures: file per size of the images.
+    :param seconds: duration of a measurement.
+    :param warm_up_s: time before it, with images.
+    :param start_timeout_s: maximum time until a node is ready, with the build of an engine.
+    :param camera_options: options of play_images.
+    """
+
+    listener: Listener
+    stop: threading.Event
+    folder: Path
+    pictures: dict[tuple[int, int], Path]
+    seconds: float
+    warm_up_s: float
+    start_timeout_s: float
+    camera_options: tuple[str, ...]
+
+    @property
+    def is_compressed(self) -> bool:
+        """Tell whether the images are compressed."""
+        return '--compressed' in self.camera_options
+
+    @property
+    def is_reliable(self) -> bool:
+        """Tell whether the cameras publish reliable."""
+        return '--reliable' in self.camera_options
+
+    def sleep(self, seconds: float) -> None:
+        """
+        Wait.
+
+        :raises KeyboardInterrupt: when the event is set.
+        """
+        if self.stop.wait(seconds):
+            raise KeyboardInterrupt
+
+    def wait_for(
+        self,
+        condition: Callable[[], bool],
+        timeout_s: float,
+        describe: Callable[[], str],
+        processes: Sequence[ChildProcess],
+    ) -> None:
+        """
+        Wait for a condition.
+
+        :param describe: returns what is missing, for the error.
+        :raises BenchmarkError: if it is not met in time, a process ends, or a detector fails.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            for process in processes:
+                process.check()
+            if failure := self.listener.find_failure():
+                raise BenchmarkError(f'{failure}; {processes[0].describe_log()}')
+            if time.monotonic() > deadline_s:
+                log = processes[0].describe_log()
+                raise BenchmarkError(f'{describe()} within {timeout_s:g} s; {log}')
+            self.sleep(0.05)
+
+
+def measure(contender: Contender, case: Case, setup: Setup) -> dict[str, Any]:
+    """
+    Measure one contender under one load.
+
+    :return: its figures, ready for JSON.
+    :raises BenchmarkError: if it cannot be measured.
+    :raises KeyboardInterrupt: if it is interrupted.
+    """
+    if isinstance(contender, Bare):
+        return _measure_bare(contender, case, setup)
+    with _start(contender, case, setup) as (processes, command):
+        return _measure_load(processes, command, case, setup)
+
+
+def sweep(contender: Contender, case: Case, setup: Setup) -> Iterator[tuple[Case, dict[str, Any]]]:
+    """
+    Measure one contender at growing rates, until images drop or the cameras are at their limit.
+
+    :param case: its rate is the first one.
+    :return: the load and the figures of each step.
+    :raises BenchmarkError: if it cannot be measured.
+    :raises KeyboardInterrupt: if it is interrupted.
+    """
+    with _start(contender, case, setup) as (processes, command):
+        while True:
+            row = _measure_load(processes, command, case, setup)
+            yield case, row
+            drops = row['dropped'] > DROPPED_SHARE * row['sent']
+            expected = case.rate_hz * case.cameras * setup.seconds
+            if drops or row['sent'] < _SENT_SHARE * expected:
+                return
+            case = replace(case, rate_hz=float(f'{case.rate_hz * _SWEEP_FACTOR:.3g}'))
+
+
+@contextmanager
+def _start(
+    contender: Contender, case: Case, setup: Setup
+) -> Iterator[tuple[list[ChildProcess], Command]]:
+    """Start the processes of a node and wait until it publishes all topics."""
+    command = contender.prepare(case, setup.folder)
+    setup.listener.clear(0)
+    with ExitStack() as stack:
+        processes = _start_processes(stack, contender.name, command, setup)
+
+        def list_missing() -> list[str]:
+            return [name for name in command.topics if not setup.listener.find_type(name)]
+
+        setup.wait_for(
+            lambda: not list_missing(),
+            setup.start_timeout_s,
+            lambda: f'{contender.name}: nobody publishes {", ".join(list_missing())}',
+            processes,
+        )
+        yield processes, command
+
+
+def _start_processes(
+    stack: ExitStack, name: str, command: Command, setup: Setup
+) -> list[ChildProcess]:
+    """Start the processes of a contender; they end with the stack, all at once."""
+    processes: list[ChildProcess] = []
+    stack.callback(_stop, processes)
+    for number, words in enumerate(command.commands):
+        processes.append(ChildProcess(name, words, setup.folder / f'contender_{number}.log'))
+    return processes
+
+
+def _stop(processes: Sequence[ChildProcess]) -> None:
+    """Interrupt processes, and wait for their end."""
+    for process in processes:
+        process.interrupt()
+    for process in processes:
+        process.wait()
+
+
+@contextmanager
+def _cameras(case: Case, setup: Setup) -> Iterator[tuple[list[ChildProcess], list[Path]]]:
+    """Run the cameras, each in a process of its own; provide their logs as well."""
+    processes: list[ChildProcess] = []
+    logs = []
+    try:
+        for camera in list_cameras(case.cameras):
+            log = setup.folder / f'{camera.name}.jsonl'
+            log.unlink(missing_ok=True)
+            logs.append(log)
+            options = {
+                '--images': setup.pictures[case.size_wh], '--topic': camera.image_topic,
+                '--rate': case.rate_hz, '--log': log, '--frame-id': camera.name,
+                '--wait-for-subscriber': _FIRST_ARRAY_S,
+            }  # fmt: skip
+            words = [str(word) for pair in options.items() for word in pair]
+            command = python_command('tools.play_images.main', '--loop', '--synchronized', *words)
+            command += setup.camera_options
+            file = setup.folder / f'{camera.name}.log'
+            processes.append(ChildProcess(camera.name, command, file))
+        yield processes, logs
+    finally:
+        _stop(processes)
+
+
+def _measure_load(
+    processes: Sequence[ChildProcess], command: Command, case: Case, setup: Setup
+) -> dict[str, Any]:
+    """Run the cameras, and measure a node that has started."""
+    listener = setup.listener
+    with listener.receive(command.topics):
+        with _cameras(case, setup) as (cameras, logs):
+            setup.wait_for(
+                lambda: all(listener.arrivals),
+                _FIRST_ARRAY_S,
+                lambda: (
+                    f'{sum(not each for each in listener.arrivals)} of {case.cameras} '
+                    'cameras got no detections'
+                ),
+                [*processes, *cameras],
+            )
+            window = _observe(processes, cameras, setup)
+            setup.sleep(_DRAIN_S)
+            for process in (*processes, *cameras):
+                process.check()
+        images = [count_images(log) for log in logs]
+        row = summarize_window(window, images, listener.arrivals, listener.repeated)
+    return row | _read_diagnostics(listener)
+
+
+def _measure_bare(contender: Bare, case: Case, setup: Setup) -> dict[str, Any]:
+    """Measure the bare network while the cameras send images that are discarded."""
+    command = contender.prepare(case, setup.folder)
+    result = contender.result(setup.folder)
+    ready = result.with_suffix('.ready')
+    for file in (result, ready):
+        file.unlink(missing_ok=True)
+    suffix = '/compressed' if setup.is_compressed else ''
+    topics = [f'{camera.image_topic}{suffix}' for camera in list_cameras(case.cameras)]
+    setup.listener.clear(0)
+    with ExitStack() as stack:
+        processes = _start_processes(stack, contender.name, command, setup)
+        setup.wait_for(
+            ready.exists, setup.start_timeout_s, lambda: 'the network does not run', processes
+        )
+        stack.enter_context(
+            setup.listener.discard(
+                topics, compressed=setup.is_compressed, reliable=setup.is_reliable
+            )
+        )
+        cameras, logs = stack.enter_context(_cameras(case, setup))
+        setup.wait_for(
+            lambda: all(log.is_file() and log.stat().st_size for log in logs),
+            _FIRST_ARRAY_S,
+            lambda: 'the cameras do not publish',
+            [*processes, *cameras],
+        )
+        window = _observe(processes, cameras, setup)
+        for process in (*processes, *cameras):
+            process.check()
+    report = json.loads(result.read_text(encoding='utf-8'))
+    return summarize_bare(window, [count_images(log) for log in logs], report)
+
+
+def _observe(
+    processes: Sequence[ChildProcess], cameras: Sequence[ChildProcess], setup: Setup
+) -> Window:
+    """Warm up, then read the processes at begin and end of the measurement."""
+    setup.sleep(setup.warm_up_s)
+    before, busy_s = _read_all(processes), read_busy_s()
+    others_s, begin_ns = _known_s(cameras), time.time_ns()
+    setup.sleep(setup.seconds)
+    after, busy_s = _read_all(processes), read_busy_s() - busy_s
+    others_s, end_ns = _known_s(cameras) - others_s, time.time_ns()
+    user_s, system_s = (
+        sum(
+            times[kind] - before.get(pid, (0.0, 0.0))[kind]
+            for pid, times in after.items()
+        )
+        for kind in (0, 1)
+    )  # fmt: skip
+    memories = [process.read_memory() for process in processes]
+    memory = Memory(
+        sum(each.rss_mib for each in memories),
+        sum(each.peak_rss_mib for each in memories),
+        sum(each.pss_mib for each in memories),
+    )
+    other_s = max(0.0, busy_s - others_s - user_s - system_s)
+    return Window(begin_ns, end_ns, user_s, system_s, other_s, memory)
+
+
+def _read_all(processes: Sequence[ChildProcess]) -> CpuTimes:
+    """Read the CPU times of several processes."""
+    return {pid: times for process in processes for pid, times in process.read_cpu().items()}
+
+
+def _known_s(cameras: Sequence[ChildProcess]) -> float:
+    """Return the CPU time of the cameras and of this process."""
+    return time.process_time() + sum(map(sum, _read_all(cameras).values()))
+
+
+def _read_diagnostics(listener: Listener) -> dict[str, Any]:
+    """Return the last diagnostics of detector nodes of this package, {} of others."""
+    nodes = listener.read_status('detector')
+    if not nodes:
+        return {}
+    stages = list(listener.read_status('stages').values())
+    keys = [key for key in stages[0] if ' ms p' in key] if stages else []
+    return {
+        'ran': next(iter(nodes.values())),
+        'stages_ms': {
+            key: round(sum(float(each.get(key, 'nan')) for each in stages) / len(stages), 3)
+            for key in keys
+        },
+    }

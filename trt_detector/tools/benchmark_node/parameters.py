@@ -1,0 +1,122 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters of the measured nodes, from files and options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...config import DetectorConfig
+from ...errors import ConfigError
+from ...model_info.text_files import read_yaml
+from ...process.package_files import find_package_file
+
+__all__ = ['collect_parameters', 'parse_pairs']
+
+_PARAMETERS = 'ros__parameters'
+_DEMO_MODEL = 'demo/models/demo_raw.onnx'
+# The cameras decide these.
+_RESERVED = ('image_topics', 'image_transport', 'autostart')
+_OF_ROS = ('use_sim_time', 'qos_overrides', 'start_type_description_service')
+
+
+def collect_parameters(
+    files: Iterable[Path], model: str | None, pairs: Iterable[str], *, compressed: bool
+) -> dict[str, Any]:
+    """
+    Collect the parameters of a node; later ones take precedence.
+
+    :param files: parameter files, each for one node.
+    :param model: ONNX file or plan; if nothing names one, the demo model.
+    :param pairs: as name=value.
+    :param compressed: the cameras send compressed images.
+    :return: those that are set, checked.
+    :raises ConfigError: with all errors.
+    :raises ModelError: if a file cannot be read.
+    """
+    values: dict[str, Any] = {}
+    for file in files:
+        values |= _read_file(file)
+    if model is not None:
+        values['model_path'] = model
+    values |= parse_pairs(pairs)
+    if not values.get('model_path'):
+        demo = find_package_file(_DEMO_MODEL)
+        if demo is None:
+            raise ConfigError(f'{_DEMO_MODEL} is not installed; name a model with --model')
+        values['model_path'] = str(demo)
+    path = Path(values['model_path']).expanduser()
+    if not path.exists():
+        raise ConfigError(f'model_path is {values["model_path"]!r}, which does not exist')
+    values['model_path'] = str(path.resolve())
+    values |= {'image_transport': 'compressed' if compressed else 'raw', 'autostart': True}
+    return _check(values)
+
+
+def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
+    """
+    Parse parameters given as name=value, the value as YAML.
+
+    :raises ConfigError: if one has another form, or is set by the cameras.
+    """
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition('=')
+        if not equals or not name:
+            raise ConfigError(f'--param {pair!r} is not NAME=VALUE, e.g. score_threshold=0.5')
+        try:
+            values[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f'--param {pair!r}: the value is not YAML: {error}') from error
+    for name in _RESERVED:
+        if name in values:
+            raise ConfigError(f'--param {name}: the benchmark sets it; use --cameras, --transport')
+    return values
+
+
+def _check(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters in their canonical form; an empty list has no type in ROS."""
+    config = DetectorConfig.from_mapping(values)
+    checked = {name: getattr(config, name) for name in values}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in checked.items()
+        if value != ()
+    }
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    """
+    Read a parameter file for one node.
+
+    :raises ConfigError: if it has parameters for several nodes, or none.
+    """
+    sections = dict(_list_sections(read_yaml(file)[0]))
+    names = [name for name in sections if name.strip('/*')]
+    if len(names) > 1 or not sections:
+        found = ', '.join(names) or 'no node'
+        raise ConfigError(f'{file} has parameters for {found}; expected one node, or /**')
+    values: dict[str, Any] = {}
+    for name in sorted(sections, key=lambda name: bool(name.strip('/*'))):
+        values |= sections[name]
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in (*_RESERVED, *_OF_ROS)
+    }  # fmt: skip
+
+
+def _list_sections(tree: Any, prefix: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and parameters of every node; namespaces may be nested keys."""
+    if not isinstance(tree, dict):
+        return
+    for key, value in tree.items():
+        name = f'{prefix}/{str(key).strip("/")}'
+        if isinstance(value, dict) and isinstance(value.get(_PARAMETERS), dict):
+            yield name, value[_PARAMETERS]
+        if key != _PARAMETERS:
+            yield from _list_sections(value, name)
