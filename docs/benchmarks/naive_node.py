@@ -1,7 +1,7 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Baseline of node.py: a detector node as one writes it first.
+Baseline for benchmark_node: a detector node as one writes it first.
 
 Everything happens in the callback of the subscription: cv_bridge, cv2.resize, float, transpose,
 session.run, suppression in NumPy, publish.

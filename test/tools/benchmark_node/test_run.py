@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Short runs of benchmark_node: the figures are complete and add up, and nothing is left running."""
+"""Short runs of benchmark_node: figures are complete and add up, and nothing is left running."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from support.ros_graph import MODEL, next_domain, PICTURES, ROOT
@@ -92,7 +92,7 @@ def test_nodes_cameras_and_bare_model_are_measured_side_by_side(tmp_path: Path) 
     table = [line for line in output.splitlines() if line.startswith('|')]
     assert [line.split('|')[2].strip() for line in table[2:]] == names
     assert len({len(line) for line in table}) == 1
-    ElementTree.fromstring(plot.read_text(encoding='utf-8'))
+    ET.fromstring(plot.read_text(encoding='utf-8'))
 
 
 def check_row(row: dict[str, Any]) -> None:
