@@ -145,7 +145,7 @@ def _load(row: _Row) -> str:
 
 
 def _key(row: _Row) -> tuple[Any, ...]:
-    """Return what identifies a load."""
+    """Return the values that identify a load."""
     return row['size'], row['rate_hz'], row['cameras']
 
 
