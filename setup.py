@@ -32,6 +32,8 @@ EXTRAS = {
     'metrics': ['prometheus-client'],
     'tracking': ['scipy'],
     'tools': ['argcomplete', 'faster-coco-eval', 'rosbags'],
+    # Videos in bags.
+    'video': ['av'],
     # Tells colcon to run pytest.
     'test': ['pytest'],
 }
@@ -81,6 +83,7 @@ setup(
             'evaluate = trt_detector.tools.evaluate:main',
             'inspect_engine = trt_detector.tools.inspect_engine:main',
             'play_images = trt_detector.tools.play_images.main:main',
+            'run_bag = trt_detector.tools.run_bag.main:main',
         ],
     },
 )

@@ -24,6 +24,7 @@ _TOOLS = {
     'evaluate': 'compare mAP, latency and size of detectors on a data set',
     'inspect_engine': 'show inputs, outputs, layers and precision of an engine',
     'play_images': 'publish picture files as a camera does; needs ROS 2',
+    'run_bag': 'detect objects in every image of a bag',
 }
 
 

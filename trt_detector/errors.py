@@ -7,6 +7,7 @@ from __future__ import annotations
 __all__ = [
     'AccuracyError',
     'BackendUnavailableError',
+    'BagError',
     'BuildCancelledError',
     'BuildError',
     'CalibrationCacheError',
@@ -65,6 +66,10 @@ class ConfigError(DetectorError, ValueError):
 
 class ImageError(DetectorError, ValueError):
     """One image cannot be read: the frame is dropped and counted, the node goes on."""
+
+
+class BagError(DetectorError):
+    """A bag cannot be read or written."""
 
 
 class ModelError(DetectorError):

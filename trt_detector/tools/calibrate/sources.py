@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 import time
@@ -14,16 +13,14 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from ...errors import ImageError
+from ...errors import BagError, ImageError
 from ...image.files import picture_files
 from ...image.image import Image
 from ...image.message import read_message
 from ...quantize.sampling import SourceFrame
+from ..bag.reader import BagMessage, BagReader
 
 __all__ = ['BagSource', 'FrameSource', 'PictureSource', 'TopicSource', 'VideoSource']
-
-_RAW = 'sensor_msgs/msg/Image'
-_COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 
 
 class FrameSource(Protocol):
@@ -113,55 +110,37 @@ class BagSource:
     """
     The images of a rosbag2, sqlite3 or mcap; no ROS 2 is needed to read them.
 
-    :param path: folder of the bag.
+    :param path: of the bag.
     :param topics: of the images; empty takes every image topic.
-    :raises ImageError: if it cannot be read, or has no such images.
+    :raises BagError: if it cannot be read, or has no such images.
     """
 
     def __init__(self, path: Path, topics: Sequence[str]) -> None:
+        self._reader = BagReader(path)
         try:
-            from rosbags.highlevel import AnyReader, AnyReaderError
-            from rosbags.typesys import get_typestore, Stores
-        except ImportError as error:
-            raise ImageError(
-                f'--bag needs the package rosbags ({error}); install it: pip install rosbags'
-            ) from error
-        path = path.expanduser()
-        self._undo = ExitStack()
-        typestore = get_typestore(Stores.ROS2_HUMBLE)
-        try:
-            self._reader: Any = AnyReader([path], default_typestore=typestore)
-            self._undo.enter_context(self._reader)
-        except (AnyReaderError, OSError) as error:
-            raise ImageError(f'--bag {path} cannot be read: {error}') from error
-        images = [c for c in self._reader.connections if c.msgtype in (_RAW, _COMPRESSED)]
-        self._connections = [c for c in images if not topics or c.topic in topics]
-        missing = set(topics) - {c.topic for c in images}
-        if missing or not self._connections:
-            self._undo.close()
-            there = ', '.join(sorted({c.topic for c in images})) or 'none'
-            wanted = ', '.join(sorted(missing)) or 'any'
-            raise ImageError(f'--bag {path}: no images on {wanted}; its image topics: {there}')
+            self._topics = self._reader.select_images(topics)
+        except BagError:
+            self._reader.close()
+            raise
 
     @property
     def total(self) -> int | None:
         """Return the number of images."""
-        return int(sum(connection.msgcount for connection in self._connections))
+        return sum(topic.count for topic in self._topics)
 
     def frames(self) -> Iterator[SourceFrame]:
         """Yield the images in recording order."""
-        messages = self._reader.messages(connections=self._connections)
-        for number, (connection, stamp_ns, raw) in enumerate(messages):
+        messages = self._reader.read({topic.name for topic in self._topics})
+        for number, message in enumerate(messages):
 
-            def load(connection: Any = connection, raw: bytes = raw) -> Image:
-                message = self._reader.deserialize(raw, connection.msgtype)
-                return read_message(message)
+            def load(message: BagMessage = message) -> Image:
+                return read_message(self._reader.deserialize(message))
 
-            yield SourceFrame(number, f'{connection.topic} {stamp_ns} ns', load)
+            yield SourceFrame(number, f'{message.topic} {message.time_ns} ns', load)
 
     def close(self) -> None:
         """Close the bag."""
-        self._undo.close()
+        self._reader.close()
 
 
 class TopicSource:

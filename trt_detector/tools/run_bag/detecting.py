@@ -1,0 +1,162 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run the detector on the images of a bag, in batches that do not depend on the time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...image.image import Image
+from ...pipeline import Detector, PendingBatch
+from ...values.detections import Detections
+from .journal import JournalEntry
+from .reading import BagItem, ReadImage
+from .record import ImageRecord
+
+__all__ = ['DetectStage', 'FinishedBatch', 'find_room']
+
+# Messages to copy that may wait for a batch to fill; then it runs with fewer images.
+_MOST_WAITING = 1000
+# Images that cannot be read, and count toward no batch, may wait as well.
+_MOST_MALFORMED = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinishedBatch:
+    """
+    Messages whose images have their detections, in the order of the bag.
+
+    :param items: the messages, with the result and the image of each image.
+    :param entry: the results, for the journal.
+    """
+
+    items: tuple[tuple[BagItem, ImageRecord | None, Image | None], ...]
+    entry: JournalEntry
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """
+    Messages of a batch.
+
+    :param items: the messages and what was read of their images.
+    :param images: number of images among them.
+    :param readable: number of images that can be read.
+    :param pending: handle of the detector; None without a readable image.
+    """
+
+    items: list[tuple[BagItem, ReadImage | None]] = field(default_factory=list)
+    images: int = 0
+    readable: int = 0
+    pending: PendingBatch | None = None
+
+    def list_readable(self) -> list[Image]:
+        """List the images that can be read."""
+        return [
+            read.image for _, read in self.items if read is not None and read.image is not None
+        ]
+
+
+def find_room(detector: Detector) -> int:
+    """Find the number of images that a :class:`DetectStage` can hold, and some to read ahead."""
+    sizes = {1, detector.engine.get_batch_size()}
+    return 16 + max((size + _MOST_MALFORMED) * (detector.get_depth(size) + 1) for size in sizes)
+
+
+class DetectStage:
+    """
+    Batches of images on their way through a detector, several in flight.
+
+    Batches are cut by the order of the bag alone, so that a run that continues cuts the same ones.
+    Used in the thread of the detector.
+
+    :param detector: runs them.
+    :param emit: called with each batch that is ready, in order.
+    """
+
+    def __init__(self, detector: Detector, emit: Callable[[FinishedBatch], None]) -> None:
+        self._detector = detector
+        self._emit = emit
+        self._size = 1
+        self._filling = _Batch()
+        self._in_flight: deque[_Batch] = deque()
+
+    def start(self, first_size_wh: tuple[int, int], batch_size: int) -> int:
+        """
+        Fix what the first image decides.
+
+        :param first_size_wh: size of the first image, which chooses an open input size.
+        :param batch_size: of the interrupted run; 0 takes the detector's.
+        :return: the number of images per batch.
+        """
+        if self._detector.input_size_pending:
+            width, height = first_size_wh
+            self._detector.fit_input_size(Image.from_array(np.zeros((height, width, 3), np.uint8)))
+        self._size = batch_size or self._detector.batch_size
+        return self._size
+
+    def add(self, item: BagItem, read: ReadImage | None) -> None:
+        """
+        Add the next message.
+
+        :param read: its image; None for a message that is only copied.
+        :raises EngineError: if the inference fails; DecodeError if its outputs are wrong.
+        """
+        batch = self._filling
+        batch.items.append((item, read))
+        batch.images += read is not None
+        batch.readable += read is not None and read.image is not None
+        if (
+            batch.readable >= self._size
+            or batch.images >= self._size + _MOST_MALFORMED
+            or len(batch.items) >= _MOST_WAITING
+        ):
+            self._submit()
+
+    def finish(self) -> None:
+        """Run the images that are left."""
+        if self._filling.items:
+            self._submit()
+        while self._in_flight:
+            self._collect()
+
+    def _submit(self) -> None:
+        """Start the batch, and finish the oldest one if as many as possible are in flight."""
+        batch, self._filling = self._filling, _Batch()
+        images = batch.list_readable()
+        depth = self._detector.get_depth(self._size)
+        if images:
+            if 0 < len(self._in_flight) == depth - 1 and self._in_flight[0].pending is not None:
+                self._detector.wait(self._in_flight[0].pending)
+            batch.pending = self._detector.submit(images)
+        self._in_flight.append(batch)
+        while len(self._in_flight) >= depth:
+            self._collect()
+
+    def _collect(self) -> None:
+        """Finish the oldest batch."""
+        batch = self._in_flight.popleft()
+        found: deque[Detections] = deque()
+        if batch.pending is not None:
+            found.extend(self._detector.collect(batch.pending).detections)
+        items: list[tuple[BagItem, ImageRecord | None, Image | None]] = []
+        for item, read in batch.items:
+            if read is None:
+                items.append((item, None, None))
+                continue
+            message, image = item.message, read.image
+            if image is None:
+                record = ImageRecord(message.topic, message.time_ns, read.header, error=read.error)
+            else:
+                size_wh = (image.width, image.height)
+                record = ImageRecord(
+                    message.topic, message.time_ns, read.header, size_wh, found.popleft()
+                )
+            items.append((item, record, image))
+        records = tuple(record for _, record, _ in items if record is not None)
+        entry = JournalEntry(batch.items[-1][0].number + 1, records)
+        self._emit(FinishedBatch(tuple(items), entry))
