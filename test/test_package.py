@@ -45,6 +45,7 @@ PIP_MODULES = {
 
 # Imported only by code that asks for it, and never needed to start: NVIDIA's own, and tools.
 OPTIONAL_MODULES = {
+    'av',
     'cuda',
     'faster_coco_eval',
     'pycuda',
