@@ -45,7 +45,7 @@ def test_messages_of_broken_bags_are_those_of_the_code() -> None:
     )
     # The first is a message of rosbags.
     for message in messages[1:]:
-        pattern = re.escape(message).replace(r'\.\.\.', '.*').replace('N', '{number}')
+        pattern = re.escape(message.partition(' ...')[0]).replace('N', '{number}')
         pattern = pattern.replace('/topic', '{wanted}')
         assert re.search(pattern, sources), message
     assert len(messages) >= 6

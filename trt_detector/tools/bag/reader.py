@@ -180,7 +180,7 @@ class BagReader:
         self._undo.close()
 
     def _readable(self) -> Sequence[Path]:
-        """Return what rosbags opens: the folder if it has metadata, else each file."""
+        """List the paths that rosbags opens: the folder if it has metadata, else each file."""
         if self.path.is_dir() and (self.path / 'metadata.yaml').is_file():
             return [self.path]
         return self.files
