@@ -180,8 +180,8 @@ def _floor(camera: Camera, place: Place, rng: np.random.Generator, x: Floats, y:
     """Return the colors of the ground at (rows, cols) world coordinates."""
     tile, side = make_floor(place.floor, rng)
     chain = mip_chain(tile)
-    far = np.maximum(y[:, camera.width // 2], np.float32(0.1))
     height = camera.position[2]
+    far = np.maximum(y[:, camera.width // 2] - camera.position[1], np.float32(0.1))
     per_px = np.sqrt(far**3 / height) / camera.focal_px
     turn = rng.uniform(0, np.pi) if place.floor in ('grass', 'gravel') else rng.normal(0, 0.15)
     cos, sin = np.float32(np.cos(turn) / side), np.float32(np.sin(turn) / side)
@@ -206,21 +206,22 @@ def _floor(camera: Camera, place: Place, rng: np.random.Generator, x: Floats, y:
 def draw_backdrop(camera: Camera, place: Place, rng: np.random.Generator) -> Backdrop:
     """Draw the empty place as `camera` sees it."""
     rays = camera.rays(Region(0, 0, camera.width, camera.height), camera.height, camera.width)
-    height = camera.position[2]
+    start_x, start_y, height = camera.position
     down = np.minimum(rays[2], np.float32(-1e-4))
     reach = np.minimum(-height / down, np.float32(400))
-    color = _floor(camera, place, rng, rays[0] * reach, rays[1] * reach)
+    color = _floor(camera, place, rng, start_x + rays[0] * reach, start_y + rays[1] * reach)
     wall_t = np.full(reach.shape, np.inf, np.float32)
     if np.isfinite(place.wall_m):
         slope = np.float32(np.tan(place.wall_yaw))
         closing = np.maximum(rays[1] - slope * rays[0], np.float32(1e-3))
-        wall_t = np.minimum(np.float32(place.wall_m) / closing, np.float32(400))
+        distance = np.float32(place.wall_m) + slope * start_x - start_y
+        wall_t = np.minimum(distance / closing, np.float32(400))
     ground_t = np.where(rays[2] < -1e-4, reach, np.float32(1e6))
     edge = np.clip((rays[2] + 0.5 / camera.focal_px) * camera.focal_px, 0, 1)
     above = wall_t if np.isfinite(place.wall_m) else np.where(edge > 0, 1, np.inf)
     if np.isfinite(place.wall_m):
         canvas, density = _wall_canvas(rng)
-        u = (rays[0] * above + 12) * np.float32(density)
+        u = (start_x + rays[0] * above + 12) * np.float32(density)
         v = (6 - height - rays[2] * above) * np.float32(density)
         behind = cv2.remap(
             cv2.GaussianBlur(canvas, (0, 0), 0.8),

@@ -130,3 +130,37 @@ def test_a_tracker_that_fails_never_costs_a_detection(monkeypatch: pytest.Monkey
     assert len(cameras.failures) == 1
     assert cameras.failures[0].startswith('the tracker of /a failed:\nTraceback')
     assert cameras.ids((0, 0.9, 0), at_s=0.2) == [2]
+
+
+def test_any_detections_stamps_and_thresholds_give_unique_ids_and_no_failure() -> None:
+    random, cameras = np.random.default_rng(8), _Cameras()
+    stamps = [0.0, 100.0]
+    for _ in range(400):
+        count = int(random.choice([0, 1, 5, 50, 300]))
+        corner, size = random.uniform(-100, 900, (count, 2)), random.uniform(0, 200, (count, 2))
+        boxes = np.concatenate((corner, corner + size), axis=1).astype(np.float32)
+        scores = np.sort(random.random(count))[::-1].astype(np.float32)
+        if count and random.random() < 0.2:
+            boxes[random.integers(count), random.integers(4)] = random.choice(
+                [np.nan, np.inf, 3e38]
+            )
+            scores[random.integers(count)] = np.nan
+        angles = random.uniform(-7, 7, count).astype(np.float32) if random.random() < 0.2 else None
+        found = Detections(boxes, scores, random.integers(0, 3, count, np.int32), angles=angles)
+        high = random.uniform(0, 1)
+        config = DetectorConfig(
+            tracker='bytetrack',
+            track_thresh=high,
+            track_low_thresh=random.uniform(0, high),
+            match_thresh=random.uniform(0, 1),
+            track_buffer=float(random.choice([0.0, 1.0, 3600.0])),
+        )
+        cameras.tracks.set_options(config, DecodeOptions(score_threshold=random.uniform(0, 1)))
+        camera = int(random.integers(2))
+        stamps[camera] += float(random.choice([0.0, 1e-9, 0.1, 5.0, 1e9, -1e9, -0.01]))
+        with np.errstate(all='raise', under='ignore'):
+            tracked = cameras.tracks.update(camera, found, stamps[camera], SIZE_WH)
+        assert tracked.track_ids is not None
+        given = tracked.track_ids[tracked.track_ids > 0].tolist()
+        assert len(given) == len(set(given))
+    assert cameras.failures == []

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from ..values.detections import Detections
 from .kalman import Floats
@@ -12,20 +13,28 @@ from .kalman import Floats
 __all__ = ['intersection_over_union', 'upright_boxes']
 
 
-def upright_boxes(detections: Detections) -> Floats:
+def upright_boxes(detections: Detections) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """
     Make the boxes (4, n) of detections: left, top, right, bottom.
 
     A rotated box becomes the upright one around it: width, height and angle can jump between two
     images of the same object, that one cannot.
+
+    :return: the boxes, and the mask (n,) of the finite ones; the others are zero.
     """
     boxes = np.ascontiguousarray(detections.boxes_xyxy.T, np.float64)
+    finite = np.asarray(np.isfinite(boxes).all(axis=0))
+    if detections.angles is not None:
+        finite &= np.isfinite(detections.angles)
+    if not finite.all():
+        boxes[:, ~finite] = 0.0
     if detections.angles is None:
-        return boxes
-    cos, sin = np.abs(np.cos(detections.angles)), np.abs(np.sin(detections.angles))
+        return boxes, finite
+    angles = np.where(finite, detections.angles, 0.0)
+    cos, sin = np.abs(np.cos(angles)), np.abs(np.sin(angles))
     center, (width, height) = (boxes[:2] + boxes[2:]) / 2, boxes[2:] - boxes[:2]
     half = np.stack((width * cos + height * sin, width * sin + height * cos)) / 2
-    return np.concatenate((center - half, center + half))
+    return np.concatenate((center - half, center + half)), finite
 
 
 def intersection_over_union(first: Floats, second: Floats) -> Floats:

@@ -106,9 +106,8 @@ class Tracker:
         self._state[1, 3, lost] = 0.0
         kalman.predict(self._state, stamp_s - last_s)
         ids = np.zeros(len(detections), np.int64)
-        boxes = upright_boxes(detections.first(_MAX_DETECTIONS))
-        scores = detections.scores[:_MAX_DETECTIONS].copy()
-        scores[~np.isfinite(boxes).all(axis=0)] = -1.0
+        boxes, finite = upright_boxes(detections.first(_MAX_DETECTIONS))
+        scores = np.where(finite, detections.scores[:_MAX_DETECTIONS], -1.0)
         rows = self._associate(boxes, scores, detections.class_ids[:_MAX_DETECTIONS], lost)
         measured = kalman.to_measurements(boxes)
         self._correct(measured, rows, ids, stamp_s)
