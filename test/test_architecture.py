@@ -67,7 +67,8 @@ def _rules() -> dict[str, Rule]:
     for part in INPUTS:
         rules[part] = Rule(values)
     rules['demand'] = Rule(values | {'parameter_spec'})
-    rules['config'] = Rule(values | {'parameter_spec', 'demand', 'tracking'})
+    rules['regions'] = Rule(values | {'parameter_spec', 'image'})
+    rules['config'] = Rule(values | {'parameter_spec', 'demand', 'regions', 'tracking'})
     inputs = values | frozenset(INPUTS)
     for part in STAGES:
         rules[part] = Rule(inputs)
@@ -93,7 +94,9 @@ def _rules() -> dict[str, Rule]:
     rules['evaluation'] = Rule(
         core | {'int8_gate'}, lazy_libraries=frozenset({'faster_coco_eval'})
     )
-    rules['ros'] = Rule(core | {'factory', 'process', 'tracking'}, libraries=ROS_LIBRARIES)
+    rules['ros'] = Rule(
+        core | {'factory', 'process', 'regions', 'tracking'}, libraries=ROS_LIBRARIES
+    )
     rules['tools'] = Rule(
         core | {'factory', 'process', 'evaluation', 'int8_gate', 'model_setup'},
         lazy_parts=device,

@@ -27,13 +27,14 @@ from .parameter_spec import (
     show_value,
     suggest,
 )
+from .regions.parameters import RegionParameters
 from .tracking.parameters import TrackerParameters
 
 __all__ = ['DetectorConfig', 'ParameterSpec', 'parameter_specs']
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorConfig(TrackerParameters, DemandParameters):
+class DetectorConfig(RegionParameters, TrackerParameters, DemandParameters):
     """
     Parameters of a detector, checked when the object is made.
 
@@ -419,7 +420,7 @@ class DetectorConfig(TrackerParameters, DemandParameters):
     def __post_init__(self) -> None:
         check_all(partial(self._check_value, spec) for spec in parameter_specs())
         check_all((self._check_shapes, self._check_input, self._check_topics, self._check_tracker))
-        self.check_demand(len(self.image_topics))
+        check_all((lambda: self.check_demand(len(self.image_topics)), self.check_regions))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> DetectorConfig:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 import reprlib
 from typing import Any
@@ -249,6 +249,30 @@ class Image:
         if layout.code is not None:
             stored = cv2.cvtColor(stored, layout.code)
         return np.asarray(stored, np.uint8), layout.order
+
+    def crop(self, box_xyxy: tuple[int, int, int, int]) -> Image:
+        """
+        Cut out a part of the image, in the same encoding; copied unless it is whole rows.
+
+        :param box_xyxy: left, top, right and bottom in pixels inside the image; even numbers, or
+            the edges of the image, because encodings share color between neighboring pixels.
+        """
+        layout = _ENCODINGS[self.encoding]
+        left, top, right, bottom = box_xyxy
+        stored = self._stored(layout)
+        rows = stored[top:bottom, left:right]
+        if layout.planes_420:
+            chroma = stored[self.height + top // 2 : self.height + bottom // 2, left:right]
+            rows = np.concatenate((rows, chroma))
+        packed = np.ascontiguousarray(rows)
+        return replace(
+            self,
+            data=packed.reshape(-1).view(np.uint8),
+            width=right - left,
+            height=bottom - top,
+            step=packed.nbytes // len(packed),
+            page_locked=False,
+        )
 
     def to_bgr(self) -> Pixels:
         """Return uint8 (height, width, 3) in BGR order; a view of bgr8, else a new array."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import re
 import time
 import traceback
@@ -19,6 +19,7 @@ from ..image.compressed import MAX_IMAGE_PIXELS
 from ..image.image import Image
 from ..pipeline import Detector, PendingBatch
 from ..process.tuning import release_memory
+from ..regions.camera_regions import CameraRegions
 from ..tracking.camera_tracks import CameraTracks
 from ..values.batch_result import BatchResult
 from ..values.detections import Detections
@@ -48,12 +49,14 @@ class BatchInProgress:
         and each image is to be tried alone.
     :param taken_ns: time.monotonic_ns() when the images left the queue.
     :param read_ms: time to read the messages.
+    :param regions: regions of every camera when the batch was submitted; None without any.
     """
 
     images: tuple[tuple[QueuedImage, Image], ...]
     pending: PendingBatch | None
     taken_ns: int
     read_ms: float
+    regions: Sequence[CameraRegions] | None = None
 
 
 class BatchProcessor:
@@ -97,6 +100,8 @@ class BatchProcessor:
         self.requests: ImageGate | None = None
         self.publish_debug_images = False
         self.tracks: CameraTracks | None = None
+        #: Regions of every camera; None without any.
+        self.regions: Sequence[CameraRegions] | None = None
 
     def begin(
         self, detector: Detector, queued_images: Sequence[QueuedImage]
@@ -112,16 +117,17 @@ class BatchProcessor:
         if not images:
             return None
         read_ms = (time.monotonic_ns() - taken_ns) / 1e6
+        regions = self.regions
         try:
             with self.watch.running(detector, len(images)):
-                pending = detector.submit([image for _, image in images])
+                pending = detector.submit(_crop_images(images, regions))
         except Exception as error:  # noqa: BLE001 logged; the next images may be fine
             if not _is_caused_by_one_image(error, len(images)):
                 self.watch.note_failure(error)
                 self._note_failure([queued for queued, _ in images], error)
                 return None
             pending = None
-        return BatchInProgress(images, pending, taken_ns, read_ms)
+        return BatchInProgress(images, pending, taken_ns, read_ms, regions)
 
     def wait(self, detector: Detector, batch: BatchInProgress) -> None:
         """Wait until the device has run a batch; never raises."""
@@ -152,15 +158,15 @@ class BatchProcessor:
     def _process_separately(self, detector: Detector, batch: BatchInProgress) -> None:
         """Run each image of a failed batch alone, so that only the bad ones fail."""
         for queued, image in batch.images:
+            single = replace(batch, images=((queued, image),))
             try:
                 with self.watch.running(detector, 1):
-                    result = detector.detect([image])
+                    result = detector.detect(_crop_images(single.images, batch.regions))
             except Exception as error:  # noqa: BLE001 logged; the other images may be fine
                 self.watch.note_failure(error)
                 self._note_failure([queued], error)
                 continue
             self.watch.note_success()
-            single = BatchInProgress(((queued, image),), None, batch.taken_ns, batch.read_ms)
             self._publish_batch(single, result)
 
     def _publish_batch(self, batch: BatchInProgress, result: BatchResult) -> None:
@@ -184,6 +190,10 @@ class BatchProcessor:
     ) -> Detections:
         """Track and publish the detections of one image and count it; return the published."""
         started_ns = time.monotonic_ns()
+        if batch.regions is not None:
+            size_wh = (image.width, image.height)
+            regions = batch.regions[queued.camera]
+            detections = regions.select(regions.restore(detections, size_wh), size_wh)
         if self.tracks is not None:
             # An image without a stamp has the time of its arrival.
             stamp_s = max(_stamp_ns(queued), 0) or queued.received_ns
@@ -316,6 +326,15 @@ class BatchProcessor:
             f'{topics}: {text}{details}',
             throttle_duration_sec=_WARNING_PERIOD_S,
         )
+
+
+def _crop_images(
+    images: Sequence[tuple[QueuedImage, Image]], regions: Sequence[CameraRegions] | None
+) -> list[Image]:
+    """Get the images for the detector: the whole ones, or their parts with regions."""
+    if regions is None:
+        return [image for _, image in images]
+    return [regions[queued.camera].crop_image(image) for queued, image in images]
 
 
 def _stamp_ns(queued: QueuedImage) -> int:

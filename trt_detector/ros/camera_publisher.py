@@ -15,6 +15,8 @@ from vision_msgs.msg import Detection2DArray
 
 from ..image.drawing import draw_detections
 from ..image.image import Image
+from ..regions.camera_regions import CameraRegions
+from ..regions.drawing import draw_regions
 from ..values.detections import Detections
 from .messages import DetectionsMessage, make_compressed_image, make_image
 from .topics import CameraTopics
@@ -46,6 +48,8 @@ class CameraPublisher:
     ) -> None:
         self._node = node
         self.publish_empty = publish_empty
+        #: Drawn into the debug images; None without any. Any thread may replace it.
+        self.regions: CameraRegions | None = None
         self._class_names = class_names
         self._message = DetectionsMessage(class_ids)
         # Reliable publishers match every subscriber; of debug images only the newest counts.
@@ -76,7 +80,11 @@ class CameraPublisher:
         compressed_wanted = self._debug_compressed.get_subscription_count() > 0
         if not (raw_wanted or compressed_wanted):
             return
-        picture = draw_detections(image.to_bgr(), detections, self._class_names)
+        picture = image.to_bgr()
+        if self.regions is not None:
+            picture = picture.copy()
+            draw_regions(picture, self.regions)
+        picture = draw_detections(picture, detections, self._class_names)
         if raw_wanted:
             self._debug.publish(make_image(header, picture))
         if compressed_wanted:

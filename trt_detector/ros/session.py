@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 import time
 from typing import Any
@@ -18,6 +18,8 @@ from ..config import DetectorConfig
 from ..errors import DetectorError, EngineError
 from ..factory import decode_options
 from ..pipeline import Detector
+from ..regions.assign import assign_regions
+from ..regions.camera_regions import CameraRegions
 from ..tracking.camera_tracks import CameraTracks
 from ..values.device_state import DeviceWatch
 from ..values.engine_info import EngineInfo
@@ -101,6 +103,7 @@ class DetectionSession:
             self.degradation,
         )
         self._processor.tracks = self._tracks
+        self._processor.regions = self._assign_regions(config)
         self.intake = ImageIntake(
             node,
             config,
@@ -133,6 +136,7 @@ class DetectionSession:
                 )
             )
         self._processor.publishers = tuple(self._publishers)
+        self._use_regions(self._processor.regions)
         self._processor.publish_debug_images = self.config.publish_debug_image
         self._label_info = self._node.create_publisher(
             LabelInfo,
@@ -198,13 +202,16 @@ class DetectionSession:
         Apply changed live parameters.
 
         :param config: differs from :attr:`config` in live parameters only.
-        :raises ConfigError: if the model has no such class; nothing is changed then.
+        :raises ConfigError: if the model has no such class, or regions are wrong; nothing is
+            changed then.
         :raises DetectorError: if the detector is not ready yet.
         """
         detector = self.detector
         if detector is None:
             raise DetectorError('the node is being configured; set the parameter afterward')
+        regions = self._assign_regions(config)
         self._set_options(detector, config)
+        self._use_regions(regions)
         self._processor.publish_debug_images = config.publish_debug_image
         for publisher in self._publishers:
             publisher.publish_empty = config.publish_empty
@@ -231,6 +238,24 @@ class DetectionSession:
             logger.error(text, throttle_duration_sec=5.0)
 
         return CameraTracks([camera.image for camera in self.cameras], logger.warning, fail)
+
+    def _assign_regions(self, config: DetectorConfig) -> tuple[CameraRegions, ...] | None:
+        """
+        Assign the regions to the cameras, which users name as in image_topics or in full.
+
+        :raises ConfigError: if a camera is unknown, or a mask cannot be read.
+        """
+        names = [
+            (camera.image, camera.given, topic)
+            for camera, topic in zip(self.cameras, config.image_topics, strict=True)
+        ]
+        return assign_regions(config, names)
+
+    def _use_regions(self, regions: Sequence[CameraRegions] | None) -> None:
+        """Let the next batches and the debug images have these regions."""
+        self._processor.regions = regions
+        for number, publisher in enumerate(self._publishers):
+            publisher.regions = None if regions is None else regions[number]
 
     def _set_options(self, detector: Detector, config: DetectorConfig) -> None:
         """Set the selection of the detections to decode and to publish."""
