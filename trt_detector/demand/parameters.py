@@ -36,6 +36,11 @@ class DemandParameters:
     publish_empty: bool = parameter(
         True, 'Publish the array of an image in which nothing was found, too.', live=True
     )
+    publish_annotations: bool = parameter(
+        False,
+        'Publish boxes and labels for the image panel of Foxglove while it shows them; needs '
+        'foxglove_msgs.',
+    )
 
     lazy: bool = parameter(
         False,

@@ -34,7 +34,7 @@ _MANY = 1 << 53
 _WITHOUT_EFFECT = frozenset({
     'int8_min_agreement', 'int8_gate_action', 'int8_gate_images', 'calib_cache_path', 'model_path',
     'engine_cache_dir', 'warmup_iterations', 'autostart', 'image_transport', 'qos_reliability',
-    'class_id_format', 'publish_debug_image', 'diagnostics_period',
+    'class_id_format', 'publish_debug_image', 'publish_annotations', 'diagnostics_period',
 })  # fmt: skip
 
 Key = Mapping[str, str]

@@ -29,6 +29,7 @@ from .image_queue import QueuedImage
 from .messages import read_image
 from .monitoring.degradation import DegradationWatch
 from .monitoring.statistics import SessionStatistics
+from .overlays.annotations import AnnotationPublisher
 from .recovery.inference_watch import InferenceWatch
 from .topics import CameraTopics
 
@@ -98,6 +99,7 @@ class BatchProcessor:
         self.publishers: Sequence[CameraPublisher] = ()
         #: Passes the outcome of images on to the requests that wait for them; None without any.
         self.requests: ImageGate | None = None
+        self.annotations: Sequence[AnnotationPublisher] = ()
         self.publish_debug_images = False
         self.tracks: CameraTracks | None = None
         #: Regions of every camera; None without any.
@@ -170,13 +172,18 @@ class BatchProcessor:
             self._publish_batch(single, result)
 
     def _publish_batch(self, batch: BatchInProgress, result: BatchResult) -> None:
-        """Publish the detections of every image, then the debug images."""
+        """Publish the detections of every image, then what shows them."""
         pairs = [
             (pair, self._publish(*pair, detections, batch, result))
             for pair, detections in zip(batch.images, result.detections, strict=True)
         ]
+        # After all detections: drawing must not delay them.
+        if self.annotations:
+            for (queued, image), detections in pairs:
+                self.annotations[queued.camera].publish(
+                    queued.message.header.stamp, detections, (image.width, image.height)
+                )
         if self.publish_debug_images:
-            # After all detections: drawing must not delay them.
             for (queued, image), detections in pairs:
                 self._publish_debug_image(queued, image, detections)
 

@@ -19,6 +19,7 @@ from ..regions.camera_regions import CameraRegions
 from ..regions.drawing import draw_regions
 from ..values.detections import Detections
 from .messages import DetectionsMessage, make_compressed_image, make_image
+from .overlays.annotations import AnnotationPublisher
 from .topics import CameraTopics
 
 __all__ = ['CameraPublisher']
@@ -35,6 +36,7 @@ class CameraPublisher:
     :param class_names: labels in the debug image.
     :param class_ids: class_id text of each class.
     :param publish_empty: publish arrays without detections, too; any thread may replace it.
+    :param foxglove_msgs: messages of the overlay, see :func:`load_foxglove_msgs`; None for none.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class CameraPublisher:
         class_ids: Sequence[str],
         *,
         publish_empty: bool = True,
+        foxglove_msgs: Any = None,
     ) -> None:
         self._node = node
         self.publish_empty = publish_empty
@@ -60,6 +63,11 @@ class CameraPublisher:
         self._debug_compressed = node.create_publisher(
             CompressedImage, f'{topics.debug_image}/compressed', QoSProfile(depth=1)
         )
+        self.annotations: AnnotationPublisher | None = None
+        if foxglove_msgs is not None:
+            self.annotations = AnnotationPublisher(
+                node, topics.annotations, foxglove_msgs, class_names
+            )
 
     def publish(self, header: Any, detections: Detections) -> bool:
         """
@@ -101,4 +109,5 @@ class CameraPublisher:
 
     def _list_publishers(self) -> tuple[Any, ...]:
         """List the publishers of all topics."""
-        return self._detections, self._debug, self._debug_compressed
+        overlays = () if self.annotations is None else (self.annotations.publisher,)
+        return self._detections, self._debug, self._debug_compressed, *overlays

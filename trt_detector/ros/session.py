@@ -33,6 +33,7 @@ from .inference_thread import DetectorFactory, InferenceThread
 from .messages import make_label_info
 from .monitoring.degradation import DegradationWatch
 from .monitoring.statistics import SessionStatistics
+from .overlays.annotations import load_foxglove_msgs
 from .recovery.inference_watch import InferenceWatch
 from .topics import CameraTopics, name_camera_topics
 
@@ -59,7 +60,7 @@ class DetectionSession:
     :param create: creates the detector, in the inference thread.
     :param on_error: called with a sentence about each failed image, for the diagnostics.
     :param watch: starts to monitor the device of the detector, for the diagnostics.
-    :raises ConfigError: if a camera topic is invalid.
+    :raises ConfigError: if a camera topic is invalid, or messages are not installed.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class DetectionSession:
         self._publishers: list[CameraPublisher] = []
         self._label_info: Any = None
         self._image_queue = ImageQueue(len(self.cameras), config.batch_wait_ms / 1e3)
+        self._foxglove_msgs = load_foxglove_msgs() if config.publish_annotations else None
         self.watch = InferenceWatch()
         self._tracks = self._create_tracks(on_error)
         self._processor = BatchProcessor(
@@ -132,11 +134,19 @@ class DetectionSession:
         for camera in self.cameras:
             self._publishers.append(
                 CameraPublisher(
-                    self._node, camera, names, ids, publish_empty=self.config.publish_empty
+                    self._node,
+                    camera,
+                    names,
+                    ids,
+                    publish_empty=self.config.publish_empty,
+                    foxglove_msgs=self._foxglove_msgs,
                 )
             )
         self._processor.publishers = tuple(self._publishers)
         self._use_regions(self._processor.regions)
+        self._processor.annotations = tuple(
+            camera.annotations for camera in self._publishers if camera.annotations is not None
+        )
         self._processor.publish_debug_images = self.config.publish_debug_image
         self._label_info = self._node.create_publisher(
             LabelInfo,

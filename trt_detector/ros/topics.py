@@ -27,6 +27,7 @@ class CameraTopics:
     :param compressed: the images are CompressedImage messages.
     :param detections: topic of the detections.
     :param debug_image: topic of the debug image; the compressed one has the suffix /compressed.
+    :param annotations: topic of the overlay for Foxglove.
     """
 
     image: str
@@ -36,6 +37,7 @@ class CameraTopics:
     compressed: bool
     detections: str
     debug_image: str
+    annotations: str
 
 
 def name_camera_topics(
@@ -69,6 +71,7 @@ def name_camera_topics(
                 compressed=appended or is_suffixed,
                 detections='~/detections' if single else f'{_namespace(image)}/detections',
                 debug_image='~/debug_image' if single else f'{_namespace(image)}/debug_image',
+                annotations='~/annotations' if single else f'{_namespace(image)}/annotations',
             )
         )
     _check_distinct(cameras)
