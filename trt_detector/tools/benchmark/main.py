@@ -13,7 +13,6 @@ import json
 import os
 from pathlib import Path
 import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from ... import __version__
 from ...config import DetectorConfig
 from ...errors import DetectorError
 from ...image.files import picture_files
+from ..argument_types import parse_count, parse_positive, parse_size
 from ..command_line import add_json_option, make_parser, parse_arguments, write_file, write_json
 from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 from .measure import Job
@@ -131,10 +131,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f'folder or picture files, the first {_MAX_PICTURES} are used; default: a '
         'synthetic picture',
     )  # fmt: skip
-    add('--picture-size', type=_size, default=(1280, 720), metavar='WxH', help='of that picture')
-    add('--iterations', type=_positive, default=100, help='batches to measure. Default: 100.')
-    add('--warm-up', type=_count, default=10, help='batches before that. Default: 10.')
-    add('--batch-sizes', nargs='+', type=_positive, default=[1, 2, 4], help='Default: 1 2 4.')
+    add('--picture-size', type=parse_size, default=(1280, 720), metavar='WxH', help='its size')
+    add('--iterations', type=parse_positive, default=100, help='batches to measure. Default: 100.')
+    add('--warm-up', type=parse_count, default=10, help='batches before that. Default: 10.')
+    add('--batch-sizes', nargs='+', type=parse_positive, default=[1, 2, 4], help='Default: 1 2 4.')
     add('--precisions', nargs='+', choices=_PRECISIONS, help='Default: auto.')
     add(
         '--workspace-fractions', nargs='+', type=float,
@@ -247,29 +247,6 @@ def _in_child(job: Job) -> dict[str, Any]:
         f'signal {-done.returncode}' if done.returncode < 0 else f'exit code {done.returncode}'
     )
     return {'refused': f'its process ended with {status}: {last}'}
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Return (width, height) of '1280x720'."""
-    match = re.fullmatch(r'([1-9]\d{0,4})[xX]([1-9]\d{0,4})', text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a size like 1280x720')
-    return int(match[1]), int(match[2])
-
-
-def _count(text: str) -> int:
-    """Return a number of 0 or more."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 0 or more')
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    """Return a number of 1 or more."""
-    number = _count(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 1 or more')
-    return number
 
 
 if __name__ == '__main__':

@@ -151,15 +151,16 @@ class ChildProcess:
 def _read_stat(folder: Path) -> list[str]:
     """Read the fields after the name of a process, which may hold spaces; [] if it has ended."""
     try:
-        return (folder / 'stat').read_text(encoding='utf-8').rpartition(') ')[2].split()
+        text = (folder / 'stat').read_text(encoding='utf-8', errors='replace')
     except (FileNotFoundError, ProcessLookupError):
         return []
+    return text.rpartition(') ')[2].split()
 
 
 def _read_memory(pid: int) -> tuple[float, float, float]:
     """Read RSS, its peak and PSS in MiB; zeros if the process has ended."""
     try:
-        text = Path(f'/proc/{pid}/status').read_text(encoding='utf-8')
+        text = Path(f'/proc/{pid}/status').read_text(encoding='utf-8', errors='replace')
         text += Path(f'/proc/{pid}/smaps_rollup').read_text(encoding='utf-8')
     except (FileNotFoundError, ProcessLookupError):
         return 0.0, 0.0, 0.0

@@ -35,7 +35,6 @@ __all__ = ['measure', 'Setup', 'sweep']
 
 # An image that was sent at the end of the measurement is still answered.
 _DRAIN_S = 1.0
-_FIRST_ARRAY_S = 60.0
 _SWEEP_FACTOR = 1.25
 # A camera that sends fewer images has reached its own limit.
 _SENT_SHARE = 0.95
@@ -52,7 +51,7 @@ class Setup:
     :param pictures: file per size of the images.
     :param seconds: duration of a measurement.
     :param warm_up_s: time before it, with images.
-    :param start_timeout_s: maximum time until a node is ready, with the build of an engine.
+    :param start_timeout_s: maximum time until a node publishes, with the build of an engine.
     :param camera_options: options of play_images.
     """
 
@@ -197,7 +196,7 @@ def _cameras(case: Case, setup: Setup) -> Iterator[tuple[list[ChildProcess], lis
             options = {
                 '--images': setup.pictures[case.size_wh], '--topic': camera.image_topic,
                 '--rate': case.rate_hz, '--log': log, '--frame-id': camera.name,
-                '--wait-for-subscriber': _FIRST_ARRAY_S,
+                '--wait-for-subscriber': setup.start_timeout_s,
             }  # fmt: skip
             words = [str(word) for pair in options.items() for word in pair]
             command = python_command('tools.play_images.main', '--loop', '--synchronized', *words)
@@ -218,7 +217,7 @@ def _measure_load(
         with _cameras(case, setup) as (cameras, logs):
             setup.wait_for(
                 lambda: all(listener.arrivals),
-                _FIRST_ARRAY_S,
+                setup.start_timeout_s,
                 lambda: (
                     f'{sum(not each for each in listener.arrivals)} of {case.cameras} '
                     'cameras got no detections'
@@ -257,7 +256,7 @@ def _measure_bare(contender: Bare, case: Case, setup: Setup) -> dict[str, Any]:
         cameras, logs = stack.enter_context(_cameras(case, setup))
         setup.wait_for(
             lambda: all(log.is_file() and log.stat().st_size for log in logs),
-            _FIRST_ARRAY_S,
+            setup.start_timeout_s,
             lambda: 'the cameras do not publish',
             [*processes, *cameras],
         )

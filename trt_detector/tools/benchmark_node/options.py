@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
-import re
 
+from ..argument_types import number_between, parse_positive, parse_size
 from ..command_line import add_json_option
 from ..play_images.encode import ENCODINGS
 
 __all__ = ['add_options']
 
 _LARGEST_DOMAIN = 232
+_parse_seconds = number_between(0.1, 86_400)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def _add_node_options(parser: argparse.ArgumentParser) -> None:
         help='one parameter of the node, e.g. score_threshold=0.5; can be repeated',
     )  # fmt: skip
     add(
-        '--nodes', type=_positive, nargs='+', default=[1], metavar='N',
+        '--nodes', type=parse_positive, nargs='+', default=[1], metavar='N',
         help='number of nodes that share the cameras; several numbers are compared. Default: 1.',
     )  # fmt: skip
     add(
@@ -69,15 +69,15 @@ def _add_camera_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the cameras."""
     add = parser.add_argument_group('cameras').add_argument
     add(
-        '--size', type=_size, nargs='+', default=[(1280, 720)], metavar='WxH',
+        '--size', type=parse_size, nargs='+', default=[(1280, 720)], metavar='WxH',
         help='size of the images. Default: 1280x720.',
     )  # fmt: skip
     add(
-        '--rate', type=_rate, nargs='+', default=[10.0], metavar='HZ',
+        '--rate', type=number_between(0.1, 10_000), nargs='+', default=[10.0], metavar='HZ',
         help='images per second and camera. Default: 10.',
     )  # fmt: skip
     add(
-        '--cameras', type=_positive, nargs='+', default=[1], metavar='N',
+        '--cameras', type=parse_positive, nargs='+', default=[1], metavar='N',
         help='number of cameras, each in a process of its own; they send together. Default: 1.',
     )  # fmt: skip
     add('--encoding', choices=ENCODINGS, default='bgr8', help='of raw images. Default: bgr8.')
@@ -89,19 +89,31 @@ def _add_camera_options(parser: argparse.ArgumentParser) -> None:
 def _add_measurement_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the measurement."""
     add = parser.add_argument_group('measurement').add_argument
-    add('--seconds', type=_seconds, default=20.0, metavar='S', help='per row. Default: 20.')
-    add('--warm-up', type=_seconds, default=3.0, metavar='S', help='before it. Default: 3.')
-    add('--rounds', type=_positive, default=2, metavar='N', help='Default: 2.')
+    add(
+        '--seconds',
+        type=_parse_seconds,
+        default=20.0,
+        metavar='S',
+        help='per row. Default: 20.',
+    )
+    add(
+        '--warm-up',
+        type=_parse_seconds,
+        default=3.0,
+        metavar='S',
+        help='before it. Default: 3.',
+    )
+    add('--rounds', type=parse_positive, default=2, metavar='N', help='Default: 2.')
     add(
         '--sweep', action='store_true',
         help='begin with --rate and increase it by 25 %% until images are dropped',
     )  # fmt: skip
     add(
-        '--start-timeout', type=_seconds, default=600.0, metavar='S',
-        help='maximum time until a node publishes, with the build of its engine. Default: 600.',
+        '--start-timeout', type=_parse_seconds, default=300.0, metavar='S',
+        help='maximum time until a node publishes, with the build of its engine. Default: 300.',
     )  # fmt: skip
     add(
-        '--domain', type=_domain, metavar='ID',
+        '--domain', type=_parse_domain, metavar='ID',
         help='ROS_DOMAIN_ID; default: one that nothing on this machine uses',
     )  # fmt: skip
 
@@ -112,46 +124,8 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--svg', type=Path, metavar='FILE', help='file for the plot')
 
 
-def _size(text: str) -> tuple[int, int]:
-    """Return (width, height) of '1280x720'."""
-    match = re.fullmatch(r'([1-9]\d{0,4})[xX]([1-9]\d{0,4})', text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a size like 1280x720')
-    return int(match[1]), int(match[2])
-
-
-def _positive(text: str) -> int:
-    """Return a number of 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 1 or more')
-    return int(text)
-
-
-def _number(text: str, minimum: float, maximum: float) -> float:
-    """Return a number within bounds."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not minimum <= value <= maximum:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not a number from {minimum:g} to {maximum:g}'
-        )
-    return value
-
-
-def _rate(text: str) -> float:
-    """Return images per second."""
-    return _number(text, 0.1, 10_000.0)
-
-
-def _seconds(text: str) -> float:
-    """Return a duration."""
-    return _number(text, 0.1, 86_400.0)
-
-
-def _domain(text: str) -> int:
-    """Return a ROS domain."""
+def _parse_domain(text: str) -> int:
+    """Parse a ROS domain."""
     if not text.isdecimal() or int(text) > _LARGEST_DOMAIN:
         raise argparse.ArgumentTypeError(f'{text!r} is not a domain from 0 to {_LARGEST_DOMAIN}')
     return int(text)

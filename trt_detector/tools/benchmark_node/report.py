@@ -88,10 +88,14 @@ def share_of_limit(row: _Row, summary: Sequence[_Row]) -> float | None:
     """
     if not row.get('dropped'):
         return None
-    for other in summary:
-        if other['node'] == LIMIT and _key(other) == _key(row) and other['images_per_s']:
-            return float(row['images_per_s'] / other['images_per_s'])
-    return None
+    limits = [
+        other for other in summary if other['node'] == LIMIT and _key(other)[:2] == _key(row)[:2]
+    ]
+    # A sweep measures it at one rate.
+    limits.sort(key=lambda other: _key(other) != _key(row))
+    if not limits or not limits[0]['images_per_s']:
+        return None
+    return float(row['images_per_s'] / limits[0]['images_per_s'])
 
 
 def find_saturation(node: str, summary: Sequence[_Row]) -> _Row | None:
@@ -146,7 +150,7 @@ def _load(row: _Row) -> str:
 
 def _key(row: _Row) -> tuple[Any, ...]:
     """Return the values that identify a load."""
-    return row['size'], row['rate_hz'], row['cameras']
+    return row['size'], row['cameras'], row['rate_hz']
 
 
 def _get(row: _Row, key: str, part: str) -> float | None:

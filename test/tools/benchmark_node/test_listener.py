@@ -1,0 +1,33 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reading of serialized messages."""
+
+from __future__ import annotations
+
+import pytest
+from rclpy.serialization import serialize_message
+from std_msgs.msg import Header
+from trt_detector.tools.benchmark_node.child_process import BenchmarkError
+from trt_detector.tools.benchmark_node.listener import _import_message, parse_header
+from vision_msgs.msg import Detection2D, Detection2DArray
+
+
+@pytest.mark.parametrize('frame', ['', 'a', 'abc', 'lens', 'a frame with a long name'])
+def test_header_and_length_are_read_from_the_bytes(frame: str) -> None:
+    for count in (0, 1, 300):
+        message = Detection2DArray(
+            header=Header(frame_id=frame), detections=[Detection2D()] * count
+        )
+        message.header.stamp.sec, message.header.stamp.nanosec = 1_800_000_000, 999_999_999
+        data = serialize_message(message)
+        assert parse_header(data, True) == (1_800_000_000_999_999_999, count)
+        assert parse_header(data, False) == (1_800_000_000_999_999_999, 0)
+
+
+def test_types_without_a_header_are_refused() -> None:
+    assert _import_message('/t', 'vision_msgs/msg/Detection2DArray') is Detection2DArray
+    with pytest.raises(BenchmarkError, match='does not begin with a header'):
+        _import_message('/t', 'std_msgs/msg/String')
+    for kind in ('no_such_msgs/msg/A', 'std_msgs/msg/NoSuchType'):
+        with pytest.raises(BenchmarkError, match='cannot be imported'):
+            _import_message('/t', kind)
