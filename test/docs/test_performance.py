@@ -1,0 +1,180 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of docs/performance.md, computed again from the raw figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import json
+from pathlib import Path
+import re
+import shlex
+import statistics
+from typing import Any
+
+import numpy as np
+import pytest
+from trt_detector.tools.benchmark_node.main import _parser
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / 'docs' / 'performance.md').read_text(encoding='utf-8')
+SUITES = {
+    'On two cores, 10 images per second': 'node',
+    'On two cores, 30 images per second': 'node_30hz',
+    'On an H200, 30 images per second': 'node_h200',
+}
+
+
+def read_figures(name: str) -> Any:
+    """Read raw figures."""
+    path = ROOT / 'docs' / 'benchmarks' / f'{name}.json'
+    return json.loads(path.read_text(encoding='utf-8'))
+
+
+def read_tables(heading: str) -> list[list[list[str]]]:
+    """Read the cells of the tables of a section, without their heads."""
+    section = re.split(rf'^#+ {re.escape(heading)}$', PAGE, flags=re.MULTILINE)[1]
+    section = re.split(r'^#+ ', section, maxsplit=1, flags=re.MULTILINE)[0]
+    tables = re.findall(r'(?:^\|.*\n)+', section, flags=re.MULTILINE)
+    return [
+        [[cell.strip() for cell in line.split('|')[1:-1]] for line in table.splitlines()[2:]]
+        for table in tables
+    ]
+
+
+def matches(cell: str, value: float) -> bool:
+    """Return whether a value, rounded like the cell, is the cell's."""
+    digits = len(cell.partition('.')[2])
+    # Half of the last digit: a value in the middle may be rounded to either side.
+    return abs(float(cell) - value) <= 0.5 * 10**-digits + 1e-9
+
+
+def of_mode(rows: Iterable[dict[str, Any]], mode: str) -> list[dict[str, Any]]:
+    """List the rows of a mode."""
+    return [row for row in rows if row['mode'] == mode]
+
+
+@pytest.mark.parametrize('heading', SUITES)
+def test_one_camera(heading: str) -> None:
+    (table,) = read_tables(heading)
+    rows = read_figures(SUITES[heading])['rows']
+    assert [tuple(line[:2]) for line in table] == list(
+        dict.fromkeys((row['size'], row['node']) for row in rows)
+    )
+    for size, node, *cells in table:
+        own = [row for row in rows if (row['size'], row['node']) == (size, node)]
+        latency = [value for row in own for value in row['raw']['latency_ms']]
+        for cell, rank in zip(cells, (50, 90, 99), strict=False):
+            assert matches(cell, float(np.percentile(latency, rank)))
+        counts = [sum(row[key] for row in own) for key in ('answered', 'sent')]
+        assert cells[3] == f'{counts[0]} / {counts[1]}'
+        assert matches(cells[4], statistics.mean(row['cpu_ms_a_frame'] for row in own))
+        assert matches(cells[5], max(row['peak_rss_mib'] for row in own))
+
+
+def test_readme_has_the_figures_of_the_page() -> None:
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    speed = text.partition('## Speed')[2].partition('## Comparison')[0]
+    lines = [line.split('|')[1:-1] for line in speed.splitlines() if line.startswith('|')][2:]
+    told = [[cell.strip().replace(' of ', ' / ') for cell in line[2:]] for line in lines]
+    (table,) = read_tables('On an H200, 30 images per second')
+    assert told == [[line[2], line[4], line[5], line[6]] for line in table]
+
+
+def test_medians_of_the_rounds() -> None:
+    text = PAGE.partition('In one round of three')[2].partition('Its ONNX Runtime')[0]
+    told = re.findall(r'(\d+\.\d)\s(?:ms\s)?against\s(\d+\.\d)', text)
+    rows = read_figures('node_30hz')['rows']
+    medians = {
+        node: {row['round']: row['latency_ms']['p50'] for row in rows if row['node'] == node}
+        for node in ('naive', 'trt_detector')
+    }
+    assert len(told) == 3
+    for number, pair in zip((1, 0, 2), told, strict=True):
+        for cell, node in zip(pair, ('naive', 'trt_detector'), strict=True):
+            assert matches(cell, medians[node][number])
+
+
+NAMES = {
+    'one node, batch 1, before': 'one node, batch 1, baseline',
+    'one node, batch 4, before': 'one node, batch 4, baseline',
+    'one node, batch 1, four runs at once (as now)': 'one node, batch 1, 4 runs',
+    'one node, batch 1, two runs at once': 'one node, batch 1, 2 runs',
+}
+
+
+def median_ratio(own: list[dict[str, Any]], rows: list[dict[str, Any]]) -> float:
+    """Return the median of the ratios to four processes in the same run and round."""
+    base = {
+        (row.get('run'), row['round']): row['images_per_s']
+        for row in of_mode(rows, 'four processes')
+    }
+    return statistics.median(
+        row['images_per_s'] / base[row.get('run'), row['round']] for row in own
+    )
+
+
+def test_four_cameras() -> None:
+    table, _ = read_tables('Four cameras')
+    rows = read_figures('four_cameras')['rows']
+    keys = (
+        'slowest_camera_per_s', 'age_ms_p50', 'age_ms_p99', 'cpu_ms_per_image', 'cores',
+        'memory_mb',
+    )  # fmt: skip
+    for name, rate, ratio, *cells in table:
+        own = of_mode(rows, NAMES.get(name, name))
+        assert len(own) == 5
+        assert matches(rate, statistics.median(row['images_per_s'] for row in own))
+        assert matches(ratio, median_ratio(own, rows))
+        for cell, key in zip(cells, keys, strict=True):
+            assert matches(cell, statistics.median(row[key] for row in own)), (name, key)
+
+
+def test_numbers_of_parallel_runs() -> None:
+    _, table = read_tables('Four cameras')
+    rows = read_figures('four_cameras_runs')['rows']
+    for name, rates, ratio, cpu, cores in table:
+        own = of_mode(rows, NAMES.get(name, name))
+        told = re.findall(r'\d+', rates)
+        values = [row['images_per_s'] for row in own]
+        for cell, value in zip(
+            told, (statistics.median(values), min(values), max(values)), strict=True
+        ):
+            assert matches(cell, value), name
+        assert matches(ratio, median_ratio(own, rows)), name
+        assert matches(cpu, statistics.median(row['cpu_ms_per_image'] for row in own)), name
+        assert matches(cores, statistics.median(row['cores'] for row in own)), name
+
+
+def test_gpu_pipeline() -> None:
+    (table,) = read_tables('GPU pipeline')
+    files = {'H200': 'pipeline', 'H100': 'pipeline_h100'}
+    assert {line[0] for line in table} == set(files)
+    for gpu, model, batch, engine, *cells in table:
+        rows = [
+            row
+            for row in read_figures(files[gpu])['rows']
+            if (row['model'], row['batch']) == (model, int(batch))
+        ]
+        assert {gpu in row['device'] for row in rows if 'device' in row} == {True}
+        fastest = max(row['fps'] for row in of_mode(rows, 'engine'))
+        assert matches(engine, fastest)
+        for cell, mode in zip(cells, ('pipeline', 'pageable', 'baseline'), strict=True):
+            (rate,) = [
+                row['fps'] for row in of_mode(rows, mode) if row.get('frames') == '1920x1080'
+            ]
+            told = re.findall(r'[\d.]+', cell)
+            assert matches(told[0], rate)
+            if mode != 'baseline':
+                assert matches(told[1], 100 * rate / fastest)
+
+
+def test_commands_of_the_page_parse() -> None:
+
+    text = PAGE.replace('\\\n', ' ')
+    commands = re.findall(r'^    ros2 run trt_detector benchmark_node (.*)$', text, re.MULTILINE)
+    assert len(commands) >= 5
+
+    for command in commands:
+        options = _parser().parse_args(shlex.split(command))
+        assert len(options.against) == len(options.topic)
