@@ -10,7 +10,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../bringup/lib.sh"
 
 usage() {
   cat <<'TEXT'
-usage: scripts/soak.sh --minutes M [--seed S] [--out DIR]
+usage: scripts/soak.sh --minutes M [--seed S] [--output DIR]
 
 Prepares the environment (bringup/prepare.sh --with test), then runs the detector node with ONNX
 Runtime and the model of the demo while cameras are killed, images are malformed, parameters change,
@@ -20,17 +20,17 @@ be accounted for. The exit status is 0 only if nothing was wrong.
 
   --minutes M  length of the run; 5 or more for a comparison of memory
   --seed S     seed of faults and images (0)
-  --out DIR    folder for soak.json, soak.svg and node.log; default: .bringup/soak
+  --output DIR    folder for soak.json, soak.svg and node.log; default: .bringup/soak
   --help       this text
 TEXT
 }
 
 output=$bringup_root/soak
-read_options --out '--minutes --seed' "$@"
+read_options --output '--minutes --seed' "$@"
 
 cd "$repository"
 bringup/prepare.sh --with test
 # shellcheck source=bringup/env.sh
 source bringup/env.sh
 export PYTHONPATH=$repository:$repository/test:$PYTHONPATH
-exec python3 -m soak.run --out "$output" "${arguments[@]}"
+exec python3 -m soak.run --output "$output" "${arguments[@]}"

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import ast
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 import os
 from pathlib import Path
 import random
+import select
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -34,6 +37,7 @@ from support.ros_graph import (
     StubFactory,
     wait_until,
 )
+from support.shared_memory import kill_process
 from trt_detector.errors import BuildCancelledError, ModelError
 from trt_detector.ros.node import DetectorNode
 from vision_msgs.msg import Detection2DArray
@@ -281,6 +285,76 @@ def test_small_shared_memory_is_reported_and_the_node_detects() -> None:
     # Small images do not need it.
     assert 'received' in output, output
     assert 'ended with [0, 0]' in output, output
+
+
+# A camera, or a receiver that prints each image that arrives.
+END = """
+import sys
+from trt_detector.process.tuning import tune_process
+tune_process()
+import rclpy
+from sensor_msgs.msg import Image
+rclpy.init()
+node = rclpy.create_node('camera' if sys.argv[1] == 'camera' else 'receiver')
+if sys.argv[1] == 'camera':
+    publisher = node.create_publisher(Image, 'image', 5)
+    node.create_timer(0.1, lambda: publisher.publish(Image()))
+else:
+    node.create_subscription(Image, 'image', lambda image: print('image', flush=True), 5)
+rclpy.spin(node)
+"""
+
+
+def read_queues(pid: int) -> set[str]:
+    """Read the shared-memory queues that a process uses, by inode and path."""
+    lines = Path('/proc', str(pid), 'maps').read_text().splitlines()
+    return {' '.join(line.split()[4:]) for line in lines if '_port' in line}
+
+
+def shares_queue(pid: int, queues: set[str]) -> bool:
+    """Tell whether a process uses one of some queues."""
+    return not queues.isdisjoint(read_queues(pid))
+
+
+def await_images(receiver: subprocess.Popen[bytes], count: int) -> None:
+    """Wait until a receiver has printed a number of images."""
+    output = receiver.stdout
+    assert output is not None
+    for _ in range(count):
+        assert select.select([output], [], [], 60)[0], 'no image for 60 s'
+        assert output.readline() == b'image\n'
+
+
+def test_receiver_that_stood_still_keeps_its_shared_memory_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new queue can separate it from some senders for good."""
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(next_domain()))
+    for name in list(os.environ):
+        if name.startswith(('FASTDDS_', 'FASTRTPS_')):
+            monkeypatch.delenv(name)
+    with ExitStack() as stack:
+        ends = []
+        for role in ('receiver', 'camera', 'camera'):
+            end = subprocess.Popen(
+                [sys.executable, '-c', END, role], stdout=subprocess.PIPE, bufsize=0, cwd=ROOT
+            )
+            stack.callback(kill_process, end)
+            ends.append(end)
+        receiver = ends[0]
+        await_images(receiver, 1)
+        queues = read_queues(receiver.pid)
+        if not queues:
+            pytest.skip('the ROS middleware has no shared-memory queues: use rmw_fastrtps_cpp')
+        for end in ends[1:]:
+            share = partial(shares_queue, end.pid, queues)
+            wait_until(share, 'the queue of the receiver in a camera')
+        receiver.send_signal(signal.SIGSTOP)
+        # Fast DDS looks for dead receivers once per second.
+        time.sleep(4)
+        receiver.send_signal(signal.SIGCONT)
+        await_images(receiver, 60)
+        assert queues <= read_queues(receiver.pid)
 
 
 def test_no_period_is_measured_with_the_system_clock() -> None:

@@ -199,7 +199,7 @@ class Chaos:
 
     def _freeze(self) -> None:
         """Stop the process of the node for a moment."""
-        seconds = self._random.uniform(0.2, 1.5)
+        seconds = self._random.uniform(0.2, 3.0)
         self._note('SIGSTOP', f'{seconds:.1f} s')
         self._node.send_signal(signal.SIGSTOP)
         time.sleep(seconds)

@@ -3,7 +3,7 @@
 """
 Run the detector node under continuous faults and judge it at the end.
 
-    PYTHONPATH=.:test python3 -m soak.run --minutes M --seed S --out DIR
+    PYTHONPATH=.:test python3 -m soak.run --minutes M --seed S --output DIR
 """
 
 from __future__ import annotations
@@ -181,16 +181,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--minutes', type=float, required=True)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument('--output', type=Path, required=True, help='folder for the results')
     options = parser.parse_args(argv)
-    options.out.mkdir(parents=True, exist_ok=True)
+    options.output.mkdir(parents=True, exist_ok=True)
     if 'ROS_DOMAIN_ID' not in os.environ:
         from support.ros_graph import next_domain
 
         os.environ['ROS_DOMAIN_ID'] = str(next_domain())
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     tune_process()
-    return 0 if SoakRun(options.minutes, options.seed, options.out.resolve()).run() else 1
+    return 0 if SoakRun(options.minutes, options.seed, options.output.resolve()).run() else 1
 
 
 if __name__ == '__main__':

@@ -36,7 +36,7 @@ def test_short_run_passes(tmp_path: Path) -> None:
     environment['PYTHONPATH'] = f'{ROOT}:{ROOT / "test"}:{environment.get("PYTHONPATH", "")}'
     command = [sys.executable, '-m', 'soak.run', '--minutes', '0.4', '--seed', '1']
     done = subprocess.run(
-        [*command, '--out', str(tmp_path)],
+        [*command, '--output', str(tmp_path)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
