@@ -20,7 +20,7 @@ be accounted for. The exit status is 0 only if nothing was wrong.
 
   --minutes M  length of the run; 5 or more for a comparison of memory
   --seed S     seed of faults and images (0)
-  --output DIR    folder for soak.json, soak.svg and node.log; default: .bringup/soak
+  --output DIR folder for soak.json, soak.svg and node.log; default: .bringup/soak
   --help       this text
 TEXT
 }
