@@ -29,6 +29,7 @@ README = PAGES[0].read_text(encoding='utf-8')
 MODEL = ROOT / 'demo' / 'models' / 'demo_end2end.onnx'
 PICTURE = ROOT / 'demo' / 'pictures' / 'scene_48_1280x720.jpg'
 LINK = re.compile(r'\]\(([^)#\s]+)[^)]*\)')
+ANCHOR = re.compile(r'\]\(([^)#\s:]*)#([^)\s]+)\)')
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
@@ -36,6 +37,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     targets = LINK.findall(page.read_text(encoding='utf-8'))
     local = [target for target in targets if '://' not in target]
     assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_anchors_are_headings(page: Path) -> None:
+    for file, anchor in ANCHOR.findall(page.read_text(encoding='utf-8')):
+        target = page.parent / file if file else page
+        if target.suffix == '.md':
+            headings = re.findall(r'^#+ (.*)$', target.read_text(encoding='utf-8'), re.MULTILINE)
+            # As GitHub makes them.
+            slugs = {re.sub(r'[^\w\- ]', '', h.lower()).replace(' ', '-') for h in headings}
+            assert anchor in slugs, f'{page.name} links to {file}#{anchor}'
 
 
 def test_each_figure_and_script_of_the_benchmarks_is_used_by_a_page() -> None:
