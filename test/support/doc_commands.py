@@ -18,6 +18,8 @@ PAGES = (
     *sorted(path for path in (ROOT / 'docs').rglob('*.md') if path.parent.name != 'project'),
 )
 _FENCE = re.compile(r'^```(\S*)$')
+# Indented lines that are no commands: YAML and JSON.
+_DATA = re.compile(r'[/\w*]+:( |$)|[\[{"]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def _read(page: Path) -> list[Command]:
             continue
         text = re.sub(r'\s+#\s.*$', '', joined).strip()
         needs = re.search(r'Needs:? (.*?)(?:\.$|\.\s|$)', ' '.join(paragraph))
-        if text and not text.startswith('#'):
+        if text and not text.startswith('#') and not _DATA.match(text):
             path = page.relative_to(ROOT).as_posix()
             found.append(Command(path, start, text, needs[1] if needs else ''))
         joined = ''
