@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .camera import Camera, Floats, Region
 from .solids import Solid
 
-__all__ = ['cast_shadow', 'covered_area', 'Layer', 'Light', 'trace_layer']
+__all__ = ['cast_shadow', 'covered_area', 'Layer', 'Light', 'trace_depth', 'trace_layer']
 
 _MISS = np.float32(1e8)
 
@@ -95,6 +95,12 @@ def covered_area(solid: Solid, camera: Camera) -> float:
         return 0.0
     _, best, _ = _nearest(solid, camera, region, (rows, cols))
     return float((best < _MISS).mean() * region.width * region.height)
+
+
+def trace_depth(solid: Solid, camera: Camera, region: Region) -> Floats:
+    """Return (height, width) depths through pixel centers of a region, 1e8 beside the solid."""
+    _, best, _ = _nearest(solid, camera, region, (region.height, region.width))
+    return best
 
 
 def _shade(

@@ -15,7 +15,10 @@ from .objects import build_object, CLASS_NAMES
 from .render import cast_shadow, Layer, Light, trace_layer
 from .solids import Solid, turned
 
-__all__ = ['MIN_SIDE_PX', 'MIN_VISIBLE', 'render_layers', 'render_scene', 'Scene', 'SceneObject']
+__all__ = [
+    'MIN_SIDE_PX', 'MIN_VISIBLE', 'find_visible_objects', 'render_layers', 'render_scene', 'Scene',
+    'SceneObject',
+]  # fmt: skip
 
 MIN_VISIBLE = 0.25
 MIN_SIDE_PX = 12.0
@@ -214,6 +217,20 @@ def render_layers(seed: int, size: tuple[int, int]) -> tuple[_Plan, list[tuple[S
         del layers[worst]
 
 
+def find_visible_objects(
+    layers: list[tuple[Solid, Layer]], size: tuple[int, int]
+) -> list[tuple[Solid, SceneObject]]:
+    """Find the solids that are to be detected and visible, with their boxes, farthest first."""
+    found = []
+    for (solid, layer), mask in zip(layers, _visible(layers, size), strict=True):
+        box = _box(layer, mask)
+        if solid.class_id >= 0 and box is not None:
+            share = min(1.0, float(mask.sum()) / max(layer.full_area, 1.0))
+            name = CLASS_NAMES[solid.class_id]
+            found.append((solid, SceneObject(solid.class_id, name, box, round(share, 4))))
+    return found
+
+
 def _compose(backdrop: Backdrop, plan: _Plan, layers: list[tuple[Solid, Layer]]) -> Floats:
     shade = np.ones(backdrop.ground.shape, np.float32)
     for solid, _ in layers:
@@ -238,12 +255,4 @@ def render_scene(seed: int, size: tuple[int, int] = (1280, 720)) -> Scene:
     )
     image = _compose(backdrop, plan, layers)
     pixels = photograph(image, np.random.Generator(np.random.PCG64([seed, 3])))
-    objects = []
-    for (solid, layer), mask in zip(layers, _visible(layers, size), strict=True):
-        box = _box(layer, mask)
-        if solid.class_id >= 0 and box is not None:
-            share = min(1.0, float(mask.sum()) / max(layer.full_area, 1.0))
-            objects.append(
-                SceneObject(solid.class_id, CLASS_NAMES[solid.class_id], box, round(share, 4))
-            )
-    return Scene(pixels, tuple(objects))
+    return Scene(pixels, tuple(thing for _, thing in find_visible_objects(layers, size)))

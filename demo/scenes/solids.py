@@ -31,6 +31,10 @@ class Shape(Protocol):
         """Return the (3,) low and high corners."""
         ...
 
+    def reach(self, axis: Floats) -> float:
+        """Return the largest coordinate of its points along a (3,) unit vector."""
+        ...
+
 
 def _nonzero(values: Floats) -> Floats:
     return values + np.float32(1e-9)
@@ -65,6 +69,9 @@ class Box:
         center, half = np.array(self.center, np.float32), np.array(self.half, np.float32)
         return center - half, center + half
 
+    def reach(self, axis: Floats) -> float:
+        return float(axis @ self.center + np.abs(axis) @ self.half)
+
 
 @dataclass(frozen=True, slots=True)
 class Sphere:
@@ -88,6 +95,9 @@ class Sphere:
     def bounds(self) -> tuple[Floats, Floats]:
         center = np.array(self.center, np.float32)
         return center - np.float32(self.radius), center + np.float32(self.radius)
+
+    def reach(self, axis: Floats) -> float:
+        return float(axis @ self.center + self.radius)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,12 @@ class Frustum:
             np.array([self.x + radius, self.y + radius, self.z1], np.float32),
         )
 
+    def reach(self, axis: Floats) -> float:
+        middle = axis[0] * self.x + axis[1] * self.y
+        side = np.hypot(axis[0], axis[1])
+        ends = ((self.z0, self.r0), (self.z1, self.r1))
+        return float(max(middle + axis[2] * z + side * radius for z, radius in ends))
+
 
 @dataclass(frozen=True, slots=True)
 class Plate:
@@ -176,6 +192,9 @@ class Plate:
             np.array([low[0], self.y, low[1]], np.float32),
             np.array([high[0], self.y, high[1]], np.float32),
         )
+
+    def reach(self, axis: Floats) -> float:
+        return float((self.outline @ axis[[0, 2]]).max() + axis[1] * self.y)
 
 
 @dataclass(frozen=True, slots=True)
