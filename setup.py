@@ -78,6 +78,7 @@ setup(
             'build_engine = trt_detector.tools.build_engine:main',
             'calibrate = trt_detector.tools.calibrate.main:main',
             'detect = trt_detector.tools.detect:main',
+            'detections_3d = trt_detector.ros:run_detections_3d',
             'detector_node = trt_detector.ros:run_node',
             'doctor = trt_detector.tools.doctor:main',
             'evaluate = trt_detector.tools.evaluate:main',

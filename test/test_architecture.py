@@ -21,8 +21,8 @@ CUDA_LIBRARIES = frozenset({'pycuda', 'pynvml', 'cuda'})
 TENSORRT_LIBRARIES = frozenset({'tensorrt', 'tensorrt_rtx', 'tensorrt_lean'})
 ROS_LIBRARIES = frozenset({
     'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs', 'geometry_msgs',
-    'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs',
-    'vision_msgs',
+    'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_ros',
+    'vision_msgs', 'visualization_msgs',
 })  # fmt: skip
 
 # Each row may import the rows above it; inside a row parts import only themselves, unless noted.
@@ -94,8 +94,9 @@ def _rules() -> dict[str, Rule]:
     rules['evaluation'] = Rule(
         core | {'int8_gate'}, lazy_libraries=frozenset({'faster_coco_eval'})
     )
+    rules['depth'] = Rule(values | {'parameter_spec'})
     rules['ros'] = Rule(
-        core | {'factory', 'process', 'regions', 'tracking'}, libraries=ROS_LIBRARIES
+        core | {'factory', 'process', 'regions', 'tracking', 'depth'}, libraries=ROS_LIBRARIES
     )
     rules['tools'] = Rule(
         core | {'factory', 'process', 'evaluation', 'int8_gate', 'model_setup'},

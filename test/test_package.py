@@ -25,6 +25,7 @@ ROSDEP_KEYS = {
     'numpy': 'python3-numpy',
     'prometheus_client': 'python3-prometheus-client',
     'scipy': 'python3-scipy',
+    'tf2_ros': 'tf2_ros_py',
     'yaml': 'python3-yaml',
 }
 

@@ -58,8 +58,7 @@ def find_surface(depths: Floats, is_inner: npt.NDArray[np.bool_]) -> Surface | N
     if not len(inner):
         return None
     low, high = _choose_layer(depths, is_valid, inner)
-    with np.errstate(invalid='ignore'):
-        is_chosen = is_inner & (depths >= low) & (depths <= high)
+    is_chosen = is_inner & _is_between(depths, low, high)
     chosen = depths[is_chosen]
     median = float(np.median(chosen))
     deviation = float(np.median(np.abs(chosen - median)))
@@ -79,13 +78,18 @@ def _choose_layer(
             largest, largest_count = (low, high), count
         if count < _MIN_SHARE * len(inner):
             continue
-        with np.errstate(invalid='ignore'):
-            shown = (depths >= low) & (depths <= high)
-        fill_x = shown.any(axis=0)[columns].mean()
-        fill_y = shown.any(axis=1)[rows].mean()
+        shown = _is_between(depths, low, high)
+        fill_x = shown[:, columns].any(axis=0).mean()
+        fill_y = shown[rows].any(axis=1).mean()
         if min(fill_x, fill_y) >= _MIN_FILL:
             return low, high
     return largest
+
+
+def _is_between(depths: Floats, low: float, high: float) -> npt.NDArray[np.bool_]:
+    """Tell which depths are in a range; NaN is not."""
+    with np.errstate(invalid='ignore'):
+        return np.asarray(np.logical_and(depths >= low, depths <= high), bool)
 
 
 def _measure_slope(depths: Floats, is_chosen: npt.NDArray[np.bool_]) -> float:

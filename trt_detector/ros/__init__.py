@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import signal
 
-__all__ = ['run_node']
+__all__ = ['run_detections_3d', 'run_node']
 
 
 def run_node() -> int:
@@ -20,5 +20,17 @@ def run_node() -> int:
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from .main import main
+
+    return main()
+
+
+def run_detections_3d() -> int:
+    """
+    Import and run :func:`trt_detector.ros.depth.main.main`, the entry point of detections_3d.
+
+    :return: exit code.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from .depth.main import main
 
     return main()

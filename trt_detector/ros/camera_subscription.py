@@ -27,7 +27,7 @@ except ImportError:  # Humble
         UnsupportedEventTypeError,
     )
 
-__all__ = ['CameraSubscription', 'choose_reliability']
+__all__ = ['CameraSubscription', 'SubscriptionEventCallbacks', 'choose_reliability']
 
 OnImage = Callable[[Any], None]
 
@@ -55,16 +55,23 @@ class CameraSubscription:
     :param camera: topics of the camera.
     :param qos_reliability: 'auto', 'best_effort' or 'reliable'.
     :param on_image: called with each message, in the thread that executes the subscription.
+    :param message_type: type of the messages, which have a header; None is that of images.
     """
 
     def __init__(
-        self, node: Node, camera: CameraTopics, qos_reliability: str, on_image: OnImage
+        self,
+        node: Node,
+        camera: CameraTopics,
+        qos_reliability: str,
+        on_image: OnImage,
+        message_type: Any = None,
     ) -> None:
         self._node = node
         self._qos_reliability = qos_reliability
         self._on_image = on_image
         self.camera = camera
-        self.message_type: Any = CompressedImage if camera.compressed else ImageMessage
+        image_type = CompressedImage if camera.compressed else ImageMessage
+        self.message_type: Any = message_type or image_type
         self.loss = LossCounter()
         self.reliability = ReliabilityPolicy.BEST_EFFORT
         self.reason = 'not subscribed yet'

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 import sys
 
@@ -16,7 +15,7 @@ keep_image_memory()
 
 # ruff: noqa: E402
 from ..config import parameter_specs
-from .lifecycle.executable import run_nodes
+from .lifecycle.executable import make_parser, run_nodes
 from .node import DetectorNode
 
 __all__ = ['main']
@@ -30,28 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0, also after a signal; 1 if a node cannot start. Wrong arguments exit with 2. If a
         driver call hangs, the process is ended with 3; after a sticky CUDA error with 4.
     """
-    return run_nodes(_parser(), DetectorNode, 'detector', sys.argv[1:] if argv is None else argv)
-
-
-def _parser() -> argparse.ArgumentParser:
-    """Create the parser of the command line."""
-    parameters = '\n'.join(
-        f'  {spec.name} ({spec.type}): {spec.meaning}' for spec in parameter_specs()
+    parser = make_parser(
+        'detector_node',
+        'Lifecycle node that detects objects in camera images.',
+        parameter_specs(),
+        'which share one CUDA context, e.g. /front/detector /rear/detector; default: one node, '
+        'detector',
     )
-    parser = argparse.ArgumentParser(
-        prog='detector_node',
-        description='Lifecycle node that detects objects in camera images.',
-        epilog=f'Parameters, given as --ros-args -p NAME:=VALUE:\n{parameters}'.replace('%', '%%'),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        'nodes',
-        nargs='*',
-        metavar='NODE',
-        help='names of several nodes in this process, which share one CUDA context, e.g. '
-        '/front/detector /rear/detector; default: one node, detector',
-    )
-    return parser
+    return run_nodes(parser, DetectorNode, 'detector', sys.argv[1:] if argv is None else argv)
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
+from ...parameter_spec import ParameterSpec
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import use_shared_memory
 from ..log_bridge import forward_logging
@@ -24,12 +25,38 @@ from ..parameter_files import find_unmatched_files, find_unquoted_pairs
 from .exit_codes import EXIT_HANGING
 from .managed_node import ManagedNode
 
-__all__ = ['run_nodes']
+__all__ = ['make_parser', 'run_nodes']
 
 # A transition, services and diagnostics can run at the same time.
 _THREADS = 4
 # Time for an orderly end after a fatal error; a driver that hangs can block it anywhere.
 _END_TIMEOUT_S = 15.0
+
+
+def make_parser(
+    program: str, description: str, specs: Sequence[ParameterSpec], nodes: str
+) -> argparse.ArgumentParser:
+    """
+    Create the parser of the command line of a node.
+
+    :param program: name of the executable.
+    :param specs: parameters of the node, for the help.
+    :param nodes: end of the sentence about the names of several nodes.
+    """
+    parameters = '\n'.join(f'  {spec.name} ({spec.type}): {spec.meaning}' for spec in specs)
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=f'Parameters, given as --ros-args -p NAME:=VALUE:\n{parameters}'.replace('%', '%%'),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'nodes',
+        nargs='*',
+        metavar='NODE',
+        help=f'names of several nodes in this process, {nodes}',
+    )
+    return parser
 
 
 def run_nodes(
