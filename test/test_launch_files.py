@@ -253,3 +253,30 @@ def test_multi_refuses_a_file_without_names(tmp_path: Path) -> None:
         output, _ = process.communicate(timeout=100)
     assert process.returncode == 1
     assert 'names no detector; expected keys as /front/detector' in output
+
+
+def test_detections_3d_brings_itself_up_with_the_topics_of_the_arguments(tmp_path: Path) -> None:
+    config = tmp_path / 'mine.yaml'
+    config.write_text(
+        '/**: {ros__parameters: {depth_topic: camera/depth, camera_info_topic: camera/info}}\n'
+    )
+    arguments = (
+        f'params_file:={config}',
+        'namespace:=robot',
+        'detections:=eyes/detections',
+        'camera_info:=/front/info',
+    )
+    with launch('detections_3d.launch.py', *arguments) as process:
+        text = read_until(process, 'publishing /robot/detections_3d/detections')
+        assert 'locating the detections of /robot/eyes/detections in /robot/camera/depth' in text
+        text = read_until(process, '/front/info: no message for')
+        output = stop(process)
+    assert process.returncode == 0, output
+    assert 'process has finished cleanly' in output
+
+
+def test_detections_3d_refuses_a_switch_that_is_none() -> None:
+    with launch('detections_3d.launch.py', 'respawn:=yes') as process:
+        output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "respawn is 'yes'; expected 'true' or 'false'" in output

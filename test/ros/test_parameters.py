@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.ros_graph import detector_node, ROOT, StubFactory, values_of
 from trt_detector.config import parameter_specs
+from trt_detector.depth.config import DepthConfig
 from trt_detector.errors import ConfigError
 from trt_detector.factory import create_detector
+from trt_detector.parameter_spec import describe_fields, ParameterSpec
 import yaml
 
 NOT_LIVE = [spec.name for spec in parameter_specs() if not spec.live]
@@ -60,11 +63,19 @@ def test_every_parameter_is_declared_with_its_default_and_meaning() -> None:
             assert spec.unit in description
 
 
-def test_config_file_lists_every_parameter_with_its_default_unit_and_meaning() -> None:
-    path = ROOT / 'config' / 'detector.yaml'
+@pytest.mark.parametrize(
+    ('name', 'specs'),
+    [
+        ('detector.yaml', parameter_specs()),
+        ('detections_3d.yaml', describe_fields(DepthConfig)),
+    ],
+)
+def test_config_file_lists_every_parameter_with_its_default_unit_and_meaning(
+    name: str, specs: Sequence[ParameterSpec]
+) -> None:
+    path = ROOT / 'config' / name
     text = path.read_text(encoding='utf-8')
     values = yaml.safe_load(text)['/**']['ros__parameters']
-    specs = parameter_specs()
     assert list(values) == [spec.name for spec in specs]
     lines = text.splitlines()
     for spec in specs:

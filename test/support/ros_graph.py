@@ -189,35 +189,17 @@ def ros_context() -> Iterator[Any]:
         rclpy.try_shutdown(context=context)
 
 
-class RunningNode:
+class NodeHarness:
     """
-    A detector node and a client beside it, each spun in threads of its own.
+    A lifecycle node and a client beside it, each spun in threads of its own.
 
     :param context: initialized context.
-    :param create: makes the detector.
-    :param parameters: of the node.
-    :param watch: begins to read the detector's device.
-    :param cli_args: ROS arguments of the node.
+    :param node: lifecycle node, whose name has no namespace.
     """
 
-    def __init__(
-        self,
-        context: Any,
-        create: Any,
-        parameters: dict[str, Any],
-        watch: Any = watch_device,
-        cli_args: Sequence[str] = (),
-    ) -> None:
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        self.node = DetectorNode(
-            'detector',
-            create=create,
-            watch=watch,
-            context=context,
-            parameter_overrides=overrides,
-            use_global_arguments=False,
-            cli_args=['--ros-args', *cli_args] if cli_args else None,
-        )
+    def __init__(self, context: Any, node: Any) -> None:
+        self.node = node
+        self.name = node.get_name()
         self.client = rclpy.create_node('client', context=context, use_global_arguments=False)
         self._clients: dict[str, Any] = {}
         self.diagnostics: list[DiagnosticArray] = []
@@ -260,7 +242,7 @@ class RunningNode:
 
     def change_state(self, transition: int) -> bool:
         request = ChangeState.Request(transition=Transition(id=transition))
-        return bool(self.call(ChangeState, '/detector/change_state', request).success)
+        return bool(self.call(ChangeState, f'/{self.name}/change_state', request).success)
 
     def configure(self) -> bool:
         return self.change_state(Transition.TRANSITION_CONFIGURE)
@@ -275,14 +257,14 @@ class RunningNode:
         return self.change_state(Transition.TRANSITION_CLEANUP)
 
     def get_state(self) -> str:
-        answer = self.call(GetState, '/detector/get_state', GetState.Request())
+        answer = self.call(GetState, f'/{self.name}/get_state', GetState.Request())
         return str(answer.current_state.label)
 
     def set_parameter(self, name: str, value: Any) -> Any:
         """Return the result of setting one parameter through the service."""
         message: ParameterMessage = Parameter(name, value=value).to_parameter_msg()
         request = SetParameters.Request(parameters=[message])
-        return self.call(SetParameters, '/detector/set_parameters', request).results[0]
+        return self.call(SetParameters, f'/{self.name}/set_parameters', request).results[0]
 
     def collect(self, message_type: Any, topic: str, qos: Any = 10) -> list[Any]:
         """Return a list that every message of a topic is appended to."""
@@ -319,11 +301,43 @@ class RunningNode:
         def find() -> Any:
             for message in self.diagnostics[seen:]:
                 for status in message.status:
-                    if status.name == f'detector: {part}' and accept(status):
+                    if status.name == f'{self.name}: {part}' and accept(status):
                         return status
             return None
 
         return wait_until(find, f'diagnostics of {part}')
+
+
+class RunningNode(NodeHarness):
+    """
+    A detector node and a client beside it.
+
+    :param context: initialized context.
+    :param create: makes the detector.
+    :param parameters: of the node.
+    :param watch: begins to read the detector's device.
+    :param cli_args: ROS arguments of the node.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        create: Any,
+        parameters: dict[str, Any],
+        watch: Any = watch_device,
+        cli_args: Sequence[str] = (),
+    ) -> None:
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        node = DetectorNode(
+            'detector',
+            create=create,
+            watch=watch,
+            context=context,
+            parameter_overrides=overrides,
+            use_global_arguments=False,
+            cli_args=['--ros-args', *cli_args] if cli_args else None,
+        )
+        super().__init__(context, node)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ _COEFFICIENTS = {
 _FISHEYE = ('equidistant', 'fisheye')
 # Undistortion iterates; a point beyond the edge of the lens model has no solution.
 _ITERATIONS = 30
+_STEP = 1e-6
 _ENOUGH_PX = 1e-4
 _MAX_ERROR_PX = 0.5
 
@@ -115,21 +116,37 @@ class CameraModel:
 
     def _undistort(self, points_xy: Floats) -> Floats:
         """Invert the projection by Newton's method, which every release of OpenCV can do."""
-        rays = (points_xy - self.matrix[:2, 2]) / self.matrix[[0, 1], [0, 1]]
-        step = np.array([1e-6, 0.0])
+        pinhole = (points_xy - self.matrix[:2, 2]) / self.matrix[[0, 1], [0, 1]]
+        rays = pinhole.copy()
         with np.errstate(all='ignore'):
             for _ in range(_ITERATIONS):
-                error = self._project(rays) - points_xy
+                error, jacobian, determinant = self._linearize(rays, points_xy)
                 if np.abs(error).max() < _ENOUGH_PX:
                     break
-                by_x = (self._project(rays + step) - error - points_xy) / step[0]
-                by_y = (self._project(rays + step[::-1]) - error - points_xy) / step[0]
-                determinant = by_x[:, 0] * by_y[:, 1] - by_y[:, 0] * by_x[:, 1]
-                rays[:, 0] -= (by_y[:, 1] * error[:, 0] - by_y[:, 0] * error[:, 1]) / determinant
-                rays[:, 1] -= (by_x[:, 0] * error[:, 1] - by_x[:, 1] * error[:, 0]) / determinant
-            error = np.abs(self._project(rays) - points_xy).max(axis=1)
-        rays[~(error <= _MAX_ERROR_PX)] = np.nan
+                (a, b), (c, d) = jacobian
+                x, y = error.T
+                rays -= np.column_stack([d * x - b * y, a * y - c * x]) / determinant[:, None]
+            error, _, determinant = self._linearize(rays, points_xy)
+            is_found = np.abs(error).max(axis=1) <= _MAX_ERROR_PX
+            # Beyond its edge the lens model folds back, and the solution is another direction.
+            is_found &= (determinant > 0) & ((rays * pinhole).sum(axis=1) >= 0)
+        rays[~is_found] = np.nan
         return rays
+
+    def _linearize(self, rays: Floats, points_xy: Floats) -> tuple[Floats, Floats, Floats]:
+        """
+        Linearize the projection.
+
+        :param rays: (n, 2).
+        :return: error (n, 2) in pixels, Jacobian (2, 2, n) of the pixel by the ray, and its
+            determinant (n,).
+        """
+        here = self._project(rays)
+        steps = _STEP * np.eye(2)
+        columns = [(self._project(rays + step) - here) / _STEP for step in steps]
+        jacobian = np.stack(columns, axis=2).transpose(1, 2, 0)
+        determinant = jacobian[0, 0] * jacobian[1, 1] - jacobian[0, 1] * jacobian[1, 0]
+        return here - points_xy, jacobian, determinant
 
     def _project(self, rays: Floats) -> Floats:
         """Project directions (n, 2) to pixels (n, 2)."""

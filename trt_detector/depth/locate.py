@@ -18,8 +18,10 @@ __all__ = ['check_sizes', 'locate_boxes']
 
 Floats = npt.NDArray[np.float64]
 
-# Depths are read on a grid of this many rows and columns over a box.
+# Depths are read on a grid of this many rows and columns over a box, at a random place in each
+# cell: images that are aligned to a larger one have regular holes.
 _GRID = 48
+_JITTER_X, _JITTER_Y = np.random.default_rng(0).uniform(-0.5, 0.5, (2, _GRID, _GRID)) / _GRID
 # The center lies behind the median of the visible surface by this share of the thickness: 0.5 for
 # a flat front, less for a round or pointed one.
 _CENTER_SHARE = 0.35
@@ -152,7 +154,8 @@ def _sample(
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Read (48, 48) depths on a grid over a box, and tell which points are inside the image."""
     steps = (np.arange(_GRID) + 0.5) / _GRID - 0.5
-    x, y = np.meshgrid(steps * box[2], steps * box[3])
+    x = (steps[None, :] + _JITTER_X) * box[2]
+    y = (steps[:, None] + _JITTER_Y) * box[3]
     cos, sin = np.cos(box[4]), np.sin(box[4])
     columns = np.floor((box[0] + cos * x - sin * y) * scale).astype(np.intp)
     rows = np.floor((box[1] + sin * x + cos * y) * scale).astype(np.intp)

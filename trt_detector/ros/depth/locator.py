@@ -35,14 +35,15 @@ class Locator:
     """Locator with the newest CameraInfo; not thread-safe."""
 
     def __init__(self) -> None:
-        self._info: Any = None
+        #: Newest CameraInfo; None before the first.
+        self.info: Any = None
         self._camera: tuple[bool, CameraModel] | None = None
         #: Pixels of the depth image per pixel of the image of the detections.
         self.scale: float | None = None
 
     def set_info(self, info: Any) -> None:
         """Set the CameraInfo of the image of the detections."""
-        old, self._info = self._info, info
+        old, self.info = self.info, info
         if old is None or not _is_same_camera(old, info):
             self._camera = None
 
@@ -54,14 +55,14 @@ class Locator:
         :param depth: sensor_msgs/Image.
         :raises ImageError: if the messages do not fit together.
         """
-        if self._info is None:
+        if self.info is None:
             raise ImageError(
                 'no CameraInfo has arrived yet: check camera_info_topic, and that the camera '
                 'publishes it'
             )
         _check_frames(detections.header.frame_id, depth.header.frame_id, config)
         if self._camera is None or self._camera[0] != config.rectified:
-            camera = CameraModel.from_message(self._info, rectified=config.rectified)
+            camera = CameraModel.from_message(self.info, rectified=config.rectified)
             self._camera = (config.rectified, camera)
         camera = self._camera[1]
         image = DepthImage.from_message(depth)

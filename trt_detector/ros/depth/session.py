@@ -178,9 +178,11 @@ class DepthSession:
 
     def _receive_info(self, message: Any) -> None:
         """Keep the newest CameraInfo: it is the same for all images while a camera runs."""
-        self.info.count()
         with self._lock:
-            self._locator.set_info(message)
+            # A latched message arrives by both subscriptions.
+            if message != self._locator.info:
+                self.info.count()
+                self._locator.set_info(message)
 
     def _decide(self) -> None:
         """Match detections that no nearer depth image came for."""
