@@ -22,7 +22,6 @@ from ...errors import ConfigError, DetectorError
 from ..camera_subscription import CameraSubscription
 from ..image_receiver import ImageReceiver
 from ..steady_timer import create_steady_timer
-from ..subscription_group import SubscriptionGroup
 from ..topics import CameraTopics
 from .counts import DepthCounts
 from .frame_transformer import FrameTransformer
@@ -30,6 +29,7 @@ from .info_subscription import InfoSubscription
 from .input_topic import InputTopic
 from .locator import Locator
 from .publisher import Publisher
+from .subscription_group import SubscriptionGroup
 
 __all__ = ['DepthSession']
 
@@ -254,7 +254,9 @@ def _as_camera(node: Node, topic: str) -> CameraTopics:
     """Describe a topic for :class:`CameraSubscription`; it publishes nothing."""
     full = node.resolve_topic_name(topic)
     given = node.resolve_topic_name(topic, only_expand=True)
-    return CameraTopics(full, given, topic, full, compressed=False, detections='', debug_image='')
+    return CameraTopics(
+        full, given, topic, full, compressed=False, detections='', debug_image='', annotations=''
+    )
 
 
 def _stamp_ns(message: Any) -> int:

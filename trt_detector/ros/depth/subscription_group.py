@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
-from .image_receiver import ImageReceiver
-from .steady_timer import create_steady_timer
+from ..image_receiver import ImageReceiver
+from ..steady_timer import create_steady_timer
 
 __all__ = ['FollowingSubscription', 'SubscriptionGroup']
 
