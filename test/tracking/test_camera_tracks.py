@@ -114,11 +114,11 @@ def test_reset_forgets_tracks_and_stamps_silently() -> None:
 
 def test_thresholds_change_between_two_images() -> None:
     cameras = _Cameras()
-    assert cameras.ids((0, 0.55, 0), at_s=0.0) == [0]
+    assert cameras.ids((0, 0.45, 0), at_s=0.0) == [0]
     config = DetectorConfig(tracker='bytetrack', track_thresh=0.4)
     cameras.tracks.set_options(config, DecodeOptions())
-    assert cameras.ids((0, 0.55, 0), at_s=0.1) == [0], 'a track is confirmed by a second image'
-    assert cameras.ids((0, 0.55, 0), at_s=0.2) == [1]
+    assert cameras.ids((0, 0.45, 0), at_s=0.1) == [0], 'a track is confirmed by a second image'
+    assert cameras.ids((0, 0.45, 0), at_s=0.2) == [1]
 
 
 def test_a_tracker_that_fails_never_costs_a_detection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ class TrackerParameters:
     )
     track_thresh: float = parameter(
         0.5,
-        'Minimum score of the first association. A track starts at a detection that is 0.1 above '
-        'it and has the minimum score of its class.',
+        'Minimum score of the first association. A track starts at a detection with this score '
+        'and the minimum score of its class.',
         minimum=0.0,
         maximum=1.0,
         live=True,
@@ -42,7 +42,7 @@ class TrackerParameters:
         live=True,
     )
     match_thresh: float = parameter(
-        0.8,
+        0.9,
         'Maximum distance, 1 - IoU, between a track and a detection in the first association.',
         minimum=0.0,
         maximum=1.0,

@@ -19,11 +19,9 @@ from .overlap import intersection_over_union, upright_boxes
 
 __all__ = ['Tracker', 'TrackerThresholds']
 
-# Constants of ByteTrack: minimum IoU of the second association and of a track that is one image
-# old, and the score of a new track above track_thresh.
-_SECOND_IOU = 0.5
-_UNCONFIRMED_IOU = 0.3
-_NEW_ABOVE_HIGH = 0.1
+# Minimum IoU of the second association. ByteTrack has 0.5, for a resting camera at 30 images per
+# second; docs/tracking.md has the figures of both.
+_SECOND_IOU = 0.2
 # The assignment takes cubic time: more detections per image get no id, more tracks are dropped.
 _MAX_DETECTIONS = 1000
 _MAX_TRACKS = 1000
@@ -38,7 +36,7 @@ class TrackerThresholds:
     """
     Thresholds of a tracker.
 
-    :param high: minimum score of the first association (track_thresh).
+    :param high: minimum score of the first association and of a new track (track_thresh).
     :param low: minimum score of the second association (track_low_thresh).
     :param match: maximum distance, 1 - IoU, of the first association (match_thresh).
     :param buffer_s: time in seconds that a lost track is kept (track_buffer).
@@ -46,7 +44,7 @@ class TrackerThresholds:
 
     high: float = 0.5
     low: float = 0.1
-    match: float = 0.8
+    match: float = 0.9
     buffer_s: float = 1.0
 
 
@@ -111,8 +109,7 @@ class Tracker:
         rows = self._associate(boxes, scores, detections.class_ids[:_MAX_DETECTIONS], lost)
         measured = kalman.to_measurements(boxes)
         self._correct(measured, rows, ids, stamp_s)
-        minimum = min(self.thresholds.high + _NEW_ABOVE_HIGH, 1.0)
-        fresh = scores >= minimum
+        fresh = scores >= self.thresholds.high
         fresh[rows[rows >= 0]] = False
         if may_start is not None:
             fresh &= may_start[: len(fresh)]
@@ -141,14 +138,15 @@ class Tracker:
         iou[self._classes[:, None] != classes] = 0.0
         is_high = scores >= limits.high
         high = np.flatnonzero(is_high)
-        self._match(iou, np.flatnonzero(self._confirmed), high, 1 - limits.match, rows)
+        minimum = 1 - limits.match
+        self._match(iou, np.flatnonzero(self._confirmed), high, minimum, rows)
         low = np.flatnonzero((scores >= limits.low) & ~is_high)
         left = np.flatnonzero(self._confirmed & ~lost & (rows < 0))
         self._match(iou, left, low, _SECOND_IOU, rows)
         unconfirmed = np.flatnonzero(~self._confirmed)
         if len(unconfirmed):
             is_high[rows[rows >= 0]] = False
-            self._match(iou, unconfirmed, np.flatnonzero(is_high), _UNCONFIRMED_IOU, rows)
+            self._match(iou, unconfirmed, np.flatnonzero(is_high), minimum, rows)
         return rows
 
     def _match(
