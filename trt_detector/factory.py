@@ -146,6 +146,8 @@ def _open_with_batch(
     with ExitStack() as undo:
         engine = _open_engine(config, model, batch_size, on_progress, cancel)
         undo.callback(engine.close)
+        if model is not None:
+            model.content.release()
         found = setup.recognize_engine(engine)
         if model is not None and batch_size > 1:
             _check_two_images(engine, found.head)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from pathlib import Path
 import secrets
@@ -12,10 +13,12 @@ import stat
 import tempfile
 
 from .errors import PlanError
+from .values.regular_file import HashedBytes, open_unblocked, read_hashed
 
 __all__ = [
     'UntrustedFileError',
     'read_trusted',
+    'read_trusted_hashed',
     'remove_leftovers',
     'set_aside',
     'try_writing',
@@ -48,25 +51,33 @@ def read_trusted(
         larger than max_bytes.
     :raises OSError: if it cannot be read.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-    if not follow_links:
-        flags |= os.O_NOFOLLOW
-    with os.fdopen(os.open(path, flags), 'rb') as file:
+    with _open_trusted(path, follow_links=follow_links) as file:
         status = os.fstat(file.fileno())
-        _check_owner(path, status)
         if private and stat.S_IMODE(status.st_mode) & 0o077:
             raise UntrustedFileError(
                 f'{path} has mode {stat.S_IMODE(status.st_mode):04o}: other users could read the '
                 f'secret in it; run: chmod 600 {path}'
             )
         if max_bytes is None:
-            return file.read()
-        data = file.read(max_bytes + 1)
+            return file.readall()
+        data = io.BufferedReader(file).read(max_bytes + 1)
         if len(data) > max_bytes:
             raise UntrustedFileError(
                 f'{path} has {status.st_size} bytes; expected {max_bytes} or less'
             )
         return data
+
+
+def read_trusted_hashed(path: Path, *, follow_links: bool = False) -> HashedBytes:
+    """
+    Read and hash a file that only its owner, this user or root, can write.
+
+    :param follow_links: whether path may be a symbolic link.
+    :raises UntrustedFileError: if another user could write it, or it is no regular file.
+    :raises OSError: if it cannot be read.
+    """
+    with _open_trusted(path, follow_links=follow_links) as file:
+        return read_hashed(file)
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -128,6 +139,22 @@ def remove_leftovers(directory: Path) -> None:
     """
     for leftover in directory.glob(f'.*{_TEMPORARY}'):
         leftover.unlink(missing_ok=True)
+
+
+def _open_trusted(path: Path, *, follow_links: bool) -> io.FileIO:
+    """
+    Open a file that only its owner, this user or root, can write.
+
+    :raises UntrustedFileError: if another user could write it, or it is no regular file.
+    :raises OSError: if it cannot be opened.
+    """
+    file = open_unblocked(path, follow_links=follow_links)
+    try:
+        _check_owner(path, os.fstat(file.fileno()))
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _check_owner(path: Path, status: os.stat_result) -> None:

@@ -37,6 +37,7 @@ from trt_detector.errors import (
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
 from trt_detector.model_info import read_model_info
+from trt_detector.plan import Manifest
 from trt_detector.trt.backend import open_engine
 from trt_detector.trt.builder import plan_job
 from trt_detector.trt.engine import TensorRTEngine
@@ -546,8 +547,24 @@ def test_the_whole_detector_finds_the_same_with_both_runtimes(
         np.testing.assert_array_equal(one.class_ids, other.class_ids)
 
 
-def test_a_model_that_changes_while_it_is_opened_is_not_built(model: Path) -> None:
+def test_the_bytes_that_were_hashed_are_built(model: Path) -> None:
     info = read_model_info(model)
+    expected = onnxruntime.InferenceSession(str(model)).run(None, {'images': BATCH})[0]
+    networks.yolo(model, classes=5)
+    config = DetectorConfig(
+        model_path=str(model), engine_cache_dir=str(model.parent / 'plans'), precision='fp32'
+    )
+    with machine('tensorrt-10.3'), open_engine(config, info, batch_size=2) as engine:
+        np.testing.assert_array_equal(engine.run(BATCH)[0], expected)
+    (path,) = model.parent.glob('plans/*/*.json')
+    assert Manifest.from_bytes(path.read_bytes()).key.model_sha256 == info.sha256
+    # The plan is enough once it is there.
+    assert info.content.data is None
+
+
+def test_a_model_that_changes_before_it_is_read_again_is_not_built(model: Path) -> None:
+    info = read_model_info(model)
+    info.content.release()
     networks.yolo(model, classes=5)
     config = DetectorConfig(model_path=str(model), engine_cache_dir=str(model.parent / 'plans'))
     with machine('tensorrt-10.3') as world:

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import numpy as np
 from ..errors import ModelError
 from ..values.literal import read_literal
 from ..values.output_part import OutputPart
+from ..values.regular_file import HashedBytes, open_regular, read_hashed
 from ..values.tensor_spec import TensorSpec
 from .box_form import find_box_form
 from .class_names import parse_names
+from .content import ModelContent
 from .external_data import find_external_files
 from .file_type import is_plan
 from .graph import all_nodes, has_broken_text, output_parts, tail_operators
@@ -40,6 +43,8 @@ MASK_INPUT = 'pixel_mask'
 _ROW_VALUES = 7
 # Each output's way through the graph is searched.
 _MOST_OUTPUTS = 256
+# protobuf counts bytes in 32 bits with a sign.
+_LARGEST_FILE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class ModelInfo:
         arithmetic tells.
     :param sources: per metadata entry the file that it comes from, for messages.
     :param warnings: sentences about metadata that could not be used.
+    :param content: bytes of the file, released when the engine is open. None of a file with
+        external data, which runtimes read themselves.
     """
 
     path: Path
@@ -90,6 +97,7 @@ class ModelInfo:
     box_forms: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    content: ModelContent = field(default_factory=ModelContent, repr=False, compare=False)
 
     @property
     def image_input(self) -> TensorSpec:
@@ -135,8 +143,8 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
     :param known: metadata that parameters give, e.g. 'names'; the files are not asked for it.
     :raises ModelError: if it is missing, is not ONNX, is damaged, or lacks its external data.
     """
-    data = _read_file(path)
-    model = _parse(path, data)
+    file = _read_file(path)
+    model = _parse(path, file.data)
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     if len(graph.output) > _MOST_OUTPUTS:
@@ -154,7 +162,7 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
     operators = frozenset(node.op_type for node in all_nodes(graph))
     return ModelInfo(
         path=path,
-        sha256=_sha256(data, external),
+        sha256=_sha256(file, external),
         inputs=inputs,
         outputs=outputs,
         metadata=merged.metadata,
@@ -183,6 +191,7 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
         },
         sources=merged.sources,
         warnings=merged.warnings,
+        content=ModelContent(None if external else file.data),
     )
 
 
@@ -214,26 +223,36 @@ def merge_metadata(
 
 def read_model_bytes(model: ModelInfo) -> bytes:
     """
-    Read an ONNX file again and check that it is the one that was described.
+    Return the bytes that were described, or read the file again and compare it.
 
     :raises ModelError: if it, or its external data, changed since.
     """
-    data = _read_file(model.path)
-    if _sha256(data, model.external_data) != model.sha256:
+    if model.content.data is not None:
+        return model.content.data
+    file = _read_file(model.path)
+    if _sha256(file, model.external_data) != model.sha256:
         raise ModelError(f'{model.path} changed on disk while it was being opened; open it again')
-    return data
+    return file.data
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path) -> HashedBytes:
     """
-    Read an ONNX file.
+    Read and hash an ONNX file.
 
-    :raises ModelError: if it cannot be read, or its first bytes are those of another format.
+    :raises ModelError: if it cannot be read, is too large, or its first bytes are those of
+        another format.
     """
     if is_plan(path):
         raise ModelError(f'{path} is a TensorRT plan; expected an ONNX file')
     try:
-        return path.read_bytes()
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > _LARGEST_FILE:
+                raise ModelError(
+                    f'{path} has {size / 2**30:.1f} GiB; the maximum of an ONNX file is 2 GiB '
+                    '(protobuf): export the model with its weights as external data'
+                )
+            return read_hashed(file)
     except OSError as error:
         place = '' if path.is_absolute() else f' (the working directory is {Path.cwd()})'
         raise ModelError(f'cannot read the model {path}{place}: {error.strerror}') from error
@@ -293,9 +312,11 @@ def _check_unique(path: Path, specs: Sequence[TensorSpec]) -> None:
         )
 
 
-def _sha256(data: bytes, external: Iterable[Path]) -> str:
+def _sha256(model: HashedBytes, external: Sequence[Path]) -> str:
     """Return the hash over a model and its external data."""
-    digest = hashlib.sha256(data)
+    if not external:
+        return model.sha256
+    digest = hashlib.sha256(model.data)
     for file in external:
         with file.open('rb') as stream:
             while chunk := stream.read(1 << 20):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from .key import DeviceKey, get_engine_filename, PlanKey
 from .manifest import BuiltPlan, Manifest, PRECISIONS, StoredPlan
 from .plan_hmac import hmac_path, PlanHmac, read_plan_key
-from .store import default_cache_dir, find_cache_dir, PlanStore, read_prebuilt_plan
+from .store import default_cache_dir, find_cache_dir, PlanStore, read_plan_file, read_prebuilt_plan
 
 __all__ = [
     'PRECISIONS',
@@ -22,6 +22,7 @@ __all__ = [
     'find_cache_dir',
     'get_engine_filename',
     'hmac_path',
+    'read_plan_file',
     'read_plan_key',
     'read_prebuilt_plan',
 ]

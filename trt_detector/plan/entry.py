@@ -7,18 +7,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 from dataclasses import dataclass
-import hashlib
 import os
 from pathlib import Path
 
 from ..errors import PlanError
 from ..trusted_files import (
     read_trusted,
+    read_trusted_hashed,
     remove_leftovers,
     set_aside,
     UntrustedFileError,
     write_atomic,
 )
+from ..values.regular_file import HashedBytes
 from .key import PlanKey
 from .manifest import Manifest, MAXIMUM_MANIFEST_BYTES
 from .plan_hmac import PlanHmac
@@ -77,7 +78,7 @@ class PlanEntry:
             fault = self._hmac.find_fault(manifest) if self._hmac else ''
             if fault:
                 return Rejection(f'{self.plan_path} is refused: {fault}')
-            data = read_trusted(self.plan_path)
+            plan = read_trusted_hashed(self.plan_path)
         except FileNotFoundError as error:
             return self._missing(error)
         except UntrustedFileError as error:
@@ -86,8 +87,10 @@ class PlanEntry:
             return Rejection(f'{self.manifest_path} cannot be used: {error}')
         except OSError as error:
             return Rejection(f'{error.filename} cannot be read: {error.strerror}')
-        fault = _content_fault(manifest, data)
-        return Rejection(f'{self.plan_path} is damaged: {fault}') if fault else (data, manifest)
+        fault = _content_fault(manifest, plan)
+        if fault:
+            return Rejection(f'{self.plan_path} is damaged: {fault}')
+        return plan.data, manifest
 
     def sign(self, manifest: Manifest) -> Manifest:
         """Add the HMAC to a manifest if there is a key."""
@@ -179,11 +182,10 @@ def _manifest_path(plan_path: Path) -> Path:
     return plan_path.with_name(f'{plan_path.name}.json')
 
 
-def _content_fault(manifest: Manifest, data: bytes) -> str:
+def _content_fault(manifest: Manifest, plan: HashedBytes) -> str:
     """Compare the bytes of a plan with its manifest; return the difference, '' if none."""
-    if len(data) != manifest.plan_bytes:
-        return f'plan_bytes was {manifest.plan_bytes}, is {len(data)}'
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != manifest.plan_sha256:
-        return f'plan_sha256 was {manifest.plan_sha256[:12]}, is {digest[:12]}'
+    if len(plan.data) != manifest.plan_bytes:
+        return f'plan_bytes was {manifest.plan_bytes}, is {len(plan.data)}'
+    if plan.sha256 != manifest.plan_sha256:
+        return f'plan_sha256 was {manifest.plan_sha256[:12]}, is {plan.sha256[:12]}'
     return ''

@@ -21,7 +21,13 @@ from .lock import hold_lock
 from .manifest import BuiltPlan, Manifest, StoredPlan
 from .plan_hmac import PlanHmac
 
-__all__ = ['PlanStore', 'default_cache_dir', 'find_cache_dir', 'read_prebuilt_plan']
+__all__ = [
+    'PlanStore',
+    'default_cache_dir',
+    'find_cache_dir',
+    'read_plan_file',
+    'read_prebuilt_plan',
+]
 
 _MINIMUM_FREE_BYTES = 64 * 2**20
 
@@ -182,15 +188,12 @@ def _loaded(entry: PlanEntry, found: tuple[bytes, Manifest]) -> StoredPlan:
     return StoredPlan(data=data, manifest=manifest, path=entry.plan_path, from_cache=True)
 
 
-def read_prebuilt_plan(path: Path, plan_hmac: PlanHmac | None = None) -> StoredPlan:
+def read_plan_file(path: Path) -> bytes:
     """
-    Read a plan that the user built, with a note that it is not verified if there is no key.
+    Read the file of a plan that the user built.
 
-    A header of Ultralytics before the plan is left out.
-
-    :param plan_hmac: checks the HMAC file beside the plan, None for no check.
-    :raises PlanError: if it cannot be read, is empty, another user could write it, or its HMAC is
-        missing or wrong.
+    :raises PlanError: if it cannot be read, is empty or an ONNX file, or another user could write
+        it.
     """
     try:
         data = read_trusted(path, follow_links=True)
@@ -203,6 +206,20 @@ def read_prebuilt_plan(path: Path, plan_hmac: PlanHmac | None = None) -> StoredP
             f'{path} is an ONNX file by its content, not a TensorRT plan; rename it to .onnx, or '
             'name the plan'
         )
+    return data
+
+
+def read_prebuilt_plan(path: Path, plan_hmac: PlanHmac | None = None) -> StoredPlan:
+    """
+    Read a plan that the user built, with a note that it is not verified if there is no key.
+
+    A header of Ultralytics before the plan is left out.
+
+    :param plan_hmac: checks the HMAC file beside the plan, None for no check.
+    :raises PlanError: if it cannot be read, is empty, another user could write it, or its HMAC is
+        missing or wrong.
+    """
+    data = read_plan_file(path)
     if plan_hmac is not None:
         plan_hmac.check_plan(path, data)
     note = (

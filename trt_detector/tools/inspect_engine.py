@@ -15,7 +15,8 @@ import sys
 from typing import Any
 
 from ..errors import DetectorError, PlanError
-from ..plan import hmac_path, Manifest, PlanHmac, read_plan_key, read_prebuilt_plan
+from ..model_info import split_plan_header
+from ..plan import hmac_path, Manifest, PlanHmac, read_plan_file, read_plan_key
 from ..plan.manifest import MAXIMUM_MANIFEST_BYTES
 from ..trusted_files import read_trusted
 from .command_line import add_json_option, make_parser, parse_arguments, write_result
@@ -35,11 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     report: dict[str, Any] = {'path': str(path)}
     failed = False
     try:
-        plan = read_prebuilt_plan(path).data
+        data = read_plan_file(path)
+        plan = split_plan_header(data)[1]
         report['bytes'] = len(plan)
         manifest = _read_manifest(path)
         report['manifest'] = None if manifest is None else json.loads(manifest.to_bytes())
-        report['hmac'] = _check_hmac(path, manifest, read_plan_key(arguments.plan_key_path))
+        report['hmac'] = _check_hmac(path, data, manifest, read_plan_key(arguments.plan_key_path))
         backend = arguments.backend
         if backend == 'auto' and manifest is not None:
             backend = manifest.key.library
@@ -98,7 +100,9 @@ def _read_manifest(path: Path) -> Manifest | None:
         raise PlanError(f'{beside} cannot be used: {error}') from error
 
 
-def _check_hmac(path: Path, manifest: Manifest | None, plan_hmac: PlanHmac | None) -> str:
+def _check_hmac(
+    path: Path, data: bytes, manifest: Manifest | None, plan_hmac: PlanHmac | None
+) -> str:
     """
     Check the HMAC of a plan, in its manifest or in the file beside it.
 
@@ -107,7 +111,6 @@ def _check_hmac(path: Path, manifest: Manifest | None, plan_hmac: PlanHmac | Non
     if plan_hmac is None:
         exists = hmac_path(path).exists() or bool(manifest and manifest.hmac_sha256)
         return 'present; not checked without --plan-key-path' if exists else 'none'
-    data = read_trusted(path, follow_links=True)
     if manifest is None:
         plan_hmac.check_plan(path, data)
         return 'valid'

@@ -99,6 +99,8 @@ def _open_model(
         )
 
     stored = prepare()
+    # The plan is enough from here on.
+    model.content.release()
     try:
         return _load(config, device, library, request, stored, batch_size)
     except PlanRefusedError as error:

@@ -1,0 +1,126 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Regular files: read with a limit, and hashed while they are read."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+from pathlib import Path
+from queue import SimpleQueue
+import stat
+import threading
+
+__all__ = ['HashedBytes', 'open_regular', 'open_unblocked', 'read_hashed', 'read_regular']
+
+_CHUNK_BYTES = 1 << 20
+# Below, starting a thread costs as much as it saves.
+_THREADED_BYTES = 4 << 20
+
+
+class HashedBytes:
+    """
+    Content of a file and its hash, which are of the same bytes.
+
+    :param data: the bytes.
+    :param sha256: of data, 64 hex digits.
+    """
+
+    __slots__ = ('data', 'sha256')
+
+    def __init__(self, data: bytes, sha256: str) -> None:
+        self.data = data
+        self.sha256 = sha256
+
+
+def open_unblocked(path: Path, *, follow_links: bool = True) -> io.FileIO:
+    """
+    Open a file of any kind to read it; never wait for the other end of a pipe.
+
+    :param follow_links: whether path may be a symbolic link.
+    :raises OSError: if it cannot be opened.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    if not follow_links:
+        flags |= os.O_NOFOLLOW
+    return io.FileIO(os.open(path, flags), 'rb')
+
+
+def open_regular(path: Path) -> io.FileIO:
+    """
+    Open a regular file to read it.
+
+    :raises OSError: if it cannot be opened, or is a folder, pipe, socket or device.
+    """
+    file = open_unblocked(path)
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISREG(mode):
+        return file
+    file.close()
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, 'it is a pipe, socket or device, not a regular file', str(path))
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """
+    Read a regular file of limited size.
+
+    :param max_bytes: maximum size.
+    :raises OSError: if it cannot be read, is not a regular file, or is larger.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        # A file can grow while it is read.
+        data = b'' if size > max_bytes else io.BufferedReader(file).read(max_bytes + 1)
+    if size > max_bytes or len(data) > max_bytes:
+        raise OSError(
+            errno.EFBIG, f'it has {max(size, len(data))} bytes; expected {max_bytes} or less',
+            str(path),
+        )  # fmt: skip
+    return data
+
+
+def read_hashed(file: io.FileIO) -> HashedBytes:
+    """
+    Read an open file and hash it at the same time, in a second thread.
+
+    Both use the same bytes in memory: nobody can change the file between hash and use. What is
+    appended meanwhile is not read.
+
+    :raises OSError: if it cannot be read.
+    """
+    digest = hashlib.sha256()
+    size = os.fstat(file.fileno()).st_size
+    if size < _THREADED_BYTES:
+        data = file.readall()
+        digest.update(data)
+        return HashedBytes(data, digest.hexdigest())
+    parts: SimpleQueue[memoryview | None] = SimpleQueue()
+
+    def hash_parts() -> None:
+        while (part := parts.get()) is not None:
+            digest.update(part)
+            part.release()
+
+    thread = threading.Thread(target=hash_parts, name='hash')
+    thread.start()
+    # Neither bytes() fills its memory nor getvalue() copies it: each byte is written once.
+    content = io.BytesIO(bytes(size))
+    end = 0
+    with content.getbuffer() as buffer:
+        try:
+            while end < size:
+                with buffer[end : end + _CHUNK_BYTES] as target:
+                    count = file.readinto(target)
+                if not count:
+                    break
+                parts.put(buffer[end : end + count])
+                end += count
+        finally:
+            parts.put(None)
+            thread.join()
+    content.truncate(end)
+    return HashedBytes(content.getvalue(), digest.hexdigest())
