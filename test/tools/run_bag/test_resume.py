@@ -7,15 +7,20 @@ from __future__ import annotations
 import fcntl
 import json
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
 
 import cv2
+import numpy as np
 import pytest
 from support import bags
-from support.models import lamp_detector
+from support.models import constant_detector, lamp_detector, metadata
+from trt_detector.errors import EngineError
+from trt_detector.pipeline import Detector, PendingBatch
 from trt_detector.tools.run_bag import main
+from trt_detector.values.batch_result import BatchResult
 
 FRONT = '/front/image_raw'
 CELLS = [n * 7 % 64 for n in range(40)]
@@ -118,6 +123,28 @@ def contents(output: Path) -> object:
     return [(file.name, file.read_bytes()) for file in files]
 
 
+def test_an_input_size_that_the_first_image_chose_is_kept(bag: Path, tmp_path: Path) -> None:
+    # It answers in pixels of its input, so the detections show its size.
+    answer = np.array([[8, 8, 24, 24, 0.9, 0]], np.float32)
+    model = constant_detector(
+        tmp_path / 'open.onnx', answer, props=metadata(end2end=True), size=('h', 'w')
+    )
+    sizes = [(64, 64)] * 3 + [(320, 48)] * 20
+    messages = [
+        (FRONT, bags.RAW, n + 1, bags.raw(np.zeros((h, w, 3), np.uint8), bags.header(n)))
+        for n, (w, h) in enumerate(sizes)
+    ]
+    bag = bags.write_bag(tmp_path / 'sizes', messages)
+    options = ('--batch-size', 3)
+    assert main(arguments(model, bag, tmp_path / 'whole' / 'out', *options)) == 0
+    # The run continues with a wide image, the other one began with a square one.
+    kill(5, arguments(model, bag, tmp_path / 'resumed' / 'out', *options))
+    assert main(arguments(model, bag, tmp_path / 'resumed' / 'out', *options)) == 0
+    assert contents(tmp_path / 'resumed' / 'out') == contents(tmp_path / 'whole' / 'out')
+    assert main(arguments(model, bag, tmp_path / 'fixed', *options, '--input-shape', '32x64')) == 0
+    assert contents(tmp_path / 'fixed') != contents(tmp_path / 'whole' / 'out')
+
+
 def test_a_run_killed_before_the_output_is_moved_only_writes_it_again(
     model: Path, bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +160,81 @@ def test_a_run_killed_before_the_output_is_moved_only_writes_it_again(
     assert main([*arguments(model, bag, tmp_path / 'out'), '--json', str(report)]) == 1
     assert json.loads(report.read_text())['continued_after'] == 40
     assert len(bags.read_bag(tmp_path / 'out')) == 39
+
+
+INTERRUPTED = KILLED.replace('SIGKILL', 'SIGINT').replace(
+    'main(sys.argv[2:])', 'sys.exit(main(sys.argv[2:]))'
+)
+
+
+def test_ctrl_c_says_how_to_continue(model: Path, bag: Path, tmp_path: Path) -> None:
+    given = arguments(model, bag, tmp_path / 'out', '--batch-size', 3, '--copy')
+    program = [sys.executable, '-c', INTERRUPTED, '6', *given]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    assert 'interrupted; the same command continues where it stopped' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert main(given) == 1
+    assert main(arguments(model, bag, tmp_path / 'whole' / 'out', *given[8:])) == 1
+    assert contents(tmp_path / 'out') == contents(tmp_path / 'whole' / 'out')
+
+
+def test_a_failed_inference_ends_the_run_which_can_be_continued(
+    model: Path, bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    original = Detector.collect
+    calls = 0
+
+    def collect(detector: Detector, pending: PendingBatch) -> BatchResult:
+        nonlocal calls
+        calls += 1
+        if calls == 12:
+            raise EngineError('the device is lost')
+        return original(detector, pending)
+
+    given = arguments(model, bag, tmp_path / 'out', '--batch-size', 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(Detector, 'collect', collect)
+        assert main(given) == 1
+    assert 'run_bag: the device is lost' in capsys.readouterr().err
+    assert main(given) == 1
+    assert 'continuing after ' in capsys.readouterr().err
+    assert len(bags.read_bag(tmp_path / 'out')) == 39
+
+
+# A limit of the file size is a full disk for this process only.
+FULL = """
+import resource, signal, sys
+from trt_detector.tools.run_bag import main
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize('name', ['out.mcap', 'out.db3', 'out.mp4'])
+def test_a_full_disk_is_an_error_and_the_run_can_be_continued(
+    model: Path, tmp_path: Path, name: str
+) -> None:
+    random = np.random.default_rng(1)
+    noise = random.integers(0, 256, (12, 256, 256, 3), np.uint8)
+    messages = [
+        (FRONT, bags.RAW, n + 1, bags.raw(picture, bags.header(n)))
+        for n, picture in enumerate(noise)
+    ]
+    bag = bags.write_bag(tmp_path / 'bag', messages)
+    copy = () if name == 'out.mp4' else ('--copy',)
+    given = arguments(model, bag, tmp_path / name, *copy)
+    program = [sys.executable, '-c', FULL, *given]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert 'Traceback' not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith('run_bag: ')]
+    assert re.search('is the disk full|cannot be written|File too large', errors[-1]), errors
+    assert not (tmp_path / name).exists()
+    assert main(given) == 0
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+import sys
 from typing import Any
 
 import cv2
@@ -297,6 +299,47 @@ def test_a_video_of_two_cameras_is_refused(
     bag = bags.write_bag(tmp_path / 'bag', messages)
     assert run(model, bag, tmp_path / 'o.mp4', '--topics', FRONT, '/rear/image_raw') == 1
     assert 'a video shows one camera' in capsys.readouterr().err
+
+
+def test_one_topic_may_hold_images_of_two_types(model: Path, tmp_path: Path) -> None:
+    packed = bags.compressed(bags.lamp_picture(9), bags.header(1))
+    messages = [*bags.lamp_messages([8]), (FRONT, bags.COMPRESSED, 10**12, packed)]
+    bag = bags.write_bag(tmp_path / 'bag', messages)
+    assert run(model, bag, tmp_path / 'out') == 0
+    found = [(topic, boxes_of(m)) for topic, _, _, m in bags.read_bag(tmp_path / 'out')]
+    assert found == [('/front/detections', [bags.lamp_box(cell)]) for cell in (8, 9)]
+
+
+def test_images_of_one_time_in_the_bag_are_all_processed(model: Path, tmp_path: Path) -> None:
+    messages = bags.lamp_messages(CELLS, step_ns=0)
+    bag = bags.write_bag(tmp_path / 'bag', messages)
+    for name in ('out', 'out.mp4', 'out.json'):
+        assert run(model, bag, tmp_path / name) == 0
+    found = [boxes_of(message) for _, _, _, message in bags.read_bag(tmp_path / 'out')]
+    assert sorted(found) == sorted([bags.lamp_box(cell)] for cell in CELLS)
+
+
+class Terminal(io.StringIO):
+    """Standard error that is a terminal, or is none."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+@pytest.mark.parametrize('is_terminal', [False, True])
+def test_the_progress_bar_is_for_terminals_only(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    bag = bags.write_bag(tmp_path / 'bag', bags.lamp_messages(CELLS))
+    errors = Terminal(is_terminal=is_terminal)
+    monkeypatch.setattr(sys, 'stderr', errors)
+    assert run(model, bag, tmp_path / 'out', '--batch-size', 2) == 0
+    assert ('\r[' in errors.getvalue()) is is_terminal
+    assert ('12 of 12 images' in errors.getvalue()) is is_terminal
 
 
 def test_class_ids_and_thresholds_are_those_of_the_node(model: Path, tmp_path: Path) -> None:

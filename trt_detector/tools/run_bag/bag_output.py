@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+import sqlite3
 from typing import Any
 
 import numpy as np
@@ -90,16 +92,19 @@ class BagOutput:
         message = self._make_message(record.header, record.detections)
         connection = self._connections[self._topics[record.topic], DETECTIONS]
         data = self._typestore.serialize_cdr(message, DETECTIONS)
-        self._writer.write(connection, record.time_ns, data)
+        with _disk_errors():
+            self._writer.write(connection, record.time_ns, data)
 
     def copy(self, message: BagMessage) -> None:
         """Copy a message of the bag."""
         connection = self._connections[message.topic, message.type]
-        self._writer.write(connection, message.time_ns, message.data)
+        with _disk_errors():
+            self._writer.write(connection, message.time_ns, message.data)
 
     def finish(self) -> Path:
         """Write the index, and return the folder or the storage file."""
-        self._writer.close()
+        with _disk_errors():
+            self._writer.close()
         if not self._single_file:
             return self._path
         (file,) = (file for file in self._path.iterdir() if file.suffix in ('.mcap', '.db3'))
@@ -108,7 +113,8 @@ class BagOutput:
     def abort(self) -> None:
         """Close the file without an index."""
         if self._writer is not None:
-            self._writer.abort()
+            with suppress(sqlite3.Error, OSError):
+                self._writer.abort()
 
     def _find_hash(self, connection: Any) -> str:
         """Return the hash of a copied type; it is computed if the bag has the definition only."""
@@ -161,6 +167,15 @@ class BagOutput:
             ),
             covariance=np.zeros(36),
         )
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Raise errors of SQLite as OSError, as those of other files are."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(f'the new bag cannot be written: {error}') from error
 
 
 _NAMES = (

@@ -17,12 +17,10 @@ from .journal import JournalEntry
 from .reading import BagItem, ReadImage
 from .record import ImageRecord
 
-__all__ = ['DetectStage', 'FinishedBatch', 'find_room']
+__all__ = ['DetectStage', 'FinishedBatch']
 
-# Messages to copy that may wait for a batch to fill; then it runs with fewer images.
+# Messages that may wait for a batch to fill; then it runs with fewer images.
 _MOST_WAITING = 1000
-# Images that cannot be read, and count toward no batch, may wait as well.
-_MOST_MALFORMED = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,13 +42,11 @@ class _Batch:
     Messages of a batch.
 
     :param items: the messages and what was read of their images.
-    :param images: number of images among them.
-    :param readable: number of images that can be read.
+    :param readable: number of images among them that can be read.
     :param pending: handle of the detector; None without a readable image.
     """
 
     items: list[tuple[BagItem, ReadImage | None]] = field(default_factory=list)
-    images: int = 0
     readable: int = 0
     pending: PendingBatch | None = None
 
@@ -59,12 +55,6 @@ class _Batch:
         return [
             read.image for _, read in self.items if read is not None and read.image is not None
         ]
-
-
-def find_room(detector: Detector) -> int:
-    """Find the number of images that a :class:`DetectStage` can hold, and some to read ahead."""
-    sizes = {1, detector.engine.get_batch_size()}
-    return 16 + max((size + _MOST_MALFORMED) * (detector.get_depth(size) + 1) for size in sizes)
 
 
 class DetectStage:
@@ -85,19 +75,19 @@ class DetectStage:
         self._filling = _Batch()
         self._in_flight: deque[_Batch] = deque()
 
-    def start(self, first_size_wh: tuple[int, int], batch_size: int) -> int:
+    def start(self, first_size_wh: tuple[int, int], batch_size: int) -> tuple[int, int]:
         """
         Fix what the first image decides.
 
         :param first_size_wh: size of the first image, which chooses an open input size.
         :param batch_size: of the interrupted run; 0 takes the detector's.
-        :return: the number of images per batch.
+        :return: the number of images per batch, and of images that may be in flight.
         """
         if self._detector.input_size_pending:
             width, height = first_size_wh
             self._detector.fit_input_size(Image.from_array(np.zeros((height, width, 3), np.uint8)))
         self._size = batch_size or self._detector.batch_size
-        return self._size
+        return self._size, self._size * self._detector.get_depth(self._size)
 
     def add(self, item: BagItem, read: ReadImage | None) -> None:
         """
@@ -108,13 +98,8 @@ class DetectStage:
         """
         batch = self._filling
         batch.items.append((item, read))
-        batch.images += read is not None
         batch.readable += read is not None and read.image is not None
-        if (
-            batch.readable >= self._size
-            or batch.images >= self._size + _MOST_MALFORMED
-            or len(batch.items) >= _MOST_WAITING
-        ):
+        if batch.readable >= self._size or len(batch.items) >= _MOST_WAITING:
             self._submit()
 
     def finish(self) -> None:

@@ -113,7 +113,7 @@ def select_topics(reader: BagReader, names: Sequence[str]) -> tuple[BagTopic, ..
     :raises BagError: if the bag lacks one, or it has several and none is named.
     """
     found = reader.select_images(names, IMAGE_TYPES | VIDEO_TYPES)
-    if not names and len(found) > 1:
+    if not names and len({topic.name for topic in found}) > 1:
         raise BagError(
             f'--bag {reader.path} has several image topics; choose with --topics: '
             f'{list_topics(found)}'
@@ -129,7 +129,7 @@ def name_detection_topics(topics: Sequence[BagTopic], copied: set[str]) -> Mappi
 
     :raises BagError: if a topic that is copied has this name.
     """
-    names = [topic.name for topic in topics]
+    names = list(dict.fromkeys(topic.name for topic in topics))
     spaces = [name.removesuffix('/compressed').rpartition('/')[0] for name in names]
     result = {
         name: f'{space if spaces.count(space) == 1 else name}/detections'

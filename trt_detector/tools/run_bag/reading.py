@@ -71,7 +71,7 @@ class ReadStage:
     :param images: topics of the images.
     :param copied: topics of the messages to copy.
     :param max_pixels: limit of width times height.
-    :param ahead: images that may be in progress; more are not read.
+    :param ahead: images that may be decoded and not released; more are not read.
     :param first_decoded: number of the first message whose image is decoded; those before have
         their detections already, and no one looks at their pixels.
     :raises BagError: if an image topic is a video and PyAV is not installed.
@@ -118,9 +118,13 @@ class ReadStage:
                 raise item
             yield item
 
-    def release(self) -> None:
-        """Let one more image be read: one has left the last stage; any thread may call it."""
-        self._room.release()
+    def release(self, count: int = 1) -> None:
+        """
+        Let further images be read; any thread may call it.
+
+        Call it for each image: when it is written, or at once if it has no pixels.
+        """
+        self._room.release(count)
 
     def close(self) -> None:
         """Stop the threads; the rest of the bag is not read."""

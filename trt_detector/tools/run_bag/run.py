@@ -18,7 +18,7 @@ from ..bag.reader import BagReader, BagTopic
 from ..command_line import print_detector, print_warnings
 from .bag_output import BagOutput
 from .coco_output import CocoOutput
-from .detecting import DetectStage, find_room, FinishedBatch
+from .detecting import DetectStage, FinishedBatch
 from .job import Job, name_detection_topics, select_topics
 from .journal import Journal
 from .output import Output
@@ -32,7 +32,11 @@ __all__ = ['run_job']
 
 # Images per batch if batch_size is 0; the warm-up measures whether that many or one are used.
 _BATCH_SIZE = 8
+# Decoded images beside those of a batch.
+_AHEAD = 4
 _DEFAULT_RATE_HZ = 10.0
+# Rates that players know; the times of a bag can be anything.
+_SLOWEST_HZ, _FASTEST_HZ = 1.0, 120.0
 _DAMAGED = 'the images of the bag are not those of the interrupted run'
 
 
@@ -117,7 +121,8 @@ def _make_output(
     if job.format == 'coco':
         return CocoOutput(path, job.bag.name, detector.class_names)
     if job.format == 'video':
-        rate_hz = job.rate_hz or reader.find_rate_hz(topics[0].name) or _DEFAULT_RATE_HZ
+        found_hz = reader.find_rate_hz(topics[0].name) or _DEFAULT_RATE_HZ
+        rate_hz = job.rate_hz or min(max(found_hz, _SLOWEST_HZ), _FASTEST_HZ)
         return VideoOutput(path, rate_hz, detector.class_names)
     copied = job.find_copied(reader)
     by_index = job.config.class_id_format == 'index'
@@ -150,7 +155,7 @@ def _run(
             {topic.name for topic in topics},
             copied,
             max_pixels=job.config.max_image_pixels,
-            ahead=find_room(detector),
+            ahead=detector.engine.get_batch_size() + _AHEAD,
             first_decoded=0 if output.needs_pixels else journal.end,
         )
         undo.callback(reading.close)
@@ -166,6 +171,7 @@ def _run(
         read = _replay(stages, items, lambda: on_progress(_progress(summary)))
         read += _detect(stages, items)
         result = writing.finish()
+        on_progress(_progress(summary))
         if read != summary.done:
             raise BagError(
                 f'{read} images were read, but {summary.written} written and {summary.malformed} '
@@ -197,7 +203,10 @@ def _replay(stages: _Stages, items: Iterator[BagItem], on_progress: Callable[[],
             if record is None or (record.topic, record.time_ns) != key:
                 raise BagError(_DAMAGED)
             read += 1
-            batch.append((item, record, item.image.result().image))
+            image = item.image.result().image
+            if image is None:
+                stages.reading.release()
+            batch.append((item, record, image))
         begin = entry.end
         stages.writing.put(FinishedBatch(tuple(batch), entry), replayed=True)
         on_progress()
@@ -212,7 +221,10 @@ def _detect(stages: _Stages, items: Iterator[BagItem]) -> int:
         result = None if item.image is None else item.image.result()
         if result is not None:
             read += 1
-            if result.image is not None and not started:
+            if result.image is None:
+                # It takes no memory while it waits for its batch.
+                stages.reading.release()
+            elif not started:
                 started = True
                 first = (result.image.width, result.image.height)
                 _start(stages, first)
@@ -226,7 +238,10 @@ def _start(stages: _Stages, first_size_wh: tuple[int, int]) -> None:
     engine = stages.journal.engine
     size_wh = tuple(engine.get('first_image', first_size_wh))
     width, height = size_wh
-    batch_size = stages.detecting.start((width, height), int(engine.get('batch_size', 0)))
+    batch_size, in_flight = stages.detecting.start(
+        (width, height), int(engine.get('batch_size', 0))
+    )
+    stages.reading.release(in_flight)
     stages.journal.set_engine({'first_image': [width, height], 'batch_size': batch_size})
 
 

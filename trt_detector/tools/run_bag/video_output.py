@@ -44,6 +44,7 @@ class VideoOutput:
         self._class_names = class_names
         self._writer: cv2.VideoWriter | None = None
         self._size_wh = (0, 0)
+        self._frames = 0
 
     def open(self) -> None:
         """Do nothing: the first image has the size of the video."""
@@ -56,6 +57,7 @@ class VideoOutput:
         if self._writer is None:
             self._writer = self._create(drawn)
         self._writer.write(_fit(drawn, self._size_wh))
+        self._frames += 1
 
     def copy(self, message: BagMessage) -> None:
         """Do nothing: a video has no messages."""
@@ -64,11 +66,17 @@ class VideoOutput:
         """
         Complete the file.
 
-        :raises BagError: if no image could be read.
+        :raises BagError: if no image could be read, or the file lacks frames.
         """
         if self._writer is None:
             raise BagError(f'no image of the topic can be read, so {self._path.name} has no frame')
         self.abort()
+        # A writer of OpenCV tells nobody that it failed.
+        found = _count_frames(self._path)
+        if abs(found - self._frames) > 1:
+            raise BagError(
+                f'{self._path.name} has {found} of {self._frames} frames; is the disk full?'
+            )
         return self._path
 
     def abort(self) -> None:
@@ -89,6 +97,15 @@ class VideoOutput:
                 f'{" or ".join(sorted(VIDEO_SUFFIXES))}, or --format bag'
             )
         return writer
+
+
+def _count_frames(path: Path) -> int:
+    """Count the frames of a video by its header; 0 if it cannot be opened."""
+    video = cv2.VideoCapture(str(path))
+    try:
+        return int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
+    finally:
+        video.release()
 
 
 def _fit(picture: npt.NDArray[np.uint8], size_wh: tuple[int, int]) -> npt.NDArray[np.uint8]:

@@ -26,7 +26,7 @@ class WriteStage:
     :param output: opened, written and finished in this thread.
     :param journal: gets the batches that it does not have yet.
     :param summary: counts the images.
-    :param release: called for each image that is written.
+    :param release: called for each image with pixels that is written.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class WriteStage:
                     self._write(*work)
             except BaseException as error:  # noqa: BLE001 raised again in the thread that queues
                 self._error = error
-            for _, record, _ in work[0].items:
-                if record is not None:
+            for _, _, image in work[0].items:
+                if image is not None:
                     self._release()
         try:
             if self._complete and self._error is None:
