@@ -10,7 +10,7 @@ import socket
 
 import pytest
 from trt_detector.tools.benchmark_node.child_process import BenchmarkError
-from trt_detector.tools.benchmark_node.isolation import choose_domain, isolate
+from trt_detector.tools.benchmark_node.isolation import choose_domain, isolate, remove_ports
 
 HEAD = '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n'
 
@@ -50,6 +50,19 @@ def test_a_socket_of_this_machine_is_seen(tmp_path: Path, monkeypatch: pytest.Mo
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as used:
         used.bind(('127.0.0.1', multicast_port(domain) + 10))
         assert choose_domain(shared_memory=tmp_path) != domain
+
+
+def test_ports_of_one_domain_are_removed(tmp_path: Path) -> None:
+    names = [
+        f'{prefix}_port{multicast_port(domain) + 11}{suffix}'
+        for domain in (4, 5)
+        for prefix, suffix in (('fastdds', ''), ('fastrtps', '_el'), ('sem.fastdds', '_mutex'))
+    ]
+    for name in (*names, 'fastdds_0123456789abcdef', 'other_port8411'):
+        (tmp_path / name).touch()
+    remove_ports(4, tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {*names[3:], 'fastdds_0123456789abcdef', 'other_port8411'}
 
 
 def test_environment_keeps_ros_on_this_machine() -> None:

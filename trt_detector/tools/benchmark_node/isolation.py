@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 import os
 from pathlib import Path
 import re
 
 from .child_process import BenchmarkError
 
-__all__ = ['choose_domain', 'isolate']
+__all__ = ['choose_domain', 'isolate', 'remove_ports']
 
 # Ports of a domain, by the DDS specification; those of larger domains are also given to clients.
 _FIRST_PORT = 7400
@@ -34,9 +34,8 @@ def choose_domain(proc: Path = Path('/proc'), shared_memory: Path = _SHARED_MEMO
         if table.is_file():
             text = table.read_text(encoding='ascii')
             ports |= {int(port, 16) for port in re.findall(r':\s+[0-9A-F]+:([0-9A-F]{4})\s', text)}
-    for path in shared_memory.glob('fast*_port*'):
-        ports |= {int(number) for number in re.findall(r'_port(\d+)', path.name)}
     used = {(port - _FIRST_PORT) // _PORTS for port in ports}
+    used |= {domain for domain, _ in _list_ports(shared_memory)}
     # Two programs that start at once begin at different ones.
     start = os.getpid() % len(_DOMAINS)
     domains: list[int] = [*_DOMAINS[start:], *_DOMAINS[:start]]
@@ -44,6 +43,25 @@ def choose_domain(proc: Path = Path('/proc'), shared_memory: Path = _SHARED_MEMO
         if domain not in used:
             return domain
     raise BenchmarkError('all ROS domains from 1 to 99 are in use; choose one with --domain')
+
+
+def remove_ports(domain: int, shared_memory: Path = _SHARED_MEMORY) -> None:
+    """
+    Remove the ports of Fast DDS in shared memory, which killed processes leave behind.
+
+    :param domain: nothing uses it any more.
+    :param shared_memory: folder with the ports.
+    """
+    for own, path in list(_list_ports(shared_memory)):
+        if own == domain:
+            path.unlink(missing_ok=True)
+
+
+def _list_ports(shared_memory: Path) -> Iterator[tuple[int, Path]]:
+    """Yield the files of each port of Fast DDS, with its domain."""
+    for path in shared_memory.glob('*fast*_port*'):
+        if match := re.search(r'_port(\d+)', path.name):
+            yield (int(match[1]) - _FIRST_PORT) // _PORTS, path
 
 
 def isolate(domain: int, environ: MutableMapping[str, str] = os.environ) -> None:

@@ -25,19 +25,22 @@ from ..command_line import make_parser, parse_arguments, write_file, write_resul
 from .child_process import BenchmarkError
 from .contender import Bare, Case, check_command, Contender, DetectorNodes, OtherNode
 from .figures import summarize_rounds
-from .isolation import choose_domain, isolate
+from .isolation import choose_domain, isolate, remove_ports
 from .listener import Listener
 from .machine import describe_machine
-from .measure import measure, Setup, sweep
+from .measure import measure, sweep
 from .options import add_options
 from .parameters import collect_parameters, parse_pairs
 from .pictures import write_pictures
 from .report import as_svg, as_text, LIMIT
+from .setup import Setup
 
 __all__ = ['main']
 
 _INTERRUPTED = 130
 _PACED = 'bare model, paced'
+# Start and end of a node and its cameras.
+_START_S = 8.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,11 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(_parser(), argv)
     try:
         contenders = _list_contenders(arguments)
-    except DetectorError as error:
+        for path in (arguments.json, arguments.svg):
+            _check_output(path)
+    except (DetectorError, OSError) as error:
         _say(str(error))
         return 2
     stop = threading.Event()
-    watch = SignalWatch(stop, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    signals = [signal.SIGINT, signal.SIGTERM]
+    # nohup ignores it.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    watch = SignalWatch(stop, signals)
     try:
         return _run(arguments, contenders, stop)
     except (DetectorError, OSError) as error:
@@ -135,7 +144,8 @@ def _run(
     arguments: argparse.Namespace, contenders: Sequence[Contender], stop: threading.Event
 ) -> int:
     """Measure everything, and report also what was measured before a failure."""
-    isolate(choose_domain() if arguments.domain is None else arguments.domain)
+    domain = choose_domain() if arguments.domain is None else arguments.domain
+    isolate(domain)
     notes = use_shared_memory()
     if notes:
         # The next best, for all processes alike.
@@ -165,7 +175,7 @@ def _run(
                 start_timeout_s=arguments.start_timeout,
                 camera_options=_camera_options(arguments),
             )
-            _say(f'ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}, this machine only')
+            _say(f'ROS_DOMAIN_ID={domain}, this machine only; {_estimate(arguments, contenders)}')
             for row in _measure_all(arguments, contenders, setup):
                 rows.append(row)
                 _tell(row)
@@ -173,6 +183,9 @@ def _run(
         report['failure'] = 'interrupted'
         interrupted = True
         _say('interrupted')
+    finally:
+        if arguments.domain is None:
+            remove_ports(domain)
     report['summary'] = summarize_rounds(rows)
     code = write_result('benchmark_node', arguments.json, report)
     if report['summary']:
@@ -182,6 +195,16 @@ def _run(
             print(as_text(report))
     failed = not rows or any('failed' in row for row in rows)
     return _INTERRUPTED if interrupted else code or int(failed)
+
+
+def _estimate(arguments: argparse.Namespace, contenders: Sequence[Contender]) -> str:
+    """Return a text about the duration."""
+    loads = len(arguments.size) * len(arguments.cameras) * len(arguments.rate)
+    number = loads * arguments.rounds * (len(contenders) + len(_list_bare(arguments)))
+    if arguments.sweep:
+        return f'{number} sweeps'
+    seconds = number * (arguments.seconds + arguments.warm_up + _START_S)
+    return f'{number} measurements, about {seconds / 60:.0f} min'
 
 
 def _measure_all(
@@ -227,6 +250,19 @@ def _measure_one(
             yield case, measure(contender, case, setup)
     except BenchmarkError as error:
         yield case, {'failed': str(error)}
+
+
+def _check_output(path: Path | None) -> None:
+    """
+    Create the folder of an output file: the figures must not be lost at the end.
+
+    :raises OSError: if the file cannot be written.
+    """
+    if path is None or path == Path('-'):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OSError(f'cannot write {path}')
 
 
 def _list_bare(arguments: argparse.Namespace) -> list[str]:

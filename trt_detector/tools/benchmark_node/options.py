@@ -51,7 +51,7 @@ def _add_node_options(parser: argparse.ArgumentParser) -> None:
         '--against', action='append', default=[], metavar='COMMAND',
         help='also measure the node that this command starts. {image} is the image topic, '
         '{images} the list of all, {camera} the name of the camera; with {image} or {camera} it '
-        'is started once per camera',
+        'is started once per camera. Compressed images are on {image}/compressed',
     )  # fmt: skip
     add(
         '--topic', action='append', default=[],
