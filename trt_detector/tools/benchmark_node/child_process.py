@@ -28,11 +28,12 @@ _LAST_LINES = 15
 # Fields of /proc/PID/stat after the name of the process.
 _STATE, _SESSION, _USER, _SYSTEM = 0, 3, 11, 12
 _PR_SET_PDEATHSIG = 1
-# The process gets SIGINT if this one is killed.
+# The process gets SIGINT if this one is killed; it may be dead before that is set.
 _STARTER = (
     'import ctypes, os, sys; '
     f'ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGINT)}); '
-    'os.execvp(sys.argv[1], sys.argv[1:])'
+    'os.getppid() == int(sys.argv[1]) or sys.exit(1); '
+    'os.execvp(sys.argv[2], sys.argv[2:])'
 )
 
 CpuTimes = dict[int, tuple[float, float]]
@@ -75,7 +76,7 @@ class ChildProcess:
         self._log = log
         with log.open('wb') as output:
             self._process = subprocess.Popen(
-                [sys.executable, '-c', _STARTER, *command],
+                [sys.executable, '-c', _STARTER, str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
