@@ -40,6 +40,7 @@ from .model_setup import (
     describe_detector,
     given_metadata,
     input_size_chooser,
+    map_classes,
     ModelSetup,
     Preprocessing,
 )
@@ -138,7 +139,7 @@ def _open_with_batch(
         # A model that cannot be decoded fails here, not after a build that takes minutes.
         early = setup.recognize_before_load(_input_shape(config, model) or DEFAULT_INPUT_SIZE)
         if early is not None:
-            decode_options(config, setup.class_names(early))
+            decode_options(config, map_classes(config.class_map, setup.class_names(early)).names)
             preprocessing = setup.preprocessing(early, model.outputs)
             config = _with_trained_size(config, model, preprocessing, batch_size)
             if early.single_image:
@@ -154,7 +155,7 @@ def _open_with_batch(
         preprocessing = setup.preprocessing(found, engine.output_specs)
         if _set_trained_size(config, engine, preprocessing):
             found = setup.recognize_engine(engine)
-        class_names = setup.class_names(found)
+        classes = map_classes(config.class_map, setup.class_names(found))
         chooser = input_size_chooser(setup, engine, preprocessing)
         description = describe_detector(
             setup, engine, found, preprocessing, follows_images=chooser is not None
@@ -164,13 +165,14 @@ def _open_with_batch(
             setup.preprocessor(engine, preprocessing),
             found.head,
             model_name=path.name,
-            class_names=class_names,
-            options=decode_options(config, class_names),
+            class_names=classes.names,
+            options=decode_options(config, classes.names),
             choose_input_size=chooser,
             warnings=(*warnings, *setup.warnings, *found.warnings, *preprocessing.warnings),
             description=description,
             sanity=setup.sanity_check(found, engine.info.precision),
             choose_batch=_is_batch_open(config, engine),
+            class_map=classes.ids,
         )
         # It closes the engine, after its slots, which lie in the engine's context.
         undo.pop_all()

@@ -79,6 +79,8 @@ class Detector:
     :param description: one line: head, preprocessing, input size, classes and their sources.
     :param sanity: check of the decoded values, None for none.
     :param choose_batch: let the warm-up choose between single images and full batches.
+    :param class_map: class id under which each class of the network is returned; None if it is
+        always its own.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Detector:
         description: str = '',
         sanity: SanityCheck | None = None,
         choose_batch: bool = False,
+        class_map: tuple[int, ...] | None = None,
     ) -> None:
         self._engine = engine
         self._preprocessor = preprocessor
@@ -102,7 +105,8 @@ class Detector:
         self.model_name = model_name
         self.description = description
         self.class_names = class_names
-        self._options = options
+        self._class_map = class_map
+        self.options = options
         self._choose_input_size = choose_input_size
         self._input_size_pending = choose_input_size is not None
         self._warnings = warnings
@@ -179,7 +183,7 @@ class Detector:
     @options.setter
     def options(self, options: DecodeOptions) -> None:
         """Change the selection from the next batch on; any thread may call it."""
-        self._options = options
+        self._options = replace(options, class_map=self._class_map)
 
     def detect(self, images: Sequence[Image]) -> BatchResult:
         """

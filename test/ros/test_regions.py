@@ -12,12 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image as ImageMessage
 from support.ros_graph import detector_node, image_message, RunningNode, wait_until
 from trt_detector.config import DetectorConfig
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
-from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection2DArray, LabelInfo
 
 # The stub finds the middle half of an image.
 CENTER = 'include 0.4,0.4 0.6,0.4 0.6,0.6 0.4,0.6'
@@ -212,3 +213,29 @@ def test_a_crop_shows_the_network_more_and_keeps_the_coordinates_of_the_image() 
         centers = (whole[:, :2] + whole[:, 2:]) / 2
         assert ((centers > (left, top)) & (centers < (right, bottom))).all()
         assert not np.allclose(whole[: len(expected)], (expected.boxes_xyxy + shift)[: len(whole)])
+
+
+def test_mapped_classes_are_published_and_listed() -> None:
+    message, _ = picture_message()
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    with active(create=create_detector, **DEMO) as (running, camera):
+        names = [each.results[0].hypothesis.class_id for each in camera.detect(message)]
+    first, second = sorted(set(names))[:2]
+    items = [f'{first}:thing', f'{second}:thing']
+    with active(create=create_detector, class_map=items, **DEMO) as (running, camera):
+        tables = running.collect(LabelInfo, '/detector/label_info', latched)
+        found = [each.results[0].hypothesis.class_id for each in camera.detect(message)]
+        assert found == ['thing' if name in (first, second) else name for name in names]
+        wait_until(lambda: tables, 'label info')
+        table = {each.class_id: each.class_name for each in tables[-1].class_map}
+        assert sorted(table.values()).count('thing') == 1
+        assert not {first, second, ''} & set(table.values())
+        assert len(table) == 5, 'the demo model has six classes'
+        assert running.set_parameter('classes', ['thing']).successful
+        assert {each.results[0].hypothesis.class_id for each in camera.detect(message)} == {
+            'thing'
+        }
+        result = running.set_parameter('classes', [first])
+        assert not result.successful
+        assert 'expected names or numbers of' in result.reason
+        assert not running.set_parameter('class_map', []).successful

@@ -56,6 +56,8 @@ class DecodeOptions:
     :param class_agnostic: suppress duplicates across classes, too.
     :param class_score_thresholds: (class ID, minimum score) of classes with their own threshold.
     :param raw: meaning of the network's values.
+    :param class_map: ID under which each class of the network is returned; None if it is its own.
+        The other options are about these IDs.
     """
 
     score_threshold: float = 0.25
@@ -65,6 +67,7 @@ class DecodeOptions:
     class_agnostic: bool = False
     class_score_thresholds: tuple[tuple[int, float], ...] = ()
     raw: RawValues = RawValues()
+    class_map: tuple[int, ...] | None = None
 
     @property
     def minimum_score(self) -> float:
@@ -98,6 +101,19 @@ class DecodeOptions:
                 (class_id, min(own, score)) for class_id, own in self.class_score_thresholds
             ),
         )
+
+    def map_classes(self, class_ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """
+        Map classes of the network to those to return.
+
+        :param class_ids: (n,), whole numbers in any dtype; what is no class of the map stays.
+        """
+        if self.class_map is None:
+            return class_ids
+        mapped = class_ids.copy()
+        known = (class_ids >= 0) & (class_ids < len(self.class_map))
+        mapped[known] = np.array(self.class_map)[class_ids[known].astype(np.intp)]
+        return mapped
 
     def to_scores(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Convert class values of the network to scores."""

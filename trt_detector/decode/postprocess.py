@@ -148,7 +148,7 @@ def filter_and_suppress(
         class_ids = np.rint(class_values)
     # A comparison with NaN is false, so non-finite boxes are removed here, too.
     has_area = (right > left) & (bottom > top)
-    wanted = _mask_wanted(scores, class_ids, options)
+    wanted = _mask_wanted(scores, options.map_classes(class_ids), options)
     rows = has_area & wanted
     invalid = 0
     if not _all_finite(boxes, scores, class_ids, finite):
@@ -167,10 +167,11 @@ def filter_and_suppress(
     class_error = 0.0
     if class_values.dtype.kind == 'f' and len(class_values):
         class_error = float(np.abs(class_values - class_ids).max())
-    class_ids = class_ids.astype(np.int32, copy=False)
-    if suppress and options.iou_threshold < 1:
-        arrays = (scores, class_ids, options.iou_threshold, options.max_detections)
-        agnostic = options.class_agnostic
+    class_ids = options.map_classes(class_ids.astype(np.int32, copy=False))
+    rivals = class_ids if suppress else _find_rivals(class_ids, options)
+    if rivals is not None and options.iou_threshold < 1:
+        arrays = (scores, rivals, options.iou_threshold, options.max_detections)
+        agnostic = suppress and options.class_agnostic
         if angles is None:
             kept = batched_nms(boxes, *arrays, class_agnostic=agnostic)
         else:
@@ -187,6 +188,24 @@ def filter_and_suppress(
         class_error=class_error,
         angles=None if angles is None else angles.take(kept).astype(np.float32, copy=False),
     )
+
+
+def _find_rivals(
+    class_ids: npt.NDArray[np.int32], options: DecodeOptions
+) -> npt.NDArray[np.int32] | None:
+    """
+    Give the candidates numbers, so that only those of merged classes suppress each other.
+
+    The network has suppressed the duplicates within each of its own classes.
+
+    :param class_ids: (n,), mapped.
+    :return: (n,); None if no classes are merged.
+    """
+    if options.class_map is None:
+        return None
+    merged = {target for own, target in enumerate(options.class_map) if own != target}
+    alone = len(options.class_map) + np.arange(len(class_ids))
+    return np.where(np.isin(class_ids, list(merged)), class_ids, alone).astype(np.int32)
 
 
 def _all_finite(

@@ -93,6 +93,7 @@ class SanityCheck:
             max_detections=_NO_LIMIT,
             classes=None,
             class_score_thresholds=(),
+            class_map=None,
         )
 
     def probe(self, predictions: Detections) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from .class_map import map_classes
 from .classes import decode_options
 from .description import describe_detector
 from .input_size import input_size_chooser
@@ -17,4 +18,5 @@ __all__ = [
     'describe_detector',
     'given_metadata',
     'input_size_chooser',
+    'map_classes',
 ]

@@ -11,7 +11,7 @@ from ..config import DetectorConfig
 from ..decode import DecodeOptions
 from ..errors import ConfigError
 
-__all__ = ['decode_options']
+__all__ = ['decode_options', 'find_class_ids']
 
 # '#9' is class number 9, whatever the classes are called.
 _NUMBER_SIGN = '#'
@@ -29,7 +29,7 @@ def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> Decode
     wanted = {
         class_id
         for text in config.classes
-        for class_id in _class_ids(text, class_names, 'classes')
+        for class_id in find_class_ids(text, class_names, 'classes')
     }
     return DecodeOptions(
         score_threshold=config.score_threshold,
@@ -56,11 +56,11 @@ def _class_thresholds(text: str, class_names: Sequence[str]) -> list[tuple[int, 
         raise ConfigError(
             f'class_score_thresholds holds {text!r}; expected name:score with a score of 0 to 1'
         )
-    ids = _class_ids(name, class_names, 'class_score_thresholds')
+    ids = find_class_ids(name, class_names, 'class_score_thresholds')
     return [(class_id, score) for class_id in ids]
 
 
-def _class_ids(text: str, class_names: Sequence[str], parameter: str) -> list[int]:
+def find_class_ids(text: str, class_names: Sequence[str], parameter: str) -> list[int]:
     """
     Return the ids of the classes with a name, or with a number as '#9' or '9'.
 
@@ -69,8 +69,12 @@ def _class_ids(text: str, class_names: Sequence[str], parameter: str) -> list[in
     marked = text.startswith(_NUMBER_SIGN) and text not in class_names
     digits = text[1:] if marked else text
     number = int(digits) if re.fullmatch('[0-9]{1,9}', digits) else None
-    if number is not None and class_names and number >= len(class_names):
-        number = None
+    if (
+        number is not None
+        and class_names
+        and (number >= len(class_names) or not class_names[number])
+    ):
+        number = None  # it has no such class, or publishes it as another one
     named = [] if marked else [n for n, name in enumerate(class_names) if name == text]
     if named and number is not None and named != [number]:
         raise ConfigError(
@@ -91,6 +95,7 @@ def _list_names(class_names: Sequence[str]) -> str:
     """List the first names."""
     if not class_names:
         return 'any number from 0'
+    class_names = [name for name in class_names if name]
     count = len(class_names)
     shown = ', '.join(class_names[:_NAMES_IN_MESSAGE])
     return shown if count <= _NAMES_IN_MESSAGE else f'{shown}, ... ({count} names)'

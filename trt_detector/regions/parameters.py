@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters that select detections by their place and size, and rename classes."""
+"""Parameters that select detections by their place and size, and rename their classes."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ class RegionParameters:
         live=True,
     )
 
+    class_map: tuple[str, ...] = parameter(
+        (),
+        "Other names for classes as 'source:target': car:vehicle and truck:vehicle publish both "
+        'as one class, suppressed together. All other parameters know the new names only.',
+    )
     crop_to_regions: bool = parameter(
         False,
         'Detect only in the bounding box of the include regions of a camera: the input of the '

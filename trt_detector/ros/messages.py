@@ -148,12 +148,13 @@ def _blank_detection() -> Detection2D:
 def make_label_info(
     header: Header, class_names: Sequence[str], score_threshold: float
 ) -> LabelInfo:
-    """Create the table of class numbers and names."""
+    """Create the table of class numbers and names, without those that class_map merged."""
     return LabelInfo(
         header=header,
         class_map=[
             VisionClass(class_id=number, class_name=name)
             for number, name in enumerate(class_names)
+            if name
         ],
         threshold=score_threshold,
     )
