@@ -31,6 +31,7 @@ EXTRAS = {
     'lean': ['tensorrt-lean', *CUDA],
     'metrics': ['prometheus-client'],
     'tracking': ['scipy'],
+    'dashboard': ['nicegui>=3,<4'],
     'tools': ['argcomplete', 'faster-coco-eval', 'rosbags'],
     # Videos in bags.
     'video': ['av'],
@@ -45,6 +46,7 @@ setup(
     # No '**': setuptools before 62.3, which Ubuntu 22.04 has, takes it for one folder.
     package_data={
         'trt_detector': ['py.typed'],
+        'trt_detector.dashboard.page': ['*.css', '*.js', '*.svg'],
         'trt_detector.gpu.kernels': ['*.cu', '*.ptx'],
     },
     data_files=[
@@ -77,6 +79,7 @@ setup(
             'benchmark_node = trt_detector.tools.benchmark_node.main:main',
             'build_engine = trt_detector.tools.build_engine:main',
             'calibrate = trt_detector.tools.calibrate.main:main',
+            'dashboard = trt_detector.tools.dashboard:main',
             'detect = trt_detector.tools.detect:main',
             'detections_3d = trt_detector.ros:run_detections_3d',
             'detector_node = trt_detector.ros:run_node',

@@ -10,15 +10,16 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
   cat <<'TEXT'
-usage: bringup/prepare.sh [--with test] [--with docs] [--with show]
+usage: bringup/prepare.sh [--with test] [--with docs] [--with show] [--with dashboard]
 
 Installs everything that trt_detector needs under .bringup/ in the checkout, and builds the package.
 Finished steps are skipped, so it can be run again at any time.
 
-  --with test   install the requirements of the tests, too
-  --with docs   install what builds the documentation, too
-  --with show   install the requirements of a window on the screen, too
-  --help        this text
+  --with test       install the requirements of the tests, too
+  --with docs       install what builds the documentation, too
+  --with show       install the requirements of a window on the screen, too
+  --with dashboard  install the requirements of the dashboard, too
+  --help            this text
 
 If a ROS 2 environment is sourced (ROS_DISTRO is set), that ROS 2 is used. Otherwise ROS 2 is installed
 from Python packages. PYTHON names the interpreter to use (default: python3).
@@ -30,7 +31,8 @@ extras=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --with)
-      [[ ${2:-} =~ ^(test|docs|show)$ ]] || die "--with takes 'test', 'docs' or 'show', not '${2:-}'."
+      [[ ${2:-} =~ ^(test|docs|show|dashboard)$ ]] \
+        || die "--with takes 'test', 'docs', 'show' or 'dashboard', not '${2:-}'."
       extras+=("$2")
       shift 2
       ;;
@@ -149,6 +151,8 @@ install_docs() {
 }
 
 install_show() { pip_install -r "$requirements/show.txt"; }
+
+install_dashboard() { pip_install -r "$requirements/dashboard.txt"; }
 
 # run_colcon ARGUMENTS...: colcon, independent of the environment of the calling shell.
 run_colcon() {

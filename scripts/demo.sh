@@ -10,7 +10,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../bringup/lib.sh"
 
 usage() {
   cat <<'TEXT'
-usage: scripts/demo.sh [--seconds S | --frames N] [--output DIR] [--config FILE] [--show]
+usage: scripts/demo.sh [--seconds S | --frames N] [--output DIR] [--config FILE] [--show] [--dashboard]
 
 Prepares the environment (bringup/prepare.sh), then publishes images to the detector node and shows
 its detections. No camera and no GPU are needed.
@@ -20,6 +20,7 @@ its detections. No camera and no GPU are needed.
   --output DIR   write detections, annotated images and summary there
   --config FILE  parameters of the node
   --show         open a window as well
+  --dashboard    serve a web page with live pictures and controls, until Ctrl-C
   --help         this text
 TEXT
 }
@@ -31,7 +32,8 @@ for argument in "$@"; do
       usage
       exit
       ;;
-    --show) options=(--with show) ;;
+    --show) options+=(--with show) ;;
+    --dashboard) options+=(--with dashboard) ;;
   esac
 done
 

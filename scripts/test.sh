@@ -12,7 +12,8 @@ usage() {
   cat <<'TEXT'
 usage: scripts/test.sh [--coverage] [--workers N] [--with-ros-sources DIR] [-- PYTEST_ARGUMENT...]
 
-Prepares the environment (bringup/prepare.sh --with test --with docs) and runs lint, types and tests with colcon.
+Prepares the environment (bringup/prepare.sh --with test --with docs --with dashboard) and runs lint,
+types and tests with colcon.
 The last line has the numbers of passed, failed and skipped tests; the exit status is 0 only if some
 passed and none failed.
 
@@ -63,7 +64,7 @@ while [[ $# -gt 0 ]]; do
 done
 
 cd "$repository"
-bringup/prepare.sh --with test --with docs
+bringup/prepare.sh --with test --with docs --with dashboard
 # shellcheck source=bringup/env.sh
 source bringup/env.sh
 

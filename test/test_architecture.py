@@ -98,9 +98,10 @@ def _rules() -> dict[str, Rule]:
     rules['ros'] = Rule(
         core | {'factory', 'process', 'regions', 'tracking', 'depth'}, libraries=ROS_LIBRARIES
     )
+    rules['dashboard'] = Rule(values | {'config', 'parameter_spec'}, libraries=ROS_LIBRARIES)
     rules['tools'] = Rule(
         core | {'factory', 'process', 'evaluation', 'int8_gate', 'model_setup'},
-        lazy_parts=device,
+        lazy_parts=device | {'dashboard'},
         lazy_libraries=ROS_LIBRARIES | CUDA_LIBRARIES | TENSORRT_LIBRARIES,
     )
     return rules
@@ -167,7 +168,8 @@ def _importable_without_machine() -> list[str]:
     names = []
     for path in _modules():
         relative = path.relative_to(PACKAGE).with_suffix('')
-        if _part(path) != 'ros' and path.stem != '__main__':
+        needs_libraries = _part(path) == 'ros' or path.is_relative_to(PACKAGE / 'dashboard')
+        if not needs_libraries and path.stem != '__main__':
             dotted = '.'.join(('trt_detector', *relative.parts))
             names.append(dotted.removesuffix('.__init__'))
     return names
@@ -188,6 +190,31 @@ def test_every_module_imports_without_gpu_libraries_and_ros() -> None:
         cwd=PACKAGE.parent,
     )
     assert done.returncode == 0, done.stderr
+
+
+def _imported_names(folder: str) -> set[str]:
+    """Name the libraries and the parts of the dashboard that a folder of it imports."""
+    found: set[str] = set()
+    for path in (PACKAGE / 'dashboard' / folder).glob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.Import):
+                found.update(alias.name.split('.')[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == (1 if folder == '.' else 2):
+                found.add(f'.{(node.module or "").split(".")[0]}')
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.split('.')[0])
+    return found
+
+
+def test_the_dashboard_keeps_ros_and_page_apart() -> None:
+    web = {'nicegui', 'fastapi', 'starlette', 'uvicorn'}
+    state, graph, page = (_imported_names(folder) for folder in ('.', 'graph', 'page'))
+    assert 'rclpy' in graph
+    assert 'nicegui' in page
+    assert not graph & (web | {'.page', '.server'})
+    assert not page & (ROS_LIBRARIES | {'.graph', '.server'})
+    # The server starts both.
+    assert not state & (ROS_LIBRARIES | web - {'uvicorn'})
 
 
 def _documented_rules() -> dict[str, tuple[set[str], set[str]]]:

@@ -48,12 +48,16 @@ PIP_MODULES = {
 OPTIONAL_MODULES = {
     'av',
     'cuda',
+    'fastapi',
     'faster_coco_eval',
+    'nicegui',
     'pycuda',
     'pygame',
     'rosbags',
+    'starlette',
     'tensorrt',
     'tensorrt_rtx',
+    'uvicorn',
 }
 
 # Declared for a reason that no import shows.
@@ -285,7 +289,7 @@ def test_marker_is_installed(installed: Path) -> None:
 
 
 def test_modules_and_their_data_are_installed(site: Path) -> None:
-    for suffix in ('*.py', '*.cu', '*.ptx', 'py.typed'):
+    for suffix in ('*.py', '*.cu', '*.ptx', '*.css', '*.js', '*.svg', 'py.typed'):
         for path in (ROOT / 'trt_detector').rglob(suffix):
             copy = site / path.relative_to(ROOT)
             assert copy.is_file(), copy

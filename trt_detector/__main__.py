@@ -19,6 +19,7 @@ _TOOLS = {
     'benchmark_node': 'measure the whole node with cameras, beside its bare model; needs ROS 2',
     'build_engine': 'build the TensorRT engine of a model ahead of time',
     'calibrate': 'create the INT8 calibration cache of a model',
+    'dashboard': 'serve a web page that shows and controls the nodes; needs ROS 2',
     'detect': 'detect objects in picture files',
     'doctor': 'show what is installed, what is missing, and how to fix it',
     'evaluate': 'compare mAP, latency and size of detectors on a data set',

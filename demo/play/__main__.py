@@ -27,7 +27,7 @@ from trt_detector.process.package_files import find_package_file
 from trt_detector.process.stop_signals import SignalWatch
 from trt_detector.process.tuning import tune_process
 
-from .children import ChildProcess, DemoError, start_camera, start_node
+from .children import ChildProcess, DemoError, start_camera, start_dashboard, start_node
 from .graph import Arrival, DemoGraph
 from .report import draw_arrival, read_played, summarize, write_detections, write_pictures
 from .window import DemoWindow
@@ -83,6 +83,7 @@ class Demo:
         categories = () if self._truth is None else self._truth['categories']
         self._class_names = [category['name'] for category in categories]
         self._arrivals: list[Arrival] = []
+        self._dashboard: ChildProcess | None = None
 
     def run(self) -> None:
         """
@@ -103,6 +104,8 @@ class Demo:
                 'score_threshold': 0.05,
             }
             node = stack.enter_context(start_node(folder, parameters, options.config))
+            if options.dashboard:
+                self._dashboard = stack.enter_context(start_dashboard())
             graph = stack.enter_context(DemoGraph(self._stop, self._arrivals.append))
             about = _describe(graph)
             if graph.change_state('configure', node) and graph.change_state('activate', node):
@@ -125,7 +128,7 @@ class Demo:
         """Publish images until --seconds or --frames is reached or the user stops the demo."""
         options = self._options
         seconds = options.seconds
-        if seconds is None and options.frames is None:
+        if seconds is None and options.frames is None and not options.dashboard:
             seconds = _DEFAULT_SECONDS
         print(_HEADER)
         with start_camera(self._pictures, log, options.rate, options.frames) as camera:
@@ -133,6 +136,8 @@ class Demo:
             next_row_s, shown = began_s + 1.0, 0
             while camera.is_running() and not self._stop.wait(0.02):
                 node.check()
+                if self._dashboard is not None:
+                    self._dashboard.check()
                 now_s = time.monotonic()
                 played = read_played(log) if window or now_s >= next_row_s else {}
                 if not played and not log.exists():
@@ -182,6 +187,9 @@ class Demo:
 
     def _finish(self, graph: DemoGraph, node: ChildProcess) -> None:
         """Deactivate and clean up the node, unless the user stopped the demo."""
+        # Who watches the dashboard may have stopped the node already.
+        if self._options.dashboard:
+            return
         if not self._stop.is_set() and graph.change_state('deactivate', node):
             graph.change_state('cleanup', node)
 
@@ -252,6 +260,12 @@ def _parser() -> argparse.ArgumentParser:
         '--images', type=Path, metavar='DIR', help='folder with images to use instead of its own'
     )
     parser.add_argument('--show', action='store_true', help='open a window as well')
+    parser.add_argument(
+        '--dashboard',
+        action='store_true',
+        help='serve a web page with live pictures and controls; runs until Ctrl-C without '
+        '--seconds or --frames',
+    )
     return parser
 
 

@@ -14,7 +14,14 @@ from typing import Any
 
 from trt_detector.errors import DetectorError
 
-__all__ = ['ChildProcess', 'DemoError', 'NAMESPACE', 'start_camera', 'start_node']
+__all__ = [
+    'ChildProcess',
+    'DemoError',
+    'NAMESPACE',
+    'start_camera',
+    'start_dashboard',
+    'start_node',
+]
 
 NAMESPACE = '/demo'
 _STOP_TIMEOUT_S = 15.0
@@ -89,6 +96,11 @@ def start_camera(pictures: Path, log: Path, rate_hz: float, frames: int | None) 
     arguments = ['--images', str(pictures), '--rate', str(rate_hz), '--log', str(log), *amount]
     arguments += ['--wait-for-subscriber', '20', '--ros-args', '-r', f'__ns:={NAMESPACE}']
     return ChildProcess('trt_detector.tools.play_images.main', arguments)
+
+
+def start_dashboard() -> ChildProcess:
+    """Start the dashboard; it prints its address."""
+    return ChildProcess('trt_detector.tools.dashboard', [])
 
 
 def start_node(folder: Path, parameters: dict[str, Any], config: Path | None) -> ChildProcess:
