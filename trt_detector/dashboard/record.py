@@ -195,8 +195,8 @@ class NodeRecord:
 
     def _rates(self, part: str) -> tuple[float, float, float]:
         """Compute received, published and dropped images per second of a camera."""
-        counts = self._counts.get(part, ())
-        if len(counts) < 2:
+        counts = self._counts.get(part)
+        if counts is None or len(counts) < 2:
             return 0.0, 0.0, 0.0
         first, last = counts[0], counts[-1]
         span_s = max(last.at_s - first.at_s, 1e-3)
@@ -213,9 +213,7 @@ class NodeRecord:
         if self._state != 'active' or stages is None or not parts:
             return Sample(now_s, None, None, None, None, None)
         rates = [self._rates(part) for part in parts]
-        received = sum(rate[0] for rate in rates)
-        published = sum(rate[1] for rate in rates)
-        dropped = sum(rate[2] for rate in rates)
+        received, published, dropped = map(sum, zip(*rates, strict=True))
         # The percentiles are of the last images, however old they are.
         moves = published > 0
         return Sample(

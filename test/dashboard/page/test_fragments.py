@@ -116,7 +116,9 @@ def test_temperature_and_memory_of_the_gpu_are_shown() -> None:
         'temperature C': '61', 'GPU load %': '97', 'power W': '14.6',
         'memory used MiB': '1536', 'memory total MiB': '7680',
     }  # fmt: skip
-    text = parse(fragments.write_figures(view(statuses=(Status('device', 'ok', '', values),)))).text
+    text = parse(
+        fragments.write_figures(view(statuses=(Status('device', 'ok', '', values),)))
+    ).text
     assert 'Temperature61°C97 % load, 15 W' in text
     assert 'Memory1.5GiBof 7.5 GiB' in text
     without = parse(fragments.write_figures(view())).text

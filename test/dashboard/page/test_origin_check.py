@@ -40,7 +40,9 @@ def is_served(kind: str, method: str = 'GET', **headers: str) -> bool:
     return ask(kind, method, **headers)[0].get('status') == 200
 
 
-@pytest.mark.parametrize('host', [OWN, 'localhost:8050', '[::1]:8050', '192.168.1.7', 'robot:8050'])
+@pytest.mark.parametrize(
+    'host', [OWN, 'localhost:8050', '[::1]:8050', '192.168.1.7', 'robot:8050']
+)
 def test_the_own_page_is_served(host: str) -> None:
     assert is_served('http', host=host)
     assert is_served('http', 'POST', host=host, origin=f'http://{host}')
