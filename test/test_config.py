@@ -44,6 +44,10 @@ def test_lists_become_tuples_and_integers_become_floats() -> None:
             {'image_topics': '[/a, "b"]'},
             r"expected a list of str, e.g. image_topics: \['/a', 'b'\]$",
         ),
+        (
+            {'regions': 'include 0,0 1,0 1,1'},
+            r"expected a list of str, e.g. regions: \['include 0,0 1,0 1,1'\]$",
+        ),
         ({'image_topics': 5}, r'image_topics is 5; expected a list of str$'),
         ({'image_topics': []}, 'image_topics is empty'),
         ({'image_topics': ['']}, 'image_topics holds an empty string'),

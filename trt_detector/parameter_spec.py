@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 import difflib
 import math
+import re
 import reprlib
 from typing import Any
 
@@ -142,7 +143,9 @@ def _show_as_list(spec: ParameterSpec, value: Any) -> str:
     """Show how to write a single text as a list; '' for another value or a long one."""
     if spec.type != 'list[str]' or not isinstance(value, str) or len(value) > _SHORT.maxstring:
         return ''
-    items = [item.strip(' \'"') for item in value.strip('[] ').split(',')]
+    # The commas between the coordinates of a region separate no items.
+    parts = [value] if re.search(r'\d,[\d.]', value) else value.strip('[] ').split(',')
+    items = [item.strip('[] \'"') for item in parts]
     text = ', '.join(repr(item) for item in items if item)
     return f', e.g. {spec.name}: [{text}]' if text else ''
 

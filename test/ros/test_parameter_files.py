@@ -11,7 +11,8 @@ import rclpy
 from rclpy.node import Node
 from support.ros_graph import next_domain
 from trt_detector.ros import main as main_module
-from trt_detector.ros.parameter_files import find_unmatched_files, find_unquoted_pairs
+from trt_detector.ros.lifecycle import executable
+from trt_detector.ros.parameter_files import find_unmatched_files, find_unreadable_lists
 
 VALUES = '{ros__parameters: {score_threshold: 0.5}}'
 KEYS = [
@@ -86,12 +87,12 @@ def test_pairs_that_ros_cannot_read_are_to_be_quoted(
     file.write_text(f'/**:\n  ros__parameters:\n    class_score_thresholds: {values}\n')
     arguments = ['--ros-args', '--params-file', str(file)]
     remedy = f"{file}, line 3: write '{pair}' in quotes, not {pair}"
-    assert find_unquoted_pairs(arguments) == ([] if pair is None else [remedy])
+    assert find_unreadable_lists(arguments) == ([] if pair is None else [remedy])
 
     def refuse(**_: object) -> None:
         raise RuntimeError("Couldn't parse params file")
 
-    monkeypatch.setattr(main_module.rclpy, 'init', refuse)
+    monkeypatch.setattr(executable.rclpy, 'init', refuse)
     assert main_module.main(arguments) == 1
     assert (remedy in capfd.readouterr().err) == (pair is not None)
 
@@ -104,3 +105,40 @@ def test_file_of_another_node_of_the_process_is_no_mistake(tmp_path: Path) -> No
     assert find_unmatched_files(arguments, '/rear/detector', '/front/detector') == []
     (sentence,) = find_unmatched_files(arguments, '/left/detector', '/right/detector')
     assert 'this node is /left/detector or /right/detector: none of them is used' in sentence
+
+
+@pytest.mark.parametrize(
+    ('line', 'remedy'),
+    [
+        ('class_map: [car:vehicle, truck:vehicle]', "write 'car:vehicle' in quotes"),
+        ("class_map: ['car:vehicle', 'truck:vehicle']", None),
+        ('regions: [include 0,0 1,0 1,1]', 'write each region in quotes'),
+        ('regions: [ /cam/image: exclude 0,0 1,0 1,1]', 'write each region in quotes'),
+        ("regions: ['/cam/image: exclude 0,0 1,0 1,1']", None),
+        ('regions: ["include 0,0 1,0 1,1", \'exclude 0,0 0.5,0 1,1\']', None),
+        ('min_size: [16, 0.1]', 'write all numbers of a list with a point, e.g. 16.0 for 16'),
+        ('min_size: [0.5, -3]', 'e.g. -3.0 for -3'),
+        ('min_size: [16.0, 0.1]', None),
+        ('min_shape: [1, 3, 640, 640]', None),
+    ],
+)
+def test_lists_that_ros_cannot_read_have_a_remedy(
+    tmp_path: Path, line: str, remedy: str | None
+) -> None:
+    file = tmp_path / 'file.yaml'
+    file.write_text(f'/**:\n  ros__parameters:\n    {line}\n')
+    arguments = ['--ros-args', '--params-file', str(file)]
+    found = find_unreadable_lists(arguments)
+    assert len(found) == (remedy is not None)
+    if remedy is not None:
+        assert found[0].startswith(f'{file}, line 3: ')
+        assert remedy in found[0]
+    context = rclpy.Context()
+    try:
+        rclpy.init(args=arguments, context=context)
+        is_read = True
+    except Exception:
+        is_read = False
+    finally:
+        rclpy.try_shutdown(context=context)
+    assert is_read == (remedy is None), 'ROS itself decides what needs a remedy'

@@ -13,12 +13,15 @@ from typing import Any
 from ..errors import ModelError
 from ..model_info.text_files import read_yaml
 
-__all__ = ['find_unmatched_files', 'find_unquoted_pairs']
+__all__ = ['find_unmatched_files', 'find_unreadable_lists']
 
 _OPTION = '--params-file'
 _PARAMETERS = 'ros__parameters'
-# Item of a list in brackets like 2:0.3, which the YAML parser of ROS does not read.
-_UNQUOTED_PAIR = re.compile(r'(?<=[\[,])\s*([\w ]+:[\d.]+)\s*(?=[,\]])')
+# Item of a list in brackets like 2:0.3 or car:vehicle, which the YAML parser of ROS does not read.
+_UNQUOTED_PAIR = re.compile(r'(?<=[\[,])\s*([\w ]+:[\w.]+)\s*(?=[,\]])')
+# Commas end the items of a list in brackets.
+_UNQUOTED_REGION = re.compile(r'\[\s*(?:[^\s\'"\]]+:\s*)?(?:include|exclude)\s')
+_NUMBERS = re.compile(r'\[([-+\d.,\s]+)\]')
 
 
 def find_unmatched_files(arguments: Sequence[str], *node_names: str) -> list[str]:
@@ -43,9 +46,9 @@ def find_unmatched_files(arguments: Sequence[str], *node_names: str) -> list[str
     return sentences
 
 
-def find_unquoted_pairs(arguments: Sequence[str]) -> list[str]:
+def find_unreadable_lists(arguments: Sequence[str]) -> list[str]:
     """
-    Write a sentence about every list item of the form number:score without quotes.
+    Write a sentence about every list in brackets that only other YAML parsers read.
 
     :param arguments: command line, whose parameter files ROS could not parse.
     """
@@ -54,10 +57,23 @@ def find_unquoted_pairs(arguments: Sequence[str]) -> list[str]:
         if option != _OPTION:
             continue
         for number, line in enumerate(_read_text(file).splitlines(), start=1):
-            if match := _UNQUOTED_PAIR.search(line.partition('#')[0]):
-                pair = match[1]
-                sentences.append(f"{file}, line {number}: write '{pair}' in quotes, not {pair}")
+            if remedy := _find_remedy(line.partition('#')[0]):
+                sentences.append(f'{file}, line {number}: {remedy}')
     return sentences
+
+
+def _find_remedy(line: str) -> str:
+    """Write how to correct a line; '' if nothing is known to be wrong with it."""
+    if match := _UNQUOTED_PAIR.search(line):
+        return f"write '{match[1]}' in quotes, not {match[1]}"
+    if _UNQUOTED_REGION.search(line):
+        return "write each region in quotes, e.g. ['include 0,0 1,0 1,1']"
+    if match := _NUMBERS.search(line):
+        numbers = [number.strip() for number in match[1].split(',')]
+        whole = [number for number in numbers if number and '.' not in number]
+        if 0 < len(whole) < len(numbers):
+            return f'write all numbers of a list with a point, e.g. {whole[0]}.0 for {whole[0]}'
+    return ''
 
 
 def _read_text(file: str) -> str:

@@ -135,12 +135,12 @@ def _change(reader: ByteReader, values: dict[Any, Any]) -> None:
 def check_parameter_file(data: bytes) -> None:
     """Look for mistakes in a parameter file of any content."""
     try:
-        from trt_detector.ros.parameter_files import find_unmatched_files, find_unquoted_pairs
+        from trt_detector.ros.parameter_files import find_unmatched_files, find_unreadable_lists
     except ImportError as error:
         raise RuntimeError('this target needs ROS 2: scripts/fuzz.sh prepares it') from error
     with scratch_files({'detector.yaml': data}) as folder:
         arguments = ['--ros-args', '--params-file', str(folder / 'detector.yaml')]
         sentences = find_unmatched_files(arguments, '/cameras/detector')
-        sentences += find_unquoted_pairs(arguments)
+        sentences += find_unreadable_lists(arguments)
     for sentence in sentences:
         check_text(sentence)

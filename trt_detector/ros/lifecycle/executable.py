@@ -21,7 +21,7 @@ from ...parameter_spec import ParameterSpec
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import use_shared_memory
 from ..log_bridge import forward_logging
-from ..parameter_files import find_unmatched_files, find_unquoted_pairs
+from ..parameter_files import find_unmatched_files, find_unreadable_lists
 from .exit_codes import EXIT_HANGING
 from .managed_node import ManagedNode
 
@@ -85,7 +85,7 @@ def run_nodes(
         rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
         nodes = [_create_node(create, name) for name in options.nodes or [default_name]]
     except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
-        text = '; '.join([str(error), *find_unquoted_pairs(arguments)])
+        text = '; '.join([str(error), *find_unreadable_lists(arguments)])
         print(f'{program}: cannot start: {text}', file=sys.stderr)
         return 1
     forward_logging(nodes[0].get_logger())
