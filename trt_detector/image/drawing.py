@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import colorsys
 import math
+import unicodedata
 
 import cv2
 import numpy as np
@@ -14,11 +15,13 @@ import numpy.typing as npt
 
 from ..values.detections import Detections
 
-__all__ = ['class_color_bgr', 'class_label', 'draw_detections']
+__all__ = ['class_color_bgr', 'class_label', 'draw_detections', 'simplify_label']
 
 Pixels = npt.NDArray[np.uint8]
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+# OpenCV 5 has fonts; the strokes of OpenCV 4 are ASCII only, and each other byte becomes '?'.
+_DRAWS_UNICODE = hasattr(cv2, 'FontFace')
 # Steps of the golden ratio keep the hues of neighboring classes far apart.
 _HUE_STEP = 0.61803398875
 
@@ -33,6 +36,13 @@ def class_color_bgr(class_id: int) -> tuple[int, int, int]:
 def class_label(class_id: int, class_names: Sequence[str]) -> str:
     """Return the name of a class, or its number if it has no name."""
     return class_names[class_id] if 0 <= class_id < len(class_names) else str(class_id)
+
+
+def simplify_label(class_id: int, name: str) -> str:
+    """Write a class name in ASCII: without accents, or as the number of the class."""
+    plain = unicodedata.normalize('NFKD', name)
+    plain = ''.join(char for char in plain if not unicodedata.combining(char))
+    return plain if plain.isascii() else f'class {class_id}'
 
 
 def draw_detections(
@@ -50,7 +60,9 @@ def draw_detections(
     for row in reversed(range(len(detections))):
         class_id = int(detections.class_ids[row])
         left, top, right, bottom = (round(float(v)) for v in detections.boxes_xyxy[row])
-        text = f'{class_label(class_id, class_names)} {float(detections.scores[row]):.2f}'
+        name = class_label(class_id, class_names)
+        shown = name if _DRAWS_UNICODE else simplify_label(class_id, name)
+        text = f'{shown} {float(detections.scores[row]):.2f}'
         if detections.track_ids is not None and detections.track_ids[row]:
             text = f'#{detections.track_ids[row]} {text}'
         angle = 0.0 if detections.angles is None else float(detections.angles[row])
@@ -67,7 +79,7 @@ def _draw_box(
 ) -> None:
     """Draw one box, rotated by an angle in radians, with its label above it or inside."""
     height, width = image_bgr.shape[:2]
-    line = max(1, round(min(height, width) / 300))
+    line = max(2, round(min(height, width) / 300))
     scale = max(0.4, min(height, width) / 1000)
     stroke = max(1, round(scale * 1.6))
     left, top, right, bottom = box

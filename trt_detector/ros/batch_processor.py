@@ -30,6 +30,7 @@ from .messages import read_image
 from .monitoring.degradation import DegradationWatch
 from .monitoring.statistics import SessionStatistics
 from .overlays.annotations import AnnotationPublisher
+from .overlays.debug_images import DebugImages
 from .recovery.inference_watch import InferenceWatch
 from .topics import CameraTopics
 
@@ -101,6 +102,7 @@ class BatchProcessor:
         self.requests: ImageGate | None = None
         self.annotations: Sequence[AnnotationPublisher] = ()
         self.publish_debug_images = False
+        self.debug_images = DebugImages(node)
         self.tracks: CameraTracks | None = None
         #: Regions of every camera; None without any.
         self.regions: Sequence[CameraRegions] | None = None
@@ -185,7 +187,13 @@ class BatchProcessor:
                 )
         if self.publish_debug_images:
             for (queued, image), detections in pairs:
-                self._publish_debug_image(queued, image, detections)
+                self.debug_images.put(
+                    queued.camera,
+                    self.publishers[queued.camera],
+                    queued.message.header,
+                    image,
+                    detections,
+                )
 
     def _publish(
         self,
@@ -227,19 +235,6 @@ class BatchProcessor:
                 throttle_duration_sec=_WARNING_PERIOD_S,
             )
         return detections
-
-    def _publish_debug_image(
-        self, queued: QueuedImage, image: Image, detections: Detections
-    ) -> None:
-        """Draw and publish a debug image; a failure is logged."""
-        try:
-            publisher = self.publishers[queued.camera]
-            publisher.publish_debug_image(queued.message.header, image, detections)
-        except Exception as error:  # noqa: BLE001 logged; the detections are published already
-            self._node.get_logger().error(
-                f'no debug image: {type(error).__name__}: {error}',
-                throttle_duration_sec=_WARNING_PERIOD_S,
-            )
 
     def _answer(self, queued: QueuedImage, answer: RequestAnswer) -> None:
         """Answer the requests that wait for an image."""

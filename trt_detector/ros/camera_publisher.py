@@ -29,7 +29,8 @@ class CameraPublisher:
     """
     Publishers of one camera.
 
-    Created and closed by lifecycle transitions, used by the inference thread in between.
+    Created and closed by lifecycle transitions. In between, the inference thread publishes the
+    detections, and the thread of the debug images publishes those.
 
     :param node: creates the publishers.
     :param topics: topics of the camera.
@@ -82,12 +83,15 @@ class CameraPublisher:
         self._detections.publish(self._message.fill(header, detections))
         return True
 
+    def wants_debug_image(self) -> bool:
+        """Tell whether anybody subscribes to the debug images."""
+        publishers = self._debug, self._debug_compressed
+        return any(publisher.get_subscription_count() for publisher in publishers)
+
     def publish_debug_image(self, header: Any, image: Image, detections: Detections) -> None:
         """Draw and publish the debug images that have a subscriber."""
         raw_wanted = self._debug.get_subscription_count() > 0
         compressed_wanted = self._debug_compressed.get_subscription_count() > 0
-        if not (raw_wanted or compressed_wanted):
-            return
         picture = image.to_bgr()
         if self.regions is not None:
             picture = picture.copy()

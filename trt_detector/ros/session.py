@@ -181,6 +181,7 @@ class DetectionSession:
                 f'the inference in progress did not end within {_DRAIN_TIMEOUT_S:g} s; the '
                 'device may hang'
             )
+        self._processor.debug_images.clear()
 
     def close(self) -> None:
         """
@@ -195,6 +196,7 @@ class DetectionSession:
         if device is not None:
             device.close()
         self.is_hanging = not self._inference_thread.close(_CLOSE_TIMEOUT_S)
+        self._processor.debug_images.close()
         while self._publishers:
             self._publishers.pop().close()
         if self._label_info is not None:
