@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bar charts as SVG text."""
+"""Bar and line charts as SVG text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from html import escape
 import re
 
-__all__ = ['COLORS', 'bar_chart', 'grouped_chart', 'stacked']
+__all__ = ['COLORS', 'bar_chart', 'grouped_chart', 'line_chart', 'stacked']
 
 COLORS = ('#2563eb', '#ea580c', '#16a34a', '#9333ea', '#dc2626', '#0891b2')
 _ROW = 30
 _LABEL = 190
 _BAR = 420
+_LETTER = 7.2
+_PLOT_WH = (560, 240)
 
 
 def bar_chart(title: str, labels: Sequence[str], values: Sequence[float], form: str) -> str:
@@ -24,15 +26,16 @@ def bar_chart(title: str, labels: Sequence[str], values: Sequence[float], form: 
     """
     largest = max([*values, 1e-9])
     height = 40 + _ROW * len(values)
-    parts = [_open(_LABEL + _BAR + 90, height, title)]
+    left = max(_LABEL, round(_LETTER * max(map(len, labels), default=0)) + 16)
+    parts = [_open(left + _BAR + 90, height, title)]
     for row, (label, value) in enumerate(zip(labels, values, strict=True)):
         top = 36 + _ROW * row
         length = max(0.0, value) / largest * _BAR
         color = COLORS[row % len(COLORS)]
         parts += [
-            f'<text x="{_LABEL - 8}" y="{top + 15}" text-anchor="end">{escape(label)}</text>',
-            f'<rect x="{_LABEL}" y="{top}" width="{length:.1f}" height="20" fill="{color}"/>',
-            f'<text x="{_LABEL + length + 6:.1f}" y="{top + 15}">{form.format(value)}</text>',
+            f'<text x="{left - 8}" y="{top + 15}" text-anchor="end">{escape(label)}</text>',
+            f'<rect x="{left}" y="{top}" width="{length:.1f}" height="20" fill="{color}"/>',
+            f'<text x="{left + length + 6:.1f}" y="{top + 15}">{form.format(value)}</text>',
         ]
     return '\n'.join([*parts, '</svg>'])
 
@@ -75,6 +78,42 @@ def grouped_chart(
     return '\n'.join([*parts, *_legend(names, height), '</svg>'])
 
 
+def line_chart(
+    title: str, axis: str, names: Sequence[str], lines: Sequence[Sequence[tuple[float, float]]]
+) -> str:
+    """
+    Return lines over a common axis, both axes from 0.
+
+    :param axis: name of the horizontal axis.
+    :param names: of the lines.
+    :param lines: points (x, y) of each line, in order.
+    """
+    width, height = _PLOT_WH
+    bounds = [max([*(p[way] for line in lines for p in line), 1e-9]) for way in (0, 1)]
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return 60 + width * x / bounds[0], 40 + height * (1 - y / bounds[1])
+
+    parts = [_open(width + 90, height + 90 + 20 * len(names), title)]
+    for quarter in range(5):
+        x, y = bounds[0] * quarter / 4, bounds[1] * quarter / 4
+        (at_x, bottom), (left, at_y) = place(x, 0.0), place(0.0, y)
+        parts += [
+            f'<path d="M{left},{at_y:.1f}h{width}" stroke="#ddd"/>',
+            f'<text x="{left - 6}" y="{at_y + 4:.1f}" text-anchor="end">{y:.3g}</text>',
+            f'<text x="{at_x:.1f}" y="{bottom + 16}" text-anchor="middle">{x:.3g}</text>',
+        ]
+    parts.append(f'<text x="60" y="{height + 76}">{escape(axis)}</text>')
+    for number, line in enumerate(lines):
+        color = COLORS[number % len(COLORS)]
+        points = [place(*point) for point in line]
+        path = ' '.join(f'{x:.1f},{y:.1f}' for x, y in points)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{color}"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>' for x, y in points]
+        parts += _legend_entry(names[number], color, 60, height + 86 + 20 * number)
+    return '\n'.join([*parts, '</svg>'])
+
+
 def stacked(charts: Sequence[str]) -> str:
     """Return one drawing with charts of this module below each other."""
     parts, top, width = [], 0.0, 0.0
@@ -92,13 +131,17 @@ def _legend(names: Sequence[str], height: int) -> list[str]:
     """Return a colored square and a name for each kind of bar."""
     parts, x = [], 56.0
     for number, name in enumerate(names):
-        color = COLORS[number % len(COLORS)]
-        parts += [
-            f'<rect x="{x}" y="{height - 22}" width="12" height="12" fill="{color}"/>',
-            f'<text x="{x + 17}" y="{height - 12}">{escape(name)}</text>',
-        ]
+        parts += _legend_entry(name, COLORS[number % len(COLORS)], x, height - 22)
         x += 40 + 7.5 * len(name)
     return parts
+
+
+def _legend_entry(name: str, color: str, x: float, y: float) -> list[str]:
+    """Return a colored square and a name."""
+    return [
+        f'<rect x="{x}" y="{y}" width="12" height="12" fill="{color}"/>',
+        f'<text x="{x + 17}" y="{y + 10}">{escape(name)}</text>',
+    ]
 
 
 def _open(width: float, height: float, title: str) -> str:

@@ -36,13 +36,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def start(*options: str, mark: str = '') -> subprocess.Popen[str]:
-    """Start the tool in a domain that no other test uses."""
+def start(folder: Path, *options: str, mark: str = '') -> subprocess.Popen[str]:
+    """Start the tool in a domain that no other test uses, with its files in a folder."""
     command = [sys.executable, '-m', 'trt_detector', 'benchmark_node', '--size', '320x240']
     return subprocess.Popen(
         [*command, '--domain', str(next_domain()), *options],
         cwd=ROOT,
-        env={**os.environ, 'BENCHMARK_MARK': mark},
+        env={**os.environ, 'BENCHMARK_MARK': mark, 'TMPDIR': str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -72,8 +72,8 @@ def test_nodes_cameras_and_bare_model_are_measured_side_by_side(tmp_path: Path) 
     file, plot, mark = tmp_path / 'report.json', tmp_path / 'plot.svg', new_mark()
     naive = f'{sys.executable} {NAIVE} --model {RAW} --topic {{image}}'
     with start(
-        '--seconds', '2', '--warm-up', '0.5', '--rounds', '1', '--rate', '5', '--cameras', '2',
-        '--nodes', '1', '2', '--variant', 'batch_size=1', '--against', naive,
+        tmp_path, '--seconds', '2', '--warm-up', '0.5', '--rounds', '1', '--rate', '5',
+        '--cameras', '2', '--nodes', '1', '2', '--variant', 'batch_size=1', '--against', naive,
         '--topic', '/benchmark/naive/detections', '--json', str(file), '--svg', str(plot),
         mark=mark,
     ) as process:  # fmt: skip
@@ -122,8 +122,8 @@ def test_sweep_ends_when_images_drop_or_the_camera_is_at_its_limit(tmp_path: Pat
     file = tmp_path / 'report.json'
     # A rate that no detector on a CPU answers, so that the first step is the last one.
     with start(
-        '--seconds', '1', '--warm-up', '0.3', '--rounds', '1', '--rate', '2000', '--sweep',
-        '--json', str(file),
+        tmp_path, '--seconds', '1', '--warm-up', '0.3', '--rounds', '1', '--rate', '2000',
+        '--sweep', '--json', str(file),
     ) as process:  # fmt: skip
         output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
@@ -139,7 +139,7 @@ def test_sweep_ends_when_images_drop_or_the_camera_is_at_its_limit(tmp_path: Pat
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_ends_every_process(tmp_path: Path, number: signal.Signals) -> None:
     file, mark = tmp_path / 'report.json', new_mark()
-    with start('--seconds', '60', '--json', str(file), mark=mark) as process:
+    with start(tmp_path, '--seconds', '60', '--json', str(file), mark=mark) as process:
         deadline_s = time.monotonic() + 120
         # The tool, a node and the camera.
         while len(find_marked(mark)) < 3:
@@ -164,7 +164,7 @@ def test_a_signal_ends_every_process(tmp_path: Path, number: signal.Signals) -> 
 def test_a_node_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
     file = tmp_path / 'report.json'
     with start(
-        '--seconds', '1', '--warm-up', '0.3', '--bare', 'none', '--json', str(file),
+        tmp_path, '--seconds', '1', '--warm-up', '0.3', '--bare', 'none', '--json', str(file),
         '--against', f'{sys.executable} -c "raise SystemExit(\'no camera\')"',
         '--topic', '/other/detections',
     ) as process:  # fmt: skip

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import json
 from pathlib import Path
 import shlex
@@ -121,11 +121,13 @@ class OtherNode:
     :param command: with {image} for the image topic, {images} for all as a list and {camera} for
         the name of the camera; with {image} or {camera} it is started once per camera.
     :param topic: topic of its messages; {camera} is the name of the camera.
+    :param parameters: none.
     """
 
     name: str
     command: str
     topic: str
+    parameters: dict[str, Any] = field(default_factory=dict)
 
     def prepare(self, case: Case, folder: Path) -> Command:  # noqa: ARG002 as the others
         """Fill in the topics."""

@@ -100,43 +100,70 @@ def summarize_window(
     :param repeated: messages whose stamp had arrived before.
     :raises BenchmarkError: if messages arrive, but none with the stamp of an image.
     """
-    sent = answered = unmatched = 0
-    latency_ms: list[float] = []
-    age_ms: list[float] = []
-    detections: list[int] = []
-    in_time: list[int] = []
-    every_stamp = {stamp for camera in cameras for stamp in camera.publish_ms}
-    for camera, found in zip(cameras, arrivals, strict=True):
-        unmatched += len(found.keys() - every_stamp)
-        stamps = camera.between(window.begin_ns, window.end_ns)
-        matched = [stamp for stamp in stamps if stamp in found]
-        sent, answered = sent + len(stamps), answered + len(matched)
-        latency_ms += [(found[stamp][0] - stamp) / 1e6 for stamp in matched]
-        detections += [found[stamp][1] for stamp in matched]
-        times = sorted((found[stamp][0], stamp) for stamp in camera.publish_ms if stamp in found)
-        inside = [pair for pair in times if window.begin_ns <= pair[0] < window.end_ns]
-        in_time.append(len(inside))
-        # The newest detections grow older until the next ones arrive.
-        age_ms += [(later - stamp) / 1e6 for (_, stamp), (later, _) in pairwise(inside)]
-    if unmatched and not sum(in_time):
+    matched = _match(window, cameras, arrivals)
+    received = [len(inside) for inside in matched.in_time]
+    unmatched = len({stamp for found in arrivals for stamp in found} - matched.every_stamp)
+    if unmatched and not sum(received):
         raise BenchmarkError(
             f'{unmatched} messages arrived, none with the stamp of an image: the node must copy '
             'the header of the image'
         )
+    latency_ms = [(at_ns - stamp_ns) / 1e6 for stamp_ns, (at_ns, _) in matched.answered]
+    detections = [count for _, (_, count) in matched.answered]
+    # The newest detections grow older until the next ones arrive.
+    age_ms = [
+        (later_ns - stamp_ns) / 1e6
+        for inside in matched.in_time
+        for (_, stamp_ns), (later_ns, _) in pairwise(inside)
+    ]
     return {
-        'sent': sent,
-        'answered': answered,
-        'dropped': sent - answered,
+        'sent': matched.sent,
+        'answered': len(matched.answered),
+        'dropped': matched.sent - len(matched.answered),
         'repeated': repeated,
         'unmatched': unmatched,
         'latency_ms': percentiles(latency_ms),
         'age_ms': percentiles(age_ms),
-        'slowest_camera_per_s': round(min(in_time) / _duration_s(window), 3),
+        'slowest_camera_per_s': round(min(received) / _duration_s(window), 3),
         'detections_per_image': round(float(np.mean(detections)), 3) if detections else None,
-        **_costs(window, sum(in_time)),
+        **_costs(window, sum(received)),
         'cameras_sent': _describe_cameras(window, cameras),
         'raw': {'latency_ms': [round(value, 2) for value in latency_ms]},
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Matched:
+    """
+    Images and their detections.
+
+    :param sent: number of images of the measurement.
+    :param answered: stamp and arrival of those with detections.
+    :param in_time: sorted (time of arrival, stamp) of what arrived in the measurement, per camera.
+    :param every_stamp: of all images, also before and after the measurement.
+    """
+
+    sent: int
+    answered: list[tuple[int, Arrival]]
+    in_time: list[list[tuple[int, int]]]
+    every_stamp: set[int]
+
+
+def _match(
+    window: Window, cameras: Sequence[SentImages], arrivals: Sequence[Mapping[int, Arrival]]
+) -> _Matched:
+    """Match the arrivals with the images by their stamps."""
+    sent = 0
+    answered: list[tuple[int, Arrival]] = []
+    in_time = []
+    for camera, found in zip(cameras, arrivals, strict=True):
+        stamps = camera.between(window.begin_ns, window.end_ns)
+        sent += len(stamps)
+        answered += [(stamp, found[stamp]) for stamp in stamps if stamp in found]
+        times = sorted((found[stamp][0], stamp) for stamp in camera.publish_ms if stamp in found)
+        in_time.append([pair for pair in times if window.begin_ns <= pair[0] < window.end_ns])
+    every_stamp = {stamp for camera in cameras for stamp in camera.publish_ms}
+    return _Matched(sent, answered, in_time, every_stamp)
 
 
 def summarize_bare(

@@ -18,27 +18,25 @@ import threading
 from typing import Any
 
 from ... import __version__
-from ...errors import ConfigError, DetectorError
+from ...errors import DetectorError
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import use_shared_memory
 from ..command_line import make_parser, parse_arguments, write_file, write_result
-from .child_process import BenchmarkError
-from .contender import Bare, Case, check_command, Contender, DetectorNodes, OtherNode
+from .contender import Bare, Case, Contender
 from .figures import summarize_rounds
 from .isolation import choose_domain, isolate, remove_ports
 from .listener import Listener
 from .machine import describe_machine
 from .measure import measure, sweep
 from .options import add_options
-from .parameters import collect_parameters, parse_pairs
 from .pictures import write_pictures
-from .report import as_svg, as_text, LIMIT
+from .report import as_svg, as_text
+from .selection import list_bare, list_camera_options, list_contenders, PACED
 from .setup import Setup
 
 __all__ = ['main']
 
 _INTERRUPTED = 130
-_PACED = 'bare model, paced'
 # Start and end of a node and its cameras.
 _START_S = 8.0
 
@@ -52,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parse_arguments(_parser(), argv)
     try:
-        contenders = _list_contenders(arguments)
+        contenders = list_contenders(arguments)
         for path in (arguments.json, arguments.svg):
             _check_output(path)
     except (DetectorError, OSError) as error:
@@ -97,49 +95,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _list_contenders(arguments: argparse.Namespace) -> list[Contender]:
-    """
-    List what is measured, the bare model apart.
-
-    :raises ConfigError: if options contradict each other.
-    """
-    compressed = arguments.transport == 'compressed'
-    parameters = collect_parameters(
-        arguments.params_file, arguments.model, arguments.param, compressed=compressed
-    )
-    if max(arguments.nodes) > min(arguments.cameras):
-        raise ConfigError(
-            f'--nodes {max(arguments.nodes)} with --cameras {min(arguments.cameras)}: each node '
-            'needs a camera'
-        )
-    contenders: list[Contender] = [
-        DetectorNodes(
-            'trt_detector' + (f', {nodes} nodes' if nodes > 1 else ''), parameters, nodes
-        )
-        for nodes in arguments.nodes
-    ]
-    for text in arguments.variant:
-        given = [f'{name}={value}' for name, value in parse_pairs(text.split(';')).items()]
-        changed = collect_parameters(
-            arguments.params_file, arguments.model, [*arguments.param, *text.split(';')],
-            compressed=compressed,
-        )  # fmt: skip
-        contenders.append(DetectorNodes(f'trt_detector, {", ".join(given)}', changed))
-    if len(arguments.against) != len(arguments.topic):
-        raise ConfigError(
-            f'{len(arguments.against)} times --against and {len(arguments.topic)} times --topic; '
-            'name the topic of the detections of each'
-        )
-    for command, topic in zip(arguments.against, arguments.topic, strict=True):
-        check_command(command)
-        name = topic.strip('/').removesuffix('/detections').replace('{camera}', '').strip('/')
-        contenders.append(OtherNode(name or topic, command, f'/{topic.lstrip("/")}'))
-    names = [contender.name for contender in contenders]
-    if len(set(names)) < len(names):
-        raise ConfigError(f'two contenders have the same name: {", ".join(names)}')
-    return contenders
-
-
 def _run(
     arguments: argparse.Namespace, contenders: Sequence[Contender], stop: threading.Event
 ) -> int:
@@ -152,40 +107,31 @@ def _run(
         os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
     for note in notes:
         _say(note)
-    parameters = contenders[0].parameters  # type: ignore[union-attr]
+    _say(f'ROS_DOMAIN_ID={domain}, this machine only; {_estimate(arguments, contenders)}')
     rows: list[dict[str, Any]] = []
     report = {
         'trt_detector': __version__,
-        'machine': describe_machine(parameters.get('device_id', 0)),
-        'settings': _describe_settings(arguments, parameters),
+        'machine': describe_machine(contenders[0].parameters.get('device_id', 0)),
+        'settings': _describe_settings(arguments, contenders[0].parameters),
         'rows': rows,
     }
-    interrupted = False
     try:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='benchmark_')))
-            compressed = arguments.transport == 'compressed'
-            setup = Setup(
-                listener=stack.enter_context(Listener()),
-                stop=stop,
-                folder=folder,
-                pictures=write_pictures(arguments.picture, arguments.size, folder, compressed),
-                seconds=arguments.seconds,
-                warm_up_s=arguments.warm_up,
-                start_timeout_s=arguments.start_timeout,
-                camera_options=_camera_options(arguments),
-            )
-            _say(f'ROS_DOMAIN_ID={domain}, this machine only; {_estimate(arguments, contenders)}')
-            for row in _measure_all(arguments, contenders, setup):
-                rows.append(row)
-                _tell(row)
+        for row in _measure_all(arguments, contenders, stop):
+            rows.append(row)
+            _tell(row)
     except KeyboardInterrupt:
         report['failure'] = 'interrupted'
-        interrupted = True
         _say('interrupted')
     finally:
         if arguments.domain is None:
             remove_ports(domain)
+        code = _write_report(arguments, report)
+    return _INTERRUPTED if 'failure' in report else code
+
+
+def _write_report(arguments: argparse.Namespace, report: dict[str, Any]) -> int:
+    """Write the report, and print the table; return the exit code."""
+    rows = report['rows']
     report['summary'] = summarize_rounds(rows)
     code = write_result('benchmark_node', arguments.json, report)
     if report['summary']:
@@ -194,13 +140,13 @@ def _run(
         if arguments.json != Path('-'):
             print(as_text(report))
     failed = not rows or any('failed' in row for row in rows)
-    return _INTERRUPTED if interrupted else code or int(failed)
+    return code or int(failed)
 
 
 def _estimate(arguments: argparse.Namespace, contenders: Sequence[Contender]) -> str:
     """Return a text about the duration."""
     loads = len(arguments.size) * len(arguments.cameras) * len(arguments.rate)
-    number = loads * arguments.rounds * (len(contenders) + len(_list_bare(arguments)))
+    number = loads * arguments.rounds * (len(contenders) + len(list_bare(arguments)))
     if arguments.sweep:
         return f'{number} sweeps'
     seconds = number * (arguments.seconds + arguments.warm_up + _START_S)
@@ -208,34 +154,53 @@ def _estimate(arguments: argparse.Namespace, contenders: Sequence[Contender]) ->
 
 
 def _measure_all(
-    arguments: argparse.Namespace, contenders: Sequence[Contender], setup: Setup
+    arguments: argparse.Namespace, contenders: Sequence[Contender], stop: threading.Event
 ) -> Iterator[dict[str, Any]]:
     """Measure each load round by round; yield the figures."""
-    loads = itertools.product(arguments.size, arguments.cameras, arguments.rate)
-    for size_wh, cameras, rate_hz in loads:
-        case = Case(size_wh, rate_hz, cameras)
-        parameters = contenders[0].parameters  # type: ignore[union-attr]
-        bare = [
-            Bare(name, parameters, setup.pictures[size_wh], name == _PACED)
-            for name in _list_bare(arguments)
-        ]
-        failed: set[str] = set()
-        for number in range(arguments.rounds):
-            # Who comes first changes from round to round.
-            order = [*contenders, *bare][:: -1 if number % 2 else 1]
-            if arguments.sweep:
-                order.sort(key=lambda contender: isinstance(contender, Bare))
-            highest = case
-            for contender in order:
-                if contender.name in failed:
-                    continue
-                own = highest if isinstance(contender, Bare) else case
-                for done, figures in _measure_one(contender, own, setup, arguments.sweep):
-                    if done.rate_hz > highest.rate_hz:
-                        highest = done
-                    if 'failed' in figures:
-                        failed.add(contender.name)
-                    yield {**done.to_json(), 'round': number, 'node': contender.name, **figures}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='benchmark_')))
+        compressed = arguments.transport == 'compressed'
+        setup = Setup(
+            listener=stack.enter_context(Listener()),
+            stop=stop,
+            folder=folder,
+            pictures=write_pictures(arguments.picture, arguments.size, folder, compressed),
+            seconds=arguments.seconds,
+            warm_up_s=arguments.warm_up,
+            start_timeout_s=arguments.start_timeout,
+            camera_options=list_camera_options(arguments),
+        )
+        for load in itertools.product(arguments.size, arguments.cameras, arguments.rate):
+            size_wh, cameras, rate_hz = load
+            parameters, picture = contenders[0].parameters, setup.pictures[size_wh]
+            bare = [
+                Bare(name, parameters, picture, name == PACED) for name in list_bare(arguments)
+            ]
+            yield from _measure_load(
+                Case(size_wh, rate_hz, cameras), [*contenders, *bare], arguments, setup
+            )
+
+
+def _measure_load(
+    case: Case, contenders: Sequence[Contender], arguments: argparse.Namespace, setup: Setup
+) -> Iterator[dict[str, Any]]:
+    """Measure all contenders under one load, round by round; yield the figures."""
+    failed: set[str] = set()
+    for number in range(arguments.rounds):
+        # Who comes first changes from round to round.
+        order = list(contenders)[:: -1 if number % 2 else 1]
+        if arguments.sweep:
+            order.sort(key=lambda contender: isinstance(contender, Bare))
+        highest = case
+        for contender in order:
+            if contender.name in failed:
+                continue
+            own = highest if isinstance(contender, Bare) else case
+            for done, figures in _measure_one(contender, own, setup, arguments.sweep):
+                highest = max(highest, done, key=lambda each: each.rate_hz)
+                if 'failed' in figures:
+                    failed.add(contender.name)
+                yield {**done.to_json(), 'round': number, 'node': contender.name, **figures}
 
 
 def _measure_one(
@@ -248,7 +213,7 @@ def _measure_one(
             yield from sweep(contender, case, setup)
         else:
             yield case, measure(contender, case, setup)
-    except BenchmarkError as error:
+    except (DetectorError, OSError) as error:
         yield case, {'failed': str(error)}
 
 
@@ -263,21 +228,6 @@ def _check_output(path: Path | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise OSError(f'cannot write {path}')
-
-
-def _list_bare(arguments: argparse.Namespace) -> list[str]:
-    """List the loops of the bare model; in a sweep only the limit is of use."""
-    names = {'both': [LIMIT, _PACED], 'limit': [LIMIT], 'paced': [_PACED], 'none': []}
-    return [name for name in names[arguments.bare] if name == LIMIT or not arguments.sweep]
-
-
-def _camera_options(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Return the options of play_images that the user has chosen."""
-    if arguments.transport == 'compressed':
-        options: tuple[str, ...] = ('--compressed',)
-    else:
-        options = ('--encoding', arguments.encoding)
-    return (*options, '--reliable') if arguments.reliable else options
 
 
 def _describe_settings(

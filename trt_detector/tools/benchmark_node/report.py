@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...evaluation.svg import bar_chart, stacked
+from ...evaluation.svg import bar_chart, line_chart, stacked
 from .figures import DROPPED_SHARE
 
 __all__ = ['as_svg', 'as_text', 'find_saturation', 'LIMIT', 'share_of_limit']
@@ -56,28 +56,37 @@ def as_text(report: _Row) -> str:
 
 def as_svg(report: _Row) -> str:
     """
-    Plot latency, throughput, CPU time and memory.
+    Plot latency, throughput, CPU time and memory: over the rates if there are several.
 
     :param report: in the format of the JSON file.
     """
     summary = report['summary']
     charts = []
-    for title, form, get in (
-        ('Stamp to detections, p50 in ms', '{:.1f}', lambda row: _get(row, 'latency_ms', 'p50')),
-        ('Stamp to detections, p99 in ms', '{:.1f}', lambda row: _get(row, 'latency_ms', 'p99')),
-        ('Images per second', '{:.1f}', lambda row: row['images_per_s']),
-        ('CPU ms per image', '{:.1f}', lambda row: row['cpu_ms_per_image']),
-        ('Resident memory in MiB', '{:.0f}', lambda row: row['rss_mib']),
+    for title, get in (
+        ('Stamp to detections, p50 in ms', lambda row: _get(row, 'latency_ms', 'p50')),
+        ('Stamp to detections, p99 in ms', lambda row: _get(row, 'latency_ms', 'p99')),
+        ('Images per second, all cameras', lambda row: row['images_per_s']),
+        ('CPU ms per image', lambda row: row['cpu_ms_per_image']),
+        ('Resident memory in MiB', lambda row: row['rss_mib']),
     ):
-        known = [
-            (f'{row["node"]}, {_load(row)}', value)
-            for row in summary
-            if (value := get(row)) is not None
-        ]
-        if known:
-            names, values = zip(*known, strict=True)
-            charts.append(bar_chart(title, names, values, form))
+        known = [(row, float(value)) for row in summary if (value := get(row)) is not None]
+        if len({row['rate_hz'] for row, _ in known}) > 1:
+            charts.append(_plot_over_rates(title, known))
+        elif known:
+            labels = [f'{row["node"]}, {_load(row)}' for row, _ in known]
+            charts.append(bar_chart(title, labels, [value for _, value in known], '{:.1f}'))
     return stacked(charts) + '\n'
+
+
+def _plot_over_rates(title: str, known: Sequence[tuple[_Row, float]]) -> str:
+    """Return a line per node, size and number of cameras."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row, value in known:
+        count = f'{row["cameras"]} x ' if row['cameras'] > 1 else ''
+        name = f'{row["node"]}, {count}{row["size"]}'
+        lines.setdefault(name, []).append((row['rate_hz'], value))
+    axis = 'images per second and camera'
+    return line_chart(title, axis, list(lines), [sorted(line) for line in lines.values()])
 
 
 def share_of_limit(row: _Row, summary: Sequence[_Row]) -> float | None:

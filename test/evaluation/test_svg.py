@@ -1,0 +1,55 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Positions in the charts."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+from trt_detector.evaluation.svg import bar_chart, line_chart, stacked
+
+SVG = '{http://www.w3.org/2000/svg}'
+
+
+def test_points_of_a_line_are_in_proportion() -> None:
+    lines = [[(2.0, 10.0), (4.0, 20.0), (8.0, 0.0)], [(4.0, 5.0)]]
+    root = ET.fromstring(line_chart('a & b', 'rate', ['one', '<two>'], lines))
+    drawn = [
+        [tuple(map(float, point.split(','))) for point in line.get('points', '').split()]
+        for line in root.iter(f'{SVG}polyline')
+    ]
+    assert [len(line) for line in drawn] == [3, 1]
+    (x2, y10), (x4, y20), (x8, y0) = drawn[0]
+    # Both axes begin at 0, and y grows upward.
+    assert x8 - x4 == pytest.approx(2 * (x4 - x2), abs=0.2)
+    assert y0 - y20 == pytest.approx(2 * (y0 - y10), abs=0.2)
+    assert y20 < y10 < y0
+    assert drawn[1][0][0] == x4
+    assert y0 - drawn[1][0][1] == pytest.approx((y0 - y20) / 4, abs=0.2)
+    texts = [text.text for text in root.iter(f'{SVG}text')]
+    assert {'a & b', 'rate', 'one', '<two>', '0', '8', '20'} <= set(texts)
+
+
+def test_a_line_of_zeros_is_drawn() -> None:
+    root = ET.fromstring(line_chart('a', 'rate', ['one'], [[(0.0, 0.0)]]))
+    assert len(list(root.iter(f'{SVG}circle'))) == 1
+
+
+def test_long_names_are_inside_the_drawing() -> None:
+    for name in ('short', 'a name that is much longer than the usual ones of a chart'):
+        root = ET.fromstring(bar_chart('title', [name], [1.0], '{:.1f}'))
+        (label,) = [text for text in root.iter(f'{SVG}text') if text.text == name]
+        # It ends at x; a letter of 13 pixels is 7 wide on average.
+        assert float(label.get('x', '0')) >= 7 * len(name)
+        (bar,) = root.iter(f'{SVG}rect')
+        assert float(label.get('x', '0')) < float(bar.get('x', '0'))
+
+
+def test_charts_are_stacked_without_overlap() -> None:
+    charts = [line_chart('a', 'x', ['n'], [[(1.0, 1.0)]]), bar_chart('b', ['n'], [1.0], '{}')]
+    root = ET.fromstring(stacked(charts))
+    inner = list(root.iter(f'{SVG}svg'))[1:]
+    heights = [float(each.get('height', '0')) for each in inner]
+    assert [float(each.get('y', '-1')) for each in inner] == [0.0, heights[0]]
+    assert float(root.get('height', '0')) == sum(heights)
