@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import cv2
+from hypothesis import given, settings, strategies
 import numpy as np
 import pytest
 from scenes import DepthObject, DepthScene, render_depth
@@ -241,3 +242,38 @@ def test_a_smaller_depth_image_of_the_same_view_is_scaled() -> None:
     half = locate_one(pixel_box(*edges), depths[::2, ::2])
     np.testing.assert_allclose(half.center, full.center)
     np.testing.assert_allclose(half.size, full.size)
+
+
+NUMBERS = strategies.one_of(
+    strategies.floats(-2, 6), strategies.floats(0, 1e6), strategies.floats()
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    box=strategies.tuples(*[NUMBERS] * 5),
+    depth=strategies.lists(
+        strategies.one_of(strategies.floats(0, 40, width=32), strategies.floats(width=32)),
+        min_size=12,
+        max_size=12,
+    ),
+    lens=strategies.sampled_from([(), (-0.3, 0.1, 0.0, 0.0, 0.0), (5.0, -3.0, 0.1, 0.1, 2.0)]),
+)
+def test_any_numbers_give_a_finite_box_or_a_reason(
+    box: tuple[float, ...], depth: list[float], lens: tuple[float, ...]
+) -> None:
+    image = DepthImage.from_message(depth_message(np.array(depth).reshape(3, 4)))
+    camera = CameraModel.from_message(camera_info(4, 3, 3.0, lens), rectified=False)
+    boxes = np.array([box, (2, 1.5, 2, 2, 0)], float)
+    try:
+        found = locate_boxes(boxes, image, camera, DepthConfig())
+    except ImageError:
+        return
+    for place in found:
+        if isinstance(place, str):
+            assert place in ('outside', 'no depth', 'malformed')
+            continue
+        for values in (place.center, place.rotation, place.size, place.covariance):
+            assert np.isfinite(values).all()
+        assert (place.size > 0).all()
+        assert (np.linalg.eigvalsh(place.covariance) >= -1e-9 * place.covariance.max()).all()

@@ -196,3 +196,14 @@ def test_every_detection_is_matched_with_the_nearest_exactly_once(seed: int) -> 
         else:
             assert depth is not None
             assert abs(depth - stamp_ms) == gaps.min()
+
+
+def test_one_restart_is_counted_once_also_if_detections_are_late() -> None:
+    stream = Stream()
+    for stamp_ms in (90_000, 90_033, 1000, 1033):
+        stream.depth(stamp_ms)
+    # The last detections of the time before come after the first depth images of the new time.
+    for stamp_ms in (90_033, 1000, 1033):
+        stream.detections(stamp_ms)
+    assert stream.pairs == [(90_033, None), (1000, 1000), (1033, 1033)]
+    assert stream.matcher.jumps == 1

@@ -157,11 +157,13 @@ def _sample(
     x = (steps[None, :] + _JITTER_X) * box[2]
     y = (steps[:, None] + _JITTER_Y) * box[3]
     cos, sin = np.cos(box[4]), np.sin(box[4])
-    columns = np.floor((box[0] + cos * x - sin * y) * scale).astype(np.intp)
-    rows = np.floor((box[1] + sin * x + cos * y) * scale).astype(np.intp)
+    u, v = (box[0] + cos * x - sin * y) * scale, (box[1] + sin * x + cos * y) * scale
     width, height = depth.size_wh
-    is_inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    depths = depth.sample(columns.clip(0, width - 1), rows.clip(0, height - 1))
+    is_inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
+    # Clipped first: integers do not hold every number that a message may.
+    columns = u.clip(0, width - 1).astype(np.intp)
+    rows = v.clip(0, height - 1).astype(np.intp)
+    depths = depth.sample(columns, rows)
     with np.errstate(invalid='ignore'):
         is_usable = is_inside & (depths >= config.min_depth) & (depths <= config.max_depth)
     depths[~is_usable] = np.nan

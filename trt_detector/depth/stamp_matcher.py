@@ -75,6 +75,8 @@ class StampMatcher:
         """
         matches = []
         if stamp_ns < self._newest_detections_ns - _JUMP_NS:
+            # Once per restart: depth images may have gone back before.
+            self.jumps += self._newest_depth_ns > stamp_ns + _JUMP_NS
             matches = self._go_back(stamp_ns)
         self._newest_detections_ns = max(self._newest_detections_ns, stamp_ns)
         insort(self._detections, _Entry(stamp_ns, message, now_s))
@@ -92,6 +94,7 @@ class StampMatcher:
         """
         matches = []
         if stamp_ns < self._newest_depth_ns - _JUMP_NS:
+            self.jumps += 1
             matches = self._go_back(stamp_ns)
         self._newest_depth_ns = max(self._newest_depth_ns, stamp_ns)
         entry = _Entry(stamp_ns, message, now_s, len(message.data))
@@ -157,8 +160,6 @@ class StampMatcher:
         matches = [self._match_nearest(entry) for entry in given_up]
         self._detections = [entry for entry in self._detections if entry.stamp_ns <= limit_ns]
         self._depths = [entry for entry in self._depths if entry.stamp_ns <= limit_ns]
-        if given_up or self._newest_depth_ns > limit_ns or self._newest_detections_ns > limit_ns:
-            self.jumps += 1
         self._newest_detections_ns = max((e.stamp_ns for e in self._detections), default=0)
         self._newest_depth_ns = max((e.stamp_ns for e in self._depths), default=0)
         return matches

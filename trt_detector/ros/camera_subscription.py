@@ -27,7 +27,7 @@ except ImportError:  # Humble
         UnsupportedEventTypeError,
     )
 
-__all__ = ['CameraSubscription', 'SubscriptionEventCallbacks', 'choose_reliability']
+__all__ = ['CameraSubscription', 'choose_reliability']
 
 OnImage = Callable[[Any], None]
 

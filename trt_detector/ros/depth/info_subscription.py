@@ -12,51 +12,41 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
-from ..camera_subscription import SubscriptionEventCallbacks
+from ..camera_subscription import choose_reliability
 from ..image_receiver import ImageGroup
 
 __all__ = ['InfoSubscription']
 
+_Policies = tuple[ReliabilityPolicy, DurabilityPolicy]
+
 
 class InfoSubscription:
     """
-    One of two subscriptions to a CameraInfo.
+    Subscription with the reliability and durability of the publishers.
 
-    A subscription to latched messages gets nothing from a publisher that does not keep them, and
-    the other kind gets nothing from one that published before: the node has one of each kind.
+    A latched CameraInfo, which is published once, is received if all publishers keep it.
 
     :param node: creates the subscription.
-    :param topic: its name.
+    :param topic: its name; remapping is still to be applied.
     :param on_info: called with each message.
-    :param is_latched: subscribe to messages of the past, too.
     """
 
-    def __init__(
-        self, node: Node, topic: str, on_info: Callable[[Any], None], *, is_latched: bool
-    ) -> None:
+    def __init__(self, node: Node, topic: str, on_info: Callable[[Any], None]) -> None:
         self._node = node
         self._topic = topic
         self._on_info = on_info
-        self._qos = QoSProfile(
-            depth=1,
-            reliability=ReliabilityPolicy.BEST_EFFORT,
-            durability=DurabilityPolicy.VOLATILE,
-        )
-        if is_latched:
-            self._qos.reliability = ReliabilityPolicy.RELIABLE
-            self._qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+        self._policies: _Policies | None = None
         self.entity: Subscription | None = None
 
     def open(self) -> None:
-        """Subscribe."""
+        """Subscribe as the present publishers offer it."""
+        reliability, durability = self._policies = self._choose()
         self.entity = self._node.create_subscription(
             CameraInfo,
             self._topic,
             self._on_info,
-            self._qos,
+            QoSProfile(depth=1, reliability=reliability, durability=durability),
             callback_group=ImageGroup(),
-            # Without the warning about publishers that only the other one fits.
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
 
     def close(self) -> None:
@@ -66,5 +56,19 @@ class InfoSubscription:
             self._node.destroy_subscription(entity)
 
     def is_outdated(self) -> bool:
-        """Tell that both kinds together fit every publisher."""
-        return False
+        """Tell whether the publishers offer something else by now."""
+        return self._list_publishers() != [] and self._choose() != self._policies
+
+    def _list_publishers(self) -> list[Any]:
+        """List the publishers of the topic."""
+        return list(
+            self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(self._topic))
+        )
+
+    def _choose(self) -> _Policies:
+        """Choose what every publisher offers."""
+        profiles = [info.qos_profile for info in self._list_publishers()]
+        reliability, _ = choose_reliability([profile.reliability for profile in profiles])
+        latched = DurabilityPolicy.TRANSIENT_LOCAL
+        is_latched = bool(profiles) and all(each.durability == latched for each in profiles)
+        return reliability, latched if is_latched else DurabilityPolicy.VOLATILE

@@ -91,12 +91,8 @@ class DepthSession:
                     self._receive_detections,
                     Detection2DArray,
                 ),
-                *(
-                    InfoSubscription(node, config.info_topic, self._receive_info, is_latched=flag)
-                    for flag in (False, True)
-                ),
+                InfoSubscription(node, config.info_topic, self._receive_info),
             ),
-            follow=qos == 'auto',
         )
         with ExitStack() as undo:
             self._transformer = None
@@ -179,7 +175,7 @@ class DepthSession:
     def _receive_info(self, message: Any) -> None:
         """Keep the newest CameraInfo: it is the same for all images while a camera runs."""
         with self._lock:
-            # A latched message arrives by both subscriptions.
+            # A latched message arrives again if the node subscribes anew.
             if message != self._locator.info:
                 self.info.count()
                 self._locator.set_info(message)

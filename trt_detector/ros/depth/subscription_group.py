@@ -42,7 +42,6 @@ class SubscriptionGroup:
     :param node: creates the timer.
     :param receiver: runs the callbacks.
     :param subscriptions: opened and closed together.
-    :param follow: subscribe again if another reliability fits the publishers better.
     """
 
     def __init__(
@@ -50,13 +49,10 @@ class SubscriptionGroup:
         node: Node,
         receiver: ImageReceiver,
         subscriptions: Sequence[FollowingSubscription],
-        *,
-        follow: bool,
     ) -> None:
         self._node = node
         self._receiver = receiver
         self._subscriptions = tuple(subscriptions)
-        self._follow = follow
         self._timer: Any = None
         self._lock = threading.Lock()
 
@@ -70,10 +66,9 @@ class SubscriptionGroup:
             for subscription in self._subscriptions:
                 subscription.open()
             self._receiver.start(self._list_entities())
-            if self._follow:
-                self._timer = create_steady_timer(
-                    self._node, _FOLLOW_PERIOD_S, self._follow_publishers
-                )
+            self._timer = create_steady_timer(
+                self._node, _FOLLOW_PERIOD_S, self._follow_publishers
+            )
 
     def close(self) -> None:
         """Unsubscribe; calling it again does nothing."""
