@@ -35,6 +35,7 @@ RUN_BY_ANOTHER_TEST = {
     r'python3 docs/benchmarks/node\.py .*': 'test/docs/test_benchmark_node.py',
     r'.* doctor --topic \S+': 'test/tools/test_topic_check.py::test_doctor_checks_a_live_topic',
     r'.* calibrate .*--topic \S+': 'test/tools/test_calibrate.py::test_a_live_topic',
+    r'.* dashboard(?: .*)?': 'test/dashboard/test_browser.py',
     r'.* run_bag .*': 'test/docs/test_bags.py',
     # These take minutes.
     r'.* benchmark_node .*': 'test/tools/benchmark_node/test_run.py',
