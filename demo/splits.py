@@ -18,4 +18,4 @@ PICTURE_SEEDS = range(3_000_000, 3_001_000)
 CALIBRATION_SEEDS = range(4_000_000, 4_001_000)
 """Free for INT8 calibration; neither trained on nor measured."""
 SEQUENCE_SEEDS = range(5_000_000, 5_001_000)
-"""The first ten measure trackers; thresholds may be chosen on those from the hundredth on."""
+"""Those from index 10 to 19 measure trackers, and nothing was chosen on them."""

@@ -132,3 +132,22 @@ class TestTracker:
         flat = Detections(long, one, zero, angles=np.zeros(1, np.float32))
         turned = Detections(high, one, zero, angles=np.full(1, np.pi / 2, np.float32))
         assert _ids(tracker, flat, 0.0) == _ids(tracker, turned, 0.1) == (1,)
+
+    def test_a_hidden_object_follows_the_turn_of_the_camera(self) -> None:
+        tracker = Tracker()
+        places = [(150.0 * number, 0.0, 0.9, 0) for number in range(6)]
+        for step in range(5):
+            known = _ids(tracker, _at(*places), step / 20)
+        for step in range(7):
+            turned = [(x + 8.0 * step, y, score, kind) for x, y, score, kind in places]
+            assert _ids(tracker, _at(*turned[1:]), (5 + step) / 20) == known[1:]
+        turned = [(x + 8.0 * 7, y, score, kind) for x, y, score, kind in places]
+        assert _ids(tracker, _at(*turned), 12 / 20) == known
+
+    def test_a_lost_track_under_another_one_is_dropped(self) -> None:
+        tracker = Tracker()
+        first, second = _ids(tracker, _at((0, 0, 0.9, 0), (60, 0, 0.8, 0)), 0.0)
+        for step in range(1, 11):
+            ids = _ids(tracker, _at((60 - 6 * step, 0, 0.8, 0)), step / 20)
+        assert ids in ((first,), (second,))
+        assert len(tracker) == 1

@@ -19,9 +19,12 @@ from .overlap import intersection_over_union, upright_boxes
 
 __all__ = ['Tracker', 'TrackerThresholds']
 
-# Minimum IoU of the second association. ByteTrack has 0.5, for a resting camera at 30 images per
-# second; docs/tracking.md has the figures of both.
-_SECOND_IOU = 0.2
+# Minimum IoU of the second association; ByteTrack has 0.5.
+_SECOND_IOU = 0.3
+# A lost track with more IoU with another track of its class is the same object.
+_DUPLICATE_IOU = 0.85
+# Minimum number of tracks whose common motion is that of the camera.
+_MIN_COMMON = 4
 # The assignment takes cubic time: more detections per image get no id, more tracks are dropped.
 _MAX_DETECTIONS = 1000
 _MAX_TRACKS = 1000
@@ -169,12 +172,32 @@ class Tracker:
         hit = np.flatnonzero(is_hit)
         if len(hit):
             found = rows[hit]
-            self._state[:, :, hit] = kalman.update(self._state[:, :, hit], measured[:, found])
+            predicted = self._state[:, :, hit]
+            corrected = kalman.update(predicted, measured[:, found])
+            if _MIN_COMMON <= len(hit) < len(rows):
+                # What most tracks do beside their prediction is the motion of the camera: the
+                # tracks without a detection do it, too.
+                surprise = measured[:2, found] - predicted[0, :2]
+                turn = corrected[1, :2] - predicted[1, :2]
+                common = np.median(np.concatenate((surprise, turn)), axis=1)
+                self._state[:2, :2, ~is_hit] += common.reshape(2, 2, 1)
+            self._state[:, :, hit] = corrected
             self._seen_s[hit] = stamp_s
             ids[found] = self._ids[hit]
         self._confirmed |= is_hit
-        if not self._confirmed.all():
-            self._keep(self._confirmed)
+        keep = self._confirmed & ~self._find_duplicates(is_hit)
+        if not keep.all():
+            self._keep(keep)
+
+    def _find_duplicates(self, is_hit: Mask) -> Mask:
+        """Mask the tracks without a detection that lie on one with a detection."""
+        doubled = np.zeros(len(is_hit), bool)
+        if is_hit.any() and not is_hit.all():
+            boxes, classes = kalman.to_boxes(self._state), self._classes
+            iou = intersection_over_union(boxes[:, ~is_hit], boxes[:, is_hit])
+            iou[classes[~is_hit][:, None] != classes[is_hit]] = 0.0
+            doubled[~is_hit] = (iou > _DUPLICATE_IOU).any(axis=1)
+        return doubled
 
     def _start(
         self, measured: Floats, classes: Any, fresh: Indices, confirmed: bool, ids: Ids
