@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.ros_graph import MODEL, next_domain, PICTURES, ROOT
+from trt_detector.process.shared_memory import find_segments
 from trt_detector.tools.benchmark_node.main import main
 
 RAW = MODEL.with_name('demo_raw.onnx')
@@ -146,8 +147,12 @@ def test_a_signal_ends_every_process(tmp_path: Path, number: signal.Signals) -> 
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline_s
             time.sleep(0.05)
+        # What SIGKILL leaves behind would fill the shared memory.
+        segments = find_segments(process.pid) if number == signal.SIGKILL else []
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
+    for path in segments:
+        path.unlink(missing_ok=True)
     if number == signal.SIGKILL:
         deadline_s = time.monotonic() + 60
         while find_marked(mark):
