@@ -210,3 +210,43 @@ def test_a_switch_has_an_option_for_each_side() -> None:
         (['--no-cuda-graph', '--device-id', '1'], {'cuda_graph': False, 'device_id': 1}),
     ):
         assert given_parameters(parser.parse_args(words), names) == expected
+
+
+@pytest.mark.parametrize('crop', [[], ['--crop-to-regions']])
+def test_regions_select_and_are_drawn(
+    crop: list[str], model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    # The lamp of a.JPG is at 160 of 640 pixels, those of the others at 8 and 0 of 64.
+    out, drawn = tmp_path / 'out.json', tmp_path / 'drawn'
+    assert _run(model, out, '--images', pictures) == 0
+    everything = {entry['file']: entry['detections'] for entry in json.loads(out.read_text())}
+    region = 'include 0.26,0 0.5,0 0.5,0.5 0.26,0.5'
+    arguments = ('--images', pictures, '--save-pictures', drawn, '--regions', region)
+    assert _run(model, out, *arguments, *crop) == 0
+    found = {entry['file']: entry['detections'] for entry in json.loads(out.read_text())}
+    assert [name for name in found if found[name]] == ['a.JPG']
+    if not crop:
+        assert found['a.JPG'] == everything['a.JPG']
+    left, _, right, _ = found['a.JPG'][0]['bbox_xyxy']
+    assert 160 <= left < right <= 240, 'in pixels of the whole picture'
+    blue, green, red = cv2.imread(str(drawn / 'b.png'))[20, round(0.5 * 63)].tolist()
+    assert green > max(blue, red), 'the right edge of the region'
+
+
+def test_sizes_and_new_names_select_in_pictures(
+    model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / 'out.json'
+    arguments = ('--images', pictures, '--min-size', '40', '--class-map', 'lamp:light')
+    assert _run(model, out, *arguments) == 0
+    found = {entry['file']: entry['detections'] for entry in json.loads(out.read_text())}
+    assert [name for name in found if found[name]] == ['a.JPG']
+    assert found['a.JPG'][0]['class_name'] == 'light'
+
+
+def test_a_region_of_a_camera_is_refused_for_pictures(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    region = '/left/image: include 0,0 1,0 1,1'
+    assert _run(model, tmp_path / 'o.json', '--images', pictures, '--regions', region) == 1
+    assert 'these images are of no camera: leave it out' in capsys.readouterr().err

@@ -52,6 +52,11 @@ def assign_regions(
 def _check_camera(parameter: str, camera: str, cameras: Sequence[Sequence[str]]) -> None:
     """Refuse the name of no camera."""
     known = [name for names in cameras for name in names]
+    if not known:
+        raise ConfigError(
+            f'{parameter} names the camera {camera!r}, and these images are of no camera: leave '
+            'it out'
+        )
     if camera not in known:
         topics = ', '.join(names[0] for names in cameras)
         raise ConfigError(

@@ -205,26 +205,24 @@ class BatchProcessor:
     ) -> Detections:
         """Track and publish the detections of one image and count it; return the published."""
         started_ns = time.monotonic_ns()
-        if batch.regions is not None:
-            size_wh = (image.width, image.height)
-            regions = batch.regions[queued.camera]
-            detections = regions.select(regions.restore(detections, size_wh), size_wh)
-        if self.tracks is not None:
-            # An image without a stamp has the time of its arrival.
-            stamp_s = max(_stamp_ns(queued), 0) or queued.received_ns
-            size_wh = (image.width, image.height)
-            detections = self.tracks.update(queued.camera, detections, stamp_s / 1e9, size_wh)
+        size_wh = (image.width, image.height)
         try:
+            if batch.regions is not None:
+                regions = batch.regions[queued.camera]
+                detections = regions.select(regions.restore(detections, size_wh), size_wh)
+            if self.tracks is not None:
+                # An image without a stamp has the time of its arrival.
+                stamp_s = max(_stamp_ns(queued), 0) or queued.received_ns
+                detections = self.tracks.update(queued.camera, detections, stamp_s / 1e9, size_wh)
             sent = self.publishers[queued.camera].publish(queued.message.header, detections)
         except Exception as error:  # noqa: BLE001 logged; the other images may be fine
             self._note_failure([queued], error)
             return detections
-        if self.requests is not None:
-            size_wh = (image.width, image.height)
-            self._answer(queued, RequestAnswer('', queued.message.header, detections, size_wh))
         self._statistics.count(queued.camera, 'published')
         if not sent:
             self._statistics.count(queued.camera, 'withheld')
+        if self.requests is not None:
+            self._answer(queued, RequestAnswer('', queued.message.header, detections, size_wh))
         try:
             self._add_times(queued, batch, result, started_ns)
             if detections.invalid:

@@ -12,6 +12,8 @@ import sys
 from typing import Any
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from ..config import DetectorConfig
 from ..errors import DecodeError, DetectorError, ImageError
@@ -21,6 +23,9 @@ from ..image.files import picture_files
 from ..image.image import Image
 from ..image.records import make_records
 from ..pipeline import Detector
+from ..regions.assign import assign_regions
+from ..regions.camera_regions import CameraRegions
+from ..regions.drawing import draw_regions
 from ..values.detections import Detections
 from ..values.engine_info import EngineInfo
 from .command_line import (
@@ -52,6 +57,13 @@ _NAMES = (
     'classes',
     'class_score_thresholds',
     'class_names',
+    'class_map',
+    'regions',
+    'region_anchor',
+    'ignore_mask',
+    'min_size',
+    'max_size',
+    'crop_to_regions',
 )
 
 
@@ -76,13 +88,16 @@ def _run(arguments: argparse.Namespace, logged: Sequence[str]) -> int:
     """
     try:
         pictures = _pictures(arguments.images)
-        detector = create_detector(_config(arguments))
+        config = _config(arguments)
+        # Pictures have no camera: its regions are those without an image topic.
+        (regions,) = assign_regions(config, [()]) or (CameraRegions(),)
+        detector = create_detector(config)
     except (DetectorError, OSError) as error:
         print(f'detect: {error}', file=sys.stderr)
         return 1
     with detector:
         printed = print_detector('detect', detector, logged)
-        entries, failed = _detect_all(detector, pictures, arguments.save_pictures)
+        entries, failed = _detect_all(detector, pictures, regions, arguments.save_pictures)
         print_warnings('detect', detector, (*printed, *logged))
     if write_result('detect', arguments.json, entries):
         return 1
@@ -154,21 +169,32 @@ def _pictures(paths: Sequence[Path]) -> list[tuple[str, Path]]:
 
 
 def _detect_all(
-    detector: Detector, pictures: Sequence[tuple[str, Path]], save_dir: Path | None
+    detector: Detector,
+    pictures: Sequence[tuple[str, Path]],
+    regions: CameraRegions,
+    save_dir: Path | None,
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the report's entries and the number of pictures without a result."""
     entries: list[dict[str, Any]] = []
     batches = _batches(pictures, detector.batch_size, one_size=detector.input_size_open)
     for names, images in batches:
-        detector.fit_input_size(images[0])
+        parts = [regions.crop_image(image) for image in images]
+        detector.fit_input_size(parts[0])
         for name, image, found in zip(
-            names, images, _detect_batch(detector, names, images), strict=True
+            names, images, _detect_batch(detector, names, parts), strict=True
         ):
             if found is None:
                 continue
+            size_wh = (image.width, image.height)
+            found = regions.select(regions.restore(found, size_wh), size_wh)
             entries.append(_entry(name, image, found, detector.class_names))
             if save_dir is not None:
-                _save(save_dir / Path(name).name, image, found, detector.class_names)
+                pixels = image.to_bgr().copy()
+                draw_regions(pixels, regions)
+                _save(
+                    save_dir / Path(name).name,
+                    draw_detections(pixels, found, detector.class_names),
+                )
     return entries, len(pictures) - len(entries)
 
 
@@ -224,10 +250,10 @@ def _entry(
     }
 
 
-def _save(path: Path, image: Image, found: Detections, class_names: Sequence[str]) -> None:
-    """Write a picture with the detections drawn."""
+def _save(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
+    """Write a picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), draw_detections(image.to_bgr(), found, class_names))
+    cv2.imwrite(str(path), pixels)
 
 
 if __name__ == '__main__':

@@ -18,7 +18,7 @@ _PREFIX = 'trt_detector'
 _STATES = ('unconfigured', 'inactive', 'active', 'finalized')
 _COUNTS = {
     'received': 'Received images.',
-    'published': 'Images whose detections were published.',
+    'published': 'Images whose detections were published, or withheld as there were none.',
     'dropped': 'Images replaced by a newer one before they were processed, or skipped.',
     'skipped': 'Dropped images that a pause, the maximum rate or a lack of listeners left out.',
     'malformed': 'Images that could not be read.',

@@ -78,7 +78,8 @@ class CocoOutput:
         """Join the parts."""
         self.abort()
         info = {'description': f'Detections of trt_detector in {self._bag}'}
-        categories = [{'id': n, 'name': name} for n, name in enumerate(self._class_names)]
+        # A class that class_map merged into another one has no name.
+        categories = [{'id': n, 'name': name} for n, name in enumerate(self._class_names) if name]
         with self._path.open('w', encoding='utf-8') as file:
             file.write(f'{{\n"info": {json.dumps(info)},\n')
             file.write(f'"categories": {json.dumps(categories)}')

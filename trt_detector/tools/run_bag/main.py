@@ -49,6 +49,7 @@ _NAMES = (
     'class_score_thresholds',
     'class_agnostic_nms',
     'class_names',
+    'class_map',
     'class_id_format',
 )
 
