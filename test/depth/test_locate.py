@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import cv2
-from hypothesis import given, settings, strategies
+from hypothesis import example, given, settings, strategies
 import numpy as np
 import pytest
 from scenes import DepthObject, DepthScene, render_depth
@@ -250,6 +250,7 @@ NUMBERS = strategies.one_of(
 
 
 @settings(max_examples=200, deadline=None)
+@example(box=(0.0, 0.0, 1.0, 1e-226, 0.0), depth=[1.0] + [0.0] * 11, lens=())
 @given(
     box=strategies.tuples(*[NUMBERS] * 5),
     depth=strategies.lists(

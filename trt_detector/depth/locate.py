@@ -128,6 +128,9 @@ def _locate(
     if surface is None:
         return 'no depth'
     width, height = np.hypot(*(rays[[2, 4]] - rays[[1, 3]]).T) * surface.depth_m
+    if not min(width, height) > 0:
+        # Edges closer than numbers can tell.
+        return 'malformed'
     assumed = config.thickness_ratio * min(width, height)
     thickness = max(assumed, surface.span_m)
     center_z = surface.depth_m + _CENTER_SHARE * assumed
