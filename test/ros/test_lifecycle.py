@@ -20,6 +20,7 @@ from support.ros_graph import (
     wait_until,
 )
 from trt_detector.errors import BuildCancelledError, ConfigError, ModelError
+from trt_detector.ros.image_intake import ImageIntake
 from trt_detector.ros.session import DetectionSession
 from trt_detector.values.progress import Progress
 from vision_msgs.msg import Detection2DArray
@@ -182,13 +183,13 @@ def test_exception_in_a_transition_is_logged_and_releases_resources(
 def test_detector_error_in_activate_leaves_the_node_inactive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(_session: DetectionSession) -> None:
+    def refuse(_intake: ImageIntake) -> None:
         raise ConfigError('no such camera')
 
     with detector_node() as running:
         assert running.configure()
         with monkeypatch.context() as patch:
-            patch.setattr(DetectionSession, '_subscribe', refuse)
+            patch.setattr(ImageIntake, 'open', refuse)
             assert not running.activate()
         assert running.get_state() == 'inactive'
         assert running.activate()
