@@ -28,9 +28,11 @@ _LAST_LINES = 15
 # Fields of /proc/PID/stat after the name of the process.
 _STATE, _SESSION, _USER, _SYSTEM = 0, 3, 11, 12
 _PR_SET_PDEATHSIG = 1
-# The process gets SIGINT if this one is killed; it may be dead before that is set.
+# The process gets SIGINT if this one is killed; it may be dead before that is set. A job in the
+# background of a shell has SIGINT ignored, which its children would inherit.
 _STARTER = (
-    'import ctypes, os, sys; '
+    'import ctypes, os, signal, sys; '
+    'signal.signal(signal.SIGINT, signal.SIG_DFL); '
     f'ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGINT)}); '
     'os.getppid() == int(sys.argv[1]) or sys.exit(1); '
     'os.execvp(sys.argv[2], sys.argv[2:])'
@@ -129,6 +131,8 @@ class ChildProcess:
         segments = [path for pid, _ in self._members() for path in find_segments(pid)]
         self._signal(signal.SIGKILL)
         self._process.wait()
+        while any(self._members()):
+            time.sleep(0.01)
         for path in segments:
             path.unlink(missing_ok=True)
 
