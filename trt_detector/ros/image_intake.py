@@ -11,7 +11,6 @@ import threading
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.subscription import Subscription
 
 from ..config import DetectorConfig
 from ..demand import DetectRequest, ImageGate, RequestAnswer
@@ -20,13 +19,10 @@ from .camera_subscription import CameraSubscription
 from .image_queue import ImageQueue
 from .image_receiver import ImageReceiver
 from .monitoring.statistics import SessionStatistics
-from .steady_timer import create_steady_timer
+from .subscription_group import SubscriptionGroup
 from .topics import CameraTopics
 
 __all__ = ['ImageIntake']
-
-# Time between two looks at the publishers of the image topics, and at the listeners if lazy.
-_FOLLOW_PERIOD_S = 0.5
 
 
 class ImageIntake:
@@ -52,15 +48,10 @@ class ImageIntake:
         statistics: SessionStatistics,
         processor: BatchProcessor,
     ) -> None:
-        self._node = node
         self._config = config
-        self._receiver = receiver
         self._image_queue = image_queue
         self._statistics = statistics
         self._processor = processor
-        self._is_open = False
-        self._follow_timer: Any = None
-        self._lock = threading.Lock()
         self._gate = ImageGate(len(cameras))
         self._gate_lock = threading.Lock()
         # None while every image passes: then the path of an image has one check for None more.
@@ -70,6 +61,13 @@ class ImageIntake:
                 node, camera, config.qos_reliability, partial(self._receive, number)
             )
             for number, camera in enumerate(cameras)
+        )
+        self._group = SubscriptionGroup(
+            node,
+            receiver,
+            self.subscriptions,
+            follows=config.qos_reliability == 'auto' or config.lazy,
+            is_needed=self._is_needed if config.lazy else None,
         )
         self.apply(config)
 
@@ -89,24 +87,11 @@ class ImageIntake:
         Their publishers are followed if qos_reliability is auto, and the listeners if lazy is set.
         """
         self._image_queue.open()
-        with self._lock:
-            self._is_open = True
-            self._update(self._find_outdated())
-            if self._config.qos_reliability == 'auto' or self._config.lazy:
-                self._follow_timer = create_steady_timer(
-                    self._node, _FOLLOW_PERIOD_S, self._follow
-                )
+        self._group.open()
 
     def close(self) -> None:
         """Unsubscribe, drop the queued images and refuse the requests; may be called again."""
-        with self._lock:
-            self._is_open = False
-            timer, self._follow_timer = self._follow_timer, None
-            if timer is not None:
-                self._node.destroy_timer(timer)
-            self._receiver.stop()
-            for subscription in self.subscriptions:
-                subscription.close()
+        self._group.close()
         self._drop(self._image_queue.stop_accepting())
         self._gate.answer_all(RequestAnswer('the node was deactivated meanwhile'))
 
@@ -123,8 +108,8 @@ class ImageIntake:
                 self._gate.add(request)
             self._use_gate()
             if self._config.lazy:
-                self._follow()
-            if not self._is_open:
+                self._group.follow()
+            if not self._group.is_open:
                 # The node was deactivated before the requests could be seen.
                 self._gate.answer_all(RequestAnswer('the node was deactivated meanwhile'))
             yield requests
@@ -133,7 +118,7 @@ class ImageIntake:
                 self._gate.remove(request)
             self._use_gate()
             if self._config.lazy:
-                self._follow()
+                self._group.follow()
 
     def _use_gate(self) -> None:
         """Ask the gate about images, and for requests, only while that can matter."""
@@ -148,42 +133,12 @@ class ImageIntake:
             self._statistics.count(camera, 'dropped')
         return cameras
 
-    def _follow(self) -> None:
-        """Subscribe, unsubscribe or subscribe again as publishers, listeners and requests ask."""
-        with self._lock:
-            if self._is_open and (outdated := self._find_outdated()):
-                self._receiver.stop()
-                self._update(outdated)
-
-    def _find_outdated(self) -> list[tuple[CameraSubscription, bool]]:
-        """Find the subscriptions to change, and whether each is needed."""
-        outdated = []
-        for number, subscription in enumerate(self.subscriptions):
-            is_needed = self._is_needed(number)
-            if is_needed != (subscription.entity is not None) or subscription.is_outdated():
-                outdated.append((subscription, is_needed))
-        return outdated
-
     def _is_needed(self, camera: int) -> bool:
-        """Tell whether anybody needs the images of a camera."""
-        if not self._config.lazy:
-            return True
+        """Tell whether anybody needs the images of a camera; for lazy."""
         wanted = self._processor.publishers[camera].has_listeners()
         self._gate.set_wanted(camera, wanted)
         self._use_gate()
         return wanted or self._gate.is_requested(camera)
-
-    def _update(self, outdated: Sequence[tuple[CameraSubscription, bool]]) -> None:
-        """Close subscriptions, and open those that are needed; the receiver is stopped."""
-        for subscription, is_needed in outdated:
-            subscription.close()
-            if is_needed:
-                subscription.open()
-        self._receiver.start(self._list_entities())
-
-    def _list_entities(self) -> list[Subscription]:
-        """List the rclpy subscriptions of all cameras."""
-        return [each.entity for each in self.subscriptions if each.entity is not None]
 
     def _receive(self, camera: int, message: Any) -> None:
         """Put a message into the queue; called in the thread of the receiver."""

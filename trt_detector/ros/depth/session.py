@@ -22,6 +22,7 @@ from ...errors import ConfigError, DetectorError
 from ..camera_subscription import CameraSubscription
 from ..image_receiver import ImageReceiver
 from ..steady_timer import create_steady_timer
+from ..subscription_group import SubscriptionGroup
 from ..topics import CameraTopics
 from .counts import DepthCounts
 from .frame_transformer import FrameTransformer
@@ -29,7 +30,6 @@ from .info_subscription import InfoSubscription
 from .input_topic import InputTopic
 from .locator import Locator
 from .publisher import Publisher
-from .subscription_group import SubscriptionGroup
 
 __all__ = ['DepthSession']
 
