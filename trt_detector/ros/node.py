@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from ..errors import BuildCancelledError, DetectorError, DeviceLostError, EngineError
@@ -139,7 +138,7 @@ class DetectorNode(ManagedNode):
 
     def _activate(self) -> None:
         """Start the session."""
-        session = self._get_session()
+        session: DetectionSession = self._get_session()
         if not self._health.namesakes:
             self._health.namesakes = self._find_namesakes()
         session.start()
@@ -181,13 +180,6 @@ class DetectorNode(ManagedNode):
         finally:
             self._is_hanging |= session.is_hanging
 
-    def _get_session(self) -> DetectionSession:
-        """Get the session of the configured node."""
-        session = self._health.session
-        if session is None:
-            raise DetectorError('the node is not configured')
-        return session
-
     def _log_ready(self, session: DetectionSession, seconds: float) -> None:
         """Log the backend, precision and sizes in use."""
         detector = session.detector
@@ -209,20 +201,6 @@ class DetectorNode(ManagedNode):
                 f'for all {len(session.cameras)} cameras; set input_shape if their images differ '
                 'in shape'
             )
-
-    def _apply_changes(self, parameters: list[Parameter]) -> None:
-        """
-        Check a change of parameters, and let it take effect.
-
-        :raises DetectorError: if it is refused.
-        """
-        session = self._health.session
-        if session is None:
-            DETECTOR_PARAMETERS.check_changes(parameters, None)
-            return
-        config = DETECTOR_PARAMETERS.check_changes(parameters, session.config)
-        if config != session.config:
-            session.apply(config)
 
     def _answer_cancel(self, _: Any, response: Any) -> Any:
         """Handle a request of the cancel_build service."""

@@ -6,10 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rclpy.parameter import Parameter
-
 from ...depth.config import DepthConfig
-from ...errors import DetectorError
 from ..lifecycle.managed_node import ManagedNode
 from ..parameters import NodeParameters
 from .diagnostics import DepthDiagnostics, DepthHealth
@@ -44,7 +41,7 @@ class Detections3DNode(ManagedNode):
 
     def _activate(self) -> None:
         """Subscribe."""
-        session = self._get_session()
+        session: DepthSession = self._get_session()
         if not self._health.namesakes:
             self._health.namesakes = self._find_namesakes()
         session.start()
@@ -63,22 +60,3 @@ class Detections3DNode(ManagedNode):
         session, self._health.session = self._health.session, None
         if session is not None:
             session.close()
-
-    def _apply_changes(self, parameters: list[Parameter]) -> None:
-        """
-        Check a change of parameters, and let it take effect.
-
-        :raises DetectorError: if it is refused.
-        """
-        session = self._health.session
-        if session is None:
-            _PARAMETERS.check_changes(parameters, None)
-            return
-        session.apply(_PARAMETERS.check_changes(parameters, session.config))
-
-    def _get_session(self) -> DepthSession:
-        """Get the session of the configured node."""
-        session = self._health.session
-        if session is None:
-            raise DetectorError('the node is not configured')
-        return session

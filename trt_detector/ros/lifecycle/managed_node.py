@@ -39,8 +39,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
     Lifecycle node whose transitions log their errors, with parameters and autostart.
 
     It needs an executor with several threads: services and diagnostics are served during a
-    transition. A subclass has the parameters autostart and diagnostics_period, and ends its
-    constructor with :meth:`start_up`.
+    transition. A subclass has the parameters autostart and diagnostics_period, keeps what it
+    configures in the session of its health, which has config and apply(), and ends its constructor
+    with :meth:`start_up`.
 
     :param name: name of the node.
     :param parameters: declares and reads the parameters.
@@ -216,13 +217,28 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Release all resources, if there are any."""
         raise NotImplementedError
 
+    def _get_session(self) -> Any:
+        """
+        Get the session of the configured node.
+
+        :raises DetectorError: if there is none.
+        """
+        session = self._health.session
+        if session is None:
+            raise DetectorError('the node is not configured')
+        return session
+
     def _apply_changes(self, parameters: list[Parameter]) -> None:
         """
         Check a change of parameters, and let it take effect.
 
         :raises DetectorError: if it is refused.
         """
-        raise NotImplementedError
+        session = self._health.session
+        present = None if session is None else session.config
+        config = self._node_parameters.check_changes(parameters, present)
+        if session is not None and config != present:
+            session.apply(config)
 
     def _begin_transition(self, name: str) -> None:
         """Take note of a transition that begins."""
