@@ -10,7 +10,7 @@ from ..errors import ImageError
 from .compressed import decode_compressed, MAX_IMAGE_PIXELS
 from .image import Image
 
-__all__ = ['check_pixel_count', 'read_message']
+__all__ = ['check_pixel_count', 'read_message', 'read_stamp_ns']
 
 
 def read_message(message: Any, *, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
@@ -40,3 +40,9 @@ def check_pixel_count(message: Any, max_pixels: int) -> None:
             f'image is {message.width}x{message.height}, {count} pixels; max_image_pixels is '
             f'{max_pixels}; raise max_image_pixels to accept it'
         )
+
+
+def read_stamp_ns(message: Any) -> int:
+    """Read the stamp in the header of a message in nanoseconds; drivers write any number there."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

@@ -17,6 +17,7 @@ from ..demand import ImageGate, RequestAnswer
 from ..errors import DetectorError, EngineError, ImageError
 from ..image.compressed import MAX_IMAGE_PIXELS
 from ..image.image import Image
+from ..image.message import read_stamp_ns
 from ..pipeline import Detector, PendingBatch
 from ..process.tuning import release_memory
 from ..regions.camera_regions import CameraRegions
@@ -212,7 +213,7 @@ class BatchProcessor:
                 detections = regions.select(regions.restore(detections, size_wh), size_wh)
             if self.tracks is not None:
                 # An image without a stamp has the time of its arrival.
-                stamp_s = max(_stamp_ns(queued), 0) or queued.received_ns
+                stamp_s = max(read_stamp_ns(queued.message), 0) or queued.received_ns
                 detections = self.tracks.update(queued.camera, detections, stamp_s / 1e9, size_wh)
             sent = self.publishers[queued.camera].publish(queued.message.header, detections)
         except Exception as error:  # noqa: BLE001 logged; the other images may be fine
@@ -288,7 +289,7 @@ class BatchProcessor:
             'publish': (now_ns - started_ns) / 1e6,
             'total': (now_ns - queued.received_ns) / 1e6,
         }
-        stamp_ns = _stamp_ns(queued)
+        stamp_ns = read_stamp_ns(queued.message)
         # A driver can write anything here: a negative stamp has no age, and 0 means "not set".
         if stamp_ns > 0:
             age_ms = (self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6
@@ -335,12 +336,6 @@ def _crop_images(
     if regions is None:
         return [image for _, image in images]
     return [regions[queued.camera].crop_image(image) for queued, image in images]
-
-
-def _stamp_ns(queued: QueuedImage) -> int:
-    """Read the stamp of an image in nanoseconds."""
-    stamp = queued.message.header.stamp
-    return int(stamp.sec * 10**9 + stamp.nanosec)
 
 
 def _is_caused_by_one_image(error: Exception, images: int) -> bool:

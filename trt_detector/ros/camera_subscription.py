@@ -16,6 +16,7 @@ from sensor_msgs.msg import Image as ImageMessage
 
 from ..errors import ConfigError
 from ..image.loss_counter import LossCounter
+from ..image.message import read_stamp_ns
 from .image_receiver import ImageGroup
 from .topics import CameraTopics
 
@@ -149,8 +150,7 @@ class CameraSubscription:
 
     def _receive(self, message: Any, info: Mapping[str, Any]) -> None:
         """Count a message and pass it on."""
-        stamp = message.header.stamp
-        self.loss.add_image(info, stamp.sec * 10**9 + stamp.nanosec)
+        self.loss.add_image(info, read_stamp_ns(message))
         self._on_image(message)
 
 

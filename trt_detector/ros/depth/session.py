@@ -19,6 +19,7 @@ from vision_msgs.msg import Detection2DArray
 from ...depth.config import DepthConfig
 from ...depth.stamp_matcher import Match, StampMatcher
 from ...errors import ConfigError, DetectorError
+from ...image.message import read_stamp_ns
 from ..camera_subscription import CameraSubscription
 from ..image_receiver import ImageReceiver
 from ..steady_timer import create_steady_timer
@@ -157,7 +158,7 @@ class DepthSession:
         """Match detections; called in the thread of the receiver, like the other two."""
         self.detections.count()
         with self._lock:
-            stamp_ns = _stamp_ns(message)
+            stamp_ns = read_stamp_ns(message)
             if stamp_ns <= 0:
                 self.counts.unstamped += 1
                 self._note(
@@ -170,7 +171,9 @@ class DepthSession:
         """Match a depth image."""
         self.depth.count()
         with self._lock:
-            self._process(self._matcher.add_depth(_stamp_ns(message), message, time.monotonic()))
+            self._process(
+                self._matcher.add_depth(read_stamp_ns(message), message, time.monotonic())
+            )
 
     def _receive_info(self, message: Any) -> None:
         """Keep the newest CameraInfo: it is the same for all images while a camera runs."""
@@ -253,12 +256,6 @@ def _as_camera(node: Node, topic: str) -> CameraTopics:
     return CameraTopics(
         full, given, topic, full, compressed=False, detections='', debug_image='', annotations=''
     )
-
-
-def _stamp_ns(message: Any) -> int:
-    """Read the stamp of a message."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
 def _describe_gap(gap_ns: int | None, tolerance_s: float) -> str:
