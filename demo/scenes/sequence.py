@@ -25,7 +25,7 @@ from .scene import (
 )
 from .solids import Solid, turned
 
-__all__ = ['render_sequence', 'SequenceFrame', 'trace_sequence', 'TrackedObject']
+__all__ = ['render_sequence', 'SequenceFrame', 'TrackedObject']
 
 _KINDS = 3
 _NEAREST_M, _FARTHEST_M = 1.9, 9.0
@@ -172,33 +172,14 @@ def _describe(
     return tuple(objects)
 
 
-def trace_sequence(
-    seed: int,
-    frames: int,
-    rate_hz: float = 20.0,
-    size: tuple[int, int] = (512, 288),
-    objects: int = 12,
-) -> Iterator[SequenceFrame]:
-    """
-    Trace the objects of a sequence without drawing pictures, as :func:`render_sequence` does.
-
-    :param seed: any non-negative integer; the same one gives the same sequence.
-    :param frames: number of frames.
-    :param objects: number of objects; not all are in view.
-    """
-    sequence = _plan_sequence(seed, size, objects)
-    empty = np.zeros((0, 0, 3), np.uint8)
-    for number in range(frames):
-        _, layers, ids = _trace(sequence, number / rate_hz)
-        yield SequenceFrame(number / rate_hz, empty, _describe(layers, ids, size))
-
-
 def render_sequence(
     seed: int,
     frames: int,
     rate_hz: float = 20.0,
     size: tuple[int, int] = (512, 288),
     objects: int = 12,
+    *,
+    draw: bool = True,
 ) -> Iterator[SequenceFrame]:
     """
     Draw a sequence: objects of three kinds cross and hide each other before a moving camera.
@@ -206,13 +187,16 @@ def render_sequence(
     :param seed: any non-negative integer; the same one gives the same sequence.
     :param frames: number of frames.
     :param objects: number of objects; not all are in view.
+    :param draw: draw the pictures; without them the objects are found in a fraction of the time.
     """
     sequence = _plan_sequence(seed, size, objects)
+    pixels: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
     for number in range(frames):
         plan, layers, ids = _trace(sequence, number / rate_hz)
-        backdrop = draw_backdrop(
-            plan.camera, plan.place, np.random.Generator(np.random.PCG64([seed, 2]))
-        )
-        image = _compose(backdrop, plan, layers)
-        pixels = photograph(image, np.random.Generator(np.random.PCG64([seed, 3])))
+        if draw:
+            backdrop = draw_backdrop(
+                plan.camera, plan.place, np.random.Generator(np.random.PCG64([seed, 2]))
+            )
+            image = _compose(backdrop, plan, layers)
+            pixels = photograph(image, np.random.Generator(np.random.PCG64([seed, 3])))
         yield SequenceFrame(number / rate_hz, pixels, _describe(layers, ids, size))

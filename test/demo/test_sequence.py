@@ -14,7 +14,6 @@ from scenes.sequence import (  # noqa: E402
     _plan_sequence,
     _trace,
     render_sequence,
-    trace_sequence,
 )
 import splits  # noqa: E402
 
@@ -41,7 +40,7 @@ def _ids_of_pixels(seed: int, time_s: float, objects: int) -> np.ndarray:
 
 
 def test_boxes_enclose_the_pixels_of_their_object() -> None:
-    frames = list(trace_sequence(_SEED, 3, 1.0, _SIZE, 6))
+    frames = list(render_sequence(_SEED, 3, 1.0, _SIZE, 6, draw=False))
     checked = 0
     for frame in frames:
         hit = _ids_of_pixels(_SEED, frame.stamp_s, 6)
@@ -57,7 +56,7 @@ def test_boxes_enclose_the_pixels_of_their_object() -> None:
 def test_a_sequence_repeats_and_moves_and_an_id_keeps_its_class() -> None:
     first = list(render_sequence(_SEED, 2, 2.0, _SIZE, 5))
     again = list(render_sequence(_SEED, 2, 2.0, _SIZE, 5))
-    traced = list(trace_sequence(_SEED, 2, 2.0, _SIZE, 5))
+    traced = list(render_sequence(_SEED, 2, 2.0, _SIZE, 5, draw=False))
     for one, other, outline in zip(first, again, traced, strict=True):
         assert np.array_equal(one.image_bgr, other.image_bgr)
         assert one.image_bgr.shape == (144, 256, 3)

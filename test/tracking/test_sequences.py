@@ -16,7 +16,7 @@ from trt_detector.values.detections import Detections
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'demo'))
 
-from scenes.sequence import SequenceFrame, trace_sequence
+from scenes.sequence import render_sequence, SequenceFrame
 from splits import SEQUENCE_SEEDS
 
 pytest.importorskip('scipy', reason='SciPy is missing: pip install scipy')
@@ -24,7 +24,7 @@ pytest.importorskip('scipy', reason='SciPy is missing: pip install scipy')
 
 @pytest.fixture(name='frames', scope='module')
 def _frames() -> list[SequenceFrame]:
-    return list(trace_sequence(SEQUENCE_SEEDS[301], 60, 20.0, (256, 144), 8))
+    return list(render_sequence(SEQUENCE_SEEDS[301], 60, 20.0, (256, 144), 8, draw=False))
 
 
 def _detect(frame: SequenceFrame, random: np.random.Generator) -> tuple[Detections, list[int]]:
