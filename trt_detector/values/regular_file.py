@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 import errno
 import hashlib
 import io
@@ -20,6 +21,7 @@ _CHUNK_BYTES = 1 << 20
 _THREADED_BYTES = 4 << 20
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class HashedBytes:
     """
     Content of a file and its hash, which are of the same bytes.
@@ -28,11 +30,8 @@ class HashedBytes:
     :param sha256: of data, 64 hex digits.
     """
 
-    __slots__ = ('data', 'sha256')
-
-    def __init__(self, data: bytes, sha256: str) -> None:
-        self.data = data
-        self.sha256 = sha256
+    data: bytes = field(repr=False)
+    sha256: str
 
 
 def open_unblocked(path: Path, *, follow_links: bool = True) -> io.FileIO:
