@@ -37,27 +37,20 @@ from .command_line import (
     print_warnings,
     write_result,
 )
-from .options import add_parameter_options, given_parameters, INPUT_PARAMETERS
+from .options import (
+    add_parameter_options,
+    ENGINE_PARAMETERS,
+    given_parameters,
+    INPUT_PARAMETERS,
+    SELECTION_PARAMETERS,
+)
 
 __all__ = ['main']
 
 _NAMES = (
-    'backend',
-    'precision',
-    'calib_cache_path',
-    'engine_cache_dir',
-    'device_id',
-    'inference_threads',
-    'inference_spinning',
-    'batch_size',
+    *ENGINE_PARAMETERS,
     *INPUT_PARAMETERS,
-    'score_threshold',
-    'iou_threshold',
-    'max_detections',
-    'classes',
-    'class_score_thresholds',
-    'class_names',
-    'class_map',
+    *SELECTION_PARAMETERS,
     'regions',
     'region_anchor',
     'ignore_mask',

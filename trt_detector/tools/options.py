@@ -10,7 +10,37 @@ from typing import Any
 
 from ..config import parameter_specs
 
-__all__ = ['INPUT_PARAMETERS', 'add_parameter_options', 'given_parameters']
+__all__ = [
+    'ENGINE_PARAMETERS',
+    'INPUT_PARAMETERS',
+    'SELECTION_PARAMETERS',
+    'add_parameter_options',
+    'given_parameters',
+]
+
+ENGINE_PARAMETERS = (
+    'backend',
+    'precision',
+    'calib_cache_path',
+    'engine_cache_dir',
+    'device_id',
+    'inference_threads',
+    'inference_spinning',
+    'batch_size',
+)
+"""Parameters of the engine of tools that detect."""
+
+SELECTION_PARAMETERS = (
+    'score_threshold',
+    'iou_threshold',
+    'max_detections',
+    'classes',
+    'class_score_thresholds',
+    'class_names',
+    'class_map',
+)
+"""Parameters of what tools that detect report."""
+
 
 INPUT_PARAMETERS = (
     'input_shape',

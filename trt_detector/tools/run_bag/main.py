@@ -21,7 +21,13 @@ from ..command_line import (
     print_logged_warnings,
     write_result,
 )
-from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
+from ..options import (
+    add_parameter_options,
+    ENGINE_PARAMETERS,
+    given_parameters,
+    INPUT_PARAMETERS,
+    SELECTION_PARAMETERS,
+)
 from ..progress_bar import ProgressBar
 from .job import choose_format, FORMATS, Job
 from .run import run_job
@@ -31,25 +37,12 @@ __all__ = ['main']
 
 _CANCELLED = 130
 _NAMES = (
-    'backend',
-    'precision',
-    'calib_cache_path',
-    'engine_cache_dir',
-    'device_id',
+    *ENGINE_PARAMETERS,
     'onnxruntime_provider',
-    'inference_threads',
-    'inference_spinning',
-    'batch_size',
     'max_image_pixels',
     *INPUT_PARAMETERS,
-    'score_threshold',
-    'iou_threshold',
-    'max_detections',
-    'classes',
-    'class_score_thresholds',
+    *SELECTION_PARAMETERS,
     'class_agnostic_nms',
-    'class_names',
-    'class_map',
     'class_id_format',
 )
 
