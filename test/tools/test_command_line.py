@@ -61,6 +61,12 @@ def test_help_has_examples_that_parse_and_exit_codes(
 
 
 @pytest.mark.parametrize('tool', _TOOLS)
+def test_help_says_of_the_right_tools_that_they_run_without_ros(tool: str) -> None:
+    needs_ros = tool in ('benchmark_node', 'dashboard', 'play_images')
+    assert ('runs without ROS 2' in parser_of(tool).format_help()) is not needs_ros
+
+
+@pytest.mark.parametrize('tool', _TOOLS)
 def test_options_have_help_and_are_called_like_the_parameters(tool: str) -> None:
     specs = {'--' + spec.name.replace('_', '-'): spec for spec in parameter_specs()}
     for action in parser_of(tool)._actions:

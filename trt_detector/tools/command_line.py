@@ -41,6 +41,7 @@ def make_parser(
     *,
     examples: Sequence[str],
     exit_codes: Mapping[int, str],
+    needs_ros: bool = False,
 ) -> argparse.ArgumentParser:
     """
     Create the parser of a tool, with examples and exit codes at the end of its help.
@@ -49,9 +50,11 @@ def make_parser(
     :param description: sentences at the start of the help.
     :param examples: arguments of the tool, one line each.
     :param exit_codes: meaning of each exit code; 2 for wrong arguments is added.
+    :param needs_ros: the tool is a ROS node.
     """
     lines = ['examples:', *(f'  ros2 run trt_detector {name} {text}' for text in examples)]
-    lines.append(f'  python3 -m trt_detector {name} ... runs without ROS 2')
+    if not needs_ros:
+        lines.append(f'  python3 -m trt_detector {name} ... runs without ROS 2')
     codes = {**exit_codes, 2: 'wrong arguments'}
     lines += ['', 'exit codes:', *(f'  {code:3}  {codes[code]}' for code in sorted(codes))]
     return argparse.ArgumentParser(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import closing
-import os
 from pathlib import Path
 import socket
 import sys
@@ -17,7 +16,8 @@ import threading
 from ..errors import DetectorError
 from ..process.stop_signals import SignalWatch
 from ..process.tuning import tune_process
-from .command_line import add_json_option, make_parser, parse_arguments, write_result
+from .command_line import add_json_option, make_parser, write_result
+from .ros_tool import parse_ros_arguments
 
 __all__ = ['main']
 
@@ -33,21 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         process's own.
     :return: 0 after a signal, 1 if the page cannot be served.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if {'-h', '--help'} & set(arguments) or '_ARGCOMPLETE' in os.environ:
-        parse_arguments(_parser(), ['--help'])
     notes = tune_process()
-    try:
-        import rclpy
-        from rclpy.signals import SignalHandlerOptions
-        from rclpy.utilities import remove_ros_args
-    except ImportError as error:
-        print(
-            f'dashboard: ROS 2 cannot be imported ({error}); source its setup file first',
-            file=sys.stderr,
-        )
+    parsed = parse_ros_arguments(_parser(), argv)
+    if parsed is None:
         return 1
-    options = _parser().parse_args(remove_ros_args(['dashboard', *arguments])[1:])
+    arguments, options = parsed
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
     try:
         import nicegui  # noqa: F401
     except ImportError as error:
@@ -97,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         __doc__ or '',
         examples=['', '--port 8080', '--address 0.0.0.0'],
         exit_codes={0: 'ended by a signal', 1: 'the page cannot be served'},
+        needs_ros=True,
     )
     parser.add_argument(
         '--address',

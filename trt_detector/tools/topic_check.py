@@ -13,9 +13,10 @@ from typing import Any
 
 from ..errors import ConfigError, ImageError
 from ..image.loss_counter import LossCounter
-from ..image.message import read_message
+from ..image.message import read_message, read_stamp_ns
 from ..process.tuning import describe_camera_settings
 from .finding import Finding, NOTE, OK, PROBLEM
+from .ros_tool import match_reliability
 
 __all__ = ['TopicReport', 'judge_topic', 'observe_topic']
 
@@ -122,7 +123,7 @@ def observe_topic(topic: str, seconds: float) -> TopicReport:
 
 def _observe(node: Any, executor: Any, topic: str, seconds: float) -> TopicReport:
     """Find the publishers, then count what arrives."""
-    from rclpy.qos import QoSProfile, ReliabilityPolicy
+    from rclpy.qos import QoSProfile
     from sensor_msgs.msg import CompressedImage, Image
 
     deadline = time.monotonic() + _DISCOVERY_S
@@ -135,15 +136,13 @@ def _observe(node: Any, executor: Any, topic: str, seconds: float) -> TopicRepor
     if len(types) > 1 or not types <= {_RAW, _COMPRESSED}:
         return TopicReport(topic, publishers, types)
     # As the node chooses it with qos_reliability auto.
-    policies = {info.qos_profile.reliability for info in found}
-    reliable = policies == {ReliabilityPolicy.RELIABLE}
-    policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    policy = match_reliability(found)
     loss = LossCounter()
     sizes: list[int] = []
     last: list[Any] = []
 
     def count(message: Any, info: Mapping[str, Any]) -> None:
-        loss.add_image(info, message.header.stamp.sec * 10**9 + message.header.stamp.nanosec)
+        loss.add_image(info, read_stamp_ns(message))
         sizes.append(len(message.data))
         last[:] = [message]
 
@@ -164,7 +163,7 @@ def _observe(node: Any, executor: Any, topic: str, seconds: float) -> TopicRepor
         topic,
         publishers,
         types,
-        'reliable' if reliable else 'best effort',
+        policy.name.lower().replace('_', ' '),
         passed,
         len(sizes),
         sum(sizes) / max(len(sizes), 1),

@@ -13,6 +13,7 @@ import threading
 import time
 from typing import Any
 
+from ..ros_tool import match_reliability
 from .child_process import BenchmarkError
 
 __all__ = ['Arrival', 'Listener', 'parse_header']
@@ -77,17 +78,14 @@ class Listener:
 
         :raises BenchmarkError: if the messages have no header.
         """
-        from rclpy.qos import QoSProfile, ReliabilityPolicy
+        from rclpy.qos import QoSProfile
 
         self.clear(len(topics))
         with ExitStack() as stack:
             for number, topic in enumerate(topics):
                 kind = self.find_type(topic)
                 message_type = _import_message(topic, kind)
-                found = self._node.get_publishers_info_by_topic(topic)
-                policies = {info.qos_profile.reliability for info in found}
-                reliable = policies == {ReliabilityPolicy.RELIABLE}
-                policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+                policy = match_reliability(self._node.get_publishers_info_by_topic(topic))
                 self._subscribe(
                     stack,
                     message_type,

@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         exit_codes={
             0: 'everything was measured', 1: 'something was not', _INTERRUPTED: 'interrupted',
         },
+        needs_ros=True,
     )  # fmt: skip
     add_options(parser)
     return parser

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 import itertools
 import json
-import os
 from pathlib import Path
 import sys
 import threading
@@ -24,7 +23,8 @@ from ...image.files import picture_files
 from ...image.image import Image
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import tune_process
-from ..command_line import add_json_option, make_parser, parse_arguments, write_result
+from ..command_line import add_json_option, make_parser, write_result
+from ..ros_tool import parse_ros_arguments
 from .encode import encode_picture, ENCODINGS
 
 __all__ = ['main']
@@ -40,23 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         process's own.
     :return: 0, also after a signal; 1 if there is no picture or no subscriber.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if {'-h', '--help'} & set(arguments) or '_ARGCOMPLETE' in os.environ:
-        parse_arguments(_parser(), ['--help'])
     notes = tune_process()
-    try:
-        import rclpy
-        from rclpy.signals import SignalHandlerOptions
-        from rclpy.utilities import remove_ros_args
-    except ImportError as error:
-        print(
-            f'play_images: ROS 2 cannot be imported ({error}); source its setup file first',
-            file=sys.stderr,
-        )
+    parsed = parse_ros_arguments(_parser(), argv)
+    if parsed is None:
         return 1
+    arguments, options = parsed
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
     stop = threading.Event()
     signals = SignalWatch(stop)
-    options = _parser().parse_args(remove_ros_args(['play_images', *arguments])[1:])
     for note in notes:
         print(f'play_images: {note}', file=sys.stderr)
     with ExitStack() as stack:
@@ -225,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
             0: 'all pictures were published, or SIGINT',
             1: 'no picture, or no subscriber',
         },
+        needs_ros=True,
     )
     parser.add_argument(
         '--images', required=True, nargs='+', type=Path, help='folders, or picture files'

@@ -1,0 +1,56 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of the tools that run a ROS node; they import rclpy only when they are called."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+import os
+import sys
+from typing import Any
+
+from .command_line import parse_arguments
+
+__all__ = ['match_reliability', 'parse_ros_arguments']
+
+
+def parse_ros_arguments(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> tuple[list[str], argparse.Namespace] | None:
+    """
+    Parse the arguments of a tool, ROS arguments apart; its help does not need ROS.
+
+    Call it after :func:`..process.tuning.tune_process`.
+
+    :param argv: arguments without the program's name; None takes the process's own.
+    :return: all arguments, for rclpy.init(), and the options; None, with a line on standard error,
+        if ROS cannot be imported.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if {'-h', '--help'} & set(arguments) or '_ARGCOMPLETE' in os.environ:
+        parse_arguments(parser, ['--help'])
+    try:
+        from rclpy.utilities import remove_ros_args
+    except ImportError as error:
+        print(
+            f'{parser.prog}: ROS 2 cannot be imported ({error}); source its setup file first',
+            file=sys.stderr,
+        )
+        return None
+    return arguments, parser.parse_args(remove_ros_args([parser.prog, *arguments])[1:])
+
+
+def match_reliability(publishers: Iterable[Any]) -> Any:
+    """
+    Choose the reliability of a subscription, as the node does with qos_reliability auto.
+
+    :param publishers: rclpy's information about the publishers of the topic.
+    :return: an rclpy.qos.ReliabilityPolicy.
+    """
+    from rclpy.qos import ReliabilityPolicy
+
+    policies = {info.qos_profile.reliability for info in publishers}
+    if policies == {ReliabilityPolicy.RELIABLE}:
+        return ReliabilityPolicy.RELIABLE
+    return ReliabilityPolicy.BEST_EFFORT
