@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +82,19 @@ class Detections:
             angles=None if self.angles is None else self.angles[rows],
             track_ids=None if self.track_ids is None else self.track_ids[rows],
         )
+
+    def find_corners(self, row: int) -> list[tuple[float, float]]:
+        """Find the corners of a box, turned by its angle, clockwise from the upper left."""
+        left, top, right, bottom = self.boxes_xyxy[row].tolist()
+        angle = 0.0 if self.angles is None else float(self.angles[row])
+        if not angle:
+            return [(left, top), (right, top), (right, bottom), (left, bottom)]
+        x, y, cos, sin = (left + right) / 2, (top + bottom) / 2, math.cos(angle), math.sin(angle)
+        half_w, half_h = (right - left) / 2, (bottom - top) / 2
+        return [
+            (x + u * half_w * cos - v * half_h * sin, y + u * half_w * sin + v * half_h * cos)
+            for u, v in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+        ]
 
     def first(self, limit: int) -> Detections:
         """Select the rows with the highest scores, limit of them at most."""

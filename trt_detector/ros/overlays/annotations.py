@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import importlib
-import math
 from typing import Any
 
 from rclpy.node import Node
@@ -90,7 +89,7 @@ class AnnotationPublisher:
         # Lowest score first, so that the best box is drawn on top.
         for row in reversed(range(len(detections))):
             color = self._make_color(int(detections.class_ids[row]))
-            corners = _find_corners(detections, row)
+            corners = detections.find_corners(row)
             points.append(
                 self._messages.PointsAnnotation(
                     timestamp=stamp,
@@ -128,17 +127,3 @@ class AnnotationPublisher:
         text = f'{name} {float(detections.scores[row]):.2f}'
         track = 0 if detections.track_ids is None else int(detections.track_ids[row])
         return f'{text} #{track}' if track else text
-
-
-def _find_corners(detections: Detections, row: int) -> list[tuple[float, float]]:
-    """Return the corners of a box, rotated by its angle, clockwise from the upper left."""
-    left, top, right, bottom = detections.boxes_xyxy[row].tolist()
-    angle = 0.0 if detections.angles is None else float(detections.angles[row])
-    if not angle:
-        return [(left, top), (right, top), (right, bottom), (left, bottom)]
-    x, y, cos, sin = (left + right) / 2, (top + bottom) / 2, math.cos(angle), math.sin(angle)
-    half_w, half_h = (right - left) / 2, (bottom - top) / 2
-    return [
-        (x + u * half_w * cos - v * half_h * sin, y + u * half_w * sin + v * half_h * cos)
-        for u, v in ((-1, -1), (1, -1), (1, 1), (-1, 1))
-    ]

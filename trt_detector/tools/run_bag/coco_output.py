@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import json
-import math
 from pathlib import Path
 import shutil
 from typing import Any, IO
@@ -115,21 +114,8 @@ def _annotate(found: Detections, row: int) -> dict[str, Any]:
         'area': (right - left) * (bottom - top),
     }
     if found.angles is not None:
-        corners = _rotate(left, top, right, bottom, float(found.angles[row]))
+        corners = found.find_corners(row)
         values['segmentation'] = [[value for corner in corners for value in corner]]
         (left, right), (top, bottom) = ((min(v), max(v)) for v in zip(*corners, strict=True))
     values['bbox'] = [left, top, right - left, bottom - top]
     return values
-
-
-def _rotate(
-    left: float, top: float, right: float, bottom: float, angle: float
-) -> list[tuple[float, float]]:
-    """Return the corners of a box that is rotated about its center, in radians."""
-    x, y, cos, sin = (left + right) / 2, (top + bottom) / 2, math.cos(angle), math.sin(angle)
-    half_w, half_h = (right - left) / 2, (bottom - top) / 2
-    signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
-    return [
-        (x + u * half_w * cos - v * half_h * sin, y + u * half_w * sin + v * half_h * cos)
-        for u, v in signs
-    ]
