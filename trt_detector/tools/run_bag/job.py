@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from ... import __version__
 from ...config import DetectorConfig
 from ...errors import BagError
+from ...values.regular_file import open_regular, read_hashed
 from ..bag.definitions import IMAGE_TYPES, VIDEO_TYPES
 from ..bag.reader import BagReader, BagTopic, list_topics
 from .video_output import VIDEO_SUFFIXES
@@ -68,12 +68,13 @@ class Job:
 
         :raises OSError: if the model cannot be read.
         """
-        model = Path(self.config.model_path).expanduser()
+        with open_regular(Path(self.config.model_path).expanduser()) as file:
+            content = read_hashed(file)
         return {
             'package': f'trt_detector {__version__}',
             'bag': [[file.name, file.stat().st_size] for file in reader.files],
             'topics': [[topic.name, topic.type] for topic in topics],
-            'model': hashlib.sha256(model.read_bytes()).hexdigest(),
+            'model': content.sha256,
             'format': self.format,
             'storage': self.choose_storage(reader),
             'copied topics': sorted(self.find_copied(reader)),
