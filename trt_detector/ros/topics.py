@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..config import DetectorConfig
 from ..errors import ConfigError
 
-__all__ = ['CameraTopics', 'name_camera_topics']
+__all__ = ['CameraTopics', 'name_camera_topics', 'resolve_topic']
 
 _SUFFIX = '/compressed'
 
@@ -56,7 +56,7 @@ def name_camera_topics(
     single = len(config.image_topics) == 1
     cameras = []
     for topic in config.image_topics:
-        image = _resolve(topic, resolve)
+        image = resolve_topic(topic, resolve, 'image_topics holds')
         is_suffixed = image.endswith(_SUFFIX)
         # Only image_transport compressed appends the suffix; a topic that has it is compressed.
         appended = config.image_transport == 'compressed' and not is_suffixed
@@ -78,14 +78,18 @@ def name_camera_topics(
     return tuple(cameras)
 
 
-def _resolve(topic: str, resolve: Callable[[str], str]) -> str:
-    """Resolve the full name of a topic, or raise ConfigError."""
+def resolve_topic(topic: str, resolve: Callable[[str], str], origin: str) -> str:
+    """
+    Resolve the full name of a topic.
+
+    :param resolve: resolves a topic name to its full name after remapping.
+    :param origin: begin of the error, e.g. 'depth_topic is'.
+    :raises ConfigError: if it is not a topic name.
+    """
     try:
         return resolve(topic)
     except (ValueError, RuntimeError) as error:  # RCLError derives from the second
-        raise ConfigError(
-            f'image_topics holds {topic!r}, which is not a topic name: {error}'
-        ) from error
+        raise ConfigError(f'{origin} {topic!r}, which is not a topic name: {error}') from error
 
 
 def _namespace(image: str) -> str:

@@ -18,13 +18,13 @@ from vision_msgs.msg import Detection2DArray
 
 from ...depth.config import DepthConfig
 from ...depth.stamp_matcher import Match, StampMatcher
-from ...errors import ConfigError, DetectorError
+from ...errors import DetectorError
 from ...image.message import read_stamp_ns
 from ..camera_subscription import CameraSubscription
 from ..image_receiver import ImageReceiver
 from ..steady_timer import create_steady_timer
 from ..subscription_group import SubscriptionGroup
-from ..topics import CameraTopics
+from ..topics import CameraTopics, resolve_topic
 from .counts import DepthCounts
 from .frame_transformer import FrameTransformer
 from .info_subscription import InfoSubscription
@@ -69,10 +69,17 @@ class DepthSession:
         self._matcher = StampMatcher(round(config.sync_tolerance * 1e9), config.queue_size)
         self._locator = Locator()
         self.detections = InputTopic(
-            _resolve(node, 'detections_topic', config.detections_topic), Detection2DArray
+            resolve_topic(config.detections_topic, node.resolve_topic_name, 'detections_topic is'),
+            Detection2DArray,
         )
-        self.depth = InputTopic(_resolve(node, 'depth_topic', config.depth_topic), ImageMessage)
-        self.info = InputTopic(_resolve(node, 'camera_info_topic', config.info_topic), CameraInfo)
+        self.depth = InputTopic(
+            resolve_topic(config.depth_topic, node.resolve_topic_name, 'depth_topic is'),
+            ImageMessage,
+        )
+        self.info = InputTopic(
+            resolve_topic(config.info_topic, node.resolve_topic_name, 'camera_info_topic is'),
+            CameraInfo,
+        )
         qos = config.qos_reliability
         # The names before remapping, so that it is applied once.
         self._group = SubscriptionGroup(
@@ -237,16 +244,6 @@ class DepthSession:
         self._node.get_logger().warning(
             f'no 3D detections: {text}', throttle_duration_sec=_LOG_PERIOD_S
         )
-
-
-def _resolve(node: Node, parameter: str, topic: str) -> str:
-    """Resolve the full name of a topic, or raise ConfigError."""
-    try:
-        return str(node.resolve_topic_name(topic))
-    except (ValueError, RuntimeError) as error:  # RCLError derives from the second
-        raise ConfigError(
-            f'{parameter} is {topic!r}, which is not a topic name: {error}'
-        ) from error
 
 
 def _as_camera(node: Node, topic: str) -> CameraTopics:
