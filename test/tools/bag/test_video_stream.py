@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 import json
+import os
 from pathlib import Path
 import sys
 from typing import Any
@@ -23,6 +26,21 @@ CELLS = [n * 11 % 64 for n in range(30)]
 TOPIC = '/front/video'
 
 
+@contextmanager
+def same_scheduling() -> Iterator[None]:
+    """
+    Restore the scheduling of this thread.
+
+    As root, SVT-AV1 gives the thread that opens it a real-time priority, which all later threads
+    and processes inherit: two that are busy would stop everything else.
+    """
+    policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, param)
+
+
 def encode(codec: str, cells: list[int], **options: str) -> list[tuple[int, bytes]]:
     """
     Encode lamps with PyAV.
@@ -37,12 +55,19 @@ def encode(codec: str, cells: list[int], **options: str) -> list[tuple[int, byte
     context.framerate = 30
     context.options = options
     packets = []
-    for number, cell in enumerate(cells):
-        frame = av.VideoFrame.from_ndarray(bags.lamp_picture(cell), format='bgr24')
-        frame.pts = number
-        packets += context.encode(frame)
-    packets += context.encode(None)
+    with same_scheduling():
+        for number, cell in enumerate(cells):
+            frame = av.VideoFrame.from_ndarray(bags.lamp_picture(cell), format='bgr24')
+            frame.pts = number
+            packets += context.encode(frame)
+        packets += context.encode(None)
     return [(packet.pts, bytes(packet)) for packet in packets]
+
+
+def test_encoding_leaves_the_scheduling_of_the_tests_alone() -> None:
+    before = os.sched_getscheduler(0)
+    encode('libsvtav1', CELLS[:2], preset='8')
+    assert os.sched_getscheduler(0) == before
 
 
 ZERO_LATENCY = {'preset': 'ultrafast', 'tune': 'zerolatency', 'crf': '5'}
