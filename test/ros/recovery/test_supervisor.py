@@ -410,5 +410,9 @@ def test_thread_that_hangs_when_the_node_fails_leaves_it_finalized(
             wait_until(state_is(running, 'finalized'), 'the finalized state')
         assert running.node._supervisor._next_s is None
         assert 'did not end' in values_of(running.status('detector'))['last error']
+        # It is logged after the state has changed.
+        wait_until(
+            lambda: 'could not be freed: start the process again' in capfd.readouterr().err,
+            'the line of the log',
+        )
         hang.release.set()
-    assert 'could not be freed: start the process again' in capfd.readouterr().err
