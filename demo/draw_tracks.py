@@ -4,7 +4,6 @@
 """Track objects in a drawn sequence, and draw some frames with ids and trails side by side."""
 
 import argparse
-from collections import defaultdict
 from pathlib import Path
 import sys
 
@@ -19,9 +18,10 @@ sys.path.insert(0, str(_ROOT))
 
 from trt_detector.config import DetectorConfig  # noqa: E402
 from trt_detector.factory import create_detector, decode_options  # noqa: E402
-from trt_detector.image.drawing import class_color_bgr, draw_detections  # noqa: E402
+from trt_detector.image.drawing import draw_detections  # noqa: E402
 from trt_detector.image.image import Image  # noqa: E402
 from trt_detector.tracking.camera_tracks import CameraTracks  # noqa: E402
+from trt_detector.tracking.trails import Trails  # noqa: E402
 
 __all__ = ['main', 'track_sequence']
 
@@ -37,7 +37,7 @@ def track_sequence(seed: int, frames: int, size: tuple[int, int]) -> list[NDArra
         score_threshold=0.4,
     )
     tracks = CameraTracks(['sequence'], print, print)
-    trails: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    trails = Trails()
     drawn = []
     with create_detector(config) as detector:
         options = decode_options(config, detector.class_names)
@@ -45,19 +45,8 @@ def track_sequence(seed: int, frames: int, size: tuple[int, int]) -> list[NDArra
         for frame in render_sequence(seed, frames, _RATE_HZ, size):
             found = detector.detect([Image.from_array(frame.image_bgr)]).detections[0]
             found = tracks.update(0, found, frame.stamp_s, size)
-            picture = draw_detections(frame.image_bgr, found, detector.class_names)
-            assert found.track_ids is not None
-            for number, kind, box in zip(
-                found.track_ids.tolist(), found.class_ids, found.boxes_xyxy, strict=True
-            ):
-                if number:
-                    trails[number].append(
-                        (round((box[0] + box[2]) / 2), round((box[1] + box[3]) / 2))
-                    )
-                    points = np.array(trails[number][-40:], np.int32)
-                    color = class_color_bgr(int(kind))
-                    cv2.polylines(picture, [points], False, color, 2, cv2.LINE_AA)
-            drawn.append(picture)
+            points = trails.update(found, round(frame.stamp_s * 1e9))
+            drawn.append(draw_detections(frame.image_bgr, found, detector.class_names, points))
     return drawn
 
 

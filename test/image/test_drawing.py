@@ -94,3 +94,18 @@ def test_names_that_the_font_lacks_are_simplified(
     monkeypatch.setattr(cv2, 'putText', put_text)
     draw_detections(np.zeros((99, 99, 3), np.uint8), find((9, 50, 90, 90, 1)), ('a', 'été'))
     assert texts == ['été 0.50' if draws_unicode else 'ete 0.50']
+
+
+def test_a_trail_is_a_line_through_its_points_in_the_color_of_the_class() -> None:
+    image = np.zeros((200, 200, 3), np.uint8)
+    found = find((150, 150, 190, 190, 1), (150, 20, 190, 60, 0))
+    plain = draw_detections(image, found, ())
+    drawn = draw_detections(image, found, (), {0: [(20, 170), (60, 120), (120, 120)]})
+    changed = (drawn != plain).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    assert (columns.min(), columns.max()) == pytest.approx((20, 120), abs=2)
+    assert (rows.min(), rows.max()) == pytest.approx((120, 170), abs=2)
+    # Not closed: nothing between the first and the last point.
+    assert not changed[140:150, 75:90].any()
+    assert tuple(drawn[120, 90]) == class_color_bgr(1)
+    assert tuple(drawn[145, 40]) == class_color_bgr(1)

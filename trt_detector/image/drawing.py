@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import colorsys
 import math
 import unicodedata
@@ -46,16 +46,24 @@ def simplify_label(class_id: int, name: str) -> str:
 
 
 def draw_detections(
-    image_bgr: Pixels, detections: Detections, class_names: Sequence[str]
+    image_bgr: Pixels,
+    detections: Detections,
+    class_names: Sequence[str],
+    trails: Mapping[int, Sequence[tuple[float, float]]] | None = None,
 ) -> Pixels:
     """
-    Draw boxes and labels into a copy of an image.
+    Draw boxes, labels and trails into a copy of an image.
 
     :param image_bgr: uint8 (height, width, 3) in BGR order.
     :param detections: boxes in pixels of the image.
     :param class_names: names by class id; a class without one is labeled with its number.
+    :param trails: last positions (x, y) of rows of the detections.
     """
     drawn = image_bgr.copy()
+    for row, points in (trails or {}).items():
+        color = class_color_bgr(int(detections.class_ids[row]))
+        corners = np.array(points).round().astype(np.int32)
+        cv2.polylines(drawn, [corners], False, color, _line_width(drawn), cv2.LINE_AA)
     # Lowest score first, so that the best box is never hidden under a worse one.
     for row in reversed(range(len(detections))):
         class_id = int(detections.class_ids[row])
@@ -79,7 +87,7 @@ def _draw_box(
 ) -> None:
     """Draw one box, rotated by an angle in radians, with its label above it or inside."""
     height, width = image_bgr.shape[:2]
-    line = max(2, round(min(height, width) / 300))
+    line = _line_width(image_bgr)
     scale = max(0.4, min(height, width) / 1000)
     stroke = max(1, round(scale * 1.6))
     left, top, right, bottom = box
@@ -100,6 +108,13 @@ def _draw_box(
     cv2.rectangle(image_bgr, (x, y), corner, color, cv2.FILLED)
     at = (x + margin, y + text_height + margin // 2 + 1)
     cv2.putText(image_bgr, label, at, _FONT, scale, _text_color(color), stroke, cv2.LINE_AA)
+
+
+def _line_width(image_bgr: Pixels) -> int:
+    """Return the width of lines in pixels."""
+    height, width = image_bgr.shape[:2]
+    pixels: int = round(min(height, width) / 300)
+    return max(2, pixels)
 
 
 def _text_color(background_bgr: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ from ..errors import ImageError
 from .compressed import decode_compressed, MAX_IMAGE_PIXELS
 from .image import Image
 
-__all__ = ['check_pixel_count', 'read_message', 'read_stamp_ns']
+__all__ = ['check_pixel_count', 'read_message', 'read_stamp_ns', 'stamp_to_ns']
 
 
 def read_message(message: Any, *, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
@@ -44,5 +44,9 @@ def check_pixel_count(message: Any, max_pixels: int) -> None:
 
 def read_stamp_ns(message: Any) -> int:
     """Read the stamp in the header of a message in nanoseconds; drivers write any number there."""
-    stamp = message.header.stamp
+    return stamp_to_ns(message.header.stamp)
+
+
+def stamp_to_ns(stamp: Any) -> int:
+    """Convert a builtin_interfaces/Time to nanoseconds."""
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)

@@ -15,8 +15,10 @@ from vision_msgs.msg import Detection2DArray
 
 from ..image.drawing import draw_detections
 from ..image.image import Image
+from ..image.message import stamp_to_ns
 from ..regions.camera_regions import CameraRegions
 from ..regions.drawing import draw_regions
+from ..tracking.trails import Trails
 from ..values.detections import Detections
 from .messages import DetectionsMessage, make_compressed_image, make_image
 from .overlays.annotations import AnnotationPublisher
@@ -55,6 +57,8 @@ class CameraPublisher:
         #: Drawn into the debug images; None without any. Any thread may replace it.
         self.regions: CameraRegions | None = None
         self._class_names = class_names
+        # Of the images that are drawn; used in the thread that draws.
+        self._trails = Trails()
         self._message = DetectionsMessage(class_ids)
         # Reliable publishers match every subscriber; of debug images only the newest counts.
         self._detections = node.create_publisher(
@@ -96,7 +100,8 @@ class CameraPublisher:
         if self.regions is not None:
             picture = picture.copy()
             draw_regions(picture, self.regions)
-        picture = draw_detections(picture, detections, self._class_names)
+        trails = self._trails.update(detections, stamp_to_ns(header.stamp))
+        picture = draw_detections(picture, detections, self._class_names, trails)
         if raw_wanted:
             self._debug.publish(make_image(header, picture))
         if compressed_wanted:

@@ -29,6 +29,11 @@ from trt_detector.ros.overlays.annotations import AnnotationPublisher, load_foxg
 from trt_detector.values.detections import Detections
 from vision_msgs.msg import Detection2DArray
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / 'demo'))
+
+from scenes.sequence import render_sequence
+from splits import SEQUENCE_SEEDS
+
 STAMP = Time(sec=7, nanosec=8)
 
 
@@ -117,6 +122,52 @@ def test_a_track_has_its_number_in_the_label() -> None:
     ids = np.array([12, 0], np.int64)
     message = publish(found([[0, 0, 9, 9], [20, 20, 40, 40]], track_ids=ids))
     assert [text.text for text in message.texts] == ['dog 0.50', 'car 0.88 #12']
+
+
+def test_a_track_has_a_trail_through_its_last_true_positions() -> None:
+    frames = list(render_sequence(SEQUENCE_SEEDS[302], 60, 20.0, (256, 144), 8, draw=False))
+    node = FakeNode()
+    publisher = AnnotationPublisher(node, '~/annotations', foxglove_double, [])  # type: ignore[arg-type]
+    for frame in frames:
+        # The stamp of a camera; 0 would be none.
+        stamp = Time(sec=1 + int(frame.stamp_s), nanosec=round(frame.stamp_s % 1 * 1e9))
+        seen = list(frame.objects)
+        detections = found(
+            [list(thing.bbox_xyxy) for thing in seen],
+            track_ids=np.array([thing.track_id for thing in seen], np.int64),
+        )
+        publisher.publish(stamp, detections, (256, 144))
+    lines = {
+        tuple(trail[-1]): trail
+        for line in node.publisher.messages[-1].points
+        if line.type == foxglove_double.PointsAnnotation.LINE_STRIP
+        for trail in [corners_of(line)]
+    }
+    last_s = frames[-1].stamp_s
+    number = 0
+    for thing in frames[-1].objects:
+        true = [
+            ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+            for frame in frames
+            if last_s - frame.stamp_s <= 2.0 + 1e-6
+            for box in [
+                other.bbox_xyxy for other in frame.objects if other.track_id == thing.track_id
+            ]
+        ]
+        if len(true) > 1:
+            number += 1
+            assert lines[true[-1]] == true
+    assert number == len(lines) >= 3
+
+
+def test_trails_are_forgotten_while_nobody_listens() -> None:
+    node = FakeNode()
+    publisher = AnnotationPublisher(node, '~/annotations', foxglove_double, [])  # type: ignore[arg-type]
+    box = found([[0, 0, 9, 9]], track_ids=np.array([3], np.int64))
+    for number, subscribers in enumerate((1, 1, 0, 1)):
+        node.publisher.subscribers = subscribers
+        publisher.publish(Time(sec=5, nanosec=number * 10**8), box, (64, 64))
+    assert [len(message.points) for message in node.publisher.messages] == [1, 2, 1]
 
 
 def test_a_class_without_a_name_has_its_number() -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import importlib
 from typing import Any
 
@@ -13,6 +13,8 @@ from rclpy.qos import QoSProfile
 
 from ...errors import ConfigError
 from ...image.drawing import class_color_bgr, class_label
+from ...image.message import stamp_to_ns
+from ...tracking.trails import Points, Trails
 from ...values.detections import Detections
 
 __all__ = ['AnnotationPublisher', 'load_foxglove_msgs']
@@ -56,6 +58,7 @@ class AnnotationPublisher:
         self._node = node
         self._messages = messages
         self._class_names = class_names
+        self._trails = Trails()
         # Of annotations only the newest count.
         self.publisher = node.create_publisher(
             messages.ImageAnnotations, topic, QoSProfile(depth=1)
@@ -73,32 +76,34 @@ class AnnotationPublisher:
         """
         try:
             if self.publisher.get_subscription_count() > 0:
-                self.publisher.publish(self._make(stamp, detections, size_wh))
+                trails = self._trails.update(detections, stamp_to_ns(stamp))
+                self.publisher.publish(self._make(stamp, detections, size_wh, trails))
+            else:
+                self._trails.clear()
         except Exception as error:  # noqa: BLE001 logged; an overlay never fails a detection
             self._node.get_logger().error(
                 f'no annotations: {type(error).__name__}: {error}',
                 throttle_duration_sec=_ERROR_PERIOD_S,
             )
 
-    def _make(self, stamp: Any, detections: Detections, size_wh: tuple[int, int]) -> Any:
+    def _make(
+        self,
+        stamp: Any,
+        detections: Detections,
+        size_wh: tuple[int, int],
+        trails: Mapping[int, Points],
+    ) -> Any:
         """Make the message of one image."""
         thickness = max(1.0, min(size_wh) / _PIXELS_PER_LINE)
         font_size = max(_SMALLEST_FONT, min(size_wh) / _PIXELS_PER_FONT)
         message = self._messages.ImageAnnotations()
         points, texts = [], []
+        for row, trail in trails.items():
+            points.append(self._make_line('LINE_STRIP', stamp, detections, row, trail, thickness))
         # Lowest score first, so that the best box is drawn on top.
         for row in reversed(range(len(detections))):
-            color = self._make_color(int(detections.class_ids[row]))
             corners = detections.find_corners(row)
-            points.append(
-                self._messages.PointsAnnotation(
-                    timestamp=stamp,
-                    type=self._messages.PointsAnnotation.LINE_LOOP,
-                    points=[self._messages.Point2(x=x, y=y) for x, y in corners],
-                    outline_color=color,
-                    thickness=thickness,
-                )
-            )
+            points.append(self._make_line('LINE_LOOP', stamp, detections, row, corners, thickness))
             left, top = (min(values) for values in zip(*corners, strict=True))
             # The position is the lower left corner of the text. At the upper edge of the image it
             # stands inside the box.
@@ -110,11 +115,29 @@ class AnnotationPublisher:
                     text=self._label(detections, row),
                     font_size=font_size,
                     text_color=self._messages.Color(a=1.0),
-                    background_color=color,
+                    background_color=self._make_color(int(detections.class_ids[row])),
                 )
             )
         message.points, message.texts = points, texts
         return message
+
+    def _make_line(
+        self,
+        kind: str,
+        stamp: Any,
+        detections: Detections,
+        row: int,
+        points: Points,
+        thickness: float,
+    ) -> Any:
+        """Make a line in the color of a detection; the kind names a constant of the message."""
+        return self._messages.PointsAnnotation(
+            timestamp=stamp,
+            type=getattr(self._messages.PointsAnnotation, kind),
+            points=[self._messages.Point2(x=x, y=y) for x, y in points],
+            outline_color=self._make_color(int(detections.class_ids[row])),
+            thickness=thickness,
+        )
 
     def _make_color(self, class_id: int) -> Any:
         """Make the color of a class, the one in the debug image."""
