@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import gc
 import json
+import os
 from pathlib import Path
 import signal
 import subprocess
@@ -578,13 +579,13 @@ def test_the_calibration_cache_is_read_once(
     model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opens = []
-    genuine = Path.read_bytes
+    genuine = os.open
 
-    def read_bytes(path: Path) -> bytes:
-        opens.append(path)
-        return genuine(path)
+    def open_file(path: Any, *arguments: Any, **named: Any) -> int:
+        opens.append(Path(path))
+        return genuine(path, *arguments, **named)
 
-    monkeypatch.setattr(Path, 'read_bytes', read_bytes)
+    monkeypatch.setattr(os, 'open', open_file)
     with machine('tensorrt-10.3'):
         open_once(model, precision='int8', calib_cache_path=str(cache))
     assert opens.count(cache) == 1

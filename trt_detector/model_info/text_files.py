@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 from pathlib import Path
 import re
 from typing import Any
 
 from ..errors import ModelError
+from ..values.regular_file import open_regular
 
 __all__ = ['parse_lines', 'read_json', 'read_text', 'read_yaml']
 
@@ -32,8 +34,9 @@ def read_text(file: Path) -> str:
     :raises ModelError: if it cannot be read or has another encoding.
     """
     try:
-        with file.open('rb') as stream:
-            data = stream.read(_LARGEST_FILE + 1)
+        # A pipe would be waited for, e.g. that of a parameter file that ROS has read already.
+        with open_regular(file) as stream:
+            data = io.BufferedReader(stream).read(_LARGEST_FILE + 1)
         if len(data) > _LARGEST_FILE:
             raise ModelError(f'{file} is larger than {_LARGEST_FILE} bytes; remove it')
         text = data.decode('utf-16' if data.startswith(_UTF16) else 'utf-8-sig')

@@ -13,6 +13,7 @@ import re
 import struct
 
 from ..errors import CalibrationCacheError
+from ..values.regular_file import read_regular
 from ..values.version import parse_version
 
 __all__ = [
@@ -31,6 +32,8 @@ ALGORITHMS = (
 _HEADER = re.compile(r'TRT-([1-9][0-9]{3,5})-([A-Za-z0-9]+)')
 _HEX = re.compile(r'[0-9A-Fa-f]+')
 _BOM = b'\xef\xbb\xbf'
+# One of a thousand tensors with long names has 0.1 MB.
+_LARGEST_FILE = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +105,11 @@ def read_calibration_cache(path: Path) -> CalibrationCache:
     """
     Read a calibration cache file.
 
-    :raises CalibrationCacheError: if it cannot be read or is malformed, with its path.
+    :raises CalibrationCacheError: if it cannot be read, is larger than 16 MiB or is malformed,
+        with its path.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path, _LARGEST_FILE)
     except OSError as error:
         raise CalibrationCacheError(
             f'calibration cache {path} cannot be read: {error.strerror or error}'

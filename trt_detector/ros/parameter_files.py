@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from ..errors import ModelError
-from ..model_info.text_files import read_yaml
+from ..model_info.text_files import read_text, read_yaml
 
 __all__ = ['find_unmatched_files', 'find_unreadable_lists']
 
@@ -79,8 +79,8 @@ def _find_remedy(line: str) -> str:
 def _read_text(file: str) -> str:
     """Read a text file; '' if that fails, which rcl reports."""
     try:
-        return Path(file).read_text(encoding='utf-8')
-    except (OSError, ValueError):
+        return read_text(Path(file))
+    except ModelError:
         return ''
 
 

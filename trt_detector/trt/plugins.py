@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import ctypes
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from ..errors import BackendUnavailableError, ConfigError
+from ..values.regular_file import open_regular, read_hashed
 from .library import TensorRTLibrary
 
 __all__ = ['hash_plugins', 'load_plugins']
@@ -58,17 +58,24 @@ def hash_plugins(libraries: Sequence[str]) -> tuple[str, ...]:
     hashes = []
     for library in libraries:
         try:
-            data = Path(library).expanduser().read_bytes()
+            with open_regular(Path(library).expanduser()) as file:
+                hashes.append(read_hashed(file).sha256)
         except OSError as error:
             raise ConfigError(
-                f'plugin_libraries names {library!r}, which cannot be read: {error.strerror}'
+                f'plugin_libraries names {library!r}, which cannot be read: {error.strerror}; '
+                'name the .so file'
             ) from error
-        hashes.append(hashlib.sha256(data).hexdigest())
     return tuple(hashes)
 
 
 def _load(library: TensorRTLibrary, path: str) -> None:
     """Load a plugin library and register its plugins."""
+    # The loader would wait for a pipe for ever. A name that is no path is searched by it.
+    if Path(path).exists() and not Path(path).is_file():
+        raise ConfigError(
+            f'plugin_libraries names {path!r}, which is a folder, pipe, socket or device; name '
+            'the .so file'
+        )
     try:
         plugins = ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
     except OSError as error:
