@@ -15,14 +15,25 @@ from doubles.machine import machine
 import pytest
 from support.models import lamp_detector
 from trt_detector.config import DetectorConfig
-from trt_detector.errors import CalibrationCacheError, ConfigError, DetectorError, ModelError
+from trt_detector.errors import (
+    BagError,
+    CalibrationCacheError,
+    ConfigError,
+    DetectorError,
+    ImageError,
+    ModelError,
+)
 from trt_detector.factory import create_detector
+from trt_detector.image import Image
+from trt_detector.image.files import picture_files
 from trt_detector.model_info import read_model_info
 from trt_detector.model_info.metadata_files import read_metadata_files
 from trt_detector.model_info.text_files import read_text
 from trt_detector.plan import read_plan_key, read_prebuilt_plan
 from trt_detector.quantize import read_calibration_cache
+from trt_detector.regions.ignore_mask import IgnoreMask
 from trt_detector.ros.parameter_files import find_unmatched_files, find_unreadable_lists
+from trt_detector.tools.bag.storage_files import find_storage_files
 from trt_detector.trt.library import load_library
 from trt_detector.trt.plugins import hash_plugins, load_plugins
 
@@ -79,6 +90,9 @@ READERS: dict[str, tuple[Callable[[Path], Any], type[DetectorError]]] = {
     'model_path, plan': (read_prebuilt_plan, DetectorError),
     'plan_key_path': (lambda path: read_plan_key(str(path)), DetectorError),
     'metadata file': (read_text, ModelError),
+    'ignore_mask': (lambda path: IgnoreMask(str(path)), ConfigError),
+    'picture': (Image.from_file, ImageError),
+    'picture of a tool': (lambda path: picture_files([path]), ImageError),
 }
 
 
@@ -128,3 +142,18 @@ def test_onnx_file_beyond_the_limit_of_protobuf_is_refused_unread(tmp_path: Path
     path = sparse(tmp_path / 'big.onnx', (1 << 31) + 5)
     with pytest.raises(ModelError, match=r'has 2\.0 GiB; the maximum of an ONNX file is 2 GiB'):
         read_model_info(path)
+
+
+def test_picture_beyond_the_limit_is_refused_unread(tmp_path: Path) -> None:
+    path = sparse(tmp_path / 'big.png', 1 << 40)
+    with pytest.raises(ImageError, match=f'it has {1 << 40} bytes; expected {1 << 30} or less'):
+        Image.from_file(path)
+
+
+@pytest.mark.parametrize('kind', ['pipe', 'device', 'socket'])
+@pytest.mark.parametrize('suffix', ['mcap', 'db3'])
+def test_bag_that_is_no_regular_file_is_refused(suffix: str, kind: str, tmp_path: Path) -> None:
+    path = make(kind, tmp_path / f'bag.{suffix}')
+    error = catch(lambda: find_storage_files(path))
+    assert isinstance(error, BagError), error
+    assert str(path) in str(error)

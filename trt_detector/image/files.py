@@ -26,8 +26,10 @@ def picture_files(paths: Iterable[Path]) -> tuple[Path, ...]:
         if path.is_dir():
             inside = (file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
             pictures += sorted(file for file in inside if file.is_file())
-        elif path.exists():
+        elif path.is_file():
             pictures.append(path)
+        elif path.exists():
+            raise ImageError(f'{path} is a pipe, socket or device; name a regular picture file')
         else:
             raise ImageError(f'{path} does not exist; name a folder or picture files')
     if not pictures:

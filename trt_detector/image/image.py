@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ImageError
+from ..values.regular_file import read_regular
 from .completeness import check_picture
 
 __all__ = ['PICTURE_SUFFIXES', 'SUPPORTED_ENCODINGS', 'Image']
@@ -25,6 +26,9 @@ PICTURE_SUFFIXES = frozenset(
     {'.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp'}
 )
 """Endings of files that :meth:`Image.from_file` reads, in lower case."""
+
+# One that takes longer to read than to refuse; a picture of 100 megapixels has 0.6 GB as TIFF.
+_LARGEST_FILE = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +212,12 @@ class Image:
         """
         Read a JPEG, PNG, WebP, TIFF, BMP or PNM file, rotated as its EXIF data says.
 
-        :raises ImageError: if the file cannot be read, or is damaged, truncated or of another
-            format.
+        :raises ImageError: if the file cannot be read, is larger than 1 GiB or no regular file, or
+            is damaged, truncated or of another format.
         """
         path = Path(path)
         try:
-            raw = path.read_bytes()
+            raw = read_regular(path, _LARGEST_FILE)
         except OSError as error:
             raise ImageError(f'cannot read {path}: {error.strerror}') from error
         try:

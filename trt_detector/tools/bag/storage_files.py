@@ -66,9 +66,11 @@ def get_remedy(files: Sequence[Path]) -> str:
 
 def _is_storage(file: Path, *, compressed: bool) -> bool:
     """Tell whether a file holds messages; only metadata.yaml says how to decompress one."""
+    # A pipe of that name would be waited for.
+    is_regular = file.is_file()
     if compressed and file.suffix == '.zstd':
         file = file.with_suffix('')
-    return file.suffix in _SUFFIXES
+    return file.suffix in _SUFFIXES and is_regular
 
 
 def _number_key(file: Path) -> tuple[object, ...]:
