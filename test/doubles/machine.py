@@ -77,7 +77,7 @@ def machine(
     if personality is not None:
         modules[record.module] = make_tensorrt(world)
     with (
-        mock.patch.dict(sys.modules, modules),
+        _modules(modules),
         mock.patch.object(libcuda, 'load', return_value=LibcudaDouble(cuda, gpus, cuda_version)),
         mock.patch.dict(gpu_cuda._PRIMARY, clear=True),
         mock.patch.object(plugins, '_LOADED', set()),
@@ -86,6 +86,24 @@ def machine(
         gc.collect()
         assert world.crashes == []
         assert world.logger_faults == []
+
+
+@contextlib.contextmanager
+def _modules(modules: dict[str, Any]) -> Iterator[None]:
+    """
+    Put modules in the place of those of these names, None for a name that cannot be imported.
+
+    Modules of other names that are imported meanwhile stay: mock.patch.dict would remove them,
+    and a second import would make a second module with classes and state of its own.
+    """
+    before = {name: sys.modules[name] for name in modules if name in sys.modules}
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name in modules:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
 
 
 def _bindings(cuda: CudaDouble, installed: str) -> dict[str, Any]:
@@ -143,5 +161,5 @@ def machine_with_real_cuda(personality: str, **behavior: Any) -> Iterator[World]
     world = World(record, RealCuda(), compute_capability=capability, **behavior)
     modules: dict[str, Any] = dict(_NO_TENSORRT)
     modules[record.module] = make_tensorrt(world)
-    with mock.patch.dict(sys.modules, modules):
+    with _modules(modules):
         yield world
