@@ -152,12 +152,17 @@ def parameters(**values: Any) -> list[str]:
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
     """Read the output of a process up to the line that holds a text; return that line."""
+    return read_through(process, text).splitlines()[-1]
+
+
+def read_through(process: subprocess.Popen[str], text: str) -> str:
+    """Read the output of a process up to the line that holds a text, that line included."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
         lines.append(line)
         if text in line:
-            return line
+            return ''.join(lines)
     pytest.fail(f'{text!r} was not written:\n{"".join(lines)}')
 
 
@@ -362,15 +367,20 @@ def test_several_nodes_share_a_process(tmp_path: Path) -> None:
         f'/**: {{ros__parameters: {{{values}}}}}\n'
         '/front/eyes: {ros__parameters: {image_topics: [a]}}\n'
     )
-    arguments = ('/front/eyes', 'detector', '--ros-args', '--params-file', str(path))
-    with node_process(*arguments, domain=next_domain()) as process:
-        text = read_until(process, 'detecting in ') + read_until(process, 'detecting in ')
+    domain = next_domain()
+    arguments = ('/front/eyes', 'detector', 'other', '--ros-args', '--params-file', str(path))
+    with node_process(*arguments, domain=domain) as process, client(domain) as node:
+        text = ''.join(read_through(process, 'detecting in ') for _ in range(3))
+        wait_until(lambda: node.get_subscriptions_info_by_topic('/front/a'), 'the subscriptions')
+        (shared,) = node.get_subscriptions_info_by_topic('/image_raw')
         process.send_signal(signal.SIGINT)
         output = output_at_end(process)
     assert process.returncode == 0, output
+    assert shared.node_name == f'_trt_detector_images_{process.pid}'
+    assert text.count('shared by 2 detectors of this process') == 1
     assert 'detecting in /front/a, publishing /front/eyes/detections' in text
     assert 'detecting in /image_raw, publishing /detector/detections' in text
-    assert output.count('stopping') == 2
+    assert output.count('stopping') == 3
 
 
 def test_signal_during_configure_cancels_the_build() -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..errors import ImageError
 from ..values.regular_file import read_regular
 from .completeness import check_picture
+from .shared_values import SharedValues
 
 __all__ = ['PICTURE_SUFFIXES', 'SUPPORTED_ENCODINGS', 'Image']
 
@@ -108,6 +109,8 @@ class Image:
     :param is_bigendian: byte order of 16-bit values.
     :param page_locked: the bytes are in page-locked memory of CUDA and do not change until the
         detections are collected, so a GPU copies them without staging.
+    :param shared: what the detectors that use this image compute from it once; None if one
+        detector uses it.
     :raises ImageError: if the encoding is unknown, or size, step and data do not fit together.
     """
 
@@ -118,6 +121,7 @@ class Image:
     step: int
     is_bigendian: bool = False
     page_locked: bool = False
+    shared: SharedValues | None = None
 
     def __post_init__(self) -> None:
         layout = _ENCODINGS.get(self.encoding)
@@ -276,6 +280,7 @@ class Image:
             height=bottom - top,
             step=packed.nbytes // len(packed),
             page_locked=False,
+            shared=None,
         )
 
     def to_bgr(self) -> Pixels:

@@ -10,23 +10,14 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
 from ..errors import ConfigError
 from ..image.loss_counter import LossCounter
 from ..image.message import read_stamp_ns
-from .image_receiver import ImageGroup
+from .image_receiver import Receiver
 from .topics import CameraTopics
-
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
-except ImportError:  # Humble
-    from rclpy.qos_event import (
-        SubscriptionEventCallbacks,
-        UnsupportedEventTypeError,
-    )
 
 __all__ = ['CameraSubscription', 'choose_reliability']
 
@@ -45,14 +36,15 @@ class CameraSubscription:
     """
     Intake of the images of one camera.
 
-    This is the only place that creates image subscriptions, and
+    Its receiver is the only place that creates image subscriptions, and
     :func:`trt_detector.ros.messages.read_image` the only one that looks into their messages; in
     between a message is passed on as it is. A middleware that delivers images in device memory
     needs changes in these two places only.
 
     Opened and closed while no callback runs.
 
-    :param node: creates the subscription, and logs.
+    :param node: looks at the publishers, and logs.
+    :param receiver: creates the subscription and runs its callback.
     :param camera: topics of the camera.
     :param qos_reliability: 'auto', 'best_effort' or 'reliable'.
     :param on_image: called with each message, in the thread that executes the subscription.
@@ -62,12 +54,14 @@ class CameraSubscription:
     def __init__(
         self,
         node: Node,
+        receiver: Receiver,
         camera: CameraTopics,
         qos_reliability: str,
         on_image: OnImage,
         message_type: Any = None,
     ) -> None:
         self._node = node
+        self._receiver = receiver
         self._qos_reliability = qos_reliability
         self._on_image = on_image
         self.camera = camera
@@ -76,7 +70,7 @@ class CameraSubscription:
         self.loss = LossCounter()
         self.reliability = ReliabilityPolicy.BEST_EFFORT
         self.reason = 'not subscribed yet'
-        self.entity: Subscription | None = None
+        self.entity: Any = None
         #: time.monotonic() of the latest open().
         self.opened_s = 0.0
 
@@ -90,24 +84,30 @@ class CameraSubscription:
         self.loss.restart()
         self.opened_s = time.monotonic()
         try:
-            self.entity = self._subscribe(self.loss.add_event)
-        except UnsupportedEventTypeError:
-            self.entity = self._subscribe(None)
+            self.entity = self._receiver.subscribe(
+                self.message_type,
+                self.camera,
+                _make_qos(self.reliability),
+                self._receive,
+                self.loss.add_event,
+            )
         except RuntimeError as error:  # RCLError derives from it
             raise ConfigError(
                 f'cannot subscribe to {self.camera.full_subscription}: {error}; check '
                 'image_topics and image_transport'
             ) from error
+        users = self.users
         self._node.get_logger().info(
             f'subscribed to {self.topic} with reliability {self.reliability.name.lower()}: '
             f'{self.reason}'
+            + (f'; shared by {users} detectors of this process' if users > 1 else '')
         )
 
     def close(self) -> None:
         """Unsubscribe; calling it again does nothing."""
         entity, self.entity = self.entity, None
         if entity is not None:
-            self._node.destroy_subscription(entity)
+            self._receiver.unsubscribe(entity)
 
     def is_outdated(self) -> bool:
         """Tell whether another reliability fits the publishers better by now."""
@@ -123,6 +123,12 @@ class CameraSubscription:
         entity = self.entity
         return self.camera.subscription if entity is None else str(entity.topic_name)
 
+    @property
+    def users(self) -> int:
+        """Number of detectors of this process that share the subscription; 0 without one."""
+        entity = self.entity
+        return 0 if entity is None else self._receiver.count_users(entity)
+
     def _choose(self) -> tuple[ReliabilityPolicy, str]:
         """Choose the reliability by the parameter and the publishers."""
         if self._qos_reliability != 'auto':
@@ -131,27 +137,17 @@ class CameraSubscription:
         publishers = self._node.get_publishers_info_by_topic(self.camera.full_subscription)
         return choose_reliability([info.qos_profile.reliability for info in publishers])
 
-    def _subscribe(self, on_lost: Callable[[int], None] | None) -> Subscription:
-        """Create the subscription, with message_lost events if on_lost is given."""
-        callbacks = SubscriptionEventCallbacks()
-        if on_lost is not None:
-            callbacks.message_lost = lambda event: on_lost(event.total_count_change)
-        is_reliable = self.reliability == ReliabilityPolicy.RELIABLE
-        depth = _RELIABLE_DEPTH if is_reliable else _BEST_EFFORT_DEPTH
-        return self._node.create_subscription(
-            self.message_type,
-            self.camera.subscription,
-            self._receive,
-            QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=self.reliability),
-            # A new one each time: a group keeps every entity that was ever added to it.
-            callback_group=ImageGroup(),
-            event_callbacks=callbacks,
-        )
-
     def _receive(self, message: Any, info: Mapping[str, Any]) -> None:
         """Count a message and pass it on."""
         self.loss.add_image(info, read_stamp_ns(message))
         self._on_image(message)
+
+
+def _make_qos(reliability: ReliabilityPolicy) -> QoSProfile:
+    """Create the quality of service of a subscription."""
+    is_reliable = reliability == ReliabilityPolicy.RELIABLE
+    depth = _RELIABLE_DEPTH if is_reliable else _BEST_EFFORT_DEPTH
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability)
 
 
 def choose_reliability(offered: list[ReliabilityPolicy]) -> tuple[ReliabilityPolicy, str]:

@@ -17,7 +17,7 @@ from ..demand import DetectRequest, ImageGate, RequestAnswer
 from .batch_processor import BatchProcessor
 from .camera_subscription import CameraSubscription
 from .image_queue import ImageQueue
-from .image_receiver import ImageReceiver
+from .image_receiver import Receiver
 from .monitoring.statistics import SessionStatistics
 from .subscription_group import SubscriptionGroup
 from .topics import CameraTopics
@@ -29,10 +29,10 @@ class ImageIntake:
     """
     Subscribes to the cameras and queues those of their images that are to be processed.
 
-    :param node: creates the subscriptions, and logs.
+    :param node: looks at the publishers, and logs.
     :param config: parameters of the node.
     :param cameras: topics of each camera.
-    :param receiver: runs the callbacks of the subscriptions.
+    :param receiver: creates the subscriptions and runs their callbacks.
     :param image_queue: gets the images.
     :param statistics: counts the images.
     :param processor: answers the requests, and has the publishers that others listen to.
@@ -43,7 +43,7 @@ class ImageIntake:
         node: Node,
         config: DetectorConfig,
         cameras: Sequence[CameraTopics],
-        receiver: ImageReceiver,
+        receiver: Receiver,
         image_queue: ImageQueue,
         statistics: SessionStatistics,
         processor: BatchProcessor,
@@ -58,7 +58,7 @@ class ImageIntake:
         self._closed_gate: ImageGate | None = None
         self.subscriptions = tuple(
             CameraSubscription(
-                node, camera, config.qos_reliability, partial(self._receive, number)
+                node, receiver, camera, config.qos_reliability, partial(self._receive, number)
             )
             for number, camera in enumerate(cameras)
         )

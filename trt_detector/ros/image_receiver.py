@@ -4,19 +4,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 import threading
 import traceback
-from typing import Any
+from typing import Any, Protocol
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.waitable import Waitable
 
-__all__ = ['ImageGroup', 'ImageReceiver']
+from .topics import CameraTopics
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import (
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
+
+__all__ = ['ImageGroup', 'ImageReceiver', 'Receiver']
+
+OnMessage = Callable[[Any, Mapping[str, Any]], None]
+OnLost = Callable[[int], None]
+
+
+class Receiver(Protocol):
+    """
+    Subscribes to images and runs the callbacks, see :class:`ImageReceiver`.
+
+    :class:`.sharing.shared_subscriptions.SharedSubscriptions` does so for several nodes.
+    """
+
+    def subscribe(
+        self,
+        message_type: Any,
+        camera: CameraTopics,
+        qos: QoSProfile,
+        on_message: OnMessage,
+        on_lost: OnLost,
+    ) -> Any:
+        """Create a subscription, which has the attribute topic_name."""
+
+    def unsubscribe(self, entity: Any) -> None:
+        """Destroy a subscription."""
+
+    def count_users(self, entity: Any) -> int:
+        """Count the nodes that share a subscription."""
+
+    def start(self, subscriptions: Sequence[Any]) -> None:
+        """Start to run the callbacks of these subscriptions."""
+
+    def stop(self) -> None:
+        """Run no more callbacks until :meth:`start`."""
 
 
 class ImageGroup(MutuallyExclusiveCallbackGroup):
@@ -65,6 +109,40 @@ class ImageReceiver:
         self._stop: Future | None = None
         self._thread: threading.Thread | None = None
 
+    def subscribe(
+        self,
+        message_type: Any,
+        camera: CameraTopics,
+        qos: QoSProfile,
+        on_message: OnMessage,
+        on_lost: OnLost,
+    ) -> Subscription:
+        """
+        Create a subscription, while no callback runs.
+
+        :param message_type: type of the messages.
+        :param camera: topics of the camera.
+        :param qos: quality of service.
+        :param on_message: called with each message and its message info, from :meth:`start` on.
+        :param on_lost: called with the number of messages that the middleware lost, if it tells.
+        :raises RuntimeError: if the middleware refuses.
+        """
+        callbacks = SubscriptionEventCallbacks()
+        callbacks.message_lost = lambda event: on_lost(event.total_count_change)
+        try:
+            return self._create(message_type, camera, qos, on_message, callbacks)
+        except UnsupportedEventTypeError:
+            callbacks = SubscriptionEventCallbacks()
+            return self._create(message_type, camera, qos, on_message, callbacks)
+
+    def unsubscribe(self, entity: Subscription) -> None:
+        """Destroy a subscription, while no callback runs."""
+        self._node.destroy_subscription(entity)
+
+    def count_users(self, _: Subscription) -> int:
+        """Count the nodes that share a subscription: only the own one."""
+        return 1
+
     def start(self, subscriptions: Sequence[Subscription]) -> None:
         """Start to run the callbacks of these subscriptions."""
         self._entities.set_subscriptions(subscriptions)
@@ -87,6 +165,25 @@ class ImageReceiver:
         """Stop and release the executor."""
         self.stop()
         self._executor.shutdown()
+
+    def _create(
+        self,
+        message_type: Any,
+        camera: CameraTopics,
+        qos: QoSProfile,
+        on_message: OnMessage,
+        callbacks: SubscriptionEventCallbacks,
+    ) -> Subscription:
+        """Create a subscription of rclpy."""
+        return self._node.create_subscription(
+            message_type,
+            camera.subscription,
+            on_message,
+            qos,
+            # A new one each time: a group keeps every entity that was ever added to it.
+            callback_group=ImageGroup(),
+            event_callbacks=callbacks,
+        )
 
     def _spin(self, stop: Future) -> None:
         """Thread main loop."""

@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         'which share one CUDA context, e.g. /front/detector /rear/detector; default: one node, '
         'detector',
     )
-    return run_nodes(parser, DetectorNode, 'detector', sys.argv[1:] if argv is None else argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    return run_nodes(parser, DetectorNode, 'detector', arguments, shares_images=True)
 
 
 if __name__ == '__main__':

@@ -37,7 +37,7 @@ class DetectorNode(ManagedNode):
     :param name: name of the node.
     :param create: creates the detector.
     :param watch: starts to monitor the device of the detector.
-    :param kwargs: passed to :class:`rclpy.node.Node`.
+    :param kwargs: passed to :class:`.lifecycle.managed_node.ManagedNode`.
     """
 
     _health: NodeHealth

@@ -28,7 +28,7 @@ from .batch_processor import BatchProcessor
 from .camera_publisher import CameraPublisher
 from .image_intake import ImageIntake
 from .image_queue import ImageQueue
-from .image_receiver import ImageReceiver
+from .image_receiver import Receiver
 from .inference_thread import DetectorFactory, InferenceThread
 from .messages import make_label_info
 from .monitoring.degradation import DegradationWatch
@@ -54,9 +54,9 @@ class DetectionSession:
     transitions, one at a time. Any thread may call :meth:`cancel` and read the attributes; take
     :attr:`detector` once into a variable, because :meth:`close` sets it to None.
 
-    :param node: creates subscriptions and publishers, and logs.
+    :param node: creates the publishers, and logs.
     :param config: parameters of the node.
-    :param receiver: runs the callbacks of the image subscriptions.
+    :param receiver: creates the image subscriptions and runs their callbacks.
     :param create: creates the detector, in the inference thread.
     :param on_error: called with a sentence about each failed image, for the diagnostics.
     :param watch: starts to monitor the device of the detector, for the diagnostics.
@@ -67,7 +67,7 @@ class DetectionSession:
         self,
         node: Node,
         config: DetectorConfig,
-        receiver: ImageReceiver,
+        receiver: Receiver,
         create: DetectorFactory,
         on_error: Callable[[str], None],
         watch: WatchDevice,

@@ -9,9 +9,8 @@ import threading
 from typing import Any, Protocol
 
 from rclpy.node import Node
-from rclpy.subscription import Subscription
 
-from .image_receiver import ImageReceiver
+from .image_receiver import Receiver
 from .steady_timer import create_steady_timer
 
 __all__ = ['FollowingSubscription', 'SubscriptionGroup']
@@ -21,9 +20,9 @@ _FOLLOW_PERIOD_S = 0.5
 
 
 class FollowingSubscription(Protocol):
-    """Subscription as the group uses it; entity is that of rclpy while it is open."""
+    """Subscription as the group uses it; entity is that of the receiver while it is open."""
 
-    entity: Subscription | None
+    entity: Any
 
     def open(self) -> None:
         """Subscribe."""
@@ -49,7 +48,7 @@ class SubscriptionGroup:
     def __init__(
         self,
         node: Node,
-        receiver: ImageReceiver,
+        receiver: Receiver,
         subscriptions: Sequence[FollowingSubscription],
         *,
         follows: bool = True,

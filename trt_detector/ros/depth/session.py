@@ -21,7 +21,7 @@ from ...depth.stamp_matcher import Match, StampMatcher
 from ...errors import DetectorError
 from ...image.message import read_stamp_ns
 from ..camera_subscription import CameraSubscription
-from ..image_receiver import ImageReceiver
+from ..image_receiver import Receiver
 from ..steady_timer import create_steady_timer
 from ..subscription_group import SubscriptionGroup
 from ..topics import CameraTopics, resolve_topic
@@ -54,7 +54,7 @@ class DepthSession:
         self,
         node: Node,
         config: DepthConfig,
-        receiver: ImageReceiver,
+        receiver: Receiver,
         on_error: Callable[[str], None],
     ) -> None:
         self._node = node
@@ -88,12 +88,14 @@ class DepthSession:
             (
                 CameraSubscription(
                     node,
+                    receiver,
                     _as_camera(node, config.depth_topic),
                     qos,
                     self._receive_depth,
                 ),
                 CameraSubscription(
                     node,
+                    receiver,
                     _as_camera(node, config.detections_topic),
                     qos,
                     self._receive_detections,

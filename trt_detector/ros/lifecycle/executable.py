@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import traceback
+from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
@@ -22,6 +23,7 @@ from ...process.stop_signals import SignalWatch
 from ...process.tuning import use_shared_memory
 from ..log_bridge import forward_logging
 from ..parameter_files import find_unmatched_files, find_unreadable_lists
+from ..sharing.shared_subscriptions import SharedSubscriptions
 from .exit_codes import EXIT_HANGING
 from .managed_node import ManagedNode
 
@@ -64,6 +66,8 @@ def run_nodes(
     create: Callable[..., ManagedNode],
     default_name: str,
     arguments: Sequence[str],
+    *,
+    shares_images: bool = False,
 ) -> int:
     """
     Run the nodes until SIGINT or SIGTERM.
@@ -72,6 +76,7 @@ def run_nodes(
     :param create: creates a node by its name, and by its namespace if it has one.
     :param default_name: name of the node if the command line names none.
     :param arguments: arguments without the program name.
+    :param shares_images: several nodes share the subscriptions to images.
     :return: 0, also after a signal; 1 if a node cannot start. Wrong arguments exit with 2. If a
         driver call hangs, the process is ended with 3; after a sticky CUDA error with 4.
     """
@@ -83,7 +88,8 @@ def run_nodes(
         options = parser.parse_args(remove_ros_args([program, *arguments])[1:])
         # The handlers of rclpy would shut the context down in the middle of a transition.
         rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
-        nodes = [_create_node(create, name) for name in options.nodes or [default_name]]
+        shared = SharedSubscriptions() if shares_images and len(options.nodes) > 1 else None
+        nodes = [_create_node(create, name, shared) for name in options.nodes or [default_name]]
     except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
         text = '; '.join([str(error), *find_unreadable_lists(arguments)])
         print(f'{program}: cannot start: {text}', file=sys.stderr)
@@ -106,6 +112,8 @@ def run_nodes(
         fatal.end(EXIT_HANGING)
     for node in nodes:
         node.destroy_node()
+    if shared is not None:
+        shared.close()
     rclpy.try_shutdown()
     if fatal.exit_code is not None:
         fatal.end(fatal.exit_code)
@@ -143,10 +151,13 @@ class _FatalEnd:
         os._exit(exit_code if self.exit_code is None else self.exit_code)
 
 
-def _create_node(create: Callable[..., ManagedNode], name: str) -> ManagedNode:
+def _create_node(
+    create: Callable[..., ManagedNode], name: str, shared: SharedSubscriptions | None
+) -> ManagedNode:
     """Create a node by its name, with the namespace before it, e.g. '/front/detector'."""
     namespace, _, base = name.rpartition('/')
-    return create(base, namespace=namespace) if namespace else create(base)
+    given: dict[str, Any] = {'namespace': namespace} if namespace else {}
+    return create(base, **given) if shared is None else create(base, receiver=shared, **given)
 
 
 def _run(nodes: Sequence[ManagedNode], stop: threading.Event) -> bool:

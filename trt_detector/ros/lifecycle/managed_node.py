@@ -19,7 +19,7 @@ from rclpy.subscription import Subscription
 from rclpy.waitable import Waitable
 
 from ...errors import ConfigError, DetectorError
-from ..image_receiver import ImageGroup, ImageReceiver
+from ..image_receiver import ImageGroup, ImageReceiver, Receiver
 from ..parameters import NodeParameters
 from ..steady_timer import create_steady_timer
 from .health import LifecycleHealth
@@ -46,6 +46,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
     :param name: name of the node.
     :param parameters: declares and reads the parameters.
     :param health: creates the state for the diagnostics.
+    :param receiver: receives the images; None for a receiver of its own.
     :param kwargs: passed to :class:`rclpy.node.Node`.
     :raises ConfigError: if autostart is not a bool; the node is destroyed then.
     """
@@ -55,6 +56,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         name: str,
         parameters: NodeParameters[Any],
         health: Callable[[Callable[[], str]], LifecycleHealth],
+        *,
+        receiver: Receiver | None = None,
         **kwargs: Any,
     ) -> None:
         Node.__init__(self, name, **kwargs)
@@ -63,7 +66,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._node_parameters = parameters
         self._health: Any = health(self.get_state_label)
-        self._receiver = ImageReceiver(self)
+        self._own_receiver = ImageReceiver(self) if receiver is None else None
+        self._receiver: Any = self._own_receiver or receiver
         self._is_hanging = False
         self._failure = ''
         #: Called with an exit code if only a new process can go on; set by the executable.
@@ -103,7 +107,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def destroy_node(self) -> None:
         """Release all resources, from any state."""
         self._free()
-        self._receiver.close()
+        if self._own_receiver is not None:
+            self._own_receiver.close()
         super().destroy_node()
 
     def get_state_label(self) -> str:

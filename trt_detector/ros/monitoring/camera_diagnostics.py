@@ -94,6 +94,8 @@ class CameraDiagnostics:
             'reliability': subscription.reliability.name.lower(),
             'reliability chosen because': subscription.reason,
         }
+        if subscription.users > 1:
+            values['image shared with'] = f'{subscription.users} detectors of this process'
         if age_ms is not None:
             values |= {'age ms p50': f'{age_ms[0]:.2f}', 'age ms p99': f'{age_ms[1]:.2f}'}
         started_s = session.started_s

@@ -1,0 +1,38 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Values that are computed once for several threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+import threading
+from typing import Any
+
+__all__ = ['SharedValues']
+
+
+class SharedValues:
+    """
+    Values that belong to one image, computed by the first thread that needs them; thread-safe.
+
+    They live as long as this object.
+    """
+
+    __slots__ = ('_lock', '_values')
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: dict[Hashable, Any] = {}
+
+    def get(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """
+        Get the value of a key; other threads wait while it is computed.
+
+        :param compute: called without arguments if there is no value yet. If it raises, there is
+            still none, and the next thread computes it.
+        :raises Exception: the error of compute.
+        """
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = compute()
+            return self._values[key]
