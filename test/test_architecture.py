@@ -100,7 +100,8 @@ def _rules() -> dict[str, Rule]:
     )
     rules['dashboard'] = Rule(values | {'config', 'parameter_spec'}, libraries=ROS_LIBRARIES)
     rules['tools'] = Rule(
-        core | {'factory', 'process', 'regions', 'evaluation', 'int8_gate', 'model_setup'},
+        core
+        | {'factory', 'process', 'regions', 'tracking', 'evaluation', 'int8_gate', 'model_setup'},
         lazy_parts=device | {'dashboard'},
         lazy_libraries=ROS_LIBRARIES | CUDA_LIBRARIES | TENSORRT_LIBRARIES,
     )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 import re
 from typing import Any
@@ -51,6 +52,12 @@ class IgnoreMask:
                 f'ignore_mask {path} is {color} all over, so {effect} would be detected; paint '
                 'white what is to be ignored, and the rest black'
             )
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the pixels, by which a changed file is noticed."""
+        content = repr(self.ignored.shape).encode() + self.ignored.tobytes()
+        return hashlib.sha256(content).hexdigest()
 
     def contains(self, points_xy: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """

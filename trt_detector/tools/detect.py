@@ -42,6 +42,7 @@ from .options import (
     ENGINE_PARAMETERS,
     given_parameters,
     INPUT_PARAMETERS,
+    REGION_PARAMETERS,
     SELECTION_PARAMETERS,
 )
 
@@ -51,12 +52,7 @@ _NAMES = (
     *ENGINE_PARAMETERS,
     *INPUT_PARAMETERS,
     *SELECTION_PARAMETERS,
-    'regions',
-    'region_anchor',
-    'ignore_mask',
-    'min_size',
-    'max_size',
-    'crop_to_regions',
+    *REGION_PARAMETERS,
 )
 
 

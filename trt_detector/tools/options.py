@@ -9,11 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..config import parameter_specs
+from ..regions.parameters import RegionParameters
+from ..tracking.parameters import TrackerParameters
 
 __all__ = [
     'ENGINE_PARAMETERS',
     'INPUT_PARAMETERS',
+    'REGION_PARAMETERS',
     'SELECTION_PARAMETERS',
+    'TRACKER_PARAMETERS',
     'add_parameter_options',
     'given_parameters',
 ]
@@ -59,6 +63,12 @@ INPUT_PARAMETERS = (
     'color_order',
 )
 """Parameters of preprocessing and of the head."""
+
+REGION_PARAMETERS = tuple(name for name in RegionParameters.__annotations__ if name != 'class_map')
+"""Parameters of where objects are reported, and of which size."""
+
+TRACKER_PARAMETERS = tuple(TrackerParameters.__annotations__)
+"""Parameters of tracks."""
 
 _TYPES: dict[str, Any] = {'int': int, 'float': float, 'str': str}
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,14 @@ import yaml
 
 from ...config import DetectorConfig
 from ...errors import ConfigError
-from ...model_info.text_files import read_yaml
 from ...process.package_files import find_package_file
+from ..parameter_file import read_parameter_file
 
 __all__ = ['collect_parameters', 'parse_pairs']
 
-_PARAMETERS = 'ros__parameters'
 _DEMO_MODEL = 'demo/models/demo_raw.onnx'
 # The cameras decide these.
 _RESERVED = ('image_topics', 'image_transport', 'autostart')
-_OF_ROS = ('use_sim_time', 'qos_overrides', 'start_type_description_service')
 
 
 def collect_parameters(
@@ -40,7 +38,8 @@ def collect_parameters(
     """
     values: dict[str, Any] = {}
     for file in files:
-        values |= _read_file(file)
+        values |= read_parameter_file(file)
+    values = {name: value for name, value in values.items() if name not in _RESERVED}
     if model is not None:
         values['model_path'] = model
     values |= parse_pairs(pairs)
@@ -87,36 +86,3 @@ def _check(values: dict[str, Any]) -> dict[str, Any]:
         for name, value in checked.items()
         if value != ()
     }
-
-
-def _read_file(file: Path) -> dict[str, Any]:
-    """
-    Read a parameter file for one node.
-
-    :raises ConfigError: if it has parameters for several nodes, or none.
-    """
-    sections = dict(_list_sections(read_yaml(file)[0]))
-    names = [name for name in sections if name.strip('/*')]
-    if len(names) > 1 or not sections:
-        found = ', '.join(names) or 'no node'
-        raise ConfigError(f'{file} has parameters for {found}; expected one node, or /**')
-    values: dict[str, Any] = {}
-    for name in sorted(sections, key=lambda name: bool(name.strip('/*'))):
-        values |= sections[name]
-    return {
-        name: value
-        for name, value in values.items()
-        if name not in (*_RESERVED, *_OF_ROS)
-    }  # fmt: skip
-
-
-def _list_sections(tree: Any, prefix: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield name and parameters of every node; namespaces may be nested keys."""
-    if not isinstance(tree, dict):
-        return
-    for key, value in tree.items():
-        name = f'{prefix}/{str(key).strip("/")}'
-        if isinstance(value, dict) and isinstance(value.get(_PARAMETERS), dict):
-            yield name, value[_PARAMETERS]
-        if key != _PARAMETERS:
-            yield from _list_sections(value, name)

@@ -137,10 +137,11 @@ class BagOutput:
             found.scores.tolist(),
             found.class_ids.tolist(),
             [0.0] * count if found.angles is None else found.angles.tolist(),
+            [0] * count if found.track_ids is None else found.track_ids.tolist(),
             strict=True,
         )
         detections = []
-        for (left, top, right, bottom), score, class_id, theta in rows:
+        for (left, top, right, bottom), score, class_id, theta, track in rows:
             center = types['Point2D'](x=(left + right) / 2, y=(top + bottom) / 2)
             box = types['BoundingBox2D'](
                 center=types['Pose2D'](position=center, theta=theta),
@@ -153,7 +154,9 @@ class BagOutput:
                 pose=self._no_pose,
             )
             detections.append(
-                types['Detection2D'](header=shared, results=[result], bbox=box, id='')
+                types['Detection2D'](
+                    header=shared, results=[result], bbox=box, id=str(track) if track else ''
+                )
             )
         return types['Detection2DArray'](header=shared, detections=detections)
 

@@ -117,5 +117,7 @@ def _annotate(found: Detections, row: int) -> dict[str, Any]:
         corners = found.find_corners(row)
         values['segmentation'] = [[value for corner in corners for value in corner]]
         (left, right), (top, bottom) = ((min(v), max(v)) for v in zip(*corners, strict=True))
+    if found.track_ids is not None and found.track_ids[row]:
+        values['track_id'] = int(found.track_ids[row])
     values['bbox'] = [left, top, right - left, bottom - top]
     return values

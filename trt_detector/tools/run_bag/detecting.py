@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...image.image import Image
 from ...pipeline import Detector, PendingBatch
+from ...regions.camera_regions import CameraRegions
 from ...values.detections import Detections
 from .journal import JournalEntry
 from .reading import BagItem, ReadImage
@@ -50,10 +51,12 @@ class _Batch:
     readable: int = 0
     pending: PendingBatch | None = None
 
-    def list_readable(self) -> list[Image]:
-        """List the images that can be read."""
+    def list_readable(self) -> list[tuple[str, Image]]:
+        """List topic and image of those that can be read."""
         return [
-            read.image for _, read in self.items if read is not None and read.image is not None
+            (item.message.topic, read.image)
+            for item, read in self.items
+            if read is not None and read.image is not None
         ]
 
 
@@ -65,21 +68,32 @@ class DetectStage:
     Used in the thread of the detector.
 
     :param detector: runs them.
+    :param regions: of the image topics that have any.
     :param emit: called with each batch that is ready, in order.
     """
 
-    def __init__(self, detector: Detector, emit: Callable[[FinishedBatch], None]) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        regions: Mapping[str, CameraRegions],
+        emit: Callable[[FinishedBatch], None],
+    ) -> None:
         self._detector = detector
+        self._regions = regions
         self._emit = emit
         self._size = 1
         self._filling = _Batch()
         self._in_flight: deque[_Batch] = deque()
 
+    def crop(self, topic: str, image: Image) -> Image:
+        """Crop an image to the part in which to detect."""
+        return self._regions[topic].crop_image(image) if topic in self._regions else image
+
     def start(self, first_size_wh: tuple[int, int], batch_size: int) -> tuple[int, int]:
         """
         Fix what the first image decides.
 
-        :param first_size_wh: size of the first image, which chooses an open input size.
+        :param first_size_wh: size of the first image, cropped, which chooses an open input size.
         :param batch_size: of the interrupted run; 0 takes the detector's.
         :return: the number of images per batch, and of images that may be in flight.
         """
@@ -112,7 +126,7 @@ class DetectStage:
     def _submit(self) -> None:
         """Start the batch, and finish the oldest one if as many as possible are in flight."""
         batch, self._filling = self._filling, _Batch()
-        images = batch.list_readable()
+        images = [self.crop(topic, image) for topic, image in batch.list_readable()]
         depth = self._detector.get_depth(self._size)
         if images:
             if 0 < len(self._in_flight) == depth - 1 and self._in_flight[0].pending is not None:
@@ -138,10 +152,16 @@ class DetectStage:
                 record = ImageRecord(message.topic, message.time_ns, read.header, error=read.error)
             else:
                 size_wh = (image.width, image.height)
-                record = ImageRecord(
-                    message.topic, message.time_ns, read.header, size_wh, found.popleft()
-                )
+                wanted = self._select(message.topic, found.popleft(), size_wh)
+                record = ImageRecord(message.topic, message.time_ns, read.header, size_wh, wanted)
             items.append((item, record, image))
         records = tuple(record for _, record, _ in items if record is not None)
         entry = JournalEntry(batch.items[-1][0].number + 1, records)
         self._emit(FinishedBatch(tuple(items), entry))
+
+    def _select(self, topic: str, found: Detections, size_wh: tuple[int, int]) -> Detections:
+        """Map detections into the whole image, and select those that the regions want."""
+        if topic not in self._regions:
+            return found
+        regions = self._regions[topic]
+        return regions.select(regions.restore(found, size_wh), size_wh)

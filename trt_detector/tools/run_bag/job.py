@@ -12,6 +12,7 @@ from typing import Any
 from ... import __version__
 from ...config import DetectorConfig
 from ...errors import BagError
+from ...regions.ignore_mask import IgnoreMask
 from ...values.regular_file import open_regular, read_hashed
 from ..bag.definitions import IMAGE_TYPES, VIDEO_TYPES
 from ..bag.reader import BagReader, BagTopic, list_topics
@@ -80,6 +81,9 @@ class Job:
             'copied topics': sorted(self.find_copied(reader)),
             'rate': self.rate_hz,
             'parameters': asdict(self.config),
+            'content of ignore_mask': [
+                IgnoreMask(text).sha256 for text in self.config.ignore_mask
+            ],
         }
 
     def find_copied(self, reader: BagReader) -> set[str]:

@@ -26,8 +26,11 @@ from ..options import (
     ENGINE_PARAMETERS,
     given_parameters,
     INPUT_PARAMETERS,
+    REGION_PARAMETERS,
     SELECTION_PARAMETERS,
+    TRACKER_PARAMETERS,
 )
+from ..parameter_file import read_parameter_file
 from ..progress_bar import ProgressBar
 from .job import choose_format, FORMATS, Job
 from .run import run_job
@@ -42,6 +45,8 @@ _NAMES = (
     'max_image_pixels',
     *INPUT_PARAMETERS,
     *SELECTION_PARAMETERS,
+    *REGION_PARAMETERS,
+    *TRACKER_PARAMETERS,
     'class_agnostic_nms',
     'class_id_format',
 )
@@ -99,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
             '--model model.onnx --bag recording --output new.mcap --copy',
             '--model model.onnx --bag recording --topics /left/image --output left.mp4',
             '--model model.onnx --bag recording --output labels.json --json summary.json',
+            '--model model.onnx --bag recording --output tracks --tracker bytetrack',
         ],
         exit_codes={
             0: 'the output is written and every image was read',
@@ -154,6 +160,12 @@ def _parser() -> argparse.ArgumentParser:
         action='store_true',
         help='replace an output that exists, and drop an interrupted run that had other options',
     )
+    add(
+        '--params-file',
+        type=Path,
+        metavar='FILE',
+        help='parameter file of the node, e.g. for its regions; options here take precedence',
+    )
     add_json_option(parser)
     add_parameter_options(parser, _NAMES)
     return parser
@@ -172,10 +184,12 @@ def _positive(text: str) -> float:
 
 def _job(arguments: argparse.Namespace) -> Job:
     """Read the options."""
-    given: dict[str, Any] = given_parameters(arguments, _NAMES)
+    file = arguments.params_file
+    given: dict[str, Any] = {} if file is None else read_parameter_file(file.expanduser())
+    given |= {'model_path': arguments.model, **given_parameters(arguments, _NAMES)}
     output = arguments.output.expanduser()
     return Job(
-        config=DetectorConfig.from_mapping({'model_path': arguments.model, **given}),
+        config=DetectorConfig.from_mapping(given),
         bag=arguments.bag.expanduser(),
         output=output,
         format=choose_format(output, arguments.format),

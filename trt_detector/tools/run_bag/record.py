@@ -56,6 +56,13 @@ class ImageRecord:
     detections: Detections | None = None
     error: str = ''
 
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of the image in nanoseconds; without one its time in the bag."""
+        header = self.header
+        stamp_ns = 0 if header is None else header.sec * 10**9 + header.nanosec
+        return stamp_ns if stamp_ns > 0 else self.time_ns
+
     def to_json(self) -> dict[str, Any]:
         """Return values that JSON keeps exactly: a float32 is a double without a loss."""
         header, found = self.header, self.detections

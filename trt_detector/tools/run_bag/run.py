@@ -4,19 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 import sys
 from typing import Any
 
 from ...errors import BagError
-from ...factory import create_detector
+from ...factory import create_detector, decode_options
 from ...pipeline import Detector
+from ...regions.camera_regions import CameraRegions
 from ...values.progress import Progress, ProgressCallback
 from ..bag.reader import BagReader, BagTopic
 from ..command_line import print_detector, print_warnings
 from .bag_output import BagOutput
+from .cameras import find_regions, RecordTracks
 from .coco_output import CocoOutput
 from .detecting import DetectStage, FinishedBatch
 from .job import Job, name_detection_topics, select_topics
@@ -38,6 +40,14 @@ _DEFAULT_RATE_HZ = 10.0
 # Rates that players know; the times of a bag can be anything.
 _SLOWEST_HZ, _FASTEST_HZ = 1.0, 120.0
 _DAMAGED = 'the images of the bag are not those of the interrupted run'
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cameras:
+    """Regions by image topic, and the trackers."""
+
+    regions: Mapping[str, CameraRegions]
+    tracks: RecordTracks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +80,7 @@ def run_job(
         if job.format == 'video' and len(topics) > 1:
             raise BagError('a video shows one camera; name one topic per run with --topics')
         names = name_detection_topics(topics, job.find_copied(reader))
+        regions = find_regions(job.config, [topic.name for topic in topics])
         settings = job.describe(reader, topics)
         work = WorkFolder(job.output, job.bag, overwrite=job.overwrite, settings=settings)
         undo.callback(work.close)
@@ -80,8 +91,12 @@ def run_job(
         undo.callback(detector.close)
         printed = print_detector('run_bag', detector, logged)
         summary = Summary(topics, reader.duration_s)
-        output = _make_output(job, reader, work, names, topics, detector)
-        read = _run(job, reader, topics, detector, work, output, summary, on_progress)
+        options = decode_options(job.config, detector.class_names)
+        tracks = RecordTracks(job.config, options, [topic.name for topic in topics])
+        detector.options = tracks.options
+        output = _make_output(job, reader, work, names, topics, detector, regions)
+        cameras = _Cameras(regions, tracks)
+        read = _run(job, reader, topics, detector, cameras, work, output, summary, on_progress)
         print_warnings('run_bag', detector, (*printed, *logged))
         info = detector.info
         report = {
@@ -115,6 +130,7 @@ def _make_output(
     names: Any,
     topics: Sequence[BagTopic],
     detector: Detector,
+    regions: Mapping[str, CameraRegions],
 ) -> Output:
     """Make the output of the chosen format, in the work folder."""
     path = work.path / job.output.name
@@ -123,7 +139,7 @@ def _make_output(
     if job.format == 'video':
         found_hz = reader.find_rate_hz(topics[0].name) or _DEFAULT_RATE_HZ
         rate_hz = job.rate_hz or min(max(found_hz, _SLOWEST_HZ), _FASTEST_HZ)
-        return VideoOutput(path, rate_hz, detector.class_names)
+        return VideoOutput(path, rate_hz, detector.class_names, regions.get(topics[0].name))
     copied = job.find_copied(reader)
     by_index = job.config.class_id_format == 'index'
     return BagOutput(
@@ -141,6 +157,7 @@ def _run(
     reader: BagReader,
     topics: Sequence[BagTopic],
     detector: Detector,
+    cameras: _Cameras,
     work: WorkFolder,
     output: Output,
     summary: Summary,
@@ -159,14 +176,15 @@ def _run(
             first_decoded=0 if output.needs_pixels else journal.end,
         )
         undo.callback(reading.close)
-        writing = WriteStage(output, journal, summary, reading.release)
+        writing = WriteStage(output, journal, summary, cameras.tracks, reading.release)
         undo.callback(writing.close)
 
         def emit(batch: FinishedBatch) -> None:
             writing.put(batch)
             on_progress(_progress(summary))
 
-        stages = _Stages(reading, DetectStage(detector, emit), writing, journal, summary)
+        detecting = DetectStage(detector, cameras.regions, emit)
+        stages = _Stages(reading, detecting, writing, journal, summary)
         items = reading.items()
         read = _replay(stages, items, lambda: on_progress(_progress(summary)))
         read += _detect(stages, items)
@@ -226,7 +244,8 @@ def _detect(stages: _Stages, items: Iterator[BagItem]) -> int:
                 stages.reading.release()
             elif not started:
                 started = True
-                first = (result.image.width, result.image.height)
+                part = stages.detecting.crop(item.message.topic, result.image)
+                first = (part.width, part.height)
                 _start(stages, first)
         stages.detecting.add(item, result)
     stages.detecting.finish()

@@ -14,6 +14,9 @@ import numpy.typing as npt
 from ...errors import BagError
 from ...image.drawing import draw_detections
 from ...image.image import Image
+from ...regions.camera_regions import CameraRegions
+from ...regions.drawing import draw_regions
+from ...tracking.trails import Trails
 from ..bag.reader import BagMessage
 from .record import ImageRecord
 
@@ -34,14 +37,23 @@ class VideoOutput:
     :param path: file to create.
     :param rate_hz: frames per second.
     :param class_names: labels.
+    :param regions: drawn, too; None without any.
     """
 
     needs_pixels = True
 
-    def __init__(self, path: Path, rate_hz: float, class_names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rate_hz: float,
+        class_names: Sequence[str],
+        regions: CameraRegions | None = None,
+    ) -> None:
         self._path = path
         self._rate_hz = rate_hz
         self._class_names = class_names
+        self._regions = regions
+        self._trails = Trails()
         self._writer: cv2.VideoWriter | None = None
         self._size_wh = (0, 0)
         self._frames = 0
@@ -53,7 +65,12 @@ class VideoOutput:
         """Draw the detections of an image and append it."""
         if image is None or record.detections is None:
             return
-        drawn = draw_detections(image.to_bgr(), record.detections, self._class_names)
+        picture = image.to_bgr()
+        if self._regions is not None:
+            picture = picture.copy()
+            draw_regions(picture, self._regions)
+        trails = self._trails.update(record.detections, record.stamp_ns)
+        drawn = draw_detections(picture, record.detections, self._class_names, trails)
         if self._writer is None:
             self._writer = self._create(drawn)
         self._writer.write(_fit(drawn, self._size_wh))

@@ -9,6 +9,7 @@ from pathlib import Path
 import queue
 import threading
 
+from .cameras import RecordTracks
 from .detecting import FinishedBatch
 from .journal import Journal
 from .output import Output
@@ -26,15 +27,22 @@ class WriteStage:
     :param output: opened, written and finished in this thread.
     :param journal: gets the batches that it does not have yet.
     :param summary: counts the images.
+    :param tracks: track the detections on their way to the output; the journal has them before.
     :param release: called for each image with pixels that is written.
     """
 
     def __init__(
-        self, output: Output, journal: Journal, summary: Summary, release: Callable[[], None]
+        self,
+        output: Output,
+        journal: Journal,
+        summary: Summary,
+        tracks: RecordTracks,
+        release: Callable[[], None],
     ) -> None:
         self._output = output
         self._journal = journal
         self._summary = summary
+        self._tracks = tracks
         self._release = release
         self._queue: queue.Queue[tuple[FinishedBatch, bool] | None] = queue.Queue(_QUEUE_SIZE)
         self._error: BaseException | None = None
@@ -104,6 +112,7 @@ class WriteStage:
                 self._output.copy(item.message)
             if record is None:
                 continue
+            record = self._tracks.update(record)
             if record.detections is not None:
                 self._output.write(record, image)
             self._summary.add(record, replayed=replayed)
