@@ -68,7 +68,7 @@ def _rules() -> dict[str, Rule]:
         rules[part] = Rule(values)
     rules['demand'] = Rule(values | {'parameter_spec'})
     rules['regions'] = Rule(values | {'parameter_spec', 'image'})
-    rules['config'] = Rule(values | {'parameter_spec', 'demand', 'regions', 'tracking'})
+    rules['config'] = Rule(values | {'parameter_spec', 'demand', 'regions', 'tracking', 'tiling'})
     inputs = values | frozenset(INPUTS)
     for part in STAGES:
         rules[part] = Rule(inputs)
@@ -87,10 +87,12 @@ def _rules() -> dict[str, Rule]:
         rules[part] = Rule(stages)
     rules['pipeline'] = Rule(stages | frozenset(BATCHES))
     core = stages | {*BATCHES, 'pipeline'}
+    # The configuration imports its parameters, and the grid that they describe.
+    rules['tiling'] = Rule(core)
     device = frozenset({'gpu', 'trt'})
     rules['int8_gate'] = Rule(core, lazy_libraries=onnxruntime)
     rules['model_setup'] = Rule(core, lazy_parts=device)
-    rules['factory'] = Rule(core | {'model_setup', 'int8_gate'}, lazy_parts=device)
+    rules['factory'] = Rule(core | {'model_setup', 'int8_gate', 'tiling'}, lazy_parts=device)
     rules['evaluation'] = Rule(
         core | {'int8_gate'}, lazy_libraries=frozenset({'faster_coco_eval'})
     )

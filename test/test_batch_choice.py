@@ -34,11 +34,11 @@ class Clock:
         self._ms_by_count = ms_by_count
         monkeypatch.setattr(batch_choice.time, 'perf_counter', lambda: self.now_s)
 
-    def get_depth(self, batch_size: int) -> int:
+    def get_run_depth(self, batch_size: int) -> int:
         """Return 2 for batches, and 3 for single images."""
         return 2 if batch_size > 1 else 3
 
-    def submit(self, images: Sequence[Image]) -> int:
+    def submit_run(self, images: Sequence[Image]) -> int:
         """Start a batch."""
         self.counts.append(len(images))
         self.in_flight += 1
@@ -49,7 +49,7 @@ class Clock:
     def wait(self, pending: int) -> None:
         """Do nothing."""
 
-    def collect(self, pending: int) -> None:
+    def collect_run(self, pending: int) -> None:
         """Let the time of a batch pass."""
         self.in_flight -= 1
         self.now_s += self._ms_by_count[pending] / 1e3
@@ -114,14 +114,14 @@ def _lamp(tmp_path: Path) -> Path:
 
 def _slow_down(monkeypatch: pytest.MonkeyPatch, slow: int) -> None:
     """Let batches of a number of images take 5 ms longer."""
-    collect = Detector.collect
+    collect = Detector.collect_run
 
     def delayed(self: Detector, pending: Any) -> Any:
         if len(pending.letterboxes) == slow:
             time.sleep(0.005)
         return collect(self, pending)
 
-    monkeypatch.setattr(Detector, 'collect', delayed)
+    monkeypatch.setattr(Detector, 'collect_run', delayed)
 
 
 @pytest.mark.parametrize(('slow', 'expected'), [(1, 3), (3, 1)])

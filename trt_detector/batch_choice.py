@@ -26,16 +26,16 @@ _LONGEST_S = 2.0
 class _Pipeline(Protocol):
     """The methods of a detector that run batches."""
 
-    def get_depth(self, batch_size: int) -> int:
+    def get_run_depth(self, count: int) -> int:
         """Return the number of batches of a size that may be in flight."""
 
-    def submit(self, images: Sequence[Image]) -> Any:
+    def submit_run(self, images: Sequence[Image]) -> Any:
         """Start a batch."""
 
     def wait(self, pending: Any) -> None:
         """Wait until the network has run."""
 
-    def collect(self, pending: Any) -> Any:
+    def collect_run(self, pending: Any) -> Any:
         """Wait for a batch and decode it."""
 
 
@@ -92,14 +92,14 @@ def choose_batch_size(detector: _Pipeline, image: Image, largest: int) -> BatchC
 def _time_batches(detector: _Pipeline, images: Sequence[Image], number: int) -> float:
     """Time a number of batches, with as many in flight as the detector takes."""
     in_progress: deque[Any] = deque()
-    depth = detector.get_depth(len(images))
+    depth = detector.get_run_depth(len(images))
     begun = time.perf_counter()
     for _ in range(number):
         if 0 < len(in_progress) == depth - 1:
             detector.wait(in_progress[0])
-        in_progress.append(detector.submit(images))
+        in_progress.append(detector.submit_run(images))
         if len(in_progress) >= depth:
-            detector.collect(in_progress.popleft())
+            detector.collect_run(in_progress.popleft())
     while in_progress:
-        detector.collect(in_progress.popleft())
+        detector.collect_run(in_progress.popleft())
     return time.perf_counter() - begun

@@ -28,13 +28,14 @@ from .parameter_spec import (
     suggest,
 )
 from .regions.parameters import RegionParameters
+from .tiling.parameters import TilingParameters
 from .tracking.parameters import TrackerParameters
 
 __all__ = ['DetectorConfig', 'ParameterSpec', 'parameter_specs']
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorConfig(RegionParameters, TrackerParameters, DemandParameters):
+class DetectorConfig(TilingParameters, RegionParameters, TrackerParameters, DemandParameters):
     """
     Parameters of a detector, checked when the object is made.
 
@@ -420,7 +421,8 @@ class DetectorConfig(RegionParameters, TrackerParameters, DemandParameters):
     def __post_init__(self) -> None:
         check_all(partial(self._check_value, spec) for spec in parameter_specs())
         check_all((self._check_shapes, self._check_input, self._check_topics, self._check_tracker))
-        check_all((lambda: self.check_demand(len(self.image_topics)), self.check_regions))
+        check_demand = partial(self.check_demand, len(self.image_topics))
+        check_all((check_demand, self.check_regions, self.check_tiling))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> DetectorConfig:

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 import hashlib
 import logging
+import math
 import os
 from pathlib import Path
 import threading
@@ -46,6 +48,7 @@ from .model_setup import (
 )
 from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine, OnnxRuntimeOptions
 from .pipeline import Detector
+from .tiling.tiled_detector import TiledDetector
 from .values.cancellation import interrupt_on
 from .values.device_state import DeviceWatch
 from .values.engine_info import EngineInfo
@@ -55,6 +58,9 @@ from .values.tensor_spec import DEFAULT_INPUT_SIZE
 __all__ = ['create_detector', 'decode_options', 'watch_device']
 
 _LOG = logging.getLogger(__name__)
+
+# Larger batches take much memory and are hardly faster per image.
+_MAX_TILE_BATCH = 32
 
 # Operators whose number of output rows is known only after a run.
 _COUNTING_OPERATORS = frozenset({'NonMaxSuppression', 'NonZero'})
@@ -73,7 +79,8 @@ def create_detector(
     The detector belongs to the thread that calls this.
 
     :param default_batch_size: maximum number of images per inference if parameter batch_size is 0;
-        the warm-up measures whether that many or one are used.
+        the warm-up measures whether that many or one are used. With tiles, it is the number of
+        parts of one image instead.
     :param on_progress: receives the progress of a build, in this or another thread.
     :param cancel: set it to cancel a build.
     :raises ConfigError: if parameters contradict the model.
@@ -100,7 +107,7 @@ def _open_detector(
     cancel: threading.Event | None,
 ) -> Detector:
     """Open a detector without the check of an INT8 engine."""
-    batch_size = config.batch_size or default_batch_size
+    batch_size = config.batch_size or _choose_batch_size(config, default_batch_size)
     try:
         return _open_with_batch(config, batch_size, on_progress, cancel)
     except _SingleImageError as error:
@@ -111,6 +118,16 @@ def _open_detector(
         )
     config = config.with_changes(batch_size=1)
     return _open_with_batch(config, 1, on_progress, cancel, (warning,))
+
+
+def _choose_batch_size(config: DetectorConfig, default: int) -> int:
+    """Choose the largest batch if the parameter leaves it open: with tiles, those of one image."""
+    grid = config.tile_grid
+    if grid is None:
+        return default
+    # As few runs as possible, all with nearly the same number of parts.
+    runs = math.ceil(grid.max_parts / _MAX_TILE_BATCH)
+    return math.ceil(grid.max_parts / runs)
 
 
 def _open_with_batch(
@@ -160,7 +177,9 @@ def _open_with_batch(
         description = describe_detector(
             setup, engine, found, preprocessing, follows_images=chooser is not None
         )
-        detector = Detector(
+        grid = config.tile_grid
+        make = Detector if grid is None else partial(TiledDetector, grid=grid)
+        detector = make(
             engine,
             setup.preprocessor(engine, preprocessing),
             found.head,
@@ -355,6 +374,9 @@ def _open_onnxruntime(
                 raise
             warning = f'ONNX Runtime runs on the CPU, not on the GPU: {error}'
             options = replace(options, warnings=(*options.warnings, warning))
+    if config.tile_grid is not None and not config.batch_size:
+        # Several runs at once gain more than batches, which take much memory on the CPU.
+        batch_size = 1
     return OnnxRuntimeEngine(
         data, batch_size, replace(options, parallel_runs=_count_parallel_runs(config))
     )
@@ -365,11 +387,12 @@ def _count_parallel_runs(config: DetectorConfig) -> int:
     Count the runs of ONNX Runtime on the CPU that may be in progress at once.
 
     The threads of one run are idle between two runs, and while a layer is not shared among them.
-    Images of other cameras fill these gaps: two runs per core, so that a core which waits for the
-    host has another one. Parameter inference_threads limits the runs, too.
+    Images of other cameras and tiles fill these gaps: two runs per core, so that a core which
+    waits for the host has another one. Parameter inference_threads limits the runs, too.
     """
     limit = config.inference_threads or 2 * len(os.sched_getaffinity(0))
-    return min(len(config.image_topics), limit)
+    grid = config.tile_grid
+    return min(len(config.image_topics) if grid is None else grid.max_parts, limit)
 
 
 def _cache_warnings(config: DetectorConfig, cache: Path | None) -> list[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 import logging
 import math
 import time
@@ -29,6 +30,8 @@ from .values.int8_verdict import Int8Verdict
 
 __all__ = ['Detector', 'ChooseInputSize', 'PendingBatch']
 
+# Writes the images of a run into its slot and returns their geometry.
+Fill = Callable[[BatchSlot], tuple[Letterbox, ...]]
 # Called with (width, height) of the first image: sets the engine's input size and returns
 # preprocessor and head for it; None if the size stays. It calls its second argument before the
 # size changes.
@@ -38,7 +41,7 @@ _LOG = logging.getLogger(__name__)
 
 _NO_LIMIT = 1 << 31
 # Above it the warm-up does not run every batch size.
-_MANY_IMAGES = 16
+_MANY_IMAGES = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +170,11 @@ class Detector:
     @property
     def batch_size(self) -> int:
         """Return the largest number of images that detect() takes."""
+        return self.run_size
+
+    @property
+    def run_size(self) -> int:
+        """Return the largest number of images per run of the engine."""
         choice = self._batch_choice
         return self._engine.get_batch_size() if choice is None else choice.batch_size
 
@@ -202,8 +210,12 @@ class Detector:
         return self.get_depth(self.batch_size)
 
     def get_depth(self, batch_size: int) -> int:
+        """Return the number of batches of a size that may be in flight."""
+        return self.get_run_depth(batch_size)
+
+    def get_run_depth(self, count: int) -> int:
         """
-        Return the number of batches of a size that may be in flight.
+        Return the number of runs of the engine, of count images each, that may be in flight.
 
         Parallel runs are for single images. Batches run one after the other, because several at
         once would make every image older: the next one begins before the last one is decoded.
@@ -211,7 +223,7 @@ class Detector:
         slots = len(self._slots)
         if self._engine.get_parallel_runs() == 1:
             return slots
-        return max(2, slots // batch_size)
+        return max(2, slots // count)
 
     def has_run(self, count: int) -> bool:
         """
@@ -231,13 +243,32 @@ class Detector:
         :raises ValueError: if there are more or fewer.
         :raises EngineError: if :attr:`depth` batches are in flight, or the engine refuses.
         """
-        count = self._check_images(images)
+        self._check_images(images)
+        return self.submit_run(images)
+
+    def submit_run(self, images: Sequence[Image]) -> PendingBatch:
+        """
+        Start a run of the engine.
+
+        :param images: 1 to :attr:`run_size`; the input size is chosen.
+        :return: for :meth:`collect_run`.
+        :raises EngineError: as :meth:`submit` does.
+        """
+        return self._start_run(len(images), partial(self._fill, images), self._options)
+
+    def _start_run(self, count: int, fill: Fill, options: DecodeOptions) -> PendingBatch:
+        """
+        Fill a batch slot and start it.
+
+        :param count: number of images.
+        :param fill: writes them into the slot and returns their geometry.
+        :param options: selection of the detections to report.
+        """
         slot = self._slots.acquire()
-        options = self._options
         probing = self._sanity is not None and self._sanity.take_probe()
         begun = time.perf_counter()
         try:
-            letterboxes = self._fill(images, slot)
+            letterboxes = fill(slot)
             started = time.perf_counter()
             slot.start(count, -math.inf if probing else options.minimum_score)
         except BaseException:
@@ -260,6 +291,15 @@ class Detector:
 
         :raises EngineError: if the inference fails; there are no detections of the images then.
         :raises DecodeError: if the outputs contradict the head; no detections either.
+        """
+        return self.collect_run(pending)
+
+    def collect_run(self, pending: PendingBatch) -> BatchResult:
+        """
+        Wait for a run of the engine and decode it.
+
+        :raises EngineError: as :meth:`collect` does.
+        :raises DecodeError: as :meth:`collect` does.
         """
         slot = pending.slot
         try:
@@ -422,7 +462,7 @@ class Detector:
                     self._slots.open(*stages)
                     self._batch_choice = None
                     if self._choose_batch:
-                        self._run_black([1, self.batch_size])
+                        self._run_black([1, self.run_size])
                     elif self._engine.info.device_id is not None:
                         self._run_black([1])
             self._measure_batches()
@@ -450,12 +490,12 @@ class Detector:
                 self._engine.warm_up(1)
             self._engine.warm_up(iterations - 1)
             return
-        sizes = sorted({1, self.batch_size})
+        sizes = sorted({1, self.run_size})
         if self._sanity is not None:
             self._sanity.expect_warm_up()
         with self._engine.device_lock():
-            if self._engine.info.device_id is not None and self.batch_size <= _MANY_IMAGES:
-                self._run_black(range(1, self.batch_size + 1))
+            if self._engine.info.device_id is not None and self.run_size <= _MANY_IMAGES:
+                self._run_black(range(1, self.run_size + 1))
             else:
                 self._run_black(sizes)
         if self._choose_batch:
@@ -470,16 +510,16 @@ class Detector:
         """Measure whether to use batches, if that is to be chosen; every size has run before."""
         if not self._choose_batch:
             return
-        self._batch_choice = choose_batch_size(self, self._make_black(), self.batch_size)
+        self._batch_choice = choose_batch_size(self, self._make_black(), self.run_size)
         _LOG.info('%s: batch size %s', self.model_name, self._batch_choice)
         if self._sanity is not None:
             self._sanity.expect_live_images()
 
     def _run_black(self, counts: Iterable[int]) -> None:
-        """Detect in batches of black images."""
+        """Run the engine on batches of black images."""
         black = self._make_black()
         for count in counts:
-            self.detect([black] * count)
+            self.collect_run(self.submit_run([black] * count))
 
     def _make_black(self) -> Image:
         """Make a black image of the input size."""

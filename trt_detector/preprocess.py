@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 import math
 from types import MappingProxyType
@@ -70,6 +70,10 @@ class PreprocessSpec:
                 changes[name] = values * 3 if len(values) == 1 else values
         return replace(base, **changes)
 
+
+# Encodings that are read as a view, of any and of one channel.
+_GRAY_VIEWS = frozenset({'mono8', '8UC1'})
+_VIEWS = _GRAY_VIEWS | {'bgr8', 'rgb8', '8UC3'}
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -258,6 +262,22 @@ class Preprocessor(Protocol):
         :return: geometry of the image in the target.
         """
 
+    def convert(self, image: Image) -> Image:
+        """Convert an image, unless fill_parts() reads its encoding directly."""
+
+    def fill_parts(
+        self, image: Image, boxes_xyxy: Sequence[tuple[int, int, int, int]], targets: Sequence[Any]
+    ) -> tuple[Letterbox, ...]:
+        """
+        Fill targets with parts of one image.
+
+        :param image: from :meth:`convert`.
+        :param boxes_xyxy: left, top, right and bottom of each part in pixels: even numbers, or
+            edges of the image.
+        :param targets: one for each part, as for a whole image.
+        :return: geometry of each part in its target.
+        """
+
 
 class CpuPreprocessor:
     """
@@ -291,11 +311,38 @@ class CpuPreprocessor:
 
     def __call__(self, image: Image, out: npt.NDArray[Any]) -> Letterbox:
         """Fill a target, as :class:`Preprocessor` describes."""
+        return self._fill(*self._read(image), out)
+
+    def convert(self, image: Image) -> Image:
+        """Convert an image to 8-bit pixels with the network's number of channels."""
+        if image.encoding in (_GRAY_VIEWS if self._channels == 1 else _VIEWS):
+            return image
+        pixels, order = self._read(image)
+        encodings = {'bgr': 'bgr8', 'rgb': 'rgb8', 'gray': 'mono8'}
+        return Image.from_array(pixels, encodings[order])
+
+    def fill_parts(
+        self, image: Image, boxes_xyxy: Sequence[tuple[int, int, int, int]], targets: Sequence[Any]
+    ) -> tuple[Letterbox, ...]:
+        """Fill targets with parts of an image, as :class:`Preprocessor` describes."""
+        pixels, order = self._read(image)
+        return tuple(
+            self._fill(pixels[top:bottom, left:right], order, out)
+            for (left, top, right, bottom), out in zip(boxes_xyxy, targets, strict=True)
+        )
+
+    def _read(self, image: Image) -> tuple[npt.NDArray[np.uint8], str]:
+        """Read the pixels and their channel order, gray if the network has one channel."""
         pixels, order = image.pixels()
-        letterbox = Letterbox.fit((image.width, image.height), self._input_size, self._spec)
         if self._channels == 1 and order != 'gray':
             code = cv2.COLOR_BGR2GRAY if order == 'bgr' else cv2.COLOR_RGB2GRAY
             pixels, order = np.asarray(cv2.cvtColor(pixels, code), np.uint8), 'gray'
+        return pixels, order
+
+    def _fill(self, pixels: npt.NDArray[np.uint8], order: str, out: npt.NDArray[Any]) -> Letterbox:
+        """Fill a target with pixels."""
+        size_wh = (pixels.shape[1], pixels.shape[0])
+        letterbox = Letterbox.fit(size_wh, self._input_size, self._spec)
         if letterbox != self._letterbox:
             self._canvas[...] = self._spec.pad_value
             self._gray_canvas[...] = self._spec.pad_value

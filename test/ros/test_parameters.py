@@ -32,6 +32,7 @@ def other_value(spec: Any) -> Any:
         'input_shape': '64x64',
         'input_mean': [1.0],
         'input_std': [2.0],
+        'tiling': '2x2',
         'batch_size': 3,
     }
     if spec.name in others:

@@ -132,11 +132,40 @@ class DevicePreprocessor:
         :param out: image of the batch slot to fill.
         :return: position of the image in the network's input.
         """
-        if image.encoding not in KERNEL_ENCODINGS:
-            image = Image.from_array(image.to_bgr())
+        image = self.convert(image)
         letterbox = _fit(image.width, image.height, self._input_size, self._spec)
         out.slot.load(out.index, image, letterbox)
         return letterbox
+
+    def convert(self, image: Image) -> Image:
+        """Convert an image to bgr8 if the kernel does not support its encoding."""
+        if image.encoding in KERNEL_ENCODINGS:
+            return image
+        return Image.from_array(image.to_bgr())
+
+    def fill_parts(
+        self,
+        image: Image,
+        boxes_xyxy: Sequence[tuple[int, int, int, int]],
+        targets: Sequence[SlotTarget],
+    ) -> tuple[Letterbox, ...]:
+        """
+        Upload an image once for several parts; see :class:`..preprocess.Preprocessor`.
+
+        Of a single part, only its own pixels are uploaded.
+        """
+        if len(targets) == 1:
+            whole = (0, 0, image.width, image.height)
+            part = image if boxes_xyxy[0] == whole else image.crop(boxes_xyxy[0])
+            return (self(part, targets[0]),)
+        letterboxes = tuple(
+            _fit(right - left, bottom - top, self._input_size, self._spec)
+            for left, top, right, bottom in boxes_xyxy
+        )
+        targets[0].slot.load_parts(
+            [target.index for target in targets], image, boxes_xyxy, letterboxes
+        )
+        return letterboxes
 
 
 @functools.lru_cache(maxsize=64)

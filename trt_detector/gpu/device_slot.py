@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import logging
 import math
 from typing import Any
@@ -21,9 +21,9 @@ from ..preprocess import Letterbox
 from ..values.candidates import Candidates
 from .cuda_errors import make_engine_error, propose_batch
 from .device_engine import DeviceEngine
-from .image_upload import ImageUpload
+from .image_upload import ImageUpload, UploadedImage
 from .kernels.candidates import CandidateFilter, CandidateSlot, is_worth_filtering
-from .kernels.letterbox import LetterboxJob, LetterboxKernel
+from .kernels.letterbox import KERNEL_ENCODINGS, LetterboxJob, LetterboxKernel
 from .network_runner import NetworkRunner
 
 __all__ = ['DeviceSlot', 'SharedStreams', 'SlotTarget']
@@ -145,6 +145,40 @@ class DeviceSlot(BatchSlot):
         :param letterbox: position of the image in the input.
         :raises EngineError: if CUDA reports an error.
         """
+        uploaded = self._upload(index, image, letterbox)
+        self._add_job(index, image.encoding, uploaded, letterbox)
+
+    def load_parts(
+        self,
+        indices: Sequence[int],
+        image: Image,
+        boxes_xyxy: Sequence[tuple[int, int, int, int]],
+        letterboxes: Sequence[Letterbox],
+    ) -> None:
+        """
+        Begin the upload of an image of which parts are used.
+
+        :param indices: index of each part in the batch.
+        :param image: as for :meth:`load`.
+        :param boxes_xyxy: left, top, right and bottom of each part in pixels; even numbers, or
+            edges of the image.
+        :param letterboxes: position of each part in the input.
+        :raises EngineError: if CUDA reports an error.
+        """
+        uploaded = self._upload(indices[0], image, None)
+        for index, (left, top, _, _), letterbox in zip(
+            indices, boxes_xyxy, letterboxes, strict=True
+        ):
+            offset = top * uploaded.step + left * KERNEL_ENCODINGS[image.encoding][1]
+            # The chroma planes have one byte per pixel in a row, and half as many rows.
+            chroma = uploaded.chroma_offset + top // 2 * uploaded.step + left
+            part = replace(
+                uploaded, address=uploaded.address + offset, chroma_offset=chroma - offset
+            )
+            self._add_job(index, image.encoding, part, letterbox)
+
+    def _upload(self, index: int, image: Image, letterbox: Letterbox | None) -> UploadedImage:
+        """Begin the upload of an image; without a letterbox of all its rows."""
         streams, upload = self._get_streams(), self._uploads[index]
         try:
             uploaded, work = upload.begin(image, letterbox)
@@ -156,13 +190,19 @@ class DeviceSlot(BatchSlot):
                 upload.send(streams.upload)
         except self._engine.cuda.Error as error:
             raise make_engine_error('CUDA failed to copy an image', error) from error
+        return uploaded
+
+    def _add_job(
+        self, index: int, encoding: str, uploaded: UploadedImage, letterbox: Letterbox
+    ) -> None:
+        """Let the kernel fill an image of the batch."""
         self._jobs.append(
             LetterboxJob(
                 source=uploaded.address,
                 target=int(self._input) + index * self._image_bytes,
                 chroma_offset=uploaded.chroma_offset,
                 step=uploaded.step,
-                encoding=image.encoding,
+                encoding=encoding,
                 letterbox=letterbox,
                 gathered=uploaded.gathered,
             )

@@ -129,24 +129,26 @@ class ImageUpload:
         self._size = RecentPeak()
         self._send: Callable[[Any], None] | None = None
 
-    def begin(self, image: Image, letterbox: Letterbox) -> tuple[UploadedImage, HostWork | None]:
+    def begin(
+        self, image: Image, letterbox: Letterbox | None
+    ) -> tuple[UploadedImage, HostWork | None]:
         """
         Allocate memory for an image and plan its copy.
 
         The previous image must not be in use any more.
 
         :param image: in one of KERNEL_ENCODINGS.
-        :param letterbox: position of the image in the input.
+        :param letterbox: position of the image in the input; None if all its rows are needed.
         :return: the image on the device, and the host's part of the copy, to be called before
             send() in any thread; None for a page-locked image, which the device copies directly.
         :raises EngineError: if the memory cannot be allocated.
         """
+        height = image.height if letterbox is None else letterbox.resized_size[1]
         if image.page_locked and not self._mapped:
-            return self._begin_directly(image, letterbox), None
+            return self._begin_directly(image, height), None
         planar = image.encoding in _PLANES_420
         stored_rows = image.height * 3 // 2 if planar else image.height
         rows = image.data[: image.step * stored_rows].reshape(stored_rows, image.step)
-        height = letterbox.resized_size[1]
         work: HostWork
         gathered = 2 * height < image.height
         if gathered:
@@ -173,10 +175,14 @@ class ImageUpload:
         if self._send is not None:
             self._send(stream)
 
-    def _begin_directly(self, image: Image, letterbox: Letterbox) -> UploadedImage:
-        """Plan the direct copy of a page-locked image to the device."""
+    def _begin_directly(self, image: Image, height: int) -> UploadedImage:
+        """
+        Plan the direct copy of a page-locked image to the device.
+
+        :param height: number of rows after the resize.
+        """
         rows, step, gathered, copies = _plan_copies(
-            image.width, image.height, image.step, image.encoding, letterbox.resized_size[1]
+            image.width, image.height, image.step, image.encoding, height
         )
         self._allocate(rows, step)
         address = self._get_buffer().address

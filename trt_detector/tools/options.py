@@ -31,8 +31,10 @@ ENGINE_PARAMETERS = (
     'inference_threads',
     'inference_spinning',
     'batch_size',
+    'tiling',
+    'tile_overlap',
 )
-"""Parameters of the engine of tools that detect."""
+"""Parameters of the engine of tools that detect, and of the batches that it gets."""
 
 SELECTION_PARAMETERS = (
     'score_threshold',

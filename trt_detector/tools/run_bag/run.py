@@ -118,9 +118,15 @@ def _open_detector(job: Job, journal: Journal) -> Detector:
     """Open the detector, with the batch size of an interrupted run."""
     config = job.config
     batch_size = int(journal.engine.get('batch_size', 0))
-    if batch_size > 1:
+    if batch_size > 1 and config.tile_grid is None:
         config = config.with_changes(batch_size=batch_size)
     return create_detector(config, default_batch_size=_BATCH_SIZE)
+
+
+def _count_ahead(job: Job, detector: Detector) -> int:
+    """Count the images to read ahead; the batches of an engine with tiles hold few images."""
+    tiled = job.config.tile_grid is not None
+    return (detector.batch_size if tiled else detector.engine.get_batch_size()) + _AHEAD
 
 
 def _make_output(
@@ -172,7 +178,7 @@ def _run(
             {topic.name for topic in topics},
             copied,
             max_pixels=job.config.max_image_pixels,
-            ahead=detector.engine.get_batch_size() + _AHEAD,
+            ahead=_count_ahead(job, detector),
             first_decoded=0 if output.needs_pixels else journal.end,
         )
         undo.callback(reading.close)

@@ -1,0 +1,187 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Detections of the parts of an image, merged so that every object is reported once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..decode.nms_rotated import rotated_iou
+from ..values.detections import Detections
+from .grid import Box
+
+__all__ = ['CUT_SHARE', 'PartDetections', 'merge_parts']
+
+CUT_SHARE = 0.6
+"""A cut box yields to a box that holds more than this share of its area."""
+
+# Boxes that are compared with all others at once.
+_BLOCK = 256
+
+_Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartDetections:
+    """
+    Detections in a part of an image.
+
+    :param box_xyxy: the part, in pixels of the image.
+    :param detections: in pixels of the part.
+    :param margin_xy: distances in pixels of the image, horizontal and vertical, up to which a box
+        counts as touching the border of the part.
+    """
+
+    box_xyxy: Box
+    detections: Detections
+    margin_xy: tuple[float, float]
+
+
+def merge_parts(
+    parts: Sequence[PartDetections],
+    size_wh: tuple[int, int],
+    *,
+    iou_threshold: float,
+    class_agnostic: bool,
+    max_detections: int,
+) -> Detections:
+    """
+    Merge the detections of the parts of an image.
+
+    Boxes are taken in the order of their scores, those that an inner border of their part cuts
+    after all whole ones. A box is suppressed by a box before it, of another part, if both have the
+    same class and an intersection over union above the threshold, or if it is cut and more than
+    :data:`CUT_SHARE` of it is inside the other one. That is the intersection over the smaller
+    box, because a piece is smaller than its object; the class of a piece is often wrong, and does
+    not count. Boxes of one part do not suppress each other: its head has decided about them.
+
+    :param parts: of one image; at least one.
+    :param size_wh: width and height of the image in pixels.
+    :param iou_threshold: as for non-maximum suppression.
+    :param class_agnostic: boxes of different classes suppress each other.
+    :param max_detections: maximum number of boxes to return.
+    :return: in pixels of the image, highest score first; equal scores keep the order of the parts.
+    """
+    all_found, numbers, is_cut = _join(parts, size_wh)
+    order = np.lexsort((-all_found.scores, is_cut))
+    found = all_found.select(order)
+    first, second = _find_pairs(_find_bounds(found), numbers[order])
+    iou, share = _overlap(found, first, second)
+    same = class_agnostic | (found.class_ids[first] == found.class_ids[second])
+    hits = (same & (iou > iou_threshold)) | (is_cut[order][second] & (share > CUT_SHARE))
+    suppressed: set[int] = set()
+    # By the better box: whether it is suppressed itself is known when its pairs come.
+    for one, other in sorted(zip(first[hits].tolist(), second[hits].tolist(), strict=True)):
+        if one not in suppressed:
+            suppressed.add(other)
+    # Back in the order of the parts, so that equal scores keep it.
+    kept = np.sort(np.delete(order, sorted(suppressed)))
+    best = np.argsort(-all_found.scores[kept], kind='stable')[:max_detections]
+    return all_found.select(kept[best])
+
+
+def _join(
+    parts: Sequence[PartDetections], size_wh: tuple[int, int]
+) -> tuple[Detections, npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """
+    Join the detections of all parts, in pixels of the image.
+
+    :return: them, the number of the part of each, and whether an inner border cuts it.
+    """
+    shifted = [_shift(part) for part in parts]
+    lists = list(zip(parts, shifted, strict=True))
+    angles = [found.angles for found in shifted if found.angles is not None]
+    joined = Detections(
+        np.concatenate([found.boxes_xyxy for found in shifted]),
+        np.concatenate([found.scores for found in shifted]),
+        np.concatenate([found.class_ids for found in shifted]),
+        invalid=sum(found.invalid for found in shifted),
+        degenerate=sum(found.degenerate for found in shifted),
+        class_error=max(found.class_error for found in shifted),
+        angles=np.concatenate(angles) if angles else None,
+    )
+    numbers = np.repeat(np.arange(len(parts)), [len(found) for found in shifted])
+    is_cut = np.concatenate([_mask_cut(part, found, size_wh) for part, found in lists])
+    return joined, numbers, is_cut
+
+
+def _shift(part: PartDetections) -> Detections:
+    """Map the detections of a part into the image."""
+    offset = np.array(part.box_xyxy[:2] * 2, np.float32)
+    return replace(part.detections, boxes_xyxy=part.detections.boxes_xyxy + offset)
+
+
+def _mask_cut(
+    part: PartDetections, found: Detections, size_wh: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """
+    Mask the boxes that touch a border of their part inside the image.
+
+    :param found: detections of the part in pixels of the image.
+    """
+    bounds = _find_bounds(found)
+    left, top, right, bottom = part.box_xyxy
+    inner = np.array([left > 0, top > 0, right < size_wh[0], bottom < size_wh[1]])
+    inside = np.array([1, 1, -1, -1]) * (bounds - part.box_xyxy)
+    return np.asarray(((inside <= part.margin_xy * 2) & inner).any(axis=1))
+
+
+def _find_bounds(found: Detections) -> _Array:
+    """Find the upright boxes (n, 4) in float64 around the boxes."""
+    boxes = found.boxes_xyxy.astype(np.float64)
+    if found.angles is None:
+        return boxes
+    angles = found.angles.astype(np.float64)
+    cosine, sine = np.abs(np.cos(angles))[:, None], np.abs(np.sin(angles))[:, None]
+    centers, halves = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    reach = halves * cosine + halves[:, ::-1] * sine
+    return np.concatenate((centers - reach, centers + reach), axis=1)
+
+
+def _find_pairs(
+    bounds: _Array, numbers: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """
+    Find the pairs of boxes of two parts that intersect.
+
+    :return: (m,) the earlier and (m,) the later one of each pair.
+    """
+    firsts, seconds = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
+    for start in range(0, len(bounds), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        rivals = numbers[block, None] != numbers[start:]
+        for axis in (0, 1):
+            low = np.maximum(bounds[block, None, axis], bounds[start:, axis])
+            rivals &= np.minimum(bounds[block, None, axis + 2], bounds[start:, axis + 2]) > low
+        rows, columns = np.nonzero(np.triu(rivals, 1))
+        firsts.append(rows + start)
+        seconds.append(columns + start)
+    return np.concatenate(firsts), np.concatenate(seconds)
+
+
+def _overlap(
+    found: Detections, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]
+) -> tuple[_Array, _Array]:
+    """
+    Compute how pairs of boxes overlap.
+
+    :return: (m,) intersection over union, and (m,) the share of the second box that is inside the
+        first one.
+    """
+    boxes = found.boxes_xyxy.astype(np.float64)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    a, b = boxes[first], boxes[second]
+    if found.angles is None:
+        sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+        shared = np.prod(sides, axis=1)
+        iou = shared / (areas[first] + areas[second] - shared)
+    else:
+        angles = found.angles.astype(np.float64)
+        iou = rotated_iou(a, angles[first], b, angles[second])
+        shared = iou * (areas[first] + areas[second]) / (1 + iou)
+    return iou, shared / areas[second]
