@@ -4,6 +4,7 @@
 
 __all__ = [
     'CALIBRATION_SEEDS',
+    'DISTANT_SEEDS',
     'PICTURE_SEEDS',
     'SEQUENCE_SEEDS',
     'TEST_SEEDS',
@@ -19,3 +20,5 @@ CALIBRATION_SEEDS = range(4_000_000, 4_001_000)
 """Free for INT8 calibration; neither trained on nor measured."""
 SEQUENCE_SEEDS = range(5_000_000, 5_001_000)
 """Those from index 10 to 19 measure trackers, and nothing was chosen on them."""
+DISTANT_SEEDS = range(6_000_000, 6_001_000)
+"""Distant objects; those from index 10 to 29 measure tiles, and nothing was chosen on them."""

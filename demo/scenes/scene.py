@@ -202,18 +202,32 @@ def render_layers(seed: int, size: tuple[int, int]) -> tuple[_Plan, list[tuple[S
     traced = [(s, trace_layer(s, plan.camera, plan.light)) for s in _behind_first(plan)]
     layers = [(s, layer) for s, layer in traced if layer is not None]
     shortest = MIN_SIDE_PX * max(size) / 1280
+    _remove_unclear(layers, size, (shortest, np.inf))
+    return plan, layers
+
+
+def _remove_unclear(
+    layers: list[tuple[Solid, Layer]], size: tuple[int, int], sides_px: tuple[float, float]
+) -> None:
+    """
+    Remove the objects that are hidden or of the wrong size, the least visible first.
+
+    :param layers: farthest first; changed in place.
+    :param sides_px: shortest and longest permitted side of a box in pixels.
+    """
     while True:
         worst, lowest = -1, MIN_VISIBLE
         for index, mask in enumerate(_visible(layers, size)):
             solid, layer = layers[index]
             box = _box(layer, mask)
             share = float(mask.sum()) / max(layer.full_area, 1.0)
-            if box is None or min(box[2] - box[0], box[3] - box[1]) < shortest:
+            sides = (0, 0) if box is None else (box[2] - box[0], box[3] - box[1])
+            if min(sides) < sides_px[0] or max(sides) > sides_px[1]:
                 share = 0.0
             if solid.class_id >= 0 and share < lowest:
                 worst, lowest = index, share
         if worst < 0:
-            return plan, layers
+            return
         del layers[worst]
 
 
