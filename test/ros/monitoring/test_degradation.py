@@ -71,6 +71,31 @@ def test_short_slowdowns_are_not_added_up(monkeypatch: pytest.MonkeyPatch) -> No
         assert bench.slow == []
 
 
+def test_pause_of_the_images_is_no_part_of_a_slowdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.run(12)
+    bench.run(1, infer=30.0)
+    for _ in range(20):
+        bench.now_s += 1.0
+        assert bench.watch.judge() == []
+    bench.run(9, infer=30.0)
+    assert bench.slow == []
+    bench.run(1, infer=30.0)
+    assert bench.slow == ['infer']
+
+
+def test_slow_images_of_a_slow_camera_are_one_slowdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.run(12)
+    # One image in three seconds, and a judgment per second.
+    for second in range(13):
+        bench.now_s += 1.0
+        if second % 3 == 0:
+            bench.watch.add({**NORMAL, 'infer': 30.0}, 1, 100)
+        slow = [each.stage for each in bench.watch.judge()]
+    assert slow == ['infer']
+
+
 def test_larger_images_and_batches_have_a_baseline_of_their_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

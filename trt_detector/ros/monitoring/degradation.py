@@ -171,7 +171,8 @@ class DegradationWatch:
             time_ms, baseline_ms = ranked[int((len(ranked) - 1) * _PERCENTILE / 100)]
             excess_ms = time_ms - baseline_ms
             if time_ms > self.factor * baseline_ms and excess_ms >= _MINIMUM_EXCESS_MS:
-                if exceeding.since_s is None:
+                # Anew after a pause of the images: nothing is known about the time between.
+                if exceeding.since_s is None or now_s - exceeding.last_s > self.window_s:
                     exceeding.since_s = begun_s
                 exceeding.last_s = now_s
                 if now_s - exceeding.since_s >= self.window_s:
