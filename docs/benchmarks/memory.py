@@ -22,6 +22,7 @@ import array
 from collections.abc import Iterator
 from contextlib import contextmanager, ExitStack
 import json
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -43,6 +44,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import Image
+from trt_detector.process.shared_memory import find_segments
 from trt_detector.ros.node import DetectorNode
 
 MODEL = Path(__file__).resolve().parents[2] / 'demo' / 'models' / 'demo_raw.onnx'
@@ -50,7 +52,8 @@ TOPICS = ('/front/image_raw', '/rear/image_raw')
 SMALL = '640x480'
 MIXED = '640x480,1920x1080,320x240,3840x2160,1280x720'
 FIELDS = {'VmRSS': 'rss', 'RssAnon': 'anonymous', 'RssFile': 'files', 'RssShmem': 'shared'}
-COLUMNS = ('sizes', 'images', 'active rss', 'active anonymous', *FIELDS.values())
+MAPPINGS = ('heap', 'libraries', 'own segment', 'other segments', 'other')
+COLUMNS = ('sizes', 'images', 'active rss', 'active anonymous', *FIELDS.values(), *MAPPINGS)
 TIMEOUT_S = 60.0
 
 
@@ -104,7 +107,7 @@ def run_cycle(node: DetectorNode, sizes: str, images: int) -> dict[str, Any]:
         del session, statistics
         node.trigger_deactivate()
         node.trigger_cleanup()
-        clean = read_memory()
+        clean = {**read_memory(), **read_mappings()}
     row = {'sizes': sizes, 'images': sum(published), 'smallest': min(published), **clean}
     return {**row, 'active rss': active['rss'], 'active anonymous': active['anonymous']}
 
@@ -114,6 +117,31 @@ def read_memory() -> dict[str, int]:
     lines = Path('/proc/self/status').read_text().splitlines()
     values = dict(line.split(':', 1) for line in lines)
     return {name: int(values[field].split()[0]) >> 10 for field, name in FIELDS.items()}
+
+
+def read_mappings() -> dict[str, int]:
+    """Read the resident memory of this process by mapping, in MiB."""
+    own = set(map(str, find_segments(os.getpid())))
+    sums, kind = dict.fromkeys(MAPPINGS, 0), 'other'
+    for line in Path('/proc/self/smaps').read_text().splitlines():
+        fields = line.split(maxsplit=5)
+        if '-' in fields[0]:
+            name = fields[5] if len(fields) == 6 else ''
+            kind = find_kind(name, own)
+        elif fields[0] == 'Rss:':
+            sums[kind] += int(fields[1])
+    return {name: size >> 10 for name, size in sums.items()}
+
+
+def find_kind(name: str, own: set[str]) -> str:
+    """Find the kind of a mapping by its name in smaps."""
+    if name == '[heap]':
+        return 'heap'
+    if name in own:
+        return 'own segment'
+    if name.startswith('/dev/shm/'):  # noqa: S108 the folder of the kernel
+        return 'other segments'
+    return 'libraries' if name.startswith('/') else 'other'
 
 
 @contextmanager
