@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 import functools
 import logging
 
 from ..engine import BatchSlot, InferenceEngine
 from ..errors import BackendUnavailableError, EngineError
 from ..image.image import Image
+from ..image.shared_values import SharedValues
 from ..preprocess import InputLayout, Letterbox, PreprocessSpec
 from ..values.candidates import CandidateRule
 from ..values.engine_info import CudaGraphUse
@@ -24,6 +26,7 @@ from .device_slot import DeviceSlot, SharedStreams, SlotTarget
 from .kernels.candidates import CandidateFilter
 from .kernels.letterbox import KERNEL_ENCODINGS, LetterboxKernel
 from .network_runner import BUILD_IN_PROGRESS, capture_graphs
+from .shared_uploads import SharedUploads
 
 __all__ = ['DevicePreprocessor', 'preprocess_on_device']
 
@@ -89,7 +92,12 @@ class DevicePreprocessor:
         with device_lock(self._engine.device_id), ExitStack() as undo:
             candidates = self._load_filter(rule)
             streams = SharedStreams(
-                kernel, make_stream(cuda), make_stream(cuda), copiers, candidates
+                kernel,
+                make_stream(cuda),
+                make_stream(cuda),
+                copiers,
+                SharedUploads.join(cuda, self._engine.device_id, mapped=self._mapped),
+                candidates,
             )
             # Otherwise a traceback would keep the streams alive longer than their context.
             undo.callback(streams.close)
@@ -141,7 +149,12 @@ class DevicePreprocessor:
         """Convert an image to bgr8 if the kernel does not support its encoding."""
         if image.encoding in KERNEL_ENCODINGS:
             return image
-        return Image.from_array(image.to_bgr())
+        if image.shared is None:
+            return Image.from_array(image.to_bgr())
+        converted: Image = image.shared.get(
+            'bgr8', lambda: replace(Image.from_array(image.to_bgr()), shared=SharedValues())
+        )
+        return converted
 
     def fill_parts(
         self,

@@ -25,6 +25,7 @@ from .image_upload import ImageUpload, UploadedImage
 from .kernels.candidates import CandidateFilter, CandidateSlot, is_worth_filtering
 from .kernels.letterbox import KERNEL_ENCODINGS, LetterboxJob, LetterboxKernel
 from .network_runner import NetworkRunner
+from .shared_uploads import SharedUpload, SharedUploads
 
 __all__ = ['DeviceSlot', 'SharedStreams', 'SlotTarget']
 
@@ -43,6 +44,7 @@ class SharedStreams:
     :param upload: stream of the image uploads and the kernel.
     :param download: stream of the candidate filter and the output downloads.
     :param copiers: threads that copy images to page-locked memory.
+    :param shared: uploads of images that other detectors of the process use, too; joined.
     :param candidates: filter for the candidates of a raw head, None to copy all outputs.
     :param users: number of open slots.
     """
@@ -51,6 +53,7 @@ class SharedStreams:
     upload: Any
     download: Any
     copiers: ThreadPoolExecutor
+    shared: SharedUploads
     candidates: CandidateFilter | None = None
     users: int = 0
 
@@ -61,11 +64,18 @@ class SharedStreams:
             self.close()
 
     def close(self) -> None:
-        """Free kernels, streams and threads; the context must be current."""
+        """
+        Free kernels, streams and threads; calling it again does nothing.
+
+        The context must be current.
+        """
+        if self.upload is None:
+            return
         self.copiers.shutdown()
         self.kernel.close()
         if self.candidates is not None:
             self.candidates.close()
+        self.shared.leave()
         self.upload = self.download = None
 
 
@@ -95,6 +105,7 @@ class DeviceSlot(BatchSlot):
         self._jobs: list[LetterboxJob] = []
         self._count = 0
         self._copies: list[tuple[ImageUpload, Future[object]]] = []
+        self._shared: list[SharedUpload] = []
         self._views: list[npt.NDArray[Any]] = []
         self._resources = ExitStack()
         with ExitStack() as undo:
@@ -181,13 +192,17 @@ class DeviceSlot(BatchSlot):
         """Begin the upload of an image; without a letterbox of all its rows."""
         streams, upload = self._get_streams(), self._uploads[index]
         try:
-            uploaded, work = upload.begin(image, letterbox)
-            if work is not None and self._count > 1:
-                self._copies.append((upload, streams.copiers.submit(work)))
+            if image.shared is not None and not image.page_locked:
+                self._shared.append(streams.shared.get(image, letterbox, streams.upload))
+                uploaded = self._shared[-1].image
             else:
-                if work is not None:
-                    work()
-                upload.send(streams.upload)
+                uploaded, work = upload.begin(image, letterbox)
+                if work is not None and self._count > 1:
+                    self._copies.append((upload, streams.copiers.submit(work)))
+                else:
+                    if work is not None:
+                        work()
+                    upload.send(streams.upload)
         except self._engine.cuda.Error as error:
             raise make_engine_error('CUDA failed to copy an image', error) from error
         return uploaded
@@ -222,6 +237,7 @@ class DeviceSlot(BatchSlot):
     def finish(self) -> list[npt.NDArray[Any]]:
         """Wait for the download only, and return it."""
         self._wait_for(self._events[2])
+        self._shared.clear()
         return self._views
 
     def _wait_for(self, event: Any) -> None:
@@ -271,6 +287,7 @@ class DeviceSlot(BatchSlot):
                 stream.synchronize()
             except self._engine.cuda.Error as error:
                 _LOG.warning('CUDA failed after an inference that failed: %s', error)
+        self._shared.clear()
 
     def close(self) -> None:
         """Wait for the slot's work and free its memory; calling it again does nothing."""

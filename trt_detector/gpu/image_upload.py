@@ -21,7 +21,7 @@ from ..values.recent_peak import RecentPeak
 from .buffers import TensorBuffer
 from .kernels.letterbox import KERNEL_ENCODINGS
 
-__all__ = ['HostWork', 'ImageUpload', 'UploadedImage', 'rows_read']
+__all__ = ['HostWork', 'ImageUpload', 'UploadedImage', 'find_height', 'rows_read']
 
 HostWork = Callable[[], object]
 
@@ -74,6 +74,16 @@ def rows_read(source_height: int, resized_height: int) -> npt.NDArray[np.intp]:
     first = ((2 * index + 1) * source_height - resized_height) // (2 * resized_height)
     pairs = np.stack((first, first + 1), axis=1).reshape(-1)
     return np.clip(pairs, 0, source_height - 1).astype(np.intp)
+
+
+def find_height(image: Image, letterbox: Letterbox | None) -> int:
+    """
+    Find the number of rows after the resize, for which rows of the image are selected.
+
+    :return: the height of the image if all its rows are uploaded.
+    """
+    height = image.height if letterbox is None else letterbox.resized_size[1]
+    return height if 2 * height < image.height else image.height
 
 
 @functools.lru_cache(maxsize=64)
