@@ -7,6 +7,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -120,14 +121,18 @@ class Camera:
     def show(self, scene: DepthScene, picture: Any, stamp_s: float) -> Any:
         """Publish a scene until its detections come; return them."""
         for attempt in range(200):
-            # The CameraInfo has to be there before the images.
             self.publish(scene, picture, stamp_s + attempt)
-            for _ in range(10):
+            deadline_s = time.monotonic() + 1.0
+            while not (found := self._find(stamp_s + attempt)) and time.monotonic() < deadline_s:
                 self._executor.spin_once(timeout_sec=0.1)
-                for message in self.output:
-                    if stamp_s + 5 <= message.header.stamp.sec < stamp_s + 1000:
-                        return message
+            # The CameraInfo has to be there before the images.
+            if found and attempt >= 5:
+                return found
         raise AssertionError('no 3D detections came')
+
+    def _find(self, stamp_s: float) -> Any:
+        """Return the message with a stamp, None if it has not come."""
+        return next((each for each in self.output if each.header.stamp.sec == stamp_s), None)
 
 
 @pytest.mark.slow
