@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 import os
 from pathlib import Path
 import socket
@@ -157,3 +158,55 @@ def test_bag_that_is_no_regular_file_is_refused(suffix: str, kind: str, tmp_path
     error = catch(lambda: find_storage_files(path))
     assert isinstance(error, BagError), error
     assert str(path) in str(error)
+
+
+NOBODY = '~nobody-here/file'
+TOOLS = {'calibrate': 'trt_detector.tools.calibrate.main'}
+
+
+@pytest.mark.parametrize(
+    'values',
+    [
+        {'model_path': NOBODY},
+        {'engine_cache_dir': NOBODY},
+        {'plan_key_path': NOBODY},
+        {'precision': 'int8', 'calib_cache_path': NOBODY},
+        {'plugin_libraries': [NOBODY]},
+    ],
+    ids=lambda values: list(values)[-1],
+)
+def test_home_folder_of_an_unknown_user_is_refused(values: dict[str, Any], tmp_path: Path) -> None:
+    model = str(lamp_detector(tmp_path / 'm.onnx'))
+    config = DetectorConfig.from_mapping({'model_path': model, 'backend': 'tensorrt', **values})
+    with machine('tensorrt-10.3'), pytest.raises(ConfigError, match='~nobody-here has no home'):
+        create_detector(config).close()
+
+
+def test_ignore_mask_of_an_unknown_user_is_refused() -> None:
+    with pytest.raises(ConfigError, match='~nobody-here has no home folder'):
+        IgnoreMask(NOBODY)
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['build_engine', '--model', 'm.onnx', '--output', NOBODY],
+        ['build_engine', '--model', NOBODY],
+        ['inspect_engine', NOBODY],
+        ['calibrate', '--model', NOBODY, '--output', 'x.calib', '--images', '.'],
+        ['detect', '--model', 'm.onnx', '--images', NOBODY],
+        ['evaluate', '--model', NOBODY, '--data', '.'],
+    ],
+    ids=lambda arguments: ' '.join(arguments[:2]),
+)
+def test_tool_refuses_the_home_folder_of_an_unknown_user(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    program, *rest = arguments
+    main = import_module(TOOLS.get(program, f'trt_detector.tools.{program}')).main
+    try:
+        code = main(rest)
+    except SystemExit as end:
+        code = end.code
+    assert code in (1, 2)
+    assert '~nobody-here has no home folder; give a path' in capsys.readouterr().err

@@ -54,6 +54,7 @@ from .values.device_state import DeviceWatch
 from .values.engine_info import EngineInfo
 from .values.progress import ProgressCallback
 from .values.tensor_spec import DEFAULT_INPUT_SIZE
+from .values.user_path import expand_user
 
 __all__ = ['create_detector', 'decode_options', 'watch_device']
 
@@ -142,7 +143,7 @@ def _open_with_batch(
 
     :raises _SingleImageError: if the network runs one image only and batch_size is larger.
     """
-    path = Path(config.model_path).expanduser()
+    path = expand_user(config.model_path)
     model = None if is_plan(path) else read_model_info(path, given_metadata(config))
     if model is None and config.backend == 'onnxruntime':
         raise ConfigError(
@@ -313,7 +314,7 @@ def _open_onnxruntime(
 ) -> OnnxRuntimeEngine:
     """Open the model with ONNX Runtime, in its own precision or INT8 by a calibration cache."""
     warnings = []
-    cache = Path(config.calib_cache_path).expanduser() if config.calib_cache_path else None
+    cache = expand_user(config.calib_cache_path) if config.calib_cache_path else None
     if config.precision != 'int8' or model.precision != 'fp32':
         warnings += _cache_warnings(config, cache)
         cache = None

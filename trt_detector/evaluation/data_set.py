@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ..errors import ConfigError
 from ..image.files import picture_files
+from ..values.user_path import expand_user
 
 __all__ = ['DataSet', 'Sample', 'read_data_set']
 
@@ -74,7 +75,7 @@ def read_data_set(
         them, and YOLO class numbers index them if there is no data.yaml.
     :raises ConfigError: if it cannot be read, with the file and line.
     """
-    path = path.expanduser()
+    path = expand_user(path)
     if not path.exists():
         raise ConfigError(f'data set {path} does not exist')
     if path.is_file() and path.suffix == '.json':

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import ImageError
+from ..values.user_path import expand_user
 from .image import PICTURE_SUFFIXES
 
 __all__ = ['picture_files']
@@ -20,7 +21,7 @@ def picture_files(paths: Iterable[Path]) -> tuple[Path, ...]:
     :param paths: files, taken as they are, and folders, searched for :data:`PICTURE_SUFFIXES`.
     :raises ImageError: if a path does not exist or no image file is found.
     """
-    named = [path.expanduser() for path in paths]
+    named = [expand_user(path) for path in paths]
     pictures: list[Path] = []
     for path in named:
         if path.is_dir():

@@ -21,6 +21,7 @@ from ..model_info import ModelInfo
 from ..model_info.onnx_session import load_onnxruntime
 from ..pipeline import Detector
 from ..trusted_files import read_trusted, write_atomic
+from ..values.user_path import expand_user
 from .agreement import Agreement
 
 __all__ = ['CheckStore', 'describe_check']
@@ -84,7 +85,7 @@ class CheckStore:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._root = directory.expanduser().absolute()
+        self._root = expand_user(directory).absolute()
 
     def read(self, key: Key) -> tuple[Agreement, str] | None:
         """Return the outcome and the day of a check, None if there is no trusted one."""

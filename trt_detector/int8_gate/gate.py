@@ -20,6 +20,7 @@ from ..plan import find_cache_dir
 from ..quantize.calibration import gate_folder
 from ..values.detections import Detections
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
+from ..values.user_path import expand_user
 from .agreement import Agreement, low_threshold, run_gate
 from .check_store import CheckStore, describe_check
 
@@ -129,7 +130,7 @@ def find_gate_frames(config: DetectorConfig) -> tuple[Path, ...]:
             raise ConfigError(f'int8_gate_images: {error}') from error
     if not config.calib_cache_path:
         return ()
-    folder = gate_folder(Path(config.calib_cache_path).expanduser())
+    folder = gate_folder(expand_user(config.calib_cache_path))
     return picture_files([folder]) if folder.is_dir() and any(folder.iterdir()) else ()
 
 
@@ -198,7 +199,7 @@ def _find_check(
         return None, {}
     try:
         directory = find_cache_dir(config.engine_cache_dir)
-        model = read_model_info(Path(config.model_path).expanduser())
+        model = read_model_info(expand_user(config.model_path))
         key = describe_check(config, detector, model, frames)
     except (OSError, DetectorError):
         # The check itself reports the error.

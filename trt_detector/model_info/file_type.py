@@ -10,6 +10,7 @@ import stat
 import zipfile
 
 from ..errors import ModelError
+from ..values.user_path import describe_start
 from .plan_header import PLAN_MAGICS, split_plan_header
 
 __all__ = ['describe_misnamed', 'is_onnx', 'is_plan']
@@ -64,7 +65,7 @@ def is_plan(path: Path) -> bool:
             head = file.read(_HEAD_BYTES)
     except (OSError, ValueError) as error:
         # ValueError: a null character in the name.
-        place = '' if path.is_absolute() else f' (the working directory is {Path.cwd()})'
+        place = describe_start(path)
         reason = getattr(error, 'strerror', None) or error
         raise ModelError(f'cannot read the model {path}{place}: {reason}') from error
     _, plan = split_plan_header(head)

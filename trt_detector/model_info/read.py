@@ -18,6 +18,7 @@ from ..values.literal import read_literal
 from ..values.output_part import OutputPart
 from ..values.regular_file import HashedBytes, open_regular, read_hashed
 from ..values.tensor_spec import TensorSpec
+from ..values.user_path import describe_start
 from .box_form import find_box_form
 from .class_names import parse_names
 from .content import ModelContent
@@ -254,7 +255,7 @@ def _read_file(path: Path) -> HashedBytes:
                 )
             return read_hashed(file)
     except OSError as error:
-        place = '' if path.is_absolute() else f' (the working directory is {Path.cwd()})'
+        place = describe_start(path)
         raise ModelError(f'cannot read the model {path}{place}: {error.strerror}') from error
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import PlanError
 from ..trusted_files import read_trusted
+from ..values.user_path import expand_user
 from .manifest import Manifest
 
 __all__ = ['PlanHmac', 'hmac_path', 'read_plan_key']
@@ -107,7 +108,7 @@ def read_plan_key(path: str) -> PlanHmac | None:
     """
     if not path:
         return None
-    file = Path(path).expanduser()
+    file = expand_user(path)
     try:
         key = read_trusted(file, follow_links=True, private=True, max_bytes=_MAXIMUM_KEY_BYTES)
         return PlanHmac(key)

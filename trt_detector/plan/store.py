@@ -14,6 +14,7 @@ import threading
 from ..errors import PlanError
 from ..model_info import is_onnx, split_plan_header
 from ..trusted_files import read_trusted, try_writing, write_atomic
+from ..values.user_path import expand_user
 from .build import PlanBuild
 from .entry import PlanEntry, Rejection
 from .key import DeviceKey, PlanKey
@@ -57,7 +58,7 @@ def find_cache_dir(chosen: str) -> Path:
     :param chosen: engine_cache_dir, '' for :func:`default_cache_dir`.
     :raises PlanError: if chosen is '' and the user has no home folder.
     """
-    return Path(chosen).expanduser() if chosen else default_cache_dir()
+    return expand_user(chosen) if chosen else default_cache_dir()
 
 
 class PlanStore:
@@ -74,7 +75,7 @@ class PlanStore:
     ) -> None:
         if keep < 1:
             raise ValueError(f'keep is {keep}; expected 1 or more')
-        self._root = directory.expanduser().absolute()
+        self._root = expand_user(directory).absolute()
         self._keep = keep
         self._hmac = plan_hmac
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 import re
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from ..errors import ConfigError, ImageError
 from ..image.image import Image
 from ..parameter_spec import show_value
+from ..values.user_path import expand_user
 
 __all__ = ['IgnoreMask']
 
@@ -39,7 +39,7 @@ class IgnoreMask:
             )
         #: Image topic; '' for every camera.
         self.camera = match['camera'] or ''
-        path = Path(match['path']).expanduser()
+        path = expand_user(match['path'])
         try:
             pixels = Image.from_file(path).to_bgr()
         except ImageError as error:

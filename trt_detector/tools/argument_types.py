@@ -7,9 +7,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 import math
+from pathlib import Path
 import re
 
-__all__ = ['number_between', 'parse_count', 'parse_positive', 'parse_size']
+from ..errors import ConfigError
+from ..values.user_path import expand_user
+
+__all__ = ['number_between', 'parse_count', 'parse_path', 'parse_positive', 'parse_size']
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -33,6 +37,18 @@ def parse_count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 0 or more')
     return int(text)
+
+
+def parse_path(text: str) -> Path:
+    """
+    Parse a path that may start with ~ or ~USER.
+
+    :raises ArgumentTypeError: if there is no such home folder.
+    """
+    try:
+        return expand_user(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def parse_positive(text: str) -> int:

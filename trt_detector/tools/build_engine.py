@@ -25,6 +25,8 @@ from ..plan import hmac_path, PlanHmac, read_plan_key
 from ..process.stop_signals import SignalWatch
 from ..trusted_files import try_writing, write_atomic
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
+from ..values.user_path import expand_user
+from .argument_types import parse_path
 from .command_line import add_json_option, make_parser, parse_arguments, write_result
 from .options import add_parameter_options, given_parameters
 from .progress_bar import ProgressBar
@@ -138,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--output',
-        type=lambda text: Path(text).expanduser(),
+        type=parse_path,
         metavar='FILE',
         help='write a copy of the engine to this file',
     )
@@ -256,12 +258,12 @@ def _build(
     cancel: threading.Event,
 ) -> BuildReport:
     """Build the engine, or load it from the engine folder."""
-    model = read_model_info(arguments.model.expanduser())
+    model = read_model_info(expand_user(arguments.model))
     batch_size = config.batch_size or 1
     # An unusable key is reported before the build.
     plan_hmac = read_plan_key(config.plan_key_path)
     if arguments.output is not None:
-        _check_output(arguments.output, arguments.model.expanduser())
+        _check_output(arguments.output, expand_user(arguments.model))
     if arguments.compute_capability is not None or arguments.portable:
         return _build_elsewhere(arguments, config, model, plan_hmac, bar, cancel)
     from ..gpu.device_info import read_device

@@ -28,6 +28,7 @@ from ..regions.camera_regions import CameraRegions
 from ..regions.drawing import draw_regions
 from ..values.detections import Detections
 from ..values.engine_info import EngineInfo
+from ..values.user_path import expand_user
 from .command_line import (
     add_json_option,
     make_parser,
@@ -152,7 +153,7 @@ def _pictures(paths: Sequence[Path]) -> list[tuple[str, Path]]:
 
     :raises ImageError: if a path is missing or nothing is left.
     """
-    folders = {path.expanduser() for path in paths if path.expanduser().is_dir()}
+    folders = {expand_user(path) for path in paths if expand_user(path).is_dir()}
     files = picture_files(paths)
     return sorted((f.name if f.parent in folders else str(f), f) for f in files)
 

@@ -21,6 +21,7 @@ from ..evaluation.report import as_json, as_table
 from ..evaluation.run import Result, run_detector
 from ..factory import create_detector
 from ..values.progress import Progress
+from ..values.user_path import expand_user
 from .command_line import (
     add_json_option,
     make_parser,
@@ -175,7 +176,7 @@ def _measure(
             show = _VariantProgress(
                 bar, name, position * len(data.samples), len(variants), data, start
             )
-            results.append(run_detector(name, detector, data, arguments.model.expanduser(), show))
+            results.append(run_detector(name, detector, data, expand_user(arguments.model), show))
             bar.finish()
             print_warnings(f'evaluate: {name}', detector, printed)
     if data is None:

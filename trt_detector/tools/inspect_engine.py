@@ -19,6 +19,7 @@ from ..model_info import split_plan_header
 from ..plan import hmac_path, Manifest, PlanHmac, read_plan_file, read_plan_key
 from ..plan.manifest import MAXIMUM_MANIFEST_BYTES
 from ..trusted_files import read_trusted
+from .argument_types import parse_path
 from .command_line import add_json_option, make_parser, parse_arguments, write_result
 
 __all__ = ['main']
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: 0 if everything is shown, 1 if the file cannot be read or the engine cannot be loaded.
     """
     arguments = parse_arguments(_parser(), argv)
-    path = arguments.engine.expanduser()
+    path = arguments.engine
     report: dict[str, Any] = {'path': str(path)}
     failed = False
     try:
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         examples=['model.engine', 'model.engine --layers', 'model.engine --json'],
         exit_codes={0: 'everything is shown', 1: 'the file or the engine cannot be loaded'},
     )
-    parser.add_argument('engine', type=Path, help='an .engine or .plan file')
+    parser.add_argument('engine', type=parse_path, help='an .engine or .plan file')
     parser.add_argument(
         '--backend',
         choices=('auto', 'tensorrt', 'tensorrt_rtx', 'tensorrt_lean'),

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 import threading
 
 from ..config import DetectorConfig
@@ -16,6 +15,7 @@ from ..model_info import ModelInfo
 from ..plan import read_plan_key, read_prebuilt_plan, StoredPlan
 from ..trusted_files import set_aside
 from ..values.progress import ProgressCallback
+from ..values.user_path import expand_user
 from .builder.built_precision import explain_built_precision
 from .builder.make_plan import prepare_plan
 from .builder.precision import split_build_warnings
@@ -158,7 +158,7 @@ def _load(
 def _open_prebuilt_plan(config: DetectorConfig, batch_size: int) -> TensorRTEngine:
     """Create the engine of a prebuilt plan."""
     stored = read_prebuilt_plan(
-        Path(config.model_path).expanduser(), read_plan_key(config.plan_key_path)
+        expand_user(config.model_path), read_plan_key(config.plan_key_path)
     )
     device = read_device(config.device_id)
     reasons = []

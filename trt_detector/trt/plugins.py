@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import BackendUnavailableError, ConfigError
 from ..values.regular_file import open_regular, read_hashed
+from ..values.user_path import expand_user
 from .library import TensorRTLibrary
 
 __all__ = ['hash_plugins', 'load_plugins']
@@ -43,7 +44,7 @@ def load_plugins(library: TensorRTLibrary, logger: Any, libraries: Sequence[str]
             'version'
         )
     for name in libraries:
-        path = str(Path(name).expanduser())
+        path = str(expand_user(name))
         if (library.name, path) not in _LOADED:
             _load(library, path)
             _LOADED.add((library.name, path))
@@ -58,7 +59,7 @@ def hash_plugins(libraries: Sequence[str]) -> tuple[str, ...]:
     hashes = []
     for library in libraries:
         try:
-            with open_regular(Path(library).expanduser()) as file:
+            with open_regular(expand_user(library)) as file:
                 hashes.append(read_hashed(file).sha256)
         except OSError as error:
             raise ConfigError(

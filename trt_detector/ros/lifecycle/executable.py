@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 import os
 import sys
 import threading
@@ -92,7 +93,7 @@ def run_nodes(
         nodes = [_create_node(create, name, shared) for name in options.nodes or [default_name]]
     except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
         text = '; '.join([str(error), *find_unreadable_lists(arguments)])
-        print(f'{program}: cannot start: {text}', file=sys.stderr)
+        _report(f'{program}: cannot start: {text}')
         return 1
     forward_logging(nodes[0].get_logger())
     for note in notes:
@@ -108,7 +109,7 @@ def run_nodes(
     signals.ignore()
     if not ended:
         # The interpreter would wait for the driver call at exit, or crash.
-        print(f'{program}: a driver call hangs; the process is ended', file=sys.stderr)
+        _report(f'{program}: a driver call hangs; the process is ended')
         fatal.end(EXIT_HANGING)
     for node in nodes:
         node.destroy_node()
@@ -118,6 +119,12 @@ def run_nodes(
     if fatal.exit_code is not None:
         fatal.end(fatal.exit_code)
     return 0
+
+
+def _report(text: str) -> None:
+    """Write to standard error, unless it is closed or its reader is gone: nobody can be told."""
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
 
 
 class _FatalEnd:
@@ -138,7 +145,7 @@ class _FatalEnd:
         if self.exit_code is not None:
             return
         self.exit_code = exit_code
-        print(f'{self._program}: the process ends with code {exit_code}', file=sys.stderr)
+        _report(f'{self._program}: the process ends with code {exit_code}')
         timer = threading.Timer(_END_TIMEOUT_S, self.end, (exit_code,))
         timer.daemon = True
         timer.start()
@@ -146,8 +153,9 @@ class _FatalEnd:
 
     def end(self, exit_code: int) -> None:
         """End the process at once, without the destructors of the interpreter and libraries."""
-        sys.stderr.flush()
-        sys.stdout.flush()
+        for stream in (sys.stderr, sys.stdout):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
         os._exit(exit_code if self.exit_code is None else self.exit_code)
 
 

@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from ...errors import BagError, ImageError
+from ...values.user_path import expand_user
 from .definitions import IMAGE_TYPES, load_rosbags, make_typestore, VIDEO_TYPES
 from .storage_files import find_storage_files, get_remedy
 
@@ -62,7 +63,7 @@ class BagReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.expanduser()
+        self.path = expand_user(path)
         load_rosbags()
         from rosbags.rosbag2 import Reader
 

@@ -21,6 +21,7 @@ from ...image.image import Image
 from ...pipeline import Detector
 from ...values.device_state import DeviceState
 from ...values.engine_info import EngineInfo
+from ...values.user_path import expand_user
 from .modes import CUDA_EVENTS, HOST, make_modes, measure_rounds
 
 __all__ = ['Job', 'main', 'measure']
@@ -130,7 +131,7 @@ def _figures(job: Job, detector: Detector, images: list[Image], before: _Memory)
         'clocks': [HOST, CUDA_EVENTS] if has_events else [HOST],
         'modes': modes,
         'memory': _Memory.read(job).growth_since(before),
-        'engine_bytes': get_engine_bytes(info, Path(job.config.model_path).expanduser()),
+        'engine_bytes': get_engine_bytes(info, expand_user(job.config.model_path)),
     }
 
 

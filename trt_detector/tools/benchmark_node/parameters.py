@@ -13,6 +13,7 @@ import yaml
 from ...config import DetectorConfig
 from ...errors import ConfigError
 from ...process.package_files import find_package_file
+from ...values.user_path import expand_user
 from ..parameter_file import read_parameter_file
 
 __all__ = ['collect_parameters', 'parse_pairs']
@@ -48,7 +49,7 @@ def collect_parameters(
         if demo is None:
             raise ConfigError(f'{_DEMO_MODEL} is not installed; name a model with --model')
         values['model_path'] = str(demo)
-    path = Path(values['model_path']).expanduser()
+    path = expand_user(values['model_path'])
     if not path.exists():
         raise ConfigError(f'model_path is {values["model_path"]!r}, which does not exist')
     values['model_path'] = str(path.resolve())

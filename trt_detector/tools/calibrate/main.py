@@ -34,6 +34,7 @@ from ...quantize.histogram import MagnitudeHistogram
 from ...quantize.sampling import Coverage, FrameSampler
 from ...quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from ...values.progress import Progress
+from ...values.user_path import expand_user
 from ..command_line import (
     add_json_option,
     make_parser,
@@ -206,7 +207,7 @@ def _job(arguments: argparse.Namespace) -> _Job:
         'inference_threads': arguments.threads,
         **values,
     })  # fmt: skip
-    model = read_model_info(arguments.model.expanduser())
+    model = read_model_info(expand_user(arguments.model))
     if model.precision != 'fp32':
         raise ModelError(
             f'{model.path} is {model.precision}; calibrate the FP32 export of the network'
@@ -215,7 +216,7 @@ def _job(arguments: argparse.Namespace) -> _Job:
         config=config,
         model=model,
         method=CalibrationMethod(arguments.method, arguments.percentile),
-        output=arguments.output.expanduser(),
+        output=expand_user(arguments.output),
         frames=arguments.frames,
         gate_frames=max(0, arguments.gate_frames),
         min_difference=arguments.min_difference,

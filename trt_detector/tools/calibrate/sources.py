@@ -18,6 +18,7 @@ from ...image.files import picture_files
 from ...image.image import Image
 from ...image.message import read_message
 from ...quantize.sampling import SourceFrame
+from ...values.user_path import expand_user
 from ..bag.reader import BagMessage, BagReader
 
 __all__ = ['BagSource', 'FrameSource', 'PictureSource', 'TopicSource', 'VideoSource']
@@ -70,7 +71,7 @@ class VideoSource:
     """
 
     def __init__(self, path: Path) -> None:
-        path = path.expanduser()
+        path = expand_user(path)
         if not path.is_file():
             raise ImageError(f'--video {path} is not a file')
         self._path = path

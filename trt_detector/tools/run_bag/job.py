@@ -14,6 +14,7 @@ from ...config import DetectorConfig
 from ...errors import BagError
 from ...regions.ignore_mask import IgnoreMask
 from ...values.regular_file import open_regular, read_hashed
+from ...values.user_path import expand_user
 from ..bag.definitions import IMAGE_TYPES, VIDEO_TYPES
 from ..bag.reader import BagReader, BagTopic, list_topics
 from .video_output import VIDEO_SUFFIXES
@@ -69,7 +70,7 @@ class Job:
 
         :raises OSError: if the model cannot be read.
         """
-        with open_regular(Path(self.config.model_path).expanduser()) as file:
+        with open_regular(expand_user(self.config.model_path)) as file:
             content = read_hashed(file)
         return {
             'package': f'trt_detector {__version__}',

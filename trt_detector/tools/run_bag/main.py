@@ -14,6 +14,7 @@ from typing import Any
 from ...config import DetectorConfig
 from ...errors import DetectorError
 from ...values.progress import Progress
+from ...values.user_path import expand_user
 from ..command_line import (
     add_json_option,
     make_parser,
@@ -185,12 +186,12 @@ def _positive(text: str) -> float:
 def _job(arguments: argparse.Namespace) -> Job:
     """Read the options."""
     file = arguments.params_file
-    given: dict[str, Any] = {} if file is None else read_parameter_file(file.expanduser())
+    given: dict[str, Any] = {} if file is None else read_parameter_file(expand_user(file))
     given |= {'model_path': arguments.model, **given_parameters(arguments, _NAMES)}
-    output = arguments.output.expanduser()
+    output = expand_user(arguments.output)
     return Job(
         config=DetectorConfig.from_mapping(given),
-        bag=arguments.bag.expanduser(),
+        bag=expand_user(arguments.bag),
         output=output,
         format=choose_format(output, arguments.format),
         topics=tuple(arguments.topics),

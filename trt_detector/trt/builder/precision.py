@@ -13,6 +13,7 @@ from ...config import DetectorConfig
 from ...errors import CalibrationCacheError, ConfigError
 from ...model_info import ModelInfo, prepare_model
 from ...quantize import CalibrationCache, read_calibration_cache
+from ...values.user_path import expand_user
 from ..library import TensorRTLibrary
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def choose_precision(
     """
     wanted = config.precision
     text = config.calib_cache_path
-    path = Path(text).expanduser() if text else None
+    path = expand_user(text) if text else None
     if model.precision == 'int8':
         return PrecisionChoice('int8', notes=_quantized_notes(wanted, path, model))
     if model.precision == 'fp16' and wanted != 'int8':
