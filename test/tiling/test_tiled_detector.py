@@ -357,6 +357,7 @@ def test_without_tiles_it_is_the_plain_detector(tmp_path: Path) -> None:
     path = lamp_detector(tmp_path / 'lamp.onnx')
     with create_detector(_config(path)) as detector:
         assert type(detector) is Detector
+        assert 'tiles' not in detector.description
         assert 'tiles' not in detector.info.report()
 
 
@@ -375,6 +376,7 @@ def test_batch_size_counts_parts(
     path = lamp_detector(tmp_path / 'lamp.onnx')
     with create_detector(_config(path, **parameters), default_batch_size=4) as detector:
         assert (detector.run_size, detector.batch_size) == (run_size, batch_size)
+        assert detector.description.endswith(f'; tiles {parameters["tiling"]}, overlap 20%')
 
 
 def test_a_fixed_batch_is_filled(tmp_path: Path) -> None:

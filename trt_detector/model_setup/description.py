@@ -33,7 +33,7 @@ def describe_detector(
     follows_images: bool,
 ) -> str:
     """
-    Describe head, preprocessing, input size and classes, each with its source.
+    Describe head, preprocessing, input size, classes and tiles, with their sources.
 
     :param follows_images: the input size is open and chosen per image.
     """
@@ -41,13 +41,15 @@ def describe_detector(
     source = setup.names_source if setup.names else 'numbered, no names are given'
     height, width = engine.get_input_shape()
     size = 'follows the images' if follows_images else f'{width}x{height}'
-    layout = engine.input_spec
+    layout, config = engine.input_spec, setup.config
+    tiles = f'; tiles {config.tiling}, overlap {config.tile_overlap:.0%}'
     return (
         f'head {found.name} ({_head_source(setup, found)}); '
         f'preprocessing {_describe_spec(preprocessing.spec)} ({preprocessing.source}); '
         f'input {size}, {layout.dtype} '
         f'({_size_source(setup, engine, preprocessing, follows_images=follows_images)}); '
         f'{len(names) or "unknown number of"} classes ({source})'
+        f'{"" if config.tile_grid is None else tiles}'
     )
 
 
