@@ -11,6 +11,7 @@ from ..errors import ImageError
 from .box3d import Box3D
 from .camera_model import CameraModel
 from .config import DepthConfig
+from .cut_edges import find_cut_edges
 from .depth_image import DepthImage
 from .surface import find_surface
 
@@ -30,6 +31,9 @@ _THICKNESS_SIGMA = 0.15
 # Standard deviation of a box in the image, as a share of its size, and at least in pixels.
 _BOX_SIGMA = 0.05
 _MIN_SIGMA_PX = 0.5
+# The same if an edge cuts the object, which goes on beyond it by an unknown length: the center
+# may be elsewhere, and the thickness is assumed from a part of the object.
+_CUT_SIGMA = 0.4
 # Ratios of width and height count as equal up to this many pixels of rounding.
 _ROUNDING_PX = 1.5
 # Boxes may reach beyond the image by this share of it: some trackers and models do not clip them.
@@ -137,9 +141,12 @@ def _locate(
     ray = np.append(rays[0], 1.0)
     center = ray * center_z
     center[:2] += camera.origin_xy
-    sigma_z = np.hypot(surface.sigma_m, _THICKNESS_SIGMA * assumed)
+    cut = find_cut_edges(box, depth, scale, surface.nearest_m).reshape(2, 2).any(axis=1)
+    thickness_sigma = _CUT_SIGMA if cut.any() else _THICKNESS_SIGMA
+    hidden = _find_missing(depths[np.ix_(place, place)]) * max(assumed, surface.span_m)
+    sigma_z = np.linalg.norm([surface.sigma_m, thickness_sigma * assumed, hidden])
     sigma_xy = np.maximum(
-        _BOX_SIGMA * np.array([width, height]),
+        np.where(cut, _CUT_SIGMA, _BOX_SIGMA) * np.array([width, height]),
         _MIN_SIGMA_PX * center_z / camera.matrix[[0, 1], [0, 1]],
     )
     rotation = _turn(box[4])
@@ -171,6 +178,12 @@ def _sample(
         is_usable = is_inside & (depths >= config.min_depth) & (depths <= config.max_depth)
     depths[~is_usable] = np.nan
     return depths, is_inside
+
+
+def _find_missing(depths: Floats) -> float:
+    """Find the share of depths (rows, columns) in rows and columns without any: of large holes."""
+    is_valid = np.isfinite(depths)
+    return 1.0 - float(is_valid.any(axis=0).mean() * is_valid.any(axis=1).mean())
 
 
 def _turn(theta: float) -> Floats:

@@ -32,11 +32,13 @@ class Surface:
     Visible surface of an object.
 
     :param depth_m: median depth of the inner part.
+    :param nearest_m: smallest depth there.
     :param sigma_m: robust standard deviation of the depths there.
     :param span_m: difference in depth over the whole box, of the plane that fits best there.
     """
 
     depth_m: float
+    nearest_m: float
     sigma_m: float
     span_m: float
 
@@ -62,7 +64,9 @@ def find_surface(depths: Floats, is_inner: npt.NDArray[np.bool_]) -> Surface | N
     chosen = depths[is_chosen]
     median = float(np.median(chosen))
     deviation = float(np.median(np.abs(chosen - median)))
-    return Surface(median, _SIGMA_PER_MAD * deviation, _measure_slope(depths, is_chosen))
+    return Surface(
+        median, float(chosen.min()), _SIGMA_PER_MAD * deviation, _measure_slope(depths, is_chosen)
+    )
 
 
 def _choose_layer(
