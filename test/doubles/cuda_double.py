@@ -15,6 +15,7 @@ import numpy as np
 from doubles.kernel_host import host_candidates, host_kernel
 
 _POISON = 0xDD
+_RUNNING = threading.RLock()
 
 
 class Error(Exception):
@@ -349,12 +350,14 @@ class Stream:
 
 def _run(queue: list[Any], enough: Any) -> None:
     """Run a queue in order until enough(); after an error the rest is discarded."""
-    try:
-        while queue and not enough():
-            queue.pop(0)()
-    except BaseException:
-        queue.clear()
-        raise
+    # A stream that waits for an event runs the stream of another thread up to that event.
+    with _RUNNING:
+        try:
+            while queue and not enough():
+                queue.pop(0)()
+        except BaseException:
+            queue.clear()
+            raise
 
 
 class Event:

@@ -24,6 +24,8 @@ from support.detectors import (
     require_cuda_provider,
 )
 from support.images import make_image
+from support.requirements import require_tensorrt_on_gpu
+from trt_detector.config import DetectorConfig
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu import shared_uploads
@@ -236,34 +238,17 @@ def test_images_of_one_detector_use_no_shared_memory(
             first.detect([image])
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize('mapped_memory', ['off', 'on'])
-def test_detectors_in_threads_share_uploads_on_a_gpu(
-    mapped_memory: str, model: Path, tmp_path: Path, uploads: list[int]
-) -> None:
-    require_cuda_provider()
-    images = [*pictures(), make_image('bgr8', 1280, 720), make_image('nv12', 640, 2160)]
-    expected = on_cpu(model, tmp_path, images)
-    rounds = 20
+def detect_in_threads(values: DetectorConfig, images: list[Image]) -> list[list[Detections]]:
+    """Detect in shared images with two detectors, each in a thread of its own."""
     # Each image is released with the last batch that reads it, so that memory is used again.
-    queues: list[list[Image]] = [[], []]
-    for _ in range(rounds):
-        for image in images:
-            shared = share(image)
-            for queue in queues:
-                queue.append(shared)
+    shared = [share(image) for image in images]
+    queues = [shared, list(shared)]
     del shared
     found: list[list[Detections]] = [[], []]
     ready = threading.Barrier(2)
-    values = config(
-        model, tmp_path, backend='onnxruntime', batch_size=1, mapped_memory=mapped_memory
-    )
 
     def work(number: int) -> None:
         with create_detector(values) as detector:
-            ready.wait(60)
-            if number == 0:
-                uploads.clear()
             ready.wait(60)
             waiting: list[Any] = []
             while queues[number] or waiting:
@@ -278,8 +263,41 @@ def test_detectors_in_threads_share_uploads_on_a_gpu(
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(uploads) == rounds * len(images)
+    assert not shared_uploads._OPEN
+    return found
+
+
+def check_threads(values: DetectorConfig, rounds: int, uploads: list[int], folder: Path) -> None:
+    """Compare with the CPU, and count the uploads beside those of the warm-up."""
+    images = [*pictures(), make_image('bgr8', 1280, 720), make_image('nv12', 640, 2160)]
+    expected = on_cpu(Path(values.model_path), folder, images)
+    detect_in_threads(values, [])
+    warm_up = len(uploads)
+    found = detect_in_threads(values, images * rounds)
+    assert len(uploads) == 2 * warm_up + rounds * len(images)
     for detections in found:
         for one, wanted in zip(detections, expected * rounds, strict=True):
             assert_same(one, wanted)
-    assert not shared_uploads._OPEN
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_detectors_in_threads_share_uploads(
+    kind: str, model: Path, tmp_path: Path, uploads: list[int]
+) -> None:
+    with device(kind) as (_, backend):
+        values = config(model, tmp_path, backend=backend, batch_size=1)
+        check_threads(values, 2, uploads, tmp_path)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('mapped_memory', ['off', 'on'])
+@pytest.mark.parametrize('backend', ['onnxruntime', 'tensorrt'])
+def test_detectors_in_threads_share_uploads_on_a_gpu(
+    backend: str, mapped_memory: str, model: Path, tmp_path: Path, uploads: list[int]
+) -> None:
+    if backend == 'onnxruntime':
+        require_cuda_provider()
+    else:
+        backend = require_tensorrt_on_gpu()
+    values = config(model, tmp_path, backend=backend, batch_size=1, mapped_memory=mapped_memory)
+    check_threads(values, 20, uploads, tmp_path)
