@@ -416,6 +416,8 @@ def test_the_candidates_of_the_rule_give_the_same_result(layout: str, spoil: flo
     rule = head.candidate_rule
     output = outputs[rule.output][0]
     rows = output if rule.values_last else output.T
+    # A GPU reads these values of each row: beyond its end they would be those of the next.
+    assert 0 <= rule.first < rule.last <= rule.values <= rows.shape[1]
     # Half of the predictions have enough.
     minimum = float(np.nanmedian(rows[:, rule.first : rule.last].max(axis=1)))
     options = DecodeOptions(minimum, 0.6)

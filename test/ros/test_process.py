@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 import json
+import os
 from pathlib import Path
 import signal
 import subprocess
@@ -453,6 +454,24 @@ def test_autostart_of_a_wrong_type_ends_the_process() -> None:
         output = output_at_end(process)
     assert process.returncode == 1
     assert "cannot start: autostart is 'true' of type str; expected bool" in output
+
+
+@pytest.mark.parametrize('values', [{'HOME': None}, {'ROS_LOG_DIR': '/proc/none'}])
+def test_folder_of_log_files_that_cannot_be_made_is_reported(values: dict[str, Any]) -> None:
+    """Start as in a container without a home folder, or with a read-only file system."""
+    environment = {name: value for name, value in os.environ.items() if name != 'ROS_LOG_DIR'}
+    environment = {k: v for k, v in {**environment, **values}.items() if v is not None}
+    finished = subprocess.run(
+        [sys.executable, '-m', 'trt_detector.ros.main'],
+        cwd=MODEL.parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert 'set ROS_LOG_DIR to a folder that can be written' in finished.stderr
+    assert 'Traceback' not in finished.stderr
 
 
 def test_invalid_arguments_are_reported_in_one_line() -> None:

@@ -92,8 +92,8 @@ def run_nodes(
         shared = SharedSubscriptions() if shares_images and len(options.nodes) > 1 else None
         nodes = [_create_node(create, name, shared) for name in options.nodes or [default_name]]
     except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
-        text = '; '.join([str(error), *find_unreadable_lists(arguments)])
-        _report(f'{program}: cannot start: {text}')
+        hints = [*find_unreadable_lists(arguments), *_find_log_remedy(str(error))]
+        _report(f'{program}: cannot start: {"; ".join([str(error), *hints])}')
         return 1
     forward_logging(nodes[0].get_logger())
     for note in notes:
@@ -119,6 +119,13 @@ def run_nodes(
     if fatal.exit_code is not None:
         fatal.end(fatal.exit_code)
     return 0
+
+
+def _find_log_remedy(error: str) -> list[str]:
+    """Advise about the folder of the log files, which rcl creates before anything else."""
+    if 'initialize logging' not in error:
+        return []
+    return ['set ROS_LOG_DIR to a folder that can be written, or HOME if it is not set']
 
 
 def _report(text: str) -> None:
