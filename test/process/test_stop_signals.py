@@ -179,3 +179,18 @@ def test_close_in_another_thread_is_refused() -> None:
 
 def test_ignored_signals_do_nothing() -> None:
     assert run(IGNORED) == ['alive']
+
+
+def test_closed_terminal_ends_a_process_unless_it_was_started_with_nohup() -> None:
+    code = START + (
+        'watch = SignalWatch(event)\n'
+        'os.kill(os.getpid(), signal.SIGHUP)\n'
+        "print('set', event.wait(15 if len(sys.argv) == 1 else 0.5))\n"
+    )
+    command = [sys.executable, '-c', code]
+    plain = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (plain.returncode, plain.stdout) == (0, 'set True\n'), plain.stderr
+    nohup = subprocess.run(
+        ['nohup', *command, 'nohup'], capture_output=True, text=True, check=False
+    )
+    assert (nohup.returncode, nohup.stdout) == (0, 'set False\n'), nohup.stderr

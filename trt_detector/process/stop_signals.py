@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Set an event on SIGINT and SIGTERM."""
+"""Set an event on SIGINT, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
@@ -13,9 +13,19 @@ import threading
 from types import FrameType
 from typing import Any
 
-__all__ = ['STOP_SIGNALS', 'SignalWatch']
+__all__ = ['SignalWatch', 'find_stop_signals']
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+def find_stop_signals() -> tuple[signal.Signals, ...]:
+    """
+    List the signals that ask a process to end.
+
+    That is SIGHUP, too, which a terminal sends when it is closed, unless it is ignored: so nohup
+    starts what is to run on.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return (signal.SIGINT, signal.SIGTERM)
+    return (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SignalWatch:
@@ -33,15 +43,15 @@ class SignalWatch:
     the socket and with it the event.
 
     :param event: event to set.
-    :param numbers: signals to watch.
+    :param numbers: signals to watch; None for those of :func:`find_stop_signals`.
     :raises ValueError: outside the main thread.
     """
 
     def __init__(
-        self, event: threading.Event, numbers: Sequence[signal.Signals] = STOP_SIGNALS
+        self, event: threading.Event, numbers: Sequence[signal.Signals] | None = None
     ) -> None:
         self._event = event
-        self._numbers = tuple(numbers)
+        self._numbers = find_stop_signals() if numbers is None else tuple(numbers)
         self._resources = ExitStack()
         with ExitStack() as undo:
             self._reader, writer = socket.socketpair()
@@ -53,7 +63,7 @@ class SignalWatch:
             # Without a handler the signal would end the process.
             self._before: dict[signal.Signals, Any] = {}
             undo.callback(self._restore)
-            for number in numbers:
+            for number in self._numbers:
                 self._before[number] = signal.signal(number, _do_nothing)
             thread = threading.Thread(target=self._watch, name='signals', daemon=True)
             thread.start()

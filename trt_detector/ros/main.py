@@ -23,7 +23,7 @@ __all__ = ['main']
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Run the nodes until SIGINT or SIGTERM.
+    Run the nodes until SIGINT, SIGTERM or SIGHUP.
 
     :param argv: arguments without the program name; None takes those of the process.
     :return: 0, also after a signal; 1 if a node cannot start. Wrong arguments exit with 2. If a

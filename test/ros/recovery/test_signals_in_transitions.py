@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import product
 import os
 from pathlib import Path
 import select
@@ -81,8 +82,14 @@ def wait_for(text: str, output: Path) -> None:
     wait_until(lambda: output.is_file() and text in output.read_text(), text, 60)
 
 
-@pytest.mark.parametrize('state', STATES)
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ('number', 'state'),
+    [
+        *product([signal.SIGINT, signal.SIGTERM, signal.SIGKILL], STATES),
+        # A terminal that is closed.
+        (signal.SIGHUP, 'activating'),
+    ],
+)
 def test_signal_in_a_transition(
     nodes: Nodes, state: str, number: signal.Signals, tmp_path: Path
 ) -> None:

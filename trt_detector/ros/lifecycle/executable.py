@@ -71,7 +71,7 @@ def run_nodes(
     shares_images: bool = False,
 ) -> int:
     """
-    Run the nodes until SIGINT or SIGTERM.
+    Run the nodes until SIGINT, SIGTERM or SIGHUP.
 
     :param parser: parser of the command line, with the names of the nodes in 'nodes'.
     :param create: creates a node by its name, and by its namespace if it has one.

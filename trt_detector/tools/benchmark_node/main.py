@@ -11,7 +11,6 @@ from contextlib import ExitStack
 import itertools
 import os
 from pathlib import Path
-import signal
 import sys
 import tempfile
 import threading
@@ -57,11 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(str(error))
         return 2
     stop = threading.Event()
-    signals = [signal.SIGINT, signal.SIGTERM]
-    # nohup ignores it.
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signals.append(signal.SIGHUP)
-    watch = SignalWatch(stop, signals)
+    watch = SignalWatch(stop)
     try:
         return _run(arguments, contenders, stop)
     except (DetectorError, OSError) as error:
