@@ -213,10 +213,11 @@ class BringUp:
         self._done = True
         return []
 
-    def _fail(self, _context: LaunchContext) -> list:
+    def _fail(self, context: LaunchContext) -> list:
         """End the launch with an error: only an exception sets the exit code."""
         message = 'the detector cannot be configured or activated; see its log'
-        if self._done:
+        # Ctrl-C cancels a transition in progress.
+        if self._done or context.is_shutdown:
             return []
         if self._end_launch:
             raise RuntimeError(message)

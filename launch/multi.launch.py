@@ -9,7 +9,13 @@ name of a detector, with its namespace, and the parameters of '/**' are for all 
 
 from pathlib import Path
 
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    Shutdown,
+)
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -25,7 +31,11 @@ ARGUMENTS = (
         'separate: a process per detector; one: all in one process, sharing the CUDA context',
     ),
     ('respawn', 'false', 'true starts a process again when it ends'),
-    ('end_launch_on_exit', 'true', 'true ends the launch if one of the detectors fails'),
+    (
+        'end_launch_on_exit',
+        'true',
+        'true ends the launch if a process ends; with processes:=separate, if a detector fails',
+    ),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
 )
 PASSED = ('params_file', 'respawn', 'end_launch_on_exit', 'log_level')
@@ -90,7 +100,9 @@ def include_detector(given: dict, name: str) -> IncludeLaunchDescription:
 
 
 def make_process(given: dict, names: list) -> Node:
-    """Create the process that runs all detectors."""
+    """Create the process that runs all detectors, which configure and activate themselves."""
+    respawn = is_true(given, 'respawn')
+    keep = respawn or not is_true(given, 'end_launch_on_exit')
     return Node(
         package='trt_detector',
         executable='detector_node',
@@ -105,7 +117,23 @@ def make_process(given: dict, names: list) -> Node:
             given['log_level'],
         ],
         output='screen',
-        respawn=given['respawn'] == 'true',
+        respawn=respawn,
         respawn_delay=2.0,
-        on_exit=None,
+        on_exit=None if keep else end_launch,
     )
+
+
+def is_true(given: dict, name: str) -> bool:
+    """Read a switch."""
+    if given[name] not in ('true', 'false'):
+        raise RuntimeError(f"{name} is {given[name]!r}; expected 'true' or 'false'")
+    return given[name] == 'true'
+
+
+def end_launch(event: ProcessExited, context: LaunchContext) -> list:
+    """Shut the launch down when the process exits, with an error if it failed."""
+    if context.is_shutdown:
+        return []
+    if event.returncode != 0:
+        raise RuntimeError(f'the detectors exited with code {event.returncode}; see their log')
+    return [Shutdown(reason='the detectors exited')]

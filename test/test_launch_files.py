@@ -10,6 +10,7 @@ import itertools
 import os
 from pathlib import Path
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def installed() -> None:
 
 
 @contextmanager
-def launch(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def launch(name: str | Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run a launch file in a process and a ROS domain of its own."""
     process = subprocess.Popen(
         [sys.executable, '-c', RUN, str(ROOT / 'launch' / name), *arguments],
@@ -219,6 +220,21 @@ def test_camera_settings_are_printed() -> None:
     assert Path(*settings.values()).is_file()
 
 
+AROUND = f"""
+from launch import LaunchDescription
+from launch.actions import ExecuteProcess, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+
+def generate_launch_description():
+    source = PythonLaunchDescriptionSource('{ROOT}/launch/multi.launch.py')
+    names = ('params_file', 'processes')
+    arguments = {{name: LaunchConfiguration(name) for name in names}}.items()
+    return LaunchDescription([
+        ExecuteProcess(cmd=['sleep', '1000']),
+        IncludeLaunchDescription(source, launch_arguments=arguments),
+    ])
+"""
 MULTI = """
 /**: {{ros__parameters: {{backend: onnxruntime, model_path: '{model}'}}}}
 /front/detector: {{ros__parameters: {{image_topics: [a]}}}}
@@ -244,6 +260,48 @@ def test_multi_starts_a_detector_per_name(processes: str, count: int, tmp_path: 
         assert text.count('process started with pid') == count
         output = stop(process)
     assert process.returncode == 0, output
+
+
+@pytest.mark.skipif(not MODEL.is_file(), reason=f'{MODEL} is missing: make it with demo/train.py')
+def test_multi_in_one_process_ends_with_it(tmp_path: Path) -> None:
+    config = tmp_path / 'multi.yaml'
+    config.write_text(MULTI.format(model=MODEL))
+    # With a second action that would keep the launch alive.
+    around = tmp_path / 'robot.launch.py'
+    around.write_text(AROUND)
+    arguments = (f'params_file:={config}', 'processes:=one')
+    with launch(around, *arguments) as process:
+        text = read_until(process, 'detecting in ')
+        (pid,) = re.findall(r'detector_node-\d\]: process started with pid \[(\d+)\]', text)
+        os.kill(int(pid), signal.SIGKILL)
+        output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1, output
+    assert 'the detectors exited with code -9; see their log' in output
+
+
+def test_multi_in_one_process_refuses_a_switch_that_is_none(tmp_path: Path) -> None:
+    config = tmp_path / 'multi.yaml'
+    config.write_text(MULTI.format(model='/no/such.onnx'))
+    arguments = (f'params_file:={config}', 'processes:=one', 'respawn:=yes')
+    with launch('multi.launch.py', *arguments) as process:
+        output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "respawn is 'yes'; expected 'true' or 'false'" in output
+
+
+def test_transition_that_ctrl_c_cancels_is_no_error() -> None:
+    from launch_ros.actions import LifecycleNode
+
+    from launch import LaunchContext
+
+    bring_up = runpy.run_path(str(ROOT / 'launch' / 'detector.launch.py'))['BringUp']
+    node = LifecycleNode(package='trt_detector', executable='x', name='x', namespace='')
+    context = LaunchContext()
+    starting = bring_up(node, end_launch=True, autostart=False)
+    with pytest.raises(RuntimeError, match='cannot be configured or activated'):
+        starting._fail(context)
+    context._set_is_shutdown(True)
+    assert starting._fail(context) == []
 
 
 def test_multi_refuses_a_file_without_names(tmp_path: Path) -> None:

@@ -1,16 +1,33 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""
+r"""
 Measure how many images of a camera arrive, by the DDS settings and the reliability of the camera.
 
 The detector node runs with its defaults and the demo model, the camera is a process of its own:
-bgr8 images, reliable with depth 10 or best effort with depth 5, as drivers do. Its environment has
-nothing, the profile of this package, or FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, the last also for
-both processes. A camera that is not matched within 20 s sends nothing.
+bgr8 or JPEG images, reliable with depth 10 or best effort with depth 5, as drivers do. Its
+environment has nothing, the profile of this package, or FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, the
+last also for both processes. A camera that is not matched within 20 s sends nothing.
 
     python3 docs/benchmarks/camera_settings.py --json docs/benchmarks/camera_settings.json
 
-The table goes to standard output.
+The table goes to standard output. Camera and node on two hosts, as two network namespaces with a
+/dev/shm each, as root:
+
+    for host in 1 2; do
+      ip netns add host$host
+      ip -n host$host link set lo up
+    done
+    ip link add eth netns host1 type veth peer name eth netns host2
+    for host in 1 2; do
+      ip -n host$host address add 10.77.0.$host/24 dev eth
+      ip -n host$host link set eth up
+      ip -n host$host route add 224.0.0.0/4 dev eth
+    done
+    ip netns exec host1 python3 docs/benchmarks/camera_settings.py --camera-command \
+        "ip netns exec host2 unshare --mount sh -c 'mount -t tmpfs tmpfs /dev/shm; exec \"$@\"' sh"
+
+A bandwidth of 1 Gbit/s: tc -n host1 qdisc add dev eth root tbf rate 1gbit burst 1m latency 50ms,
+and the same for host2.
 """
 
 from __future__ import annotations
@@ -23,6 +40,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+import shlex
 import signal
 import subprocess
 import sys
@@ -33,6 +51,7 @@ from trt_detector.process.tuning import camera_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / 'demo' / 'models' / 'demo_end2end.onnx'
+PICTURE = ROOT / 'demo' / 'pictures' / 'scene_28_640x480.jpg'
 TOPIC = '/benchmark/image_raw'
 SETTINGS = {
     'none': {},
@@ -49,10 +68,10 @@ def main() -> int:
         publish(options)
         return 0
     rows = []
-    for settings, reliable, (size, rate) in itertools.product(
-        options.settings, (True, False), CASES
+    for transport, settings, reliable, (size, rate) in itertools.product(
+        options.transports, options.settings, (True, False), CASES
     ):
-        row = measure(settings, reliable, size, rate, options.seconds)
+        row = measure(options, transport, settings, reliable, size, rate)
         print(row, file=sys.stderr)
         rows.append(row)
     print_table(rows)
@@ -62,7 +81,12 @@ def main() -> int:
 
 
 def measure(
-    settings: str, reliable: bool, size: str, rate: float, seconds: float
+    options: argparse.Namespace,
+    transport: str,
+    settings: str,
+    reliable: bool,
+    size: str,
+    rate: float,
 ) -> dict[str, Any]:
     """Run the node and a camera; return the row of the table."""
     environment = without_settings()
@@ -71,11 +95,15 @@ def measure(
     # The listener to /diagnostics is in this process.
     os.environ.clear()
     os.environ.update(environment)
-    with node_process(environment) as counts:
-        sent = run_camera(settings, reliable, size, rate, seconds)
+    command = [*shlex.split(options.camera_command), sys.executable, __file__, '--camera']
+    command += ['--size', size, '--rate', str(rate), '--seconds', str(options.seconds)]
+    command += ['--transports', transport, *(['--reliable'] if reliable else [])]
+    with node_process(environment, transport) as counts:
+        sent = run_camera(command, settings, options.seconds)
         time.sleep(2.5)  # the last images, and the next diagnostics
         received = counts()
     return {
+        'transport': transport,
         'camera_settings': settings,
         'reliability': 'reliable' if reliable else 'best effort',
         'size': size,
@@ -86,7 +114,7 @@ def measure(
 
 
 @contextmanager
-def node_process(environment: dict[str, str]) -> Iterator[Any]:
+def node_process(environment: dict[str, str], transport: str) -> Iterator[Any]:
     """Start the detector node; provide a function that reads its counts from /diagnostics."""
     from diagnostic_msgs.msg import DiagnosticArray
     import rclpy
@@ -97,6 +125,7 @@ def node_process(environment: dict[str, str]) -> Iterator[Any]:
         'backend': 'onnxruntime',
         'autostart': 'true',
         'image_topics': f'[{TOPIC}]',
+        'image_transport': transport,
     }
     command = [sys.executable, '-m', 'trt_detector.ros.main', '--ros-args']
     for name, value in values.items():
@@ -136,14 +165,20 @@ def node_process(environment: dict[str, str]) -> Iterator[Any]:
         rclpy.shutdown(context=context)
 
 
-def run_camera(
-    settings: str, reliable: bool, size: str, rate: float, seconds: float
-) -> dict[str, Any]:
+def run_camera(command: list[str], settings: str, seconds: float) -> dict[str, Any]:
     """Run the camera process; return the number of images and its slowest publish call."""
-    command = [sys.executable, __file__, '--camera', '--size', size, '--rate', str(rate)]
-    command += ['--seconds', str(seconds), *(['--reliable'] if reliable else [])]
     environment = {**without_settings(), **SETTINGS[settings]}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=seconds + 40.0,
+        )
+    except subprocess.TimeoutExpired:
+        return {'sent': -1, 'slowest_publish_ms': -1.0}
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
@@ -158,16 +193,21 @@ def publish(options: argparse.Namespace) -> None:
     """Publish images as a camera driver; print the number as JSON."""
     import rclpy
     from rclpy.qos import QoSProfile, ReliabilityPolicy
-    from sensor_msgs.msg import Image
+    from sensor_msgs.msg import CompressedImage, Image
 
     width, height = map(int, options.size.split('x'))
     rclpy.init()
     node = rclpy.create_node('camera')
     reliability = ReliabilityPolicy.RELIABLE if options.reliable else ReliabilityPolicy.BEST_EFFORT
     qos = QoSProfile(depth=10 if options.reliable else 5, reliability=reliability)
-    publisher = node.create_publisher(Image, TOPIC, qos)
-    data = array.array('B', os.urandom(width * height * 3))
-    message = Image(width=width, height=height, encoding='bgr8', step=width * 3, data=data)
+    message: Any
+    if options.transports == ['compressed']:
+        publisher = node.create_publisher(CompressedImage, f'{TOPIC}/compressed', qos)
+        message = CompressedImage(format='bgr8; jpeg compressed bgr8', data=jpeg(width, height))
+    else:
+        publisher = node.create_publisher(Image, TOPIC, qos)
+        data = array.array('B', os.urandom(width * height * 3))
+        message = Image(width=width, height=height, encoding='bgr8', step=width * 3, data=data)
     deadline = time.monotonic() + 20.0
     while not publisher.get_subscription_count():
         if time.monotonic() > deadline:
@@ -191,14 +231,23 @@ def publish(options: argparse.Namespace) -> None:
     rclpy.shutdown()
 
 
+def jpeg(width: int, height: int) -> array.array[int]:
+    """Encode a picture of the demonstration in this size."""
+    import cv2
+
+    picture = cv2.resize(cv2.imread(str(PICTURE)), (width, height), interpolation=cv2.INTER_CUBIC)
+    return array.array('B', cv2.imencode('.jpg', picture)[1].tobytes())
+
+
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print the table of docs/cameras.md."""
-    print('| Camera | Settings | Size, rate | Arrived | Answered | Slowest publish call, ms |')
+    print('| Camera | Settings | Images | Arrived | Answered | Slowest publish call, ms |')
     print('|---|---|---|---|---|---|')
     for row in rows:
+        images = f'{row["transport"]}, {row["size"]}, {row["rate_hz"]:g} Hz'
         print(
-            f'| {row["reliability"]} | {row["camera_settings"]} | {row["size"]}, '
-            f'{row["rate_hz"]:g} Hz | {row["received"]} of {row["sent"]} | {row["published"]} | '
+            f'| {row["reliability"]} | {row["camera_settings"]} | {images} | '
+            f'{row["received"]} of {row["sent"]} | {row["published"]} | '
             f'{row["slowest_publish_ms"]} |'
         )
 
@@ -208,6 +257,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--seconds', type=float, default=10.0, help='per row (%(default)s)')
     parser.add_argument('--json', type=Path, help='file for the raw figures')
     parser.add_argument('--settings', nargs='+', choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument(
+        '--transports', nargs='+', choices=('raw', 'compressed'), default=['raw', 'compressed']
+    )
+    parser.add_argument('--camera-command', default='', help='prefix of the camera')
     parser.add_argument('--camera', action='store_true', help='be the camera')
     parser.add_argument('--size', default='640x480')
     parser.add_argument('--rate', type=float, default=10.0)
