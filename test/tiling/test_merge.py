@@ -15,7 +15,11 @@ from trt_detector.tiling.merge import CUT_SHARE, merge_parts, PartDetections
 from trt_detector.values.detections import Detections
 
 SIZE = (1000, 600)
+# Pixels of the image per pixel of the network's input. A border cuts what ends within 4 of its
+# pixels; below 32 of them, boxes of the whole image are coarse.
+SCALE = (0.75, 0.5)
 MARGIN = (3.0, 2.0)
+COARSE = (24.0, 16.0)
 # Left, top, right, bottom, score, class, and the angle in radians if the boxes are rotated.
 Row = tuple[float, ...]
 
@@ -37,7 +41,7 @@ def _detections(rows: Sequence[Row], **values: Any) -> Detections:
 def _merge(parts: Sequence[tuple[Box, Sequence[Row]]], **options: Any) -> Detections:
     """Merge parts whose rows are in pixels of the part."""
     values = {'iou_threshold': 0.5, 'class_agnostic': False, 'max_detections': 300} | options
-    given = [PartDetections(box, _detections(rows), MARGIN) for box, rows in parts]
+    given = [PartDetections(box, _detections(rows), SCALE) for box, rows in parts]
     return merge_parts(given, SIZE, **values)
 
 
@@ -59,6 +63,7 @@ def _expect(
                 or (part[2] < SIZE[0] and part[2] - part[0] - x2 <= MARGIN[0])
                 or (part[3] < SIZE[1] and part[3] - part[1] - y2 <= MARGIN[1])
             )
+            coarse = part == WHOLE and x2 - x1 < COARSE[0] and y2 - y1 < COARSE[1]
             box = (x1 + part[0], y1 + part[1], x2 + part[0], y2 + part[1])
             entries.append(
                 {
@@ -67,11 +72,12 @@ def _expect(
                     'kind': kind,
                     'part': number,
                     'cut': cut,
+                    'coarse': coarse,
                     'at': len(entries),
                 }
             )
     kept: list[dict[str, Any]] = []
-    for entry in sorted(entries, key=lambda e: (e['cut'], -e['score'])):
+    for entry in sorted(entries, key=lambda e: (e['cut'], e['coarse'], -e['score'])):
         a = entry['box']
         area = (a[2] - a[0]) * (a[3] - a[1])
         for better in kept:
@@ -81,7 +87,8 @@ def _expect(
             wide = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
             shared = wide * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
             union = area + (b[2] - b[0]) * (b[3] - b[1]) - shared
-            same = agnostic or better['kind'] == entry['kind']
+            same = better['kind'] == entry['kind']
+            same = same or agnostic or entry['cut'] or entry['coarse']
             if same and shared / union > iou_threshold:
                 break
             if entry['cut'] and shared / area > CUT_SHARE:
@@ -179,6 +186,19 @@ def test_a_border_of_the_image_cuts_nothing() -> None:
     assert len(_merge(parts)) == 2
 
 
+def test_a_coarse_box_of_the_whole_image_yields_to_what_a_tile_shows_larger() -> None:
+    tile: tuple[Box, list[Row]] = (LEFT, [(450, 100, 470, 115, 0.4, 2)])
+    small = (451, 100, 472, 115, 0.9, 1)
+    found = _merge([(WHOLE, [small]), tile])
+    assert found.class_ids.tolist() == [2]
+    # Alone, and beside another one, it stays.
+    assert len(_merge([(WHOLE, [small]), (LEFT, [])])) == 1
+    assert len(_merge([(WHOLE, [(480, 100, 500, 115, 0.9, 1)]), tile])) == 2
+    # One that is large enough keeps its class and its place.
+    large: Row = (450, 100, 475, 115, 0.9, 1)
+    assert sorted(_merge([(WHOLE, [large]), tile]).class_ids.tolist()) == [1, 2]
+
+
 def test_classes_suppress_each_other_only_if_asked() -> None:
     parts: list[tuple[Box, list[Row]]] = [
         (WHOLE, [(450, 100, 500, 150, 0.6, 1)]),
@@ -202,11 +222,9 @@ def test_no_detections_at_all() -> None:
 
 def test_counts_of_dropped_candidates_are_those_of_all_parts() -> None:
     parts = [
-        PartDetections(
-            WHOLE, _detections([(1, 1, 9, 9, 0.9, 1)], invalid=2, degenerate=1), MARGIN
-        ),
-        PartDetections(LEFT, _detections([(99, 1, 120, 9, 0.5, 1)], class_error=0.25), MARGIN),
-        PartDetections(RIGHT, Detections.empty(), MARGIN),
+        PartDetections(WHOLE, _detections([(1, 1, 9, 9, 0.9, 1)], invalid=2, degenerate=1), SCALE),
+        PartDetections(LEFT, _detections([(99, 1, 120, 9, 0.5, 1)], class_error=0.25), SCALE),
+        PartDetections(RIGHT, Detections.empty(), SCALE),
     ]
     found = merge_parts(parts, SIZE, iou_threshold=0.5, class_agnostic=False, max_detections=1)
     assert (len(found), found.invalid, found.degenerate, found.class_error) == (1, 2, 1, 0.25)

@@ -288,7 +288,7 @@ def _merge_by_hand(image: Image, path: Path, grid: TileGrid, **values: Any) -> D
                 gain_x = round(cut.width * gain) / cut.width
                 gain_y = round(cut.height * gain) / cut.height
             (found,) = detector.detect([cut]).detections
-            parts.append(PartDetections(box, found, (4 / gain_x, 4 / gain_y)))
+            parts.append(PartDetections(box, found, (1 / gain_x, 1 / gain_y)))
         options = detector.options
         return merge_parts(
             parts,

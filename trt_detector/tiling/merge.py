@@ -20,6 +20,10 @@ __all__ = ['CUT_SHARE', 'PartDetections', 'merge_parts']
 CUT_SHARE = 0.6
 """A cut box yields to a box that holds more than this share of its area."""
 
+# In pixels of the network's input: the box of an object that a border cuts ends this close to it.
+_MARGIN_PX = 4
+# In pixels of the network's input: boxes of smaller objects, and their classes, are inaccurate.
+_COARSE_PX = 32
 # Boxes that are compared with all others at once.
 _BLOCK = 256
 
@@ -33,13 +37,13 @@ class PartDetections:
 
     :param box_xyxy: the part, in pixels of the image.
     :param detections: in pixels of the part.
-    :param margin_xy: distances in pixels of the image, horizontal and vertical, up to which a box
-        counts as touching the border of the part.
+    :param scale_xy: pixels of the image per pixel of the network's input, horizontally and
+        vertically.
     """
 
     box_xyxy: Box
     detections: Detections
-    margin_xy: tuple[float, float]
+    scale_xy: tuple[float, float]
 
 
 def merge_parts(
@@ -53,12 +57,17 @@ def merge_parts(
     """
     Merge the detections of the parts of an image.
 
-    Boxes are taken in the order of their scores, those that an inner border of their part cuts
-    after all whole ones. A box is suppressed by a box before it, of another part, if both have the
-    same class and an intersection over union above the threshold, or if it is cut and more than
-    :data:`CUT_SHARE` of it is inside the other one. That is the intersection over the smaller
-    box, because a piece is smaller than its object; the class of a piece is often wrong, and does
-    not count. Boxes of one part do not suppress each other: its head has decided about them.
+    A box is suppressed by a box of higher score, of another part and of the same class, if their
+    intersection over union is above the threshold. Two kinds of boxes come after all others,
+    whatever their scores, and yield to boxes of any class, because theirs is often wrong:
+
+    - first those of the whole image that are coarse: below 32 pixels of the network's input. A
+      tile shows the object larger.
+    - then those that an inner border of their tile cuts. They also yield if more than
+      :data:`CUT_SHARE` of them is inside the other box. That is the intersection over the smaller
+      box, because a piece is smaller than its object.
+
+    Boxes of one part do not suppress each other: its head has decided about them.
 
     :param parts: of one image; at least one.
     :param size_wh: width and height of the image in pixels.
@@ -67,13 +76,14 @@ def merge_parts(
     :param max_detections: maximum number of boxes to return.
     :return: in pixels of the image, highest score first; equal scores keep the order of the parts.
     """
-    all_found, numbers, is_cut = _join(parts, size_wh)
-    order = np.lexsort((-all_found.scores, is_cut))
-    found = all_found.select(order)
+    all_found, numbers, is_cut, is_coarse = _join(parts, size_wh)
+    order = np.lexsort((-all_found.scores, is_coarse, is_cut))
+    found, cut, coarse = all_found.select(order), is_cut[order], is_coarse[order]
     first, second = _find_pairs(_find_bounds(found), numbers[order])
     iou, share = _overlap(found, first, second)
-    same = class_agnostic | (found.class_ids[first] == found.class_ids[second])
-    hits = (same & (iou > iou_threshold)) | (is_cut[order][second] & (share > CUT_SHARE))
+    rivals = found.class_ids[first] == found.class_ids[second]
+    rivals |= class_agnostic | (cut | coarse)[second]
+    hits = (rivals & (iou > iou_threshold)) | (cut[second] & (share > CUT_SHARE))
     suppressed: set[int] = set()
     # By the better box: whether it is suppressed itself is known when its pairs come.
     for one, other in sorted(zip(first[hits].tolist(), second[hits].tolist(), strict=True)):
@@ -87,11 +97,12 @@ def merge_parts(
 
 def _join(
     parts: Sequence[PartDetections], size_wh: tuple[int, int]
-) -> tuple[Detections, npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+) -> tuple[Detections, npt.NDArray[np.intp], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """
     Join the detections of all parts, in pixels of the image.
 
-    :return: them, the number of the part of each, and whether an inner border cuts it.
+    :return: them, the number of the part of each, whether an inner border cuts it, and whether
+        it is coarse.
     """
     shifted = [_shift(part) for part in parts]
     lists = list(zip(parts, shifted, strict=True))
@@ -107,7 +118,8 @@ def _join(
     )
     numbers = np.repeat(np.arange(len(parts)), [len(found) for found in shifted])
     is_cut = np.concatenate([_mask_cut(part, found, size_wh) for part, found in lists])
-    return joined, numbers, is_cut
+    is_coarse = np.concatenate([_mask_coarse(part, found, size_wh) for part, found in lists])
+    return joined, numbers, is_cut, is_coarse
 
 
 def _shift(part: PartDetections) -> Detections:
@@ -128,7 +140,18 @@ def _mask_cut(
     left, top, right, bottom = part.box_xyxy
     inner = np.array([left > 0, top > 0, right < size_wh[0], bottom < size_wh[1]])
     inside = np.array([1, 1, -1, -1]) * (bounds - part.box_xyxy)
-    return np.asarray(((inside <= part.margin_xy * 2) & inner).any(axis=1))
+    margins = _MARGIN_PX * np.array(part.scale_xy * 2)
+    return np.asarray(((inside <= margins) & inner).any(axis=1))
+
+
+def _mask_coarse(
+    part: PartDetections, found: Detections, size_wh: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Mask the boxes of the whole image that are small in the network's input."""
+    if part.box_xyxy != (0, 0, *size_wh):
+        return np.zeros(len(found), np.bool_)
+    sides = found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]
+    return np.asarray((sides / part.scale_xy).max(axis=1, initial=0) < _COARSE_PX)
 
 
 def _find_bounds(found: Detections) -> _Array:

@@ -25,9 +25,6 @@ from .merge import merge_parts, PartDetections
 
 __all__ = ['TiledDetector']
 
-# In pixels of the network's input: the box of an object that a border cuts ends this close to it.
-_MARGIN_PX = 4
-
 # Number of the image in its batch, and the part of it.
 _Part = tuple[int, Box]
 
@@ -146,7 +143,7 @@ class TiledDetector(Detector):
                 batch.results.append(result)
                 rows = zip(parts, run.letterboxes, result.detections, strict=True)
                 for (number, box), letterbox, found in rows:
-                    part = PartDetections(box, found, _find_margin(letterbox))
+                    part = PartDetections(box, found, _find_scale(letterbox))
                     batch.found[number].append(part)
                 self._start_runs(batch)
         finally:
@@ -197,11 +194,11 @@ class TiledDetector(Detector):
         return tuple(letterboxes)
 
 
-def _find_margin(letterbox: Letterbox) -> tuple[float, float]:
-    """Find the distances from the borders of a part at which its boxes count as cut."""
+def _find_scale(letterbox: Letterbox) -> tuple[float, float]:
+    """Find the pixels of the image per pixel of the network's input."""
     width, height = letterbox.source_size
     shown_width, shown_height = letterbox.resized_size
-    return _MARGIN_PX * width / shown_width, _MARGIN_PX * height / shown_height
+    return width / shown_width, height / shown_height
 
 
 def _merge(options: DecodeOptions, image: Image, parts: Sequence[PartDetections]) -> Detections:
