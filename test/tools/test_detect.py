@@ -76,6 +76,19 @@ def test_options_reach_the_detector(model: Path, pictures: Path, tmp_path: Path)
     assert [e['detections'] for e in entries] == [[], []]
 
 
+def test_tiles_find_what_is_too_small_for_the_whole_picture(model: Path, tmp_path: Path) -> None:
+    # The network shows the picture at half its size, where the square has 4x4 pixels.
+    picture = np.zeros((128, 128, 3), np.uint8)
+    picture[16:24, 88:96] = 255
+    path, out = tmp_path / 'large.png', tmp_path / 'out.json'
+    cv2.imwrite(str(path), picture)
+    for tiling, expected in (('none', []), ('2x2', [[88, 16, 96, 24]])):
+        options = ['--score-threshold', 0.5, '--tiling', tiling, '--tile-overlap', 0]
+        assert _run(model, out, '--images', path, *options) == 0
+        (entry,) = json.loads(out.read_text())
+        assert [row['bbox_xyxy'] for row in entry['detections']] == expected
+
+
 def test_without_a_file_all_detections_are_printed(
     model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,6 +79,27 @@ def test_every_image_gets_its_own_detections_once(
     )
 
 
+@pytest.mark.parametrize('batch_size', [0, 3, 10])
+def test_tiles_find_what_is_too_small_for_the_whole_image(
+    batch_size: int, model: Path, tmp_path: Path
+) -> None:
+    # The network shows these images at half their size, where the squares have 4x4 pixels.
+    corners = [(88, 16), (8, 80), (40, 24), (112, 112), (80, 40)]
+    messages = []
+    for number, (left, top) in enumerate(corners):
+        picture = np.zeros((128, 128, 3), np.uint8)
+        picture[top : top + 8, left : left + 8] = 255
+        raw = bags.raw(picture, bags.header(number))
+        messages.append((FRONT, bags.RAW, (number + 1) * 100_000_000, raw))
+    bag = bags.write_bag(tmp_path / 'bag', messages)
+    options = ['--score-threshold', 0.5, '--batch-size', batch_size, '--tile-overlap', 0]
+    assert run(model, bag, tmp_path / 'out', *options, '--tiling', '2x2') == 0
+    found = [boxes_of(message) for _, _, _, message in bags.read_bag(tmp_path / 'out')]
+    assert found == [[(x, y, x + 8, y + 8)] for x, y in corners]
+    assert run(model, bag, tmp_path / 'none', *options) == 0
+    assert [boxes_of(m) for _, _, _, m in bags.read_bag(tmp_path / 'none')] == [[]] * len(corners)
+
+
 def test_malformed_images_are_counted_and_do_not_affect_the_others(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
