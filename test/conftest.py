@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import gc
+import itertools
 import os
 from pathlib import Path
 
@@ -20,10 +22,20 @@ settings.load_profile('ci' if os.environ.get('CI') else 'local')
 os.environ.setdefault('MPLCONFIGDIR', str(Path.home() / '.cache' / 'matplotlib'))
 
 
+@pytest.fixture(scope='session')
+def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Provide folders for caches, each of them once."""
+    # mktemp() for each of thousands of tests would list all the folders before each time.
+    folder = tmp_path_factory.mktemp('caches')
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_cache(_caches: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep plans and checks of one test from the others, and from the user's."""
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+    folder = next(_caches)
+    folder.mkdir()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(folder))
 
 
 @pytest.fixture(autouse=True, scope='module')

@@ -108,15 +108,15 @@ def test_links_between_pages_of_the_root_folder_and_docs_stay_on_the_site(site: 
 def test_new_page_is_listed_and_wrong_links_fail(checkout: Path, tmp_path: Path) -> None:
     new = checkout / 'docs' / 'new_page.md'
     new.write_text('# A page that was just added\n\n[A right link](models.md#input)\n', 'utf-8')
-    done = build(checkout / 'docs', tmp_path / 'right')
+    done = build(checkout / 'docs', tmp_path / 'site')
     assert done.returncode == 0, done.stderr
-    start = (tmp_path / 'right' / 'index.html').read_text(encoding='utf-8')
+    start = (tmp_path / 'site' / 'index.html').read_text(encoding='utf-8')
     assert start.count('A page that was just added') >= 1
     with new.open('a', encoding='utf-8') as file:
         file.write('[1](missing_page.md) [2](models.md#missing-anchor) ![3](missing.png)\n')
         file.write('[4](../README.md#missing-section)\n')
     (checkout / 'docs' / 'project' / 'lonely.md').write_text('# In no table\n', 'utf-8')
-    done = build(checkout / 'docs', tmp_path / 'wrong')
+    done = build(checkout / 'docs', tmp_path / 'site')
     assert done.returncode == 1
     for part in ('missing_page.md', 'missing-anchor', 'missing.png', 'missing-section', 'lonely'):
         assert part in done.stderr, part

@@ -116,6 +116,7 @@ def test_doctor_checks_a_live_topic(
 
     environment = {**os.environ, 'ROS_DOMAIN_ID': str(next_domain())}
     command = [sys.executable, '-m', 'trt_detector.tools.doctor', '--json', '--topic', topic]
+    command += ['--seconds', '2']
     with camera(environment, *options):
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=60

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+import functools
 import inspect
 from pathlib import Path
 
@@ -257,15 +258,16 @@ def test_the_reader_of_the_source_sees_faults() -> None:
     assert not _fits(found[3].arguments or (0, ()), record.classes['Runtime']['__init__'][0])
 
 
-def uses() -> list[Use]:
+@functools.cache
+def uses() -> tuple[Use, ...]:
     """Return every use of TensorRT in the sources."""
-    return [
+    return tuple(
         use
         for path in SOURCES
         for use in _uses_in(
             ast.parse(path.read_text(encoding='utf-8')), f'{path.parent.name}/{path.name}'
         )
-    ]
+    )
 
 
 def uses_of(personality: str) -> list[Use]:

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+import functools
 import gc
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,22 @@ def detect_all(detector: Detector) -> list[Detections]:
     return found
 
 
+Expected = Callable[[str, str], tuple[Path, list[Detections]]]
+
+
+@pytest.fixture(scope='module')
+def expected_of(tmp_path_factory: pytest.TempPathFactory) -> Expected:
+    """Return a function that makes the model of a head once, and detects with it on the CPU."""
+
+    @functools.cache
+    def make(head: str, dtype: str) -> tuple[Path, list[Detections]]:
+        folder = tmp_path_factory.mktemp('raw')
+        path = raw_detector(folder / 'raw.onnx', head, dtype)
+        return path, on_cpu(path, folder, head)
+
+    return make
+
+
 def on_cpu(path: Path, folder: Path, head: str) -> list[Detections]:
     """Detect on the CPU from the whole outputs."""
     values = config(
@@ -146,10 +164,9 @@ def open_config(path: Path, folder: Path, backend: str, head: str) -> Any:
 @pytest.mark.parametrize('head', HEADS)
 @pytest.mark.parametrize('kind', ['tensorrt-10.3, cuda_python', 'onnxruntime'])
 def test_every_raw_head_decodes_its_candidates(
-    kind: str, head: str, dtype: str, mapped_memory: str, tmp_path: Path
+    kind: str, head: str, dtype: str, mapped_memory: str, tmp_path: Path, expected_of: Expected
 ) -> None:
-    path = raw_detector(tmp_path / 'raw.onnx', head, dtype)
-    expected = on_cpu(path, tmp_path, head)
+    path, expected = expected_of(head, dtype)
     with device(kind) as (cuda, backend):
         values = open_config(path, tmp_path, backend, head)
         values = values.with_changes(mapped_memory=mapped_memory)
