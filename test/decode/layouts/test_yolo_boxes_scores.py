@@ -25,6 +25,7 @@ from support.planted import (
     WIDTH,
 )  # fmt: skip
 from trt_detector.decode import GraphInfo, recognize
+from trt_detector.decode.layouts.yolo_boxes_scores import find_pair
 from trt_detector.errors import ModelError
 from trt_detector.values.tensor_spec import TensorSpec
 
@@ -184,3 +185,19 @@ def test_rotated_boxes_are_never_read_without_their_angle() -> None:
     )
     with pytest.raises(ModelError, match='no head layout fits'):
         recognize(graph)
+
+
+@pytest.mark.parametrize('open_output', [0, 1])
+@pytest.mark.parametrize(
+    ('anchors', 'expected'), [(len(cells()), (1, 0)), (len(cells()) + 1, None)]
+)
+def test_number_of_anchors_may_be_known_of_one_output_only(
+    open_output: int, anchors: int, expected: tuple[int, int] | None
+) -> None:
+    counts: list[int | None] = [anchors, anchors]
+    counts[open_output] = None
+    specs = (
+        TensorSpec('scores', (1, CLASSES, counts[0]), np.dtype(np.float32)),
+        TensorSpec('boxes', (1, 4, counts[1]), np.dtype(np.float32)),
+    )
+    assert find_pair(GraphInfo(specs, input_size=(HEIGHT, WIDTH))) == expected
