@@ -43,6 +43,9 @@ executor, ended = MultiThreadedExecutor(num_threads=4), Future()
 executor.add_node(node)
 spinner = threading.Thread(target=executor.spin_until_future_complete, args=(ended,))
 spinner.start()
+# The modules are not of interest; each of the 400 collections would look at them.
+import onnx, onnxruntime
+gc.freeze()
 samples = []
 for cycle in range(200):
     states = [str(getattr(node, f'trigger_{step}')()) for step in ('configure', 'activate')]
