@@ -127,8 +127,9 @@ def test_workflow_runs_the_checks_on_every_supported_distribution() -> None:
     yaml = pytest.importorskip('yaml', reason='pip install pyyaml')
     path = ROOT / '.github' / 'workflows' / 'ros.yaml'
     job = yaml.safe_load(path.read_text(encoding='utf-8'))['jobs']['test']
-    distributions = job['strategy']['matrix']['distribution']
-    assert distributions == ['humble', 'jazzy', 'kilted', 'rolling']
+    matrix = job['strategy']['matrix']
+    assert matrix['distribution'] == ['humble', 'jazzy', 'kilted', 'rolling']
+    assert '--coverage' in [other['options'] for other in matrix['include']]
     assert job['container'] == 'ros:${{ matrix.distribution }}'
     commands = '\n'.join(step.get('run', '') for step in job['steps'])
     for script in re.findall(r'^scripts/\S+', commands, flags=re.MULTILINE):
