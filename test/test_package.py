@@ -262,6 +262,8 @@ def test_executables_are_installed(installed: Path) -> None:
         'package.xml',
         'launch/*.py',
         'config/**/*.yaml',
+        'config/*.json',
+        'config/*.rviz',
         'demo/models/*.onnx',
         'demo/pictures/**/*.jpg',
         'demo/pictures/**/*.png',

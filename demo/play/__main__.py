@@ -98,18 +98,24 @@ class Demo:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='demo')))
             log = folder / 'played.jsonl'
             window = self._open_window(stack)
-            parameters = {
+            parameters: dict[str, Any] = {
                 'model_path': str(self._model),
                 'backend': 'onnxruntime',
-                'score_threshold': 0.05,
             }
+            if not options.dashboard:
+                # mAP counts detections of every score; on the page they would only confuse.
+                parameters['score_threshold'] = 0.05
             node = stack.enter_context(start_node(folder, parameters, options.config))
             if options.dashboard:
                 self._dashboard = stack.enter_context(start_dashboard())
+            # It waits for the node, and not the node for it.
+            camera = stack.enter_context(
+                start_camera(self._pictures, log, options.rate, options.frames)
+            )
             graph = stack.enter_context(DemoGraph(self._stop, self._arrivals.append))
             about = _describe(graph)
             if graph.change_state('configure', node) and graph.change_state('activate', node):
-                self._play(log, node, window)
+                self._play(log, node, camera, window)
                 graph.wait_for_backend(node)
                 about = _describe(graph)
                 self._finish(graph, node)
@@ -124,31 +130,33 @@ class Demo:
         stack.callback(window.close)
         return window
 
-    def _play(self, log: Path, node: ChildProcess, window: DemoWindow | None) -> None:
-        """Publish images until --seconds or --frames is reached or the user stops the demo."""
+    def _play(
+        self, log: Path, node: ChildProcess, camera: ChildProcess, window: DemoWindow | None
+    ) -> None:
+        """Wait until --seconds or --frames is reached or the user stops the demo."""
         options = self._options
         seconds = options.seconds
         if seconds is None and options.frames is None and not options.dashboard:
             seconds = _DEFAULT_SECONDS
         print(_HEADER)
-        with start_camera(self._pictures, log, options.rate, options.frames) as camera:
-            began_s = time.monotonic()
-            next_row_s, shown = began_s + 1.0, 0
-            while camera.is_running() and not self._stop.wait(0.02):
-                node.check()
-                if self._dashboard is not None:
-                    self._dashboard.check()
-                now_s = time.monotonic()
-                played = read_played(log) if window or now_s >= next_row_s else {}
-                if not played and not log.exists():
-                    began_s = now_s  # the camera still waits for the node
-                if now_s >= next_row_s:
-                    self._print_row(now_s - began_s, len(played))
-                    next_row_s = now_s + 1.0
-                if window is not None:
-                    shown = self._show(window, played, shown)
-                if seconds is not None and now_s - began_s >= seconds:
-                    break
+        began_s = time.monotonic()
+        next_row_s, shown = began_s + 1.0, 0
+        while camera.is_running() and not self._stop.wait(0.02):
+            node.check()
+            if self._dashboard is not None:
+                self._dashboard.check()
+            now_s = time.monotonic()
+            played = read_played(log) if window or now_s >= next_row_s else {}
+            if not played and not log.exists():
+                began_s = now_s  # the camera still waits for the node
+            if now_s >= next_row_s:
+                self._print_row(now_s - began_s, len(played))
+                next_row_s = now_s + 1.0
+            if window is not None:
+                shown = self._show(window, played, shown)
+            if seconds is not None and now_s - began_s >= seconds:
+                break
+        camera.stop()
         self._await_last(log)
         self._print_row(time.monotonic() - began_s, len(read_played(log)))
 

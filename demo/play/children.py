@@ -94,8 +94,15 @@ def start_camera(pictures: Path, log: Path, rate_hz: float, frames: int | None) 
     """
     amount = ['--loop'] if frames is None else ['--count', str(frames)]
     arguments = ['--images', str(pictures), '--rate', str(rate_hz), '--log', str(log), *amount]
-    arguments += ['--wait-for-subscriber', '20', '--ros-args', '-r', f'__ns:={NAMESPACE}']
-    return ChildProcess('trt_detector.tools.play_images.main', arguments)
+    arguments += [
+        '--wait-for-subscriber',
+        '60',
+        '--reliable',
+        '--ros-args',
+        '-r',
+        f'__ns:={NAMESPACE}',
+    ]
+    return ChildProcess('trt_detector', ['play_images', *arguments])
 
 
 def start_dashboard() -> ChildProcess:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from support.browser import chromium, dashboard_process, sync_api
 from support.ros_graph import (
+    CLASS_NAMES,
     node_process,
     ros_context,
     RunningNode,
@@ -230,7 +231,65 @@ def test_a_dead_node_is_shown_and_found_again(browser: Any, url: str, node: Runn
         expect(page.locator('.chosen')).to_have_text('/detector')
 
 
-@pytest.mark.parametrize('width', [390, 1440])
+EIGHT = [f'/robot_{number}/front_left_surround_view_camera/image_raw' for number in range(8)]
+NAMES = ['Größe é', '交通锥', 'мяч']
+ONE_CAMERA = {
+    'image_topics': ['/image_raw'], 'class_names': list(CLASS_NAMES), 'model_path': 'stub.onnx',
+}  # fmt: skip
+
+
+@contextmanager
+def reconfigured(node: RunningNode, **values: Any) -> Iterator[None]:
+    """Run the node with other parameters until the end of the block."""
+    for these in (values, ONE_CAMERA):
+        assert node.deactivate()
+        assert node.cleanup()
+        for name, value in these.items():
+            result = node.set_parameter(name, value)
+            assert result.successful, result.reason
+        assert node.configure()
+        assert node.activate()
+        if these is values:
+            yield
+
+
+def test_eight_cameras_and_names_of_other_scripts_are_shown_on_a_phone(
+    node: RunningNode, page: Any
+) -> None:
+    page.set_viewport_size({'width': 375, 'height': 812})
+    values = {'image_topics': EIGHT, 'class_names': NAMES, 'model_path': 'größe/模型 é.onnx'}
+    with reconfigured(node, **values), node.images(*EIGHT):
+        captions = page.locator('figcaption .topic')
+        expect(captions).to_have_text(EIGHT)
+        expect(page.locator('.part-subtitle')).to_contain_text('模型 é.onnx')
+        image = page.locator('img[data-picture]').last
+        image.scroll_into_view_if_needed()
+        expect(page.locator('img.live').last).to_be_visible()
+        assert node.set_parameter('classes', NAMES[1:]).successful
+        field = parameter(page, 'classes').get_by_role('textbox')
+        expect(field).to_have_value('交通锥, мяч')
+        field.fill('Größe é')
+        field.press('Enter')
+        wait_until(
+            lambda: node.node.get_parameter('classes').value == ['Größe é'],
+            'the class in the node',
+        )
+        page.get_by_text('More', exact=True).click()
+        control = parameter(page, 'on_hang').locator('.q-field')
+        expect(control).to_be_visible()
+        # Nothing is wider than the window, and no name is cut.
+        assert page.evaluate('document.documentElement.scrollWidth') == 375
+        is_cut = 'all => all.map(one => one.scrollWidth > one.clientWidth)'
+        assert not any(captions.evaluate_all(is_cut))
+        row = parameter(page, 'on_hang').bounding_box()
+        assert control.bounding_box()['width'] == pytest.approx(row['width'], abs=1)
+        assert row['width'] > 250
+        field.fill('')
+        field.press('Enter')
+        wait_until(lambda: not node.node.get_parameter('classes').value, 'all classes')
+
+
+@pytest.mark.parametrize('width', [375, 1440])
 def test_the_page_fits_the_window(browser: Any, url: str, page: Any, width: int) -> None:
     page.set_viewport_size({'width': width, 'height': 844})
     expect(parameter(page, 'score_threshold')).to_be_visible()

@@ -50,7 +50,7 @@ def test_help_has_examples_that_parse_and_exit_codes(
 ) -> None:
     parser = parser_of(tool)
     text = parser.format_help()
-    start = f'  ros2 run trt_detector {tool} '
+    start = f'  ros2 run trt_detector {tool}'
     examples = [line[len(start) :] for line in text.splitlines() if line.startswith(start)]
     assert examples
     for example in examples:

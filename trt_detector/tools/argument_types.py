@@ -13,7 +13,14 @@ import re
 from ..errors import ConfigError
 from ..values.user_path import expand_user
 
-__all__ = ['number_between', 'parse_count', 'parse_path', 'parse_positive', 'parse_size']
+__all__ = [
+    'number_between',
+    'parse_count',
+    'parse_path',
+    'parse_port',
+    'parse_positive',
+    'parse_size',
+]
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -59,6 +66,17 @@ def parse_positive(text: str) -> int:
     """
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 1 or more')
+    return int(text)
+
+
+def parse_port(text: str) -> int:
+    """
+    Parse a TCP port; 0 stands for a free one.
+
+    :raises ArgumentTypeError: if it is none.
+    """
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a port from 0 to 65535')
     return int(text)
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 import json
 import logging
 import os
 from pathlib import Path
 import sys
 import textwrap
+from types import TracebackType
 from typing import Any
 
 from ..pipeline import Detector
@@ -49,13 +51,16 @@ def make_parser(
     :param name: of the tool.
     :param description: sentences at the start of the help.
     :param examples: arguments of the tool, one line each.
-    :param exit_codes: meaning of each exit code; 2 for wrong arguments is added.
-    :param needs_ros: the tool is a ROS node.
+    :param exit_codes: meaning of each exit code; 2 (wrong arguments) and 130 (Ctrl-C) are added.
+    :param needs_ros: the tool is a ROS node, which a signal ends as it says itself.
     """
-    lines = ['examples:', *(f'  ros2 run trt_detector {name} {text}' for text in examples)]
+    runs = [f'  ros2 run trt_detector {name} {text}'.rstrip() for text in examples]
+    lines = ['examples:', *runs]
     if not needs_ros:
         lines.append(f'  python3 -m trt_detector {name} ... runs without ROS 2')
     codes = {**exit_codes, 2: 'wrong arguments'}
+    if not needs_ros:
+        codes.setdefault(130, 'interrupted')
     lines += ['', 'exit codes:', *(f'  {code:3}  {codes[code]}' for code in sorted(codes))]
     return argparse.ArgumentParser(
         prog=name,
@@ -89,7 +94,19 @@ def parse_arguments(
         import argcomplete
 
         argcomplete.autocomplete(parser)
+    if argv is None:
+        sys.excepthook = partial(_report_interruption, parser.prog)
     return parser.parse_args(argv)
+
+
+def _report_interruption(
+    program: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print one line in place of a traceback after Ctrl-C; Python then ends with code 130."""
+    if issubclass(kind, KeyboardInterrupt):
+        print(f'{program}: interrupted', file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def print_detector(

@@ -16,6 +16,7 @@ import threading
 from ..errors import DetectorError
 from ..process.stop_signals import SignalWatch
 from ..process.tuning import tune_process
+from .argument_types import parse_port
 from .command_line import add_json_option, make_parser, write_result
 from .ros_tool import parse_ros_arguments
 
@@ -101,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--port',
-        type=int,
+        type=parse_port,
         default=_PORT,
         help='TCP port; 0 takes a free one. Default: %(default)s.',
     )

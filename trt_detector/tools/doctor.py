@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = make_parser(
         'doctor',
         __doc__ or '',
-        examples=['', '--json'],
+        examples=['', '--topic /camera/image_raw', '--json'],
         exit_codes={0: 'the node can run here', 1: 'it cannot'},
     )
     parser.add_argument('--device-id', type=int, default=0, help='index of the GPU. Default: 0.')

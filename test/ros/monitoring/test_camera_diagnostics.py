@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 from support.ros_graph import rclpy
 from trt_detector.ros.monitoring import camera_diagnostics
+from trt_detector.ros.monitoring import statistics as statistics_module
 from trt_detector.ros.monitoring.camera_diagnostics import CameraDiagnostics
 from trt_detector.ros.monitoring.statistics import SessionStatistics
 
@@ -24,6 +25,7 @@ def make_cameras(
         loss=SimpleNamespace(lost=0, method='nothing'),
         reliability=rclpy.qos.ReliabilityPolicy.RELIABLE,
         reason='a test',
+        users=1,
     )
     statistics = SessionStatistics(number)
     session: Any = SimpleNamespace(
@@ -61,3 +63,26 @@ def test_ages_are_those_of_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (first['age ms p50'], first['age ms p99']) == ('50.00', '99.00')
     assert (second['age ms p50'], second['age ms p99']) == ('1000.00', '1000.00')
     assert 'age ms p50' not in third
+
+
+@pytest.mark.parametrize(
+    ('dropped', 'expected'),
+    [
+        (0, '15.0 images per second'),
+        (15, '15.0 images per second, 50% dropped: the detector is slower than the camera'),
+    ],
+)
+def test_text_of_a_camera_without_fault_is_its_rate(
+    monkeypatch: pytest.MonkeyPatch, dropped: int, expected: str
+) -> None:
+    cameras, statistics, clock = make_cameras(monkeypatch, 1)
+    session: Any = cameras[0]._session
+    session.started_s = session.subscriptions[0].opened_s = 100.0
+    session.subscriptions[0].entity = object()
+    session.config = SimpleNamespace(enabled=True, lazy=False, image_timeout=5.0)
+    monkeypatch.setattr(statistics_module, 'time', clock)
+    for number in range(30):
+        statistics.count_received(0, int(number < dropped))
+    clock.now_s = 102.0
+    status = cameras[0].make_status()
+    assert (status.level, status.text) == ('ok', expected)

@@ -137,7 +137,7 @@ def write_camera(camera: CameraView) -> str:
     if camera.level in ('warn', 'error') or camera.dropped_share > 0.1:
         note = f'<p class="note {escape(camera.level)}">{escape(camera.text)}</p>'
     return (
-        f'<div class="row">{_dot(camera.level)}<span class="topic">{escape(camera.topic)}</span>'
+        f'<div class="row">{_dot(camera.level)}<span class="topic">{_name(camera.topic)}</span>'
         f'<span class="rate"><b>{camera.published_hz:.1f}</b> per s</span></div>{note}'
     )
 
@@ -205,7 +205,7 @@ def _write_status(status: Status) -> str:
     )
     return (
         f'<details data-key="{escape(status.part)}"><summary>{_dot(status.level)}'
-        f'<span class="part">{escape(status.part)}</span>'
+        f'<span class="part">{_name(status.part)}</span>'
         f'<span class="text">{escape(status.text)}</span></summary><dl>{rows}</dl></details>'
     )
 
@@ -223,6 +223,11 @@ def write_log(lines: Sequence[LogLine]) -> str:
             f'<span class="text">{escape(line.text)}</span></div>'
         )
     return ''.join(rows)
+
+
+def _name(name: str) -> str:
+    """Write a name that breaks after a slash, if it is too long for a line."""
+    return escape(name).replace('/', '/<wbr>')
 
 
 def _pill(level: str, text: str) -> str:

@@ -46,7 +46,8 @@ class Pictures:
         self._box.clear()
         self._captions = []
         count = len(view.cameras)
-        self._box.classes(add='one' if count < 2 else '', remove='one' if count > 1 else '')
+        size = 'one' if count < 2 else 'many' if count > 2 else ''
+        self._box.classes(remove='one many').classes(add=size)
         with self._box:
             for camera in view.cameras:
                 with ui.element('figure').classes('card'):

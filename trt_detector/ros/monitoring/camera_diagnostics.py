@@ -130,9 +130,9 @@ class CameraDiagnostics:
             )
             self._log('loss', text)
             return 'warn', text
-        if text := self._describe_stamps(now.counts.unstamped - first.counts.unstamped):
-            self._log('stamps', text)
-            return 'warn', text
+        if stamps := self._describe_stamps(now.counts.unstamped - first.counts.unstamped):
+            self._log('stamps', stamps)
+            return 'warn', stamps
         skipped = now.counts.skipped - first.counts.skipped
         share = (now.counts.dropped - first.counts.dropped - skipped) / max(received - skipped, 1)
         if share > _DROP_SHARE:
