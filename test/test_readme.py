@@ -40,6 +40,27 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_links_to_other_sites_are_encrypted_and_whole(page: Path) -> None:
+    for target in re.findall(r'\]\((\w+:[^)]*)\)', page.read_text(encoding='utf-8')):
+        assert re.fullmatch(r'https://[\w.-]+\.\w+(/[\w./#?=%-]*)?', target), target
+
+
+def test_large_files_are_listed_with_what_needs_them() -> None:
+    table = (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    table = table.partition('## Size of the clone')[2].partition('\n## ')[0]
+    patterns = re.findall(r'^\| `([^`]+)` \| .+ \|$', table, flags=re.MULTILINE)
+    folders = ('bringup', 'config', 'demo', 'docs', 'launch', 'scripts', 'test', 'trt_detector')
+    large = [
+        path.relative_to(ROOT).as_posix()
+        for folder in folders
+        for path in (ROOT / folder).rglob('*')
+        if path.is_file() and path.suffix != '.pyc' and path.stat().st_size > 100_000
+    ]
+    assert [name for name in large if not any(fnmatch(name, p) for p in patterns)] == []
+    assert [p for p in patterns if not any(fnmatch(name, p) for name in large)] == []
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
 def test_anchors_are_headings(page: Path) -> None:
     for file, anchor in ANCHOR.findall(page.read_text(encoding='utf-8')):
         target = page.parent / file if file else page
@@ -160,8 +181,8 @@ def test_pages_have_no_placeholders() -> None:
 
 def test_sections_of_the_readme_are_in_order() -> None:
     assert re.findall(r'^## (.*)$', README, flags=re.MULTILINE) == [
-        'Status',
         'Try it',
+        'What is different here',
         'Use it with ROS 2',
         'Use it as a library',
         'Parameters to know',
@@ -170,6 +191,7 @@ def test_sections_of_the_readme_are_in_order() -> None:
         'TensorRT and INT8',
         'Speed',
         'Comparison',
+        'Status',
         'Limits',
         'More',
     ]
