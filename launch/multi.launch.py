@@ -28,7 +28,7 @@ ARGUMENTS = (
     (
         'processes',
         'separate',
-        'separate: a process per detector; one: all in one process, sharing the CUDA context',
+        'separate: a process per detector; one: one process, sharing CUDA context and images',
     ),
     ('respawn', 'false', 'true starts a process again when it ends'),
     (

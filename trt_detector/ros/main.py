@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         'detector_node',
         'Lifecycle node that detects objects in camera images.',
         parameter_specs(),
-        'which share one CUDA context, e.g. /front/detector /rear/detector; default: one node, '
-        'detector',
+        'which share one CUDA context and the images of a topic, e.g. /front/detector '
+        '/rear/detector; default: one node, detector',
     )
     arguments = sys.argv[1:] if argv is None else argv
     return run_nodes(parser, DetectorNode, 'detector', arguments, shares_images=True)

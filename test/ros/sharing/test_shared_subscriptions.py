@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, ExitStack
+import os
 import threading
 from typing import Any
 
@@ -120,6 +121,16 @@ def stamps(member: Member) -> list[int]:
     return [array.header.stamp.sec for array in member.arrays]
 
 
+def assert_nothing_but_images(client: Any) -> None:
+    """Check that the hidden node needs no rights beside those of the detectors."""
+    name = f'_trt_detector_images_{os.getpid()}'
+    subscribed = {topic for topic, _ in client.get_subscriber_names_and_types_by_node(name, '/')}
+    published = {topic for topic, _ in client.get_publisher_names_and_types_by_node(name, '/')}
+    assert subscribed == {TOPIC}
+    assert published <= {'/parameter_events'}
+    assert not client.get_service_names_and_types_by_node(name, '/')
+
+
 def test_two_detectors_share_one_subscription_and_each_answers_every_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -141,6 +152,7 @@ def test_two_detectors_share_one_subscription_and_each_answers_every_image(
             assert node.lost == 0
             status = node.status(f'camera {TOPIC}')
             assert values_of(status)['image shared with'] == '2 detectors of this process'
+        assert_nothing_but_images(nodes[0].client)
         assert len(read) == 20
         assert [id(image) for image in nodes[0].seen] == [id(image) for image in nodes[1].seen]
 

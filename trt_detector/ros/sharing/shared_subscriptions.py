@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
 from ..image_receiver import ImageReceiver
@@ -38,6 +39,8 @@ class SharedSubscriptions:
             use_global_arguments=False,
             enable_rosout=False,
             start_parameter_services=False,
+            # Without services it needs no rights beside those of the detectors in SROS 2.
+            parameter_overrides=[Parameter('start_type_description_service', value=False)],
         )
         self._receiver = ImageReceiver(self._node)
         self._topics: dict[Hashable, SharedTopic] = {}
