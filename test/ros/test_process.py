@@ -122,14 +122,14 @@ def change_state(node: Any, transition: int) -> bool:
     # Made second, so that the node knows both once this one is answered: the answer to a client
     # that a server does not know yet is lost.
     probe = node.create_client(GetState, '/detector/get_state')
-    assert service.wait_for_service(60)
-    assert probe.wait_for_service(60)
+    wait_until(service.service_is_ready, 'the service', 60)
+    wait_until(probe.service_is_ready, 'the service', 60)
     asked = []
 
     def is_answered() -> bool:
-        if len(asked) < 20:
+        if len(asked) < 80:
             asked.append(probe.call_async(GetState.Request()))
-        time.sleep(0.2)
+        time.sleep(0.05)
         return any(future.done() for future in asked)
 
     wait_until(is_answered, 'the state of the node', 60)

@@ -34,7 +34,7 @@ NOTHING = dict.fromkeys(GOOD, 0)
 def test_short_run_passes(tmp_path: Path) -> None:
     environment = {**os.environ, 'ROS_DOMAIN_ID': str(next_domain())}
     environment['PYTHONPATH'] = f'{ROOT}:{ROOT / "test"}:{environment.get("PYTHONPATH", "")}'
-    command = [sys.executable, '-m', 'soak.run', '--minutes', '0.4', '--seed', '1']
+    command = [sys.executable, '-m', 'soak.run', '--minutes', '0.3', '--seed', '1']
     done = subprocess.run(
         [*command, '--output', str(tmp_path)],
         cwd=ROOT,

@@ -235,7 +235,8 @@ class NodeHarness:
         if name not in self._clients:
             self._clients[name] = self.client.create_client(service_type, name)
         client = self._clients[name]
-        assert client.wait_for_service(WAIT_S), f'no service {name}'
+        # wait_for_service() looks every 0.25 s only.
+        wait_until(client.service_is_ready, f'service {name}')
         future = client.call_async(request)
         wait_until(future.done, f'answer of {name}')
         return future.result()
