@@ -175,6 +175,17 @@ def test_unknown_parameter_is_reported(capfd: pytest.CaptureFixture[str]) -> Non
     assert "did you mean 'score_threshold'?" in logged
 
 
+def test_empty_list_that_means_the_default_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ('-p', 'image_topics:=[]', '-p', 'classes:=[]')
+    with detector_node(cli_args=arguments) as running:
+        assert running.node.get_parameter('image_topics').value is None
+    logged = capfd.readouterr().err
+    assert (
+        "image_topics is an empty list, which ROS reads as not set: it is ['image_raw']" in logged
+    )
+    assert 'classes is an empty list' not in logged
+
+
 def test_setting_the_present_value_succeeds_while_configured() -> None:
     with detector_node(classes=['dog'], batch_size=1) as running:
         assert running.configure()

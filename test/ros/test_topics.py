@@ -29,6 +29,13 @@ def test_topics_of_one_camera() -> None:
     assert name_topics('/a/b/compressed', transport='compressed')[0][0] == '/a/b/compressed'
 
 
+@pytest.mark.parametrize('topic', ['~/debug_image', '~/debug_image/compressed'])
+@pytest.mark.parametrize('transport', ['raw', 'compressed'])
+def test_own_debug_images_are_no_camera(topic: str, transport: str) -> None:
+    with pytest.raises(ConfigError, match='holds /ns/~/debug_image.*publishes itself; name the'):
+        name_topics(topic, transport=transport)
+
+
 def test_topics_of_several_cameras() -> None:
     assert name_topics('left/image_raw', '/right/image_raw') == [
         ('left/image_raw', '/ns/left/detections', '/ns/left/debug_image'),

@@ -216,3 +216,31 @@ def test_json_goes_to_a_new_folder_or_to_standard_output(
     assert path.stat().st_mode & 0o777 == 0o644
     write_json(Path('-'), {'a': 2})
     assert json.loads(capsys.readouterr().out) == {'a': 2}
+
+
+TOOLS_THAT_PRINT = {
+    'detect': ['--model', 'demo/models/demo_raw.onnx', '--images', 'demo/pictures'],
+    'doctor': [],
+    'inspect_engine': ['none.engine'],
+}
+
+
+@pytest.mark.parametrize('tool', TOOLS_THAT_PRINT)
+def test_reader_that_ends_first_is_no_error(tool: str) -> None:
+    """Read nothing of the output, as a pager that is left at once."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        finished = subprocess.run(
+            [*MODULE, tool, *TOOLS_THAT_PRINT[tool]],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+    finally:
+        os.close(writer)
+    assert finished.returncode == 1
+    assert 'Traceback' not in finished.stderr
+    assert 'BrokenPipe' not in finished.stderr

@@ -71,14 +71,25 @@ class NodeParameters(Generic[ConfigT]):
         return getattr(self._config_type(**changes), name)
 
     def find_unknown_overrides(self, node: Node) -> list[str]:
-        """Write a sentence about every given parameter that does not exist."""
+        """Write a sentence about every given parameter that does not exist or has no value."""
         # No release of rclpy has a public way to see overrides that were never declared.
         given = getattr(node, '_parameter_overrides', {})
-        return [
+        unknown = [
             f'parameter {name!r} is unknown and has no effect{suggest(name, self.specs)}'
             for name in given
             if name not in self.specs and not name.startswith(_FOREIGN_PREFIXES)
         ]
+        # ROS cannot tell the type of an empty list.
+        empty = [
+            f'{name} is an empty list, which ROS reads as not set: it is '
+            f'{list(self.specs[name].default)}, the default'
+            for name, parameter in given.items()
+            if name in self.specs
+            and parameter.value is None
+            and self.specs[name].default
+            and self.specs[name].type.startswith('list[')
+        ]
+        return unknown + empty
 
     def check_changes(self, parameters: Sequence[Parameter], present: ConfigT | None) -> ConfigT:
         """

@@ -51,7 +51,8 @@ def name_camera_topics(
     :param config: parameters of the node.
     :param resolve: resolves a topic name to its full name after remapping.
     :param expand: resolves a topic name to its full name before remapping; None if there is none.
-    :raises ConfigError: if a topic name is invalid, or two cameras would publish to one topic.
+    :raises ConfigError: if a topic name is invalid, two cameras would publish to one topic, or the
+        node would detect in its own debug images.
     """
     single = len(config.image_topics) == 1
     cameras = []
@@ -75,6 +76,7 @@ def name_camera_topics(
             )
         )
     _check_distinct(cameras)
+    _check_own(cameras, resolve)
     return tuple(cameras)
 
 
@@ -107,4 +109,15 @@ def _check_distinct(cameras: Sequence[CameraTopics]) -> None:
                 f'image topics {other.image} and {camera.image} would both publish to '
                 f'{camera.detections}; give each camera its own namespace, '
                 'e.g. /left/image_raw and /right/image_raw, or remap the topics'
+            )
+
+
+def _check_own(cameras: Sequence[CameraTopics], resolve: Callable[[str], str]) -> None:
+    """Refuse a debug image as an image topic: each image would make the next one."""
+    own = [resolve(camera.debug_image) for camera in cameras]
+    for camera in cameras:
+        if camera.full_subscription.removesuffix(_SUFFIX) in own:
+            raise ConfigError(
+                f'image_topics holds {camera.image}, which this node publishes itself; name the '
+                'topic of a camera'
             )

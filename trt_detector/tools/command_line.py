@@ -5,23 +5,32 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+<<<<<<< HEAD
 from functools import partial
+=======
+import functools
+>>>>>>> 589ba1a (Report empty image_topics and own debug images, and end tools quietly with their reader)
 import json
 import logging
 import os
 from pathlib import Path
 import sys
 import textwrap
+<<<<<<< HEAD
 from types import TracebackType
 from typing import Any
+=======
+from typing import Any, cast, TypeVar
+>>>>>>> 589ba1a (Report empty image_topics and own debug images, and end tools quietly with their reader)
 
 from ..pipeline import Detector
 from ..trusted_files import write_atomic
 
 __all__ = [
     'add_json_option',
+    'end_with_reader',
     'make_parser',
     'parse_arguments',
     'print_detector',
@@ -31,6 +40,8 @@ __all__ = [
     'write_json',
     'write_result',
 ]
+
+Main = TypeVar('Main', bound=Callable[..., int])
 
 _WIDTH = 80
 _READABLE = 0o644
@@ -99,6 +110,7 @@ def parse_arguments(
     return parser.parse_args(argv)
 
 
+<<<<<<< HEAD
 def _report_interruption(
     program: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
@@ -107,6 +119,23 @@ def _report_interruption(
         print(f'{program}: interrupted', file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
+=======
+def end_with_reader(main: Main) -> Main:
+    """Let a tool end quietly if the reader of its output ends first, e.g. head or less."""
+
+    @functools.wraps(main)
+    def run(argv: Sequence[str] | None = None) -> int:
+        try:
+            code = main(argv)
+            print(end='', flush=True)
+        except BrokenPipeError:
+            # Python would find what is still to be written at exit, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        return code
+
+    return cast('Main', run)
+>>>>>>> 589ba1a (Report empty image_topics and own debug images, and end tools quietly with their reader)
 
 
 def print_detector(
