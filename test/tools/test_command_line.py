@@ -241,6 +241,7 @@ def test_reader_that_ends_first_is_no_error(tool: str) -> None:
         )
     finally:
         os.close(writer)
-    assert finished.returncode == 1
+    # What is short is written at the end, when the code of the tool is known.
+    assert finished.returncode in (0, 1)
     assert 'Traceback' not in finished.stderr
     assert 'BrokenPipe' not in finished.stderr

@@ -27,13 +27,7 @@ from ..trusted_files import try_writing, write_atomic
 from ..values.int8_verdict import Int8Outcome, Int8Verdict
 from ..values.user_path import expand_user
 from .argument_types import parse_path
-from .command_line import (
-    add_json_option,
-    end_with_reader,
-    make_parser,
-    parse_arguments,
-    write_result,
-)
+from .command_line import add_json_option, make_parser, parse_arguments, write_result
 from .options import add_parameter_options, given_parameters
 from .progress_bar import ProgressBar
 
@@ -95,7 +89,6 @@ class BuildReport:
     details: Mapping[str, str]
 
 
-@end_with_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the tool.

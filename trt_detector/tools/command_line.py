@@ -5,32 +5,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import atexit
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-<<<<<<< HEAD
 from functools import partial
-=======
-import functools
->>>>>>> 589ba1a (Report empty image_topics and own debug images, and end tools quietly with their reader)
 import json
 import logging
 import os
 from pathlib import Path
+import select
 import sys
 import textwrap
-<<<<<<< HEAD
 from types import TracebackType
 from typing import Any
-=======
-from typing import Any, cast, TypeVar
->>>>>>> 589ba1a (Report empty image_topics and own debug images, and end tools quietly with their reader)
 
 from ..pipeline import Detector
 from ..trusted_files import write_atomic
 
 __all__ = [
     'add_json_option',
-    'end_with_reader',
     'make_parser',
     'parse_arguments',
     'print_detector',
@@ -40,8 +33,6 @@ __all__ = [
     'write_json',
     'write_result',
 ]
-
-Main = TypeVar('Main', bound=Callable[..., int])
 
 _WIDTH = 80
 _READABLE = 0o644
@@ -107,35 +98,36 @@ def parse_arguments(
         argcomplete.autocomplete(parser)
     if argv is None:
         sys.excepthook = partial(_report_interruption, parser.prog)
+        atexit.register(_drop_unread_output)
     return parser.parse_args(argv)
 
 
-<<<<<<< HEAD
 def _report_interruption(
     program: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print one line in place of a traceback after Ctrl-C; Python then ends with code 130."""
+    """
+    Print one line in place of a traceback after Ctrl-C; Python then ends with code 130.
+
+    Print nothing if the reader of standard output has ended, e.g. head; the code is 1 then.
+    """
     if issubclass(kind, KeyboardInterrupt):
         print(f'{program}: interrupted', file=sys.stderr)
-    else:
+    elif not (issubclass(kind, BrokenPipeError) and _drop_unread_output()):
         sys.__excepthook__(kind, error, trace)
-=======
-def end_with_reader(main: Main) -> Main:
-    """Let a tool end quietly if the reader of its output ends first, e.g. head or less."""
 
-    @functools.wraps(main)
-    def run(argv: Sequence[str] | None = None) -> int:
-        try:
-            code = main(argv)
-            print(end='', flush=True)
-        except BrokenPipeError:
-            # Python would find what is still to be written at exit, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        return code
 
-    return cast('Main', run)
->>>>>>> 589ba1a (Report empty image_topics and own debug images, and end tools quietly with their reader)
+def _drop_unread_output() -> bool:
+    """Drop output that nobody will read; tell whether standard output has no reader."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)
+    except (AttributeError, OSError, ValueError):  # closed, or no file
+        return False
+    is_broken = any(event & select.POLLERR for _, event in poll.poll(0))
+    if is_broken:
+        # Python would write to it at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return is_broken
 
 
 def print_detector(

@@ -31,7 +31,6 @@ from ..values.engine_info import EngineInfo
 from ..values.user_path import expand_user
 from .command_line import (
     add_json_option,
-    end_with_reader,
     make_parser,
     parse_arguments,
     print_detector,
@@ -58,7 +57,6 @@ _NAMES = (
 )
 
 
-@end_with_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the tool.

@@ -19,13 +19,7 @@ import sys
 from .. import __version__
 from ..errors import DetectorError
 from ..onnxruntime_engine import has_cuda_provider
-from .command_line import (
-    add_json_option,
-    end_with_reader,
-    make_parser,
-    parse_arguments,
-    write_result,
-)
+from .command_line import add_json_option, make_parser, parse_arguments, write_result
 from .finding import Finding, NOTE, OK, PROBLEM
 from .topic_check import judge_topic, observe_topic
 
@@ -40,7 +34,6 @@ _NEEDED_MODULES = {
 _ROS_MODULES = ('rclpy', 'sensor_msgs', 'vision_msgs', 'diagnostic_msgs', 'std_srvs')
 
 
-@end_with_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the tool.

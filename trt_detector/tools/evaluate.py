@@ -24,7 +24,6 @@ from ..values.progress import Progress
 from ..values.user_path import expand_user
 from .command_line import (
     add_json_option,
-    end_with_reader,
     make_parser,
     parse_arguments,
     print_detector,
@@ -48,7 +47,6 @@ _MEASURE = DetectorConfig(
 _BASE = 'base'
 
 
-@end_with_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the tool.

@@ -20,18 +20,11 @@ from ..plan import hmac_path, Manifest, PlanHmac, read_plan_file, read_plan_key
 from ..plan.manifest import MAXIMUM_MANIFEST_BYTES
 from ..trusted_files import read_trusted
 from .argument_types import parse_path
-from .command_line import (
-    add_json_option,
-    end_with_reader,
-    make_parser,
-    parse_arguments,
-    write_result,
-)
+from .command_line import add_json_option, make_parser, parse_arguments, write_result
 
 __all__ = ['main']
 
 
-@end_with_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the tool.

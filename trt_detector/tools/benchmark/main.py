@@ -23,14 +23,7 @@ from ...config import DetectorConfig
 from ...errors import DetectorError
 from ...image.files import picture_files
 from ..argument_types import parse_count, parse_positive, parse_size
-from ..command_line import (
-    add_json_option,
-    end_with_reader,
-    make_parser,
-    parse_arguments,
-    write_file,
-    write_json,
-)
+from ..command_line import add_json_option, make_parser, parse_arguments, write_file, write_json
 from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
 from .measure import Job
 from .report import as_svg, as_text
@@ -90,7 +83,6 @@ class Combination:
         return f'{self.precision}, batch {self.batch_size}, workspace {self.workspace_fraction:g}'
 
 
-@end_with_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the tool.

@@ -37,7 +37,6 @@ from ...values.progress import Progress
 from ...values.user_path import expand_user
 from ..command_line import (
     add_json_option,
-    end_with_reader,
     make_parser,
     parse_arguments,
     print_detector,
@@ -78,7 +77,6 @@ class _Job:
     tensorrt: bool
 
 
-@end_with_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the tool.
