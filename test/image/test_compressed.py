@@ -119,6 +119,13 @@ def test_16_bit_images_are_decoded(suffix: str) -> None:
     assert difference(image) <= 4
 
 
+@pytest.mark.parametrize('name', ['bayer_xxxx8', 'bayer_', 'bayer_' + 'x' * 100_000])
+def test_unknown_bayer_patterns_are_refused_in_a_short_sentence(name: str) -> None:
+    with pytest.raises(ImageError, match='one of bayer_bggr, bayer_gbrg') as caught:
+        decode_compressed(encoded('.png', SCENE[..., 0]), f'{name}; png compressed ')
+    assert len(str(caught.value)) < 250
+
+
 def test_gray_images_stay_gray() -> None:
     image = decode_compressed(encoded('.jpg', SCENE[..., 0]), 'mono8; jpeg compressed ')
     assert image.encoding == 'mono8'

@@ -21,6 +21,7 @@ MAX_IMAGE_PIXELS = 64_000_000
 _COLOR = frozenset(
     {'bgr8', 'rgb8', 'bgra8', 'rgba8', 'bgr16', 'rgb16', 'bgra16', 'rgba16'}
 )  # fmt: skip
+_BAYER = frozenset({'bayer_rggb', 'bayer_bggr', 'bayer_gbrg', 'bayer_grbg'})
 _FLAGS = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
 
 
@@ -68,7 +69,8 @@ def _encoding_of(array: np.ndarray[Any, Any], transport_format: str) -> str:
     The rule of image_transport: the decoded channels of a color image are in BGR order if the
     format ends in 'compressed bgr8' or 'compressed bgr16', and in RGB order otherwise.
 
-    :raises ImageError: if no encoding has this type and number of channels.
+    :raises ImageError: if no encoding has this type and number of channels, or the Bayer pattern
+        is unknown.
     """
     bits = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}.get(array.dtype)
     channels = 1 if array.ndim == 2 else array.shape[2]
@@ -80,7 +82,13 @@ def _encoding_of(array: np.ndarray[Any, Any], transport_format: str) -> str:
     encoding, separator, codec = (part.strip().lower() for part in transport_format.partition(';'))
     if channels == 1:
         if encoding.startswith('bayer_'):
-            return f'{encoding.rstrip("0123456789")}{bits}'
+            pattern = encoding.rstrip('0123456789')
+            if pattern not in _BAYER:
+                raise ImageError(
+                    f'format is {transport_format[:80]!r}; expected its Bayer pattern to be one '
+                    f'of {", ".join(sorted(_BAYER))}'
+                )
+            return f'{pattern}{bits}'
         return f'mono{bits}'
     swapped = 'compressed rgb' in codec
     if separator and encoding in _COLOR:
