@@ -74,9 +74,9 @@ def main() -> int:
         row = measure(options, transport, settings, reliable, size, rate)
         print(row, file=sys.stderr)
         rows.append(row)
+        if options.json:
+            options.json.write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')
     print_table(rows)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')
     return 0
 
 
@@ -99,7 +99,7 @@ def measure(
     command += ['--size', size, '--rate', str(rate), '--seconds', str(options.seconds)]
     command += ['--transports', transport, *(['--reliable'] if reliable else [])]
     with node_process(environment, transport) as counts:
-        sent = run_camera(command, settings, options.seconds)
+        sent = run_camera(command, settings)
         time.sleep(2.5)  # the last images, and the next diagnostics
         received = counts()
     return {
@@ -110,6 +110,7 @@ def measure(
         'rate_hz': rate,
         **sent,
         **received,
+        'load_average': round(os.getloadavg()[0], 1),
     }
 
 
@@ -165,22 +166,18 @@ def node_process(environment: dict[str, str], transport: str) -> Iterator[Any]:
         rclpy.shutdown(context=context)
 
 
-def run_camera(command: list[str], settings: str, seconds: float) -> dict[str, Any]:
+def run_camera(command: list[str], settings: str) -> dict[str, Any]:
     """Run the camera process; return the number of images and its slowest publish call."""
     environment = {**without_settings(), **SETTINGS[settings]}
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=seconds + 40.0,
-        )
-    except subprocess.TimeoutExpired:
-        return {'sent': -1, 'slowest_publish_ms': -1.0}
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as camera:
+        assert camera.stdout is not None
+        line = camera.stdout.readline()
+        try:
+            camera.wait(timeout=20.0)
+        except subprocess.TimeoutExpired:
+            camera.kill()
+    result: dict[str, Any] = json.loads(line)
+    return {**result, 'camera_ended': camera.returncode == 0}
 
 
 def without_settings() -> dict[str, str]:
@@ -211,7 +208,7 @@ def publish(options: argparse.Namespace) -> None:
     deadline = time.monotonic() + 20.0
     while not publisher.get_subscription_count():
         if time.monotonic() > deadline:
-            print(json.dumps({'sent': 0, 'slowest_publish_ms': 0.0}))
+            print(json.dumps({'sent': 0, 'slowest_publish_ms': 0.0}), flush=True)
             return
         time.sleep(0.05)
     # The node follows the reliability of a new publisher within its diagnostics period.
@@ -226,7 +223,8 @@ def publish(options: argparse.Namespace) -> None:
         count += 1
         time.sleep(max(0.0, began + count / options.rate - time.monotonic()))
     time.sleep(1.0)
-    print(json.dumps({'sent': count, 'slowest_publish_ms': round(1e3 * slowest, 1)}))
+    result = {'sent': count, 'slowest_publish_ms': round(1e3 * slowest, 1)}
+    print(json.dumps(result), flush=True)
     node.destroy_node()
     rclpy.shutdown()
 
