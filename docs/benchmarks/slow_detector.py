@@ -76,12 +76,16 @@ class SleepingDetector:
         from trt_detector.values.engine_info import EngineInfo
 
         self.info = EngineInfo('none', 'none', 'none', 'none')
-        self.model_name = 'none'
+        self.model_name = self.description = 'none'
         self.class_names = ('thing',)
         self.batch_size = self.depth = 1
         self.input_size = (1, 1)
+        self.input_size_pending = False
         self.options: Any = None
         self._sleep_s = sleep_ms / 1e3
+
+    def has_run(self, _: int) -> bool:
+        return True
 
     def submit(self, images: Any) -> Any:
         return images
