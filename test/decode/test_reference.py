@@ -79,13 +79,19 @@ def test_torchvision_without_a_batch_dimension(batch_size: int, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ('task', 'extra', 'more'),
-    [('segment', 4, {'masks': (1, 4, 16, 24)}), ('pose', 6, {})],
+    ('task', 'ignored', 'extra', 'more'),
+    [('segment', 'masks', 4, {'masks': (1, 4, 16, 24)}), ('pose', 'keypoints', 6, {})],
 )
 @pytest.mark.parametrize('chosen', [False, True])
 def test_boxes_of_other_tasks_come_with_a_warning(
-    task: str, extra: int, more: dict[str, tuple[int, ...]], *, chosen: bool, tmp_path: Path
-) -> None:
+    task: str,
+    ignored: str,
+    extra: int,
+    more: dict[str, tuple[int, ...]],
+    *,
+    chosen: bool,
+    tmp_path: Path,
+) -> None:  # fmt: skip
     # What stands behind the scores, or behind the class, looks like scores but is none.
     behind = [0.99] * extra
     if chosen:
@@ -123,7 +129,8 @@ def test_boxes_of_other_tasks_come_with_a_warning(
     with create_detector(config) as detector:
         warnings = detector.info.warnings
         found = detector.detect([Image.from_array(picture(0, 96, 64))]).detections[0]
-    assert [text for text in warnings if f"task is '{task}': only its boxes" in text]
+    expected = f"the model's task is '{task}': only its boxes are reported, not its {ignored}"
+    assert expected in warnings
     assert found.class_ids.tolist() == [1, 0]
     np.testing.assert_allclose(found.boxes_xyxy, [[8, 16, 40, 48], [0, 0, 8, 8]], atol=1e-3)
     np.testing.assert_allclose(found.scores, [0.9, 0.8], atol=1e-6)

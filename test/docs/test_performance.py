@@ -169,6 +169,25 @@ def test_gpu_pipeline() -> None:
                 assert matches(told[1], 100 * rate / fastest)
 
 
+def test_cost_of_what_is_off() -> None:
+    text = ' '.join(PAGE.partition('## What is off')[2].partition('## ')[0].split())
+    report = read_figures('cost_when_off')
+    for name in ('node', 'pipeline'):
+        pairs = [
+            [statistics.median(run[which][name]) for which in ('now', 'before')]
+            for run in report['runs']
+        ]
+        ratios = [now / before for now, before in pairs]
+        told = re.findall(
+            r'the median (\d\.\d+), (?:and lies )?between (\d\.\d+) and (\d\.\d+)', text
+        )[name == 'pipeline']
+        values = (statistics.median(ratios), min(ratios), max(ratios))
+        assert all(matches(cell, value) for cell, value in zip(told, values, strict=True))
+    now, before = re.findall(r'(\d+\.\d) ms', text)
+    assert matches(now, report['node']['now_ms'])
+    assert matches(before, report['node']['before_ms'])
+
+
 def test_commands_of_the_page_parse() -> None:
 
     text = PAGE.replace('\\\n', ' ')

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from sensor_msgs.msg import Image as ImageMessage
 from support.ros_graph import (
@@ -22,6 +23,7 @@ from support.ros_graph import (
     StubFactory,
     wait_until,
 )
+from trt_detector.values.detections import Detections
 from vision_msgs.msg import Detection2DArray
 
 PROGRAM = """
@@ -97,6 +99,47 @@ class TestWithSciPy:
             assert not refused.successful
             assert 'track_low_thresh is 0.7 and track_thresh is 0.5' in refused.reason
             assert not running.set_parameter('tracker', 'none').successful
+
+    def test_tracks_see_what_regions_and_sizes_leave(self) -> None:
+        factory = StubFactory()
+        found: list[tuple[float, float, float, float, float]] = []
+
+        def find(_image: Any) -> Detections:
+            rows = np.array(found, np.float32).reshape(-1, 5)
+            return Detections(rows[:, :4], rows[:, 4], np.zeros(len(rows), np.int32))
+
+        left, right = (4, 10, 24, 30, 0.9), (40, 10, 60, 30, 0.95)
+        faint, small = (4, 10, 24, 30, 0.2), (6, 12, 22, 28, 0.9)
+        with detector_node(
+            factory,
+            tracker='bytetrack',
+            regions=['exclude 0.5,0 1,0 1,1 0.5,1'],
+            min_size=[18.0],
+        ) as running:
+            exchange = _Exchange(running)
+            assert running.configure()
+            factory.made[0]._find = find  # type: ignore[method-assign]
+            assert running.activate()
+            for number, (boxes, ids) in enumerate([
+                ([right], []),
+                ([right], []),
+                # The excluded object has used no number.
+                ([left, right], ['']),
+                ([left, right], ['1']),
+                # A score below the threshold continues a track within the regions only.
+                ([faint], ['1']),
+                ([small], []),
+                # What is filtered for a while, for less than track_buffer, keeps its number.
+                ([left], ['1']),
+                ([(40, 10, 60, 30, 0.2)], []),
+            ]):  # fmt: skip
+                found[:] = boxes
+                assert exchange(1 + number / 10) == ids, number
+            # Regions change while the node is active; tracks go on.
+            assert running.set_parameter('regions', ['include 0,0 1,0 1,1 0,1']).successful
+            found[:] = [right, left]
+            assert exchange(1.8) == ['', '1']
+            assert exchange(1.9) == ['2', '1']
 
     def test_without_scipy_configure_says_what_to_install(
         self, monkeypatch: pytest.MonkeyPatch

@@ -140,7 +140,8 @@ def recognize(
     warnings = list(match.warnings)
     if info.task not in ('detect', 'obb') or (info.plane() is not None and info.extra_values()):
         task = info.task if info.task != 'detect' else 'segment'
-        warnings.append(f"the model's task is {task!r}: only its boxes are reported")
+        rest = {'segment': ', not its masks', 'pose': ', not its keypoints'}.get(task, '')
+        warnings.append(f"the model's task is {task!r}: only its boxes are reported{rest}")
     head = interpret(match.build(), layout, info, boxes, scores)
     if indices:
         head = select_outputs(head, indices)
