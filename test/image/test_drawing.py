@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -109,3 +110,16 @@ def test_a_trail_is_a_line_through_its_points_in_the_color_of_the_class() -> Non
     assert not changed[140:150, 75:90].any()
     assert tuple(drawn[120, 90]) == class_color_bgr(1)
     assert tuple(drawn[145, 40]) == class_color_bgr(1)
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('far', [1e5, 3e9, 1e30])
+@pytest.mark.parametrize('is_rotated', [False, True])
+def test_boxes_and_trails_far_beyond_the_image_are_drawn(far: float, is_rotated: bool) -> None:
+    found = find((-far, -far, far, far, 0), (20, 20, 60, 60, 0))
+    if is_rotated:
+        found = replace(found, angles=np.full(2, 0.5, np.float32))
+    drawn = draw_detections(
+        np.zeros((99, 99, 3), np.uint8), found, (), {0: [(-far, 90.0), (far, 90.0)]}
+    )
+    assert tuple(drawn[90, 90]) == class_color_bgr(0)

@@ -24,6 +24,8 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DRAWS_UNICODE = hasattr(cv2, 'FontFace')
 # Steps of the golden ratio keep the hues of neighboring classes far apart.
 _HUE_STEP = 0.61803398875
+# Beyond every image: OpenCV draws between integers of 32 bits only.
+_FAR_PX = 1_000_000
 
 
 def class_color_bgr(class_id: int) -> tuple[int, int, int]:
@@ -62,12 +64,13 @@ def draw_detections(
     drawn = image_bgr.copy()
     for row, points in (trails or {}).items():
         color = class_color_bgr(int(detections.class_ids[row]))
-        corners = np.array(points).round().astype(np.int32)
+        corners = np.clip(points, -_FAR_PX, _FAR_PX).round().astype(np.int32)
         cv2.polylines(drawn, [corners], False, color, _line_width(drawn), cv2.LINE_AA)
     # Lowest score first, so that the best box is never hidden under a worse one.
     for row in reversed(range(len(detections))):
         class_id = int(detections.class_ids[row])
-        left, top, right, bottom = (round(float(v)) for v in detections.boxes_xyxy[row])
+        box = np.clip(detections.boxes_xyxy[row], -_FAR_PX, _FAR_PX)
+        left, top, right, bottom = (round(float(v)) for v in box)
         name = class_label(class_id, class_names)
         shown = name if _DRAWS_UNICODE else simplify_label(class_id, name)
         text = f'{shown} {float(detections.scores[row]):.2f}'

@@ -83,6 +83,11 @@ class RegionParameters:
                     f'{name} is {list(size)}; expected a width and a height, one number for both, '
                     'or none'
                 )
+        if 1.0 in self.max_size:
+            raise ConfigError(
+                f'max_size is {list(self.max_size)}, and 1 is one pixel: numbers below 1 are '
+                'shares of the image; 0 is no limit'
+            )
         sides = zip(_both(self.min_size), _both(self.max_size), strict=True)
         for side, (low, high) in zip(('width', 'height'), sides, strict=True):
             if (low < 1) == (high < 1) and 0 < high < low:
