@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from support import bags
 from support.models import lamp_detector
@@ -286,3 +287,32 @@ def test_a_class_map_names_what_is_written(model: Path, tmp_path: Path) -> None:
     assert run(model, bag, tmp_path / 'out', '--class-map', 'lamp:light') == 0
     (_, _, _, message), *_ = bags.read_bag(tmp_path / 'out')
     assert message.detections[0].results[0].hypothesis.class_id == 'light'
+
+
+def test_an_object_that_changes_between_merged_classes_keeps_its_number(
+    model: Path, tmp_path: Path
+) -> None:
+    network = onnx.load(model)
+    names = json.dumps({0: 'car', 1: 'truck'})
+    onnx.helper.set_model_props(
+        network, {p.key: p.value for p in network.metadata_props} | {'names': names}
+    )
+    # A dim lamp is of class 1.
+    (old,) = (node for node in network.graph.node if list(node.output) == ['class'])
+    half = onnx.numpy_helper.from_array(np.array(0.6, np.float32), 'half')
+    network.graph.initializer.append(half)
+    where = list(network.graph.node).index(old)
+    network.graph.node.remove(old)
+    cast = onnx.helper.make_node('Cast', ['dim'], ['class'], to=onnx.TensorProto.FLOAT)
+    network.graph.node.insert(where, cast)
+    less = onnx.helper.make_node('Less', ['score', 'half'], ['dim'])
+    network.graph.node.insert(where, less)
+    path = tmp_path / 'cars.onnx'
+    onnx.save(network, path)
+    brightness = [0.9, 0.9, 0.55, 0.55, 0.9, 0.55]
+    bag = write_lamps(tmp_path / 'bag', [(FRONT, 9, each) for each in brightness])
+    assert run(path, bag, tmp_path / 'two', *TRACKER) == 0
+    assert {number for (number,) in ids_of(tmp_path / 'two')} == {'', '1', '2'}
+    merged = ('--class-map', 'car:vehicle', 'truck:vehicle')
+    assert run(path, bag, tmp_path / 'one', *TRACKER, *merged) == 0
+    assert ids_of(tmp_path / 'one') == [['1']] * 6
