@@ -31,9 +31,9 @@ def read_figures(name: str) -> Any:
     return json.loads(path.read_text(encoding='utf-8'))
 
 
-def read_tables(heading: str) -> list[list[list[str]]]:
+def read_tables(heading: str, page: str = PAGE) -> list[list[list[str]]]:
     """Read the cells of the tables of a section, without their heads."""
-    section = re.split(rf'^#+ {re.escape(heading)}$', PAGE, flags=re.MULTILINE)[1]
+    section = re.split(rf'^#+ {re.escape(heading)}$', page, flags=re.MULTILINE)[1]
     section = re.split(r'^#+ ', section, maxsplit=1, flags=re.MULTILINE)[0]
     tables = re.findall(r'(?:^\|.*\n)+', section, flags=re.MULTILINE)
     return [
@@ -186,6 +186,21 @@ def test_cost_of_what_is_off() -> None:
     now, before = re.findall(r'(\d+\.\d) ms', text)
     assert matches(now, report['node']['now_ms'])
     assert matches(before, report['node']['before_ms'])
+
+
+def test_speed_of_run_bag() -> None:
+    page = (ROOT / 'docs' / 'bags.md').read_text(encoding='utf-8')
+    (table,) = read_tables('Speed', page)
+    rows = read_figures('run_bag')['rows']
+    for (images, output, tracker, cpu_ms, factor), row in zip(table, rows, strict=True):
+        assert images.lower() == row['images']
+        assert (output, tracker == 'yes') == (
+            {'bag': 'bag', '.mp4': 'video'}[row['output']],
+            'bytetrack' in row['options'],
+        )
+        runs = row['runs']
+        assert matches(cpu_ms, statistics.median(run['cpu_ms_per_image'] for run in runs))
+        assert matches(factor, max(run['real_time_factor'] for run in runs))
 
 
 def test_commands_of_the_page_parse() -> None:
