@@ -54,6 +54,18 @@ def test_a_box_before_a_wall_is_located() -> None:
         assert covariance[0, 0] > 0
 
 
+def test_cameras_with_different_clocks_do_not_flood_the_log(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with depth_node() as running:
+        session = running.session
+        # Two drivers on one topic, one of which stamps by the time since the start.
+        for number in range(1, 30):
+            session._receive_depth(make_depth(1000.0 + number if number % 2 else number))
+        assert session.counts.jumps == 14
+    assert capfd.readouterr().err.count('the stamps went back') == 1
+
+
 def test_every_array_gives_one_message_also_if_it_is_empty() -> None:
     with depth_node() as running:
         for number in range(1, 6):

@@ -203,7 +203,8 @@ class DepthSession:
             self.counts.jumps = self._matcher.jumps
             self._node.get_logger().warning(
                 'the stamps went back by more than 1 s, e.g. of a recording in a loop: waiting '
-                'messages of the time before are dropped'
+                'messages of the time before are dropped',
+                throttle_duration_sec=_LOG_PERIOD_S,
             )
         for match in matches:
             self._finish(match)
