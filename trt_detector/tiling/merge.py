@@ -24,8 +24,8 @@ CUT_SHARE = 0.6
 _MARGIN_PX = 4
 # In pixels of the network's input: boxes of smaller objects, and their classes, are inaccurate.
 _COARSE_PX = 32
-# Boxes that are compared with all others at once.
-_BLOCK = 256
+# Pairs of boxes that are compared at once.
+_BLOCK = 1 << 15
 
 _Array = npt.NDArray[Any]
 
@@ -174,17 +174,23 @@ def _find_pairs(
 
     :return: (m,) the earlier and (m,) the later one of each pair.
     """
-    firsts, seconds = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
-    for start in range(0, len(bounds), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        rivals = numbers[block, None] != numbers[start:]
+    order = np.argsort(bounds[:, 0], kind='stable')
+    ordered, parts = bounds[order], numbers[order]
+    positions = np.arange(len(order))
+    # From left to right, a box can only intersect the following ones that begin before it ends.
+    counts = np.maximum(np.searchsorted(ordered[:, 0], ordered[:, 2]) - positions - 1, 0)
+    pairs = []
+    for block in np.split(positions, np.flatnonzero(np.diff(np.cumsum(counts) // _BLOCK)) + 1):
+        number = counts[block]
+        a = np.repeat(block, number)
+        b = a + 1 + np.arange(len(a)) - np.repeat(np.cumsum(number) - number, number)
+        rivals = parts[a] != parts[b]
         for axis in (0, 1):
-            low = np.maximum(bounds[block, None, axis], bounds[start:, axis])
-            rivals &= np.minimum(bounds[block, None, axis + 2], bounds[start:, axis + 2]) > low
-        rows, columns = np.nonzero(np.triu(rivals, 1))
-        firsts.append(rows + start)
-        seconds.append(columns + start)
-    return np.concatenate(firsts), np.concatenate(seconds)
+            low = np.maximum(ordered[a, axis], ordered[b, axis])
+            rivals &= np.minimum(ordered[a, axis + 2], ordered[b, axis + 2]) > low
+        pairs.append(np.stack((order[a[rivals]], order[b[rivals]])))
+    first, second = np.sort(np.concatenate(pairs, axis=1), axis=0)
+    return first, second
 
 
 def _overlap(
