@@ -17,6 +17,7 @@ from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.waitable import Waitable
 
+from ..errors import EngineError
 from .topics import CameraTopics
 
 try:
@@ -144,13 +145,22 @@ class ImageReceiver:
         return 1
 
     def start(self, subscriptions: Sequence[Subscription]) -> None:
-        """Start to run the callbacks of these subscriptions."""
+        """
+        Start to run the callbacks of these subscriptions.
+
+        :raises EngineError: if no thread can be started.
+        """
         self._entities.set_subscriptions(subscriptions)
-        self._stop = Future()
-        self._thread = threading.Thread(
-            target=self._spin, args=(self._stop,), name='images', daemon=True
-        )
-        self._thread.start()
+        stop = Future()
+        thread = threading.Thread(target=self._spin, args=(stop,), name='images', daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise EngineError(
+                f'the thread of the images cannot start: {error}; raise the limit of threads '
+                '(ulimit -u, docker run --pids-limit) or of memory (ulimit -v)'
+            ) from error
+        self._stop, self._thread = stop, thread
 
     def stop(self) -> None:
         """Wait for the running callback and run no more; calling it again does nothing."""

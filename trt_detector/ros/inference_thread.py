@@ -10,7 +10,7 @@ import threading
 from typing import Protocol, TypeVar
 
 from ..config import DetectorConfig
-from ..errors import BuildCancelledError
+from ..errors import BuildCancelledError, EngineError
 from ..pipeline import Detector
 from ..values.progress import Progress, ProgressCallback
 from .image_queue import ImageQueue, QueuedImage
@@ -91,9 +91,16 @@ class InferenceThread:
 
         :return: the detector; outside the inference thread only :attr:`Detector.options` and
             constant attributes may be used.
+        :raises EngineError: if no thread can be started.
         :raises Exception: the error of the factory.
         """
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise EngineError(
+                f'the inference thread cannot start: {error}; raise the limit of threads (ulimit '
+                '-u, docker run --pids-limit) or of memory (ulimit -v)'
+            ) from error
         self._prepared.wait()
         detector = self._detector
         if detector is None:

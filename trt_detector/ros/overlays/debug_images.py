@@ -70,12 +70,9 @@ class DebugImages:
         if not publisher.wants_debug_image():
             return
         with self._changed:
-            if self._is_closed:
+            if self._is_closed or not self._has_thread():
                 return
             self._waiting[camera] = _Work(publisher, header, image, detections)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name='debug images', daemon=True)
-                self._thread.start()
             self._changed.notify_all()
 
     def clear(self) -> None:
@@ -93,6 +90,19 @@ class DebugImages:
             thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(_END_TIMEOUT_S)
+
+    def _has_thread(self) -> bool:
+        """Start the thread if it does not run yet; tell whether it runs."""
+        if self._thread is not None:
+            return True
+        thread = threading.Thread(target=self._run, name='debug images', daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._log(f'no debug image: {error}; raise the limit of threads (ulimit -u)')
+            return False
+        self._thread = thread
+        return True
 
     def _run(self) -> None:
         """Thread main loop."""
@@ -114,7 +124,8 @@ class DebugImages:
         try:
             work.publisher.publish_debug_image(work.header, work.image, work.detections)
         except Exception as error:  # noqa: BLE001 logged; the detections are published already
-            self._node.get_logger().error(
-                f'no debug image: {type(error).__name__}: {error}',
-                throttle_duration_sec=_WARNING_PERIOD_S,
-            )
+            self._log(f'no debug image: {type(error).__name__}: {error}')
+
+    def _log(self, text: str) -> None:
+        """Log an error from time to time."""
+        self._node.get_logger().error(text, throttle_duration_sec=_WARNING_PERIOD_S)
