@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+import logging
 import threading
+import traceback
 from typing import Protocol, TypeVar
 
 from ..config import DetectorConfig
@@ -16,6 +18,8 @@ from ..values.progress import Progress, ProgressCallback
 from .image_queue import ImageQueue, QueuedImage
 
 __all__ = ['DetectorFactory', 'InferenceThread', 'Processor']
+
+_LOG = logging.getLogger(__name__)
 
 Batch = TypeVar('Batch')
 
@@ -115,6 +119,13 @@ class InferenceThread:
             self._cancel.set()
         return building
 
+    def describe_end(self) -> str:
+        """Describe the error that ended the thread by itself; '' if there is none."""
+        error = self._error
+        if error is None or self._cancel.is_set():
+            return ''
+        return f'the inference thread ended: {type(error).__name__}: {error}'
+
     def close(self, timeout_s: float = 10.0) -> bool:
         """
         Close the detector and end the thread.
@@ -146,6 +157,8 @@ class InferenceThread:
                 self._detector = None
                 detector.close()
         except BaseException as error:  # noqa: BLE001 open() raises it in the caller's thread
+            if self._prepared.is_set():
+                _LOG.error('the inference thread ended:\n%s', traceback.format_exc())
             self._error = error
         finally:
             self._prepared.set()

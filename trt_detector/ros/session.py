@@ -205,6 +205,10 @@ class DetectionSession:
         if self.is_hanging:
             raise EngineError('the inference thread did not end; the device may hang')
 
+    def describe_failure(self) -> str:
+        """Describe why detection is to be given up; '' if it is not."""
+        return self._inference_thread.describe_end() or self.watch.describe_failure()
+
     def cancel(self) -> bool:
         """Cancel a build; return False if none is in progress."""
         return self._inference_thread.cancel()

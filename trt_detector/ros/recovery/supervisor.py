@@ -129,7 +129,7 @@ class Supervisor:
             self._timer.cancel()
             return
         self._check_hang(session)
-        reason = session.watch.describe_failure()
+        reason = session.describe_failure()
         if reason and self._node.get_state_label() == 'active':
             self._give_up(session, reason)
 
