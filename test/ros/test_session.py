@@ -400,7 +400,7 @@ def test_exception_while_publishing_does_not_end_the_inference_thread(
         camera = start_camera(running)
         arrays = start_listening(running)
         with monkeypatch.context() as patch:
-            patch.setattr('trt_detector.ros.messages.DetectionsMessage.fill', fail)
+            patch.setattr('trt_detector.ros.detections_cdr._encode_text', fail)
             camera.publish(image_message(stamp=(1, 0)))
             running.status('camera /image_raw', lambda s: values_of(s)['failed'] == '1')
         camera.publish(image_message(stamp=(2, 0)))

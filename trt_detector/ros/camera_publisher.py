@@ -20,7 +20,8 @@ from ..regions.camera_regions import CameraRegions
 from ..regions.drawing import draw_regions
 from ..tracking.trails import Trails
 from ..values.detections import Detections
-from .messages import DetectionsMessage, make_compressed_image, make_image
+from .detections_cdr import choose_encoder
+from .messages import make_compressed_image, make_image
 from .overlays.annotations import AnnotationPublisher
 from .topics import CameraTopics
 
@@ -59,7 +60,7 @@ class CameraPublisher:
         self._class_names = class_names
         # Of the images that are drawn; used in the thread that draws.
         self._trails = Trails()
-        self._message = DetectionsMessage(class_ids)
+        self._encode = choose_encoder(class_ids)
         # Reliable publishers match every subscriber; of debug images only the newest counts.
         self._detections = node.create_publisher(
             Detection2DArray, topics.detections, QoSProfile(depth=10)
@@ -84,7 +85,7 @@ class CameraPublisher:
         """
         if not (self.publish_empty or len(detections)):
             return False
-        self._detections.publish(self._message.fill(header, detections))
+        self._detections.publish(self._encode(header, detections))
         return True
 
     def wants_debug_image(self) -> bool:
