@@ -212,3 +212,74 @@ def test_commands_of_the_page_parse() -> None:
     for command in commands:
         options = _parser().parse_args(shlex.split(command))
         assert len(options.against) == len(options.topic)
+
+
+@pytest.mark.parametrize(
+    ('heading', 'names'),
+    [
+        ('Below capacity', ['quiet_480', 'quiet_720', 'quiet_1080', 'quiet_no_spinning']),
+        ('Overload', ['overload_480', 'overload_720', 'overload_1080']),
+        ('Four cameras, overloaded', ['four_cameras_quiet']),
+        ('Cost per camera', ['scale_cameras', 'scale_cameras_limit', 'scale_cameras_gpu']),
+        ('Cost per option', ['scale_options']),
+    ],
+)
+def test_rows_of_benchmark_node(heading: str, names: list[str]) -> None:
+    known = {}
+    for name in names:
+        for row in read_figures(name)['summary']:
+            cameras = f'{row["cameras"]} x ' if row['cameras'] > 1 else ''
+            node = row['node'].removeprefix('benchmark/')
+            known[f'{cameras}{row["size"]} {row["rate_hz"]:g} Hz', node, name] = row
+    found = 0
+    for table in read_tables(heading):
+        for load, node, *cells in table:
+            rows = [row for key, row in known.items() if key[:2] == (load, node)]
+            times = [row.get('latency_ms') or row['run_ms'] for row in rows]
+            values = [
+                [
+                    *(each[part] for part in ('p50', 'p90', 'p99')),
+                    row['cpu_ms_per_image'],
+                    row['images_per_s'],
+                ]
+                for each, row in zip(times, rows, strict=True)
+            ]
+            assert any(all(map(matches, cells, each)) for each in values), (load, node)
+            found += 1
+    assert found
+
+
+def test_cost_per_detection() -> None:
+    (table,) = read_tables('Cost per detection')
+    for cells, row in zip(table, read_figures('detections')['rows'], strict=True):
+        names = ('decode_ms', 'serialize_ms', 'serialize_rclpy_ms', 'track_ms')
+        assert cells[0] == str(row['detections'])
+        assert all(map(matches, cells[1:], (row[name]['p50'] for name in names)))
+
+
+def test_openvino() -> None:
+    (table,) = read_tables('INT8 and OpenVINO on the CPU')
+    raw = read_figures('openvino')['ms']
+    medians = {name: np.percentile(times[4:], 50) for name, times in raw.items()}
+    assert [cells[0] for cells in table] == list(medians)
+    for name, median, gain in table:
+        assert matches(median, medians[name])
+        assert matches(gain, medians['cpu fp32'] / medians[name])
+
+
+def test_copies_from_ordinary_memory() -> None:
+    limits, schedules = read_tables('From ordinary memory')
+    rows = read_figures('copy_limits')
+    for method, *cells in limits:
+        for cell, threads in zip(cells, (1, 4, 8), strict=True):
+            (value,) = [
+                row['images_per_s'] for row in rows
+                if row.get('method') == method and row['size'] == '1920x1080'
+                and row['threads'] == threads
+            ]  # fmt: skip
+            assert cell == str(value)
+    for model, batch, *cells in schedules:
+        for cell, runs in zip(cells, read_figures('copy_schedules').values(), strict=True):
+            wanted = (model, int(batch), 'pageable')
+            (fps,) = [r['fps'] for r in runs if (r['model'], r['batch'], r['mode']) == wanted]
+            assert matches(cell, fps)
