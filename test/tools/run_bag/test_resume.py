@@ -209,8 +209,12 @@ import resource, signal, sys
 from trt_detector.tools.run_bag import main
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
-sys.exit(main(sys.argv[1:]))
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))
+code = main(sys.argv[1:])
+# The data of a measurement of coverage are written at the end.
+resource.setrlimit(resource.RLIMIT_FSIZE, before)
+sys.exit(code)
 """
 
 
