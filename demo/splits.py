@@ -21,4 +21,4 @@ CALIBRATION_SEEDS = range(4_000_000, 4_001_000)
 SEQUENCE_SEEDS = range(5_000_000, 5_001_000)
 """Those from index 10 to 19 measure trackers, and nothing was chosen on them."""
 DISTANT_SEEDS = range(6_000_000, 6_001_000)
-"""Distant objects; those from index 10 to 21 measure tiles, and nothing was chosen on them."""
+"""Distant objects; those from index 10 to 21 measure tiles; choose on others."""

@@ -49,7 +49,7 @@ SIZE = (3840, 2160)
 # Mean average precision needs low scores; the number of boxes is that at the default threshold.
 LOW_SCORE, SHOWN_SCORE = 0.01, 0.25
 SETS = ('12 to 40 pixels', '40 to 160 pixels', 'demo scenes')
-# The first scenes of the seeds are free for choices.
+# The first scenes of the seeds are those that the merge was chosen on.
 FIRST = 10
 
 
