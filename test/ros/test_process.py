@@ -481,3 +481,24 @@ def test_invalid_arguments_are_reported_in_one_line() -> None:
     assert finished.returncode == 1
     assert finished.stderr.startswith('detector_node: cannot start: ')
     assert 'Traceback' not in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'name'),
+    [
+        (['a', '/b/a', 'a'], '/a'),
+        (['/a/b', '/c/b', '--ros-args', '-r', '__ns:=/robot'], '/robot/b'),
+    ],
+)
+def test_nodes_of_one_name_are_refused(arguments: list[str], name: str) -> None:
+    finished = subprocess.run(
+        [sys.executable, '-m', 'trt_detector.ros.main', *arguments],
+        cwd=MODEL.parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert finished.returncode == 1
+    assert f'cannot start: 2 nodes of this process have the name {name}; give' in finished.stderr
+    assert 'Traceback' not in finished.stderr

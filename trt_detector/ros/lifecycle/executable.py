@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
+from ...errors import ConfigError
 from ...parameter_spec import ParameterSpec
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import use_shared_memory
@@ -91,6 +92,7 @@ def run_nodes(
         rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
         shared = SharedSubscriptions() if shares_images and len(options.nodes) > 1 else None
         nodes = [_create_node(create, name, shared) for name in options.nodes or [default_name]]
+        names = _find_names(nodes)
     except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
         hints = [*find_unreadable_lists(arguments), *_find_log_remedy(str(error))]
         _report(f'{program}: cannot start: {"; ".join([str(error), *hints])}')
@@ -99,7 +101,6 @@ def run_nodes(
     for note in notes:
         nodes[0].get_logger().warning(note)
     # Together: each of several nodes can have a file of its own.
-    names = [node.get_fully_qualified_name() for node in nodes]
     for note in find_unmatched_files(arguments, *names):
         nodes[0].get_logger().warning(note)
     fatal = _FatalEnd(program, stop)
@@ -173,6 +174,23 @@ def _create_node(
     namespace, _, base = name.rpartition('/')
     given: dict[str, Any] = {'namespace': namespace} if namespace else {}
     return create(base, **given) if shared is None else create(base, receiver=shared, **given)
+
+
+def _find_names(nodes: Sequence[ManagedNode]) -> list[str]:
+    """
+    Find the full names of the nodes, which remapping can change.
+
+    :raises ConfigError: if two are equal: both would offer the same services and topics.
+    """
+    names = [node.get_fully_qualified_name() for node in nodes]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f'{names.count(name)} nodes of this process have the name {name}; give each a '
+                'name of its own with its namespace, e.g. /front/detector, instead of remapping '
+                '__node or __ns for all of them'
+            )
+    return names
 
 
 def _run(nodes: Sequence[ManagedNode], stop: threading.Event) -> bool:
