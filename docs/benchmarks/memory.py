@@ -8,7 +8,7 @@ subscribes to the debug images. Cycles of configure, activate, deactivate and cl
 640x480, go on with sizes up to 3840x2160 in turn, and end with 640x480. The memory of the node's
 process is read from /proc. Anonymous memory is the node's own; shared memory is that of the
 segments of Fast DDS: the node's, filled when it starts, and the pages of the cameras' segments
-that the node has read, mapped until Fast DDS notices that a camera is gone.
+that the node has read; it lets go of both at cleanup.
 
     python3 docs/benchmarks/memory.py --json docs/benchmarks/memory.json
 
