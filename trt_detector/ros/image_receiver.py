@@ -17,7 +17,7 @@ from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.waitable import Waitable
 
-from ..errors import EngineError
+from ..process.start_thread import start_thread
 from .topics import CameraTopics
 
 try:
@@ -153,13 +153,7 @@ class ImageReceiver:
         self._entities.set_subscriptions(subscriptions)
         stop = Future()
         thread = threading.Thread(target=self._spin, args=(stop,), name='images', daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:
-            raise EngineError(
-                f'the thread of the images cannot start: {error}; raise the limit of threads '
-                '(ulimit -u, docker run --pids-limit) or of memory (ulimit -v)'
-            ) from error
+        start_thread(thread, 'the thread of the images')
         self._stop, self._thread = stop, thread
 
     def stop(self) -> None:

@@ -12,8 +12,9 @@ import traceback
 from typing import Protocol, TypeVar
 
 from ..config import DetectorConfig
-from ..errors import BuildCancelledError, EngineError
+from ..errors import BuildCancelledError
 from ..pipeline import Detector
+from ..process.start_thread import start_thread
 from ..values.progress import Progress, ProgressCallback
 from .image_queue import ImageQueue, QueuedImage
 
@@ -98,13 +99,7 @@ class InferenceThread:
         :raises EngineError: if no thread can be started.
         :raises Exception: the error of the factory.
         """
-        try:
-            self._thread.start()
-        except RuntimeError as error:
-            raise EngineError(
-                f'the inference thread cannot start: {error}; raise the limit of threads (ulimit '
-                '-u, docker run --pids-limit) or of memory (ulimit -v)'
-            ) from error
+        start_thread(self._thread, 'the inference thread')
         self._prepared.wait()
         detector = self._detector
         if detector is None:
