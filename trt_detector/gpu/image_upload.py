@@ -153,14 +153,14 @@ class ImageUpload:
             send() in any thread; None for a page-locked image, which the device copies directly.
         :raises EngineError: if the memory cannot be allocated.
         """
-        height = image.height if letterbox is None else letterbox.resized_size[1]
+        height = find_height(image, letterbox)
         if image.page_locked and not self._mapped:
             return self._begin_directly(image, height), None
         planar = image.encoding in _PLANES_420
         stored_rows = image.height * 3 // 2 if planar else image.height
         rows = image.data[: image.step * stored_rows].reshape(stored_rows, image.step)
         work: HostWork
-        gathered = 2 * height < image.height
+        gathered = height < image.height
         if gathered:
             wanted = _find_rows(image.height, height, planar)
             step, chroma_row = image.step, 2 * height
