@@ -21,7 +21,6 @@ import shutil
 import sys
 
 from .package_files import find_package_file
-from .shared_memory import release_segments
 
 __all__ = [
     'camera_environment',
@@ -141,12 +140,11 @@ def release_memory() -> bool:
     Return free memory to the system.
 
     Memory that :func:`keep_image_memory` keeps is useless after the last image. Objects in
-    reference cycles are freed first. Pages of the segments of Fast DDS are let go, too.
+    reference cycles are freed first.
 
     :return: False if none was returned, or without glibc.
     """
     gc.collect()
-    release_segments()
     try:
         return bool(ctypes.CDLL(None).malloc_trim(0))
     except (OSError, AttributeError):

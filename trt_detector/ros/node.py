@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 
 from ..errors import BuildCancelledError, DetectorError, DeviceLostError, EngineError
 from ..factory import create_detector, watch_device
+from ..process.shared_memory import release_segments
 from ..process.tuning import release_memory
 from .bond import LifecycleBond
 from .inference_thread import DetectorFactory
@@ -156,6 +157,7 @@ class DetectorNode(ManagedNode):
             raise EngineError(self._failure)
         self._get_session().stop()
         release_memory()
+        release_segments()
 
     def _free(self) -> None:
         """Close the session, if there is one."""
@@ -166,6 +168,7 @@ class DetectorNode(ManagedNode):
             # Its buffers are free only when nothing refers to it any more.
             del session
             release_memory()
+            release_segments()
 
     def _break_bond(self) -> None:
         """Break the bond with a lifecycle manager, if there is one."""
