@@ -6,15 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-import os
 from pathlib import Path
-import socket
 import threading
 from typing import Any
 
 from doubles.machine import machine
 import pytest
 from support.models import lamp_detector
+from support.special_files import KINDS, make
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import (
     BagError,
@@ -37,22 +36,6 @@ from trt_detector.ros.parameter_files import find_unmatched_files, find_unreadab
 from trt_detector.tools.bag.storage_files import find_storage_files
 from trt_detector.trt.library import load_library
 from trt_detector.trt.plugins import hash_plugins, load_plugins
-
-KINDS = ('pipe', 'device', 'socket', 'folder')
-
-
-def make(kind: str, path: Path) -> Path:
-    """Make a file that is no regular one."""
-    if kind == 'pipe':
-        os.mkfifo(path)
-    elif kind == 'device':
-        path.symlink_to('/dev/zero')
-    elif kind == 'folder':
-        path.mkdir()
-    else:
-        with socket.socket(socket.AF_UNIX) as server:
-            server.bind(str(path))
-    return path
 
 
 def catch(run: Callable[[], Any]) -> BaseException | None:

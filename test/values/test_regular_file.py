@@ -7,11 +7,11 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-import socket
 import threading
 
 import numpy as np
 import pytest
+from support.special_files import KINDS, make
 from trt_detector.values.regular_file import open_regular, read_hashed, read_regular
 
 MEBIBYTE = 1 << 20
@@ -121,18 +121,9 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
         read_regular(tmp_path / 'g', 1000)
 
 
-@pytest.mark.parametrize('kind', ['pipe', 'device', 'socket', 'folder'])
+@pytest.mark.parametrize('kind', KINDS)
 def test_what_is_no_regular_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
-    path = tmp_path / 'f'
-    if kind == 'pipe':
-        os.mkfifo(path)
-    elif kind == 'device':
-        path.symlink_to('/dev/zero')
-    elif kind == 'folder':
-        path.mkdir()
-    else:
-        with socket.socket(socket.AF_UNIX) as server:
-            server.bind(str(path))
+    path = make(kind, tmp_path / 'f')
     reason = {'folder': 'Is a directory', 'socket': 'No such device'}
     with pytest.raises(OSError, match=reason.get(kind, 'it is a pipe, socket or device')):
         read_regular(path, 1000)
