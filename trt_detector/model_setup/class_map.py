@@ -31,13 +31,14 @@ class ClassMap:
 
 def map_classes(items: Sequence[str], class_names: Sequence[str]) -> ClassMap:
     """
-    Apply 'source:target' items to the classes of a model.
+    Apply 'source:target' items, all at once, to the classes of a model.
 
-    Sources are names or numbers of the model's classes. A target that is the name of another class
-    is that class; a new one has the id of its first source.
+    Sources are names or numbers of the model's classes. Classes that have one name afterwards are
+    one class, with the id of the one that had this name before, or else of its first source.
 
     :param class_names: names by class id.
-    :raises ConfigError: if an item has another format, names no class, or contradicts another.
+    :raises ConfigError: if an item has another format, names no class, or one that another item
+        names.
     """
     names = tuple(class_names)
     targets: dict[int, str] = {}
@@ -54,33 +55,25 @@ def map_classes(items: Sequence[str], class_names: Sequence[str]) -> ClassMap:
                 'give them in class_names'
             )
         for class_id in find_class_ids(source, names, _PARAMETER):
-            if targets.setdefault(class_id, target) != target:
+            if class_id in targets:
                 raise ConfigError(
                     f'{_PARAMETER} maps {names[class_id]!r} to {targets[class_id]!r} and to '
-                    f'{target!r}; give it one target'
+                    f'{target!r}; keep one of the two items'
                 )
-    _refuse_chains(targets, names)
+            targets[class_id] = target
     return _merge(targets, names) if targets else ClassMap(names)
 
 
-def _refuse_chains(targets: dict[int, str], names: tuple[str, ...]) -> None:
-    """Refuse a target that is mapped on to another one."""
-    for class_id, target in targets.items():
-        for other, further in targets.items():
-            if names[other] == target != further:
-                raise ConfigError(
-                    f'{_PARAMETER} maps {names[class_id]!r} to {target!r}, and that to '
-                    f'{further!r}; map {names[class_id]!r} to {further!r}'
-                )
-
-
 def _merge(targets: dict[int, str], names: tuple[str, ...]) -> ClassMap:
-    """Give each target an id."""
+    """Give each target an id: that of the class that keeps this name, or its first source's."""
+    kept: dict[str, int] = {}
+    for class_id, name in enumerate(names):
+        if targets.get(class_id, name) == name:
+            kept.setdefault(name, class_id)
     first: dict[str, int] = {}
     for class_id in sorted(targets):
         target = targets[class_id]
-        present = names.index(target) if target in names else class_id
-        first.setdefault(target, present)
+        first.setdefault(target, kept.get(target, class_id))
     ids = tuple(first[targets[n]] if n in targets else n for n in range(len(names)))
     merged = tuple(targets.get(n, name) if ids[n] == n else '' for n, name in enumerate(names))
     return ClassMap(merged, None if ids == tuple(range(len(names))) else ids)
