@@ -12,6 +12,7 @@ from trt_detector.factory import create_detector
 from trt_detector.image.drawing import draw_detections
 from trt_detector.image.image import Image
 from trt_detector.regions.assign import assign_regions
+from trt_detector.regions.camera_regions import CameraRegions
 from trt_detector.regions.drawing import draw_regions
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -28,16 +29,14 @@ _CONFIG = DetectorConfig(
 def main() -> None:
     """Detect, select and draw."""
     image = Image.from_file(_ROOT / 'demo' / 'pictures' / 'scene_48_1280x720.jpg')
-    regions = assign_regions(_CONFIG, [['camera']])
+    (regions,) = assign_regions(_CONFIG, [['camera']]) or (CameraRegions(),)
     with create_detector(_CONFIG) as detector:
         (found,) = detector.detect([image]).detections
         names = detector.class_names
     before = draw_detections(image.to_bgr(), found, names)
-    after = image.to_bgr().copy()
-    if regions is not None:
-        draw_regions(after, regions[0])
-        found = regions[0].select(found, (image.width, image.height))
-    pair = np.concatenate((before, draw_detections(after, found, names)), axis=1)
+    found = regions.select(found, (image.width, image.height))
+    after = draw_detections(draw_regions(image.to_bgr(), regions), found, names)
+    pair = np.concatenate((before, after), axis=1)
     small = cv2.resize(pair, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     target = _ROOT / 'docs' / 'images' / 'regions.jpg'
     cv2.imwrite(str(target), small, [cv2.IMWRITE_JPEG_QUALITY, 85])

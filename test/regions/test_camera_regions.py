@@ -219,8 +219,11 @@ def test_regions_are_drawn_where_they_select(tmp_path: Path) -> None:
     )
     regions = assign_regions(config, CAMERAS)
     assert regions is not None
-    picture = np.full((100, 200, 3), 100, np.uint8)
-    draw_regions(picture, regions[0])
+    image = np.full((100, 200, 3), 100, np.uint8)
+    assert draw_regions(image, None) is image
+    assert draw_regions(image, CameraRegions(min_wh=(9, 9))) is image
+    picture = draw_regions(image, regions[0])
+    assert (image == 100).all()
     blue, green, red = picture[75, 20].tolist()
     assert green > 150 > max(blue, red), 'the left edge of the include region'
     blue, green, red = picture[0, 100].tolist()

@@ -97,10 +97,7 @@ class CameraPublisher:
         """Draw and publish the debug images that have a subscriber."""
         raw_wanted = self._debug.get_subscription_count() > 0
         compressed_wanted = self._debug_compressed.get_subscription_count() > 0
-        picture = image.to_bgr()
-        if self.regions is not None:
-            picture = picture.copy()
-            draw_regions(picture, self.regions)
+        picture = draw_regions(image.to_bgr(), self.regions)
         trails = self._trails.update(detections, stamp_to_ns(header.stamp))
         picture = draw_detections(picture, detections, self._class_names, trails)
         if raw_wanted:

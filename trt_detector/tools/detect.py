@@ -179,8 +179,7 @@ def _detect_all(
             found = regions.select(regions.restore(found, size_wh), size_wh)
             entries.append(_entry(name, image, found, detector.class_names))
             if save_dir is not None:
-                pixels = image.to_bgr().copy()
-                draw_regions(pixels, regions)
+                pixels = draw_regions(image.to_bgr(), regions)
                 _save(
                     save_dir / Path(name).name,
                     draw_detections(pixels, found, detector.class_names),

@@ -65,10 +65,7 @@ class VideoOutput:
         """Draw the detections of an image and append it."""
         if image is None or record.detections is None:
             return
-        picture = image.to_bgr()
-        if self._regions is not None:
-            picture = picture.copy()
-            draw_regions(picture, self._regions)
+        picture = draw_regions(image.to_bgr(), self._regions)
         trails = self._trails.update(record.detections, record.stamp_ns)
         drawn = draw_detections(picture, record.detections, self._class_names, trails)
         if self._writer is None:
