@@ -17,6 +17,7 @@ import pytest
 from support import bags
 from support.models import lamp_detector
 from trt_detector.errors import EngineError
+from trt_detector.image.image import Image
 from trt_detector.tools.run_bag import main
 from trt_detector.tools.run_bag.detecting import DetectStage
 
@@ -259,6 +260,22 @@ def test_a_run_with_a_mask_that_was_painted_anew_is_not_continued(
             options = ('--ignore-mask', mask, '--batch-size', 2)
             assert run(model, bag, tmp_path / 'out', *options) == 1
     assert 'an interrupted run with another content of ignore_mask' in capsys.readouterr().err
+
+
+def test_the_mask_that_is_applied_is_the_one_that_is_noted(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = write_lamps(tmp_path / 'bag', [(FRONT, 9, 0.9)])
+    mask, pixels = tmp_path / 'mask.png', np.zeros((64, 64), np.uint8)
+    pixels[:8] = 255
+    cv2.imwrite(str(mask), pixels)
+    read, from_file = list[Path](), Image.from_file
+    monkeypatch.setattr(
+        Image, 'from_file', lambda path: (read.append(Path(path)), from_file(path))[1]
+    )
+    masks = ('--ignore-mask', f'{FRONT}: {mask}')
+    assert run(model, bag, tmp_path / 'out', *masks) == 0
+    assert read == [mask], 'a second reading could be of another picture'
 
 
 def test_parameters_come_from_the_file_of_the_node(

@@ -12,7 +12,7 @@ from typing import Any
 from ... import __version__
 from ...config import DetectorConfig
 from ...errors import BagError
-from ...regions.ignore_mask import IgnoreMask
+from ...regions.camera_regions import CameraRegions
 from ...values.regular_file import open_regular, read_hashed
 from ...values.user_path import expand_user
 from ..bag.definitions import IMAGE_TYPES, VIDEO_TYPES
@@ -64,10 +64,17 @@ class Job:
         named = _BAG_SUFFIXES.get(self.output.suffix.lower())
         return named or self.storage or reader.storage
 
-    def describe(self, reader: BagReader, topics: Sequence[BagTopic]) -> dict[str, Any]:
+    def describe(
+        self,
+        reader: BagReader,
+        topics: Sequence[BagTopic],
+        regions: Mapping[str, CameraRegions],
+    ) -> dict[str, Any]:
         """
         Return everything that decides the results, for the journal.
 
+        :param topics: image topics.
+        :param regions: of the image topics that have any.
         :raises OSError: if the model cannot be read.
         """
         with open_regular(expand_user(self.config.model_path)) as file:
@@ -83,7 +90,7 @@ class Job:
             'rate': self.rate_hz,
             'parameters': asdict(self.config),
             'content of ignore_mask': [
-                IgnoreMask(text).sha256 for text in self.config.ignore_mask
+                [topic, *(mask.sha256 for mask in own.masks)] for topic, own in regions.items()
             ],
         }
 

@@ -81,7 +81,7 @@ def run_job(
             raise BagError('a video shows one camera; name one topic per run with --topics')
         names = name_detection_topics(topics, job.find_copied(reader))
         regions = find_regions(job.config, [topic.name for topic in topics])
-        settings = job.describe(reader, topics)
+        settings = job.describe(reader, topics, regions)
         work = WorkFolder(job.output, job.bag, overwrite=job.overwrite, settings=settings)
         undo.callback(work.close)
         journal = work.journal
