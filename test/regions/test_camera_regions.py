@@ -199,6 +199,22 @@ def test_the_crop_is_even_and_covers_the_regions() -> None:
     assert whole[0].crop_image(image) is image
 
 
+@pytest.mark.parametrize('regions', [(), ('exclude 0,0 1,0 1,1',)])
+def test_a_crop_without_an_include_region_is_a_warning(
+    regions: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    config = DetectorConfig(crop_to_regions=True, regions=regions)
+    assign_regions(config, CAMERAS)
+    assert "no include region: nothing is cropped; add one to regions, e.g. 'in" in caplog.text
+    caplog.clear()
+    for good in (
+        config.with_changes(crop_to_regions=False),
+        config.with_changes(regions=(*regions, f'/left/image: include {UPPER}')),
+    ):
+        assign_regions(good, CAMERAS)
+    assert not caplog.text
+
+
 def test_a_crop_reaches_an_odd_edge() -> None:
     regions = CameraRegions(include=assign(['include 0.5,0.5 1,0.5 1,1']), crop=True)
     assert regions.find_crop((101, 99)) == (50, 48, 101, 99)

@@ -170,6 +170,19 @@ def test_masks_and_regions_are_seen_in_the_debug_image(tmp_path: Path) -> None:
         assert picture[2, 3].tolist() == [200, 200, 200]
 
 
+def test_a_crop_without_an_include_region_is_a_warning_until_there_is_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with active() as (running, camera):
+        assert running.set_parameter('crop_to_regions', True).successful
+        status = running.status('detector', lambda s: s.level == b'\x01')
+        assert 'crop_to_regions is true, but there is no include region' in status.message
+        assert len(camera.detect(image_message())) == 1
+        assert running.set_parameter('regions', [CENTER]).successful
+        running.status('detector', lambda s: s.level == b'\x00')
+    assert caplog.text.count('nothing is cropped; add one to regions') == 1
+
+
 def picture_message() -> tuple[Any, Image]:
     """Make the message of a demo picture."""
     image = Image.from_file('demo/pictures/scene_48_1280x720.jpg')

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+import logging
 
 from ..errors import ConfigError
 from ..parameter_spec import check_all, suggest
@@ -15,6 +16,8 @@ from .parameters import RegionParameters
 from .region import parse_region
 
 __all__ = ['assign_regions']
+
+_LOG = logging.getLogger(__name__)
 
 
 def assign_regions(
@@ -27,6 +30,9 @@ def assign_regions(
     :return: those of each camera; None if nothing is selected at all.
     :raises ConfigError: if a camera is unknown, or a mask cannot be read.
     """
+    warning = parameters.describe_missing_crop()
+    if warning:
+        _LOG.warning('%s', warning)
     min_wh, max_wh = parameters.size_limits
     if not (parameters.regions or parameters.ignore_mask or any(min_wh) or any(max_wh)):
         return None

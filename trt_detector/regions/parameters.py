@@ -63,7 +63,7 @@ class RegionParameters:
     crop_to_regions: bool = parameter(
         False,
         'Detect only in the bounding box of the include regions of a camera: the input of the '
-        'network shows it larger.',
+        'network shows it larger. Images of a camera without one are not cropped.',
         live=True,
     )
 
@@ -74,6 +74,15 @@ class RegionParameters:
         :raises ConfigError: with every error.
         """
         check_all((*(partial(parse_region, text) for text in self.regions), self._check_sizes))
+
+    def describe_missing_crop(self) -> str:
+        """Describe that crop_to_regions has no include region to crop to; '' if it has one."""
+        if not self.crop_to_regions or any(parse_region(text).include for text in self.regions):
+            return ''
+        return (
+            'crop_to_regions is true, but there is no include region: nothing is cropped; add one '
+            "to regions, e.g. 'include 0,0.5 1,0.5 1,1 0,1', or set crop_to_regions to false"
+        )
 
     def _check_sizes(self) -> None:
         """Refuse sizes that are not one or two numbers, or that no box can have."""

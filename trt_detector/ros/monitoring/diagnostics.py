@@ -116,11 +116,12 @@ class Diagnostics(StatusPublisher):
                 values['build percent'] = f'{100 * (progress.fraction or 0):.0f}'
                 values['build elapsed s'] = f'{progress.elapsed_s:.1f}'
             if detector is not None:
-                info = detector.info
-                values |= _describe_detector(detector)
-                hardware = info.device
-                if info.warnings and level == 'ok':
-                    level, text = 'warn', f'{state}; {info.warnings[0]}'
+                missing_crop = session.config.describe_missing_crop()
+                warnings = (*detector.info.warnings, *filter(None, [missing_crop]))
+                values |= _describe_detector(detector, warnings)
+                hardware = detector.info.device
+                if warnings and level == 'ok':
+                    level, text = 'warn', f'{state}; {warnings[0]}'
                 if silence and level == 'ok':
                     level, text = 'warn', f'{state}; {silence}'
         return self._make_status('detector', level, text, values, hardware)
@@ -149,7 +150,7 @@ def _describe_silence(cameras: Sequence[CameraStatus]) -> str:
     return f'no images from any of the {len(cameras)} cameras; {cameras[0].text}'
 
 
-def _describe_detector(detector: Detector) -> dict[str, str]:
+def _describe_detector(detector: Detector, warnings: Sequence[str]) -> dict[str, str]:
     """Describe the detector; of many warnings only the first."""
     info = detector.info
     height, width = detector.input_size
@@ -161,8 +162,8 @@ def _describe_detector(detector: Detector) -> dict[str, str]:
         'input size': f'{width}x{height}',
         'batch size': str(detector.batch_size),
     }
-    shown = info.warnings[:_MAX_WARNINGS]
+    shown = warnings[:_MAX_WARNINGS]
     values |= {f'warning {n}': text for n, text in enumerate(shown, start=1)}
-    if len(info.warnings) > len(shown):
-        values['further warnings'] = f'{len(info.warnings) - len(shown)}, see the log'
+    if len(warnings) > len(shown):
+        values['further warnings'] = f'{len(warnings) - len(shown)}, see the log'
     return values | info.report()
