@@ -43,6 +43,9 @@ def main() -> int:
         'usage: python3 -m trt_detector TOOL [options]', '', 'tools:', *lines, '',
         'python3 -m trt_detector TOOL --help shows options, examples and exit codes.',
     ])  # fmt: skip
+    from .tools.standard_output import watch_output
+
+    watch_output('trt_detector')
     wants_help = name in ('', '-h', '--help')
     if not wants_help:
         near = difflib.get_close_matches(name, list(_TOOLS), n=1)

@@ -225,6 +225,50 @@ TOOLS_THAT_PRINT = {
 }
 
 
+def run_on_full_device(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the package with a standard output that takes nothing, as a full disk."""
+    with Path('/dev/full').open('w', encoding='utf-8') as full:
+        return subprocess.run(
+            [*MODULE, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, 'PYTHONUNBUFFERED': '', **environ},
+        )
+
+
+@pytest.mark.parametrize('tool', ['', *_TOOLS])
+def test_help_that_cannot_be_written_is_an_error_of_one_line(tool: str) -> None:
+    done = run_on_full_device(*([tool] if tool else []), '--help')
+    program = f'trt_detector {tool}'.rstrip()
+    name = tool or program
+    assert done.stderr == f'{name}: cannot write standard output: No space left on device\n'
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+@pytest.mark.parametrize('tool', TOOLS_THAT_PRINT)
+def test_output_that_cannot_be_written_is_an_error_of_one_line(tool: str, unbuffered: str) -> None:
+    done = run_on_full_device(tool, *TOOLS_THAT_PRINT[tool], PYTHONUNBUFFERED=unbuffered)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    if tool != 'inspect_engine':  # there is no such engine, and nothing to print
+        assert last == f'{tool}: cannot write standard output: No space left on device'
+    assert 'Traceback' not in done.stderr
+    assert 'Exception ignored' not in done.stderr
+
+
+def test_closed_output_is_an_error_only_for_what_is_written_to_it() -> None:
+    command = shlex.join([*MODULE, 'doctor', '--json'])
+    done = subprocess.run(
+        ['sh', '-c', f'{command} >&-'], stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT
+    )
+    assert done.stderr == 'doctor: cannot write standard output: standard output is closed\n'
+    assert done.returncode == 1
+
+
 @pytest.mark.parametrize('tool', TOOLS_THAT_PRINT)
 def test_reader_that_ends_first_is_no_error(tool: str) -> None:
     """Read nothing of the output, as a pager that is left at once."""

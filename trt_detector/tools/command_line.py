@@ -5,22 +5,20 @@
 from __future__ import annotations
 
 import argparse
-import atexit
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+import errno
 import json
 import logging
 import os
 from pathlib import Path
-import select
 import sys
 import textwrap
-from types import TracebackType
 from typing import Any
 
 from ..pipeline import Detector
 from ..trusted_files import write_atomic
+from .standard_output import exit_after_help, watch_output
 
 __all__ = [
     'add_json_option',
@@ -97,37 +95,11 @@ def parse_arguments(
 
         argcomplete.autocomplete(parser)
     if argv is None:
-        sys.excepthook = partial(_report_interruption, parser.prog)
-        atexit.register(_drop_unread_output)
-    return parser.parse_args(argv)
-
-
-def _report_interruption(
-    program: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """
-    Print one line in place of a traceback after Ctrl-C; Python then ends with code 130.
-
-    Print nothing if the reader of standard output has ended, e.g. head; the code is 1 then.
-    """
-    if issubclass(kind, KeyboardInterrupt):
-        print(f'{program}: interrupted', file=sys.stderr)
-    elif not (issubclass(kind, BrokenPipeError) and _drop_unread_output()):
-        sys.__excepthook__(kind, error, trace)
-
-
-def _drop_unread_output() -> bool:
-    """Drop output that nobody will read; tell whether standard output has no reader."""
-    poll = select.poll()
+        watch_output(parser.prog)
     try:
-        poll.register(sys.stdout.fileno(), 0)
-    except (AttributeError, OSError, ValueError):  # closed, or no file
-        return False
-    is_broken = any(event & select.POLLERR for _, event in poll.poll(0))
-    if is_broken:
-        # Python would write to it at exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return is_broken
+        return parser.parse_args(argv)
+    except SystemExit as ended:
+        raise exit_after_help(parser.prog, ended) from None
 
 
 def print_detector(
@@ -204,7 +176,8 @@ def write_result(program: str, path: Path | None, value: Any) -> int:
     try:
         write_json(path, value)
     except OSError as error:
-        print(f'{program}: cannot write {path}: {error.strerror}', file=sys.stderr)
+        name = 'standard output' if path == _STANDARD_OUTPUT else path
+        print(f'{program}: cannot write {name}: {error.strerror}', file=sys.stderr)
         return 1
     return 0
 
@@ -217,6 +190,8 @@ def write_file(path: Path, text: str) -> None:
     :raises OSError: if it cannot be written.
     """
     if path == _STANDARD_OUTPUT:
+        if sys.stdout is None:  # '>&-' of a shell
+            raise OSError(errno.EBADF, 'standard output is closed')
         sys.stdout.write(text)
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from .command_line import parse_arguments
+from .standard_output import watch_output
 
 __all__ = ['match_reliability', 'parse_ros_arguments']
 
@@ -27,6 +28,8 @@ def parse_ros_arguments(
     :return: all arguments, for rclpy.init(), and the options; None, with a line on standard error,
         if ROS cannot be imported.
     """
+    if argv is None:
+        watch_output(parser.prog)
     arguments = list(sys.argv[1:] if argv is None else argv)
     if {'-h', '--help'} & set(arguments) or '_ARGCOMPLETE' in os.environ:
         parse_arguments(parser, ['--help'])

@@ -186,7 +186,6 @@ def test_a_node_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('options', 'reason'),
     [
-        (['--model', '/no/such.onnx'], "model_path is '/no/such.onnx', which does not exist"),
         (['--param', 'score_treshold=0.5'], "did you mean 'score_threshold'?"),
         (['--param', 'score_threshold'], 'is not NAME=VALUE'),
         (['--param', 'image_topics=[a]'], 'the benchmark sets it'),
@@ -195,14 +194,27 @@ def test_a_node_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
         (['--against', 'no_such_program', '--topic', '/a'], "no program 'no_such_program'"),
         (['--against', '"true', '--topic', '/a'], 'No closing quotation'),
         (['--nodes', '1', '1'], 'the same name'),
-        (['--json', '/proc/no/report.json'], '/proc/no'),
-        (['--svg', '/proc'], 'cannot write /proc'),
     ],
 )
 def test_wrong_options_are_refused_before_anything_starts(
     options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(options) == 2
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        (['--model', '/no/such.onnx'], "model_path is '/no/such.onnx', which does not exist"),
+        (['--json', '/proc/no/report.json'], '/proc/no'),
+        (['--svg', '/proc'], 'cannot write /proc'),
+    ],
+)
+def test_missing_files_are_found_before_anything_starts(
+    options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(options) == 1
     assert reason in capsys.readouterr().err
 
 

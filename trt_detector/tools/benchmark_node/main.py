@@ -17,7 +17,7 @@ import threading
 from typing import Any
 
 from ... import __version__
-from ...errors import DetectorError
+from ...errors import ConfigError, DetectorError
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import use_shared_memory
 from ..command_line import make_parser, parse_arguments, write_file, write_result
@@ -52,9 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         contenders = list_contenders(arguments)
         for path in (arguments.json, arguments.svg):
             _check_output(path)
-    except (DetectorError, OSError) as error:
+    except ConfigError as error:
         _say(str(error))
         return 2
+    except (DetectorError, OSError) as error:
+        _say(str(error))
+        return 1
     stop = threading.Event()
     watch = SignalWatch(stop)
     try:

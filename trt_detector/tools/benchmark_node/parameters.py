@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ...config import DetectorConfig
-from ...errors import ConfigError
+from ...errors import ConfigError, ModelError
 from ...process.package_files import find_package_file
 from ...values.user_path import expand_user
 from ..parameter_file import read_parameter_file
@@ -35,7 +35,7 @@ def collect_parameters(
     :param compressed: the cameras send compressed images.
     :return: those that are set, checked.
     :raises ConfigError: with all errors.
-    :raises ModelError: if a file cannot be read.
+    :raises ModelError: if the model does not exist, or a file cannot be read.
     """
     values: dict[str, Any] = {}
     for file in files:
@@ -51,7 +51,7 @@ def collect_parameters(
         values['model_path'] = str(demo)
     path = expand_user(values['model_path'])
     if not path.exists():
-        raise ConfigError(f'model_path is {values["model_path"]!r}, which does not exist')
+        raise ModelError(f'model_path is {values["model_path"]!r}, which does not exist')
     values['model_path'] = str(path.resolve())
     values |= {'image_transport': 'compressed' if compressed else 'raw', 'autostart': True}
     return _check(values)
