@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import ModelError
+from trt_detector.image.compressed import open_compressed
 from trt_detector.image.image import Image
+from trt_detector.image.shared_values import SharedValues
 from trt_detector.preprocess import (
     choose_input_size,
     CpuPreprocessor,
@@ -148,6 +151,103 @@ def test_boxes_come_back(
     assert (inside[:, 1::2] >= place.top - 1e-3).all()
     assert (inside[:, 1::2] <= place.top + height + 1e-3).all()
     assert np.abs(place.to_source(inside) - box).max() <= 0.5
+
+
+SPOT = 24
+
+
+def _find_spot(image: Image, network: tuple[int, int], spec: PreprocessSpec) -> np.ndarray:
+    """Find the center of a bright spot through the network's input, as a detector would."""
+    height, width = network
+    out = np.empty((3, height, width), np.float32)
+    tensor = TensorSpec('images', (None, 3, height, width), np.dtype(np.float32))
+    place = CpuPreprocessor(spec, tensor, network)(image, out)
+    weights = np.maximum(out[1].astype(np.float64) - 0.6, 0)
+    rows, columns = np.mgrid[0:height, 0:width] + 0.5
+    x, y = ((weights * axis).sum() / weights.sum() for axis in (columns, rows))
+    return place.to_source(np.array([[x, y, x, y]]))[0, :2]
+
+
+@pytest.mark.parametrize('mode', ['letterbox', 'stretch'])
+@pytest.mark.parametrize(
+    ('size', 'reduction'),
+    [
+        ((257, 193), 2), ((256, 192), 2), ((511, 383), 4), ((513, 385), 4), ((521, 391), 4),
+        ((1025, 769), 8), ((1031, 775), 8), ((1024, 768), 8), ((255, 191), 2), ((126, 90), 1),
+    ],
+)  # fmt: skip
+def test_boxes_in_a_jpeg_lie_where_those_in_its_pixels_do(
+    size: tuple[int, int], reduction: int, mode: str
+) -> None:
+    spec = PreprocessSpec(mode=mode)
+    # Next to the right and the lower edge, where wrong geometry shows most.
+    x, y = size[0] - 2 * SPOT, size[1] - 2 * SPOT
+    picture = np.full((size[1], size[0], 3), 90, np.uint8)
+    picture[y : y + SPOT, x : x + SPOT] = 250
+    data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 98])[1]
+    image = open_compressed(data)
+    network = (96, 128)
+    shown = Letterbox.fit(size, network[::-1], spec).resized_size
+    assert image.find_reduction(shown) == reduction
+    middle = np.array([x, y]) + SPOT / 2
+    # The network's pixel is as wide as up to eight of the image.
+    tolerance = 0.1 * max(size[0] / shown[0], size[1] / shown[1]) + 0.2
+    found, whole = _find_spot(image, network, spec), _find_spot(image.decode(), network, spec)
+    assert np.abs(found - middle).max() <= tolerance
+    assert np.abs(found - whole).max() <= 1
+
+
+def test_a_reduced_jpeg_is_shown_as_its_pixels_are() -> None:
+    rows, columns = np.mgrid[0:540, 0:961]
+    scene = np.stack([columns // 4, rows // 3, (rows + columns) // 6], axis=2).astype(np.uint8)
+    image = open_compressed(cv2.imencode('.jpg', scene, [cv2.IMWRITE_JPEG_QUALITY, 98])[1])
+    found, whole = np.empty((2, 3, *SIZE), np.float32)
+    preprocess = CpuPreprocessor(PreprocessSpec(), SPEC, SIZE)
+    place = preprocess(image, found)
+    assert (place.reduction, place.decoded_size, place.source_size) == (8, (121, 68), (961, 540))
+    plain = preprocess(image.decode(), whole)
+    assert plain == replace(place, reduction=1)
+    # Gray levels of JPEG and of two ways of averaging.
+    assert np.abs(found - whole).max() <= 4 / 255
+
+
+def test_parts_of_a_jpeg_are_shown_at_full_size() -> None:
+    scene = _picture(640, 480)
+    image = open_compressed(cv2.imencode('.jpg', scene)[1])
+    pixels = Image.from_array(image.to_bgr())
+    boxes = [(0, 0, 640, 480), (320, 240, 640, 480)]
+    found, expected = np.empty((2, 2, 3, *SIZE), np.float32)
+    preprocess = CpuPreprocessor(PreprocessSpec(), SPEC, SIZE)
+    places = preprocess.fill_parts(preprocess.convert(image), boxes, list(found))
+    assert places == preprocess.fill_parts(pixels, boxes, list(expected))
+    assert all(place.reduction == 1 for place in places)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_networks_of_different_sizes_read_one_jpeg_as_each_alone() -> None:
+    data = cv2.imencode('.jpg', cv2.blur(_picture(640, 480), (9, 9)))[1]
+    shared = replace(open_compressed(data), shared=SharedValues())
+    reductions = []
+    for size in (SIZE, (480, 640), (240, 320), SIZE):
+        spec = TensorSpec('images', (None, 3, *size), np.dtype(np.float32))
+        found, alone = np.empty((2, 3, *size), np.float32)
+        place = CpuPreprocessor(PreprocessSpec(), spec, size)(shared, found)
+        reductions.append(place.reduction)
+        CpuPreprocessor(PreprocessSpec(), spec, size)(open_compressed(data), alone)
+        np.testing.assert_array_equal(found, alone)
+    assert reductions == [4, 1, 2, 4]
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_gray_jpegs_are_shown_to_any_network(channels: int) -> None:
+    gray = cv2.blur(_picture(640, 480)[..., 0], (31, 31))
+    image = open_compressed(cv2.imencode('.jpg', gray)[1], 'mono8; jpeg compressed ')
+    spec = TensorSpec('images', (None, channels, *SIZE), np.dtype(np.float32))
+    preprocess = CpuPreprocessor(PreprocessSpec(), spec, SIZE)
+    found, expected = np.empty((2, channels, *SIZE), np.float32)
+    assert preprocess(image, found).reduction == 4
+    preprocess(Image.from_array(gray, 'mono8'), expected)
+    assert np.abs(found - expected).max() <= 8 / 255
 
 
 def test_boxes_are_clipped_to_the_image() -> None:

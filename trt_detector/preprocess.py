@@ -17,6 +17,7 @@ import numpy.typing as npt
 from .config import DetectorConfig
 from .errors import ModelError
 from .image.image import Image
+from .image.jpeg import reduce_size
 from .values.tensor_spec import TensorSpec
 
 __all__ = [
@@ -145,6 +146,8 @@ class Letterbox:
     :param resized_size: of the picture inside the input.
     :param left: padding columns on the left.
     :param top: padding rows above.
+    :param reduction: the picture is made of an image decoded at this fraction of its size, see
+        :meth:`.image.image.Image.decode`.
     """
 
     source_size: tuple[int, int]
@@ -152,6 +155,7 @@ class Letterbox:
     resized_size: tuple[int, int]
     left: int
     top: int
+    reduction: int = 1
 
     @classmethod
     def fit(
@@ -172,6 +176,11 @@ class Letterbox:
             left = (input_size[0] - width) // 2
             top = (input_size[1] - height) // 2
         return cls(source_size, input_size, (width, height), left, top)
+
+    @property
+    def decoded_size(self) -> tuple[int, int]:
+        """Size of the decoded image."""
+        return reduce_size(self.source_size, self.reduction)
 
     def to_source(self, boxes_xyxy: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """
@@ -209,8 +218,10 @@ class Letterbox:
 
     def _gain_offset(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return scale and shift of x1, y1, x2, y2 from the original image to the input."""
-        gain_x = self.resized_size[0] / self.source_size[0]
-        gain_y = self.resized_size[1] / self.source_size[1]
+        # The decoded image may reach beyond the right and the lower edge of the original.
+        covered = [side * self.reduction for side in self.decoded_size]
+        gain_x = self.resized_size[0] / covered[0]
+        gain_y = self.resized_size[1] / covered[1]
         offset = (self.left, self.top) * 2
         return np.array((gain_x, gain_y) * 2), np.array(offset, np.float64)
 
@@ -311,10 +322,15 @@ class CpuPreprocessor:
 
     def __call__(self, image: Image, out: npt.NDArray[Any]) -> Letterbox:
         """Fill a target, as :class:`Preprocessor` describes."""
-        return self._fill(*self._read(image), out)
+        letterbox = self._fit(image.width, image.height)
+        reduction = image.find_reduction(letterbox.resized_size)
+        letterbox = replace(letterbox, reduction=reduction)
+        self._fill(*self._read(image.decode(reduction)), letterbox, out)
+        return letterbox
 
     def convert(self, image: Image) -> Image:
         """Convert an image to 8-bit pixels with the network's number of channels."""
+        image = image.decode()
         if image.encoding in (_GRAY_VIEWS if self._channels == 1 else _VIEWS):
             return image
         pixels, order = self._read(image)
@@ -326,10 +342,15 @@ class CpuPreprocessor:
     ) -> tuple[Letterbox, ...]:
         """Fill targets with parts of an image, as :class:`Preprocessor` describes."""
         pixels, order = self._read(image)
-        return tuple(
-            self._fill(pixels[top:bottom, left:right], order, out)
-            for (left, top, right, bottom), out in zip(boxes_xyxy, targets, strict=True)
-        )
+        letterboxes = []
+        for (left, top, right, bottom), out in zip(boxes_xyxy, targets, strict=True):
+            letterboxes.append(self._fit(right - left, bottom - top))
+            self._fill(pixels[top:bottom, left:right], order, letterboxes[-1], out)
+        return tuple(letterboxes)
+
+    def _fit(self, width: int, height: int) -> Letterbox:
+        """Compute the geometry of an image of a size."""
+        return Letterbox.fit((width, height), self._input_size, self._spec)
 
     def _read(self, image: Image) -> tuple[npt.NDArray[np.uint8], str]:
         """Read the pixels and their channel order, gray if the network has one channel."""
@@ -339,10 +360,14 @@ class CpuPreprocessor:
             pixels, order = np.asarray(cv2.cvtColor(pixels, code), np.uint8), 'gray'
         return pixels, order
 
-    def _fill(self, pixels: npt.NDArray[np.uint8], order: str, out: npt.NDArray[Any]) -> Letterbox:
+    def _fill(
+        self,
+        pixels: npt.NDArray[np.uint8],
+        order: str,
+        letterbox: Letterbox,
+        out: npt.NDArray[Any],
+    ) -> None:
         """Fill a target with pixels."""
-        size_wh = (pixels.shape[1], pixels.shape[0])
-        letterbox = Letterbox.fit(size_wh, self._input_size, self._spec)
         if letterbox != self._letterbox:
             self._canvas[...] = self._spec.pad_value
             self._gray_canvas[...] = self._spec.pad_value
@@ -353,7 +378,6 @@ class CpuPreprocessor:
         view = canvas[top : top + height, left : left + width]
         cv2.resize(pixels, (width, height), dst=view, interpolation=cv2.INTER_LINEAR)
         self._write(self._split(order), out)
-        return letterbox
 
     def _split(self, order: str) -> list[npt.NDArray[np.uint8]]:
         """Return the canvas as planes in the network's channel order."""

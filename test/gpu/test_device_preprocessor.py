@@ -12,6 +12,7 @@ import threading
 from typing import Any
 from unittest import mock
 
+import cv2
 from doubles.machine import GPU, machine, machine_with_real_cuda
 from doubles.onnxruntime_double import cuda_provider
 import numpy as np
@@ -36,6 +37,9 @@ from trt_detector.gpu import device_preprocessor, image_upload
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.gpu.image_upload import rows_read
 from trt_detector.gpu.kernels.source import KernelSource
+from trt_detector.image.compressed import open_compressed
+from trt_detector.image.image import Image
+from trt_detector.image.shared_values import SharedValues
 from trt_detector.pipeline import Detector
 from trt_detector.values.detections import Detections
 from trt_detector.values.engine_info import CudaGraphUse
@@ -71,6 +75,44 @@ def test_detections_equal_those_of_the_cpu(kind: str, model: Path, tmp_path: Pat
     for found, batched, wanted in zip(alone, together, expected, strict=True):
         assert_same(found, wanted)
         assert_same(batched, wanted)
+
+
+def jpegs() -> list[Image]:
+    """Return JPEG images of several encodings that are decoded at 1, 1/2, 1/4 and 1/8."""
+    kinds = [
+        ('bgr8; jpeg compressed bgr8', 3, (521, 391)),
+        ('rgb8; jpeg compressed rgb8', 3, (258, 130)),
+        ('mono8; jpeg compressed ', 1, (305, 200)),
+        ('bayer_rggb8; jpeg compressed ', 1, (512, 384)),
+        ('jpeg', 3, (100, 90)),
+    ]
+    images = []
+    for seed, (kind, channels, (width, height)) in enumerate(kinds):
+        pixels = make_image('bgr8', width, height, seed=seed).to_bgr()
+        smooth = cv2.blur(pixels, (9, 9))[..., :channels]
+        images.append(open_compressed(cv2.imencode('.jpg', smooth)[1], kind))
+    return images
+
+
+@pytest.mark.parametrize('shared', [False, True])
+def test_detections_in_jpegs_equal_those_of_the_cpu(
+    kind: str, shared: bool, model: Path, tmp_path: Path
+) -> None:
+    expected = on_cpu(model, tmp_path, jpegs())
+    images = jpegs()
+    if shared:
+        images = [replace(image, shared=SharedValues()) for image in images]
+    with device(kind) as (cuda, backend):
+        with create_detector(config(model, tmp_path, backend=backend)) as detector:
+            places = [detector.submit([image]) for image in images[:3]]
+            assert [place.letterboxes[0].reduction for place in places] == [8, 4, 4]
+            found = [detector.collect(place).detections[0] for place in places]
+            found += detector.detect(images[3:]).detections
+        del images, places
+        gc.collect()
+        cuda.assert_clean()
+    for one, wanted in zip(found, expected, strict=True):
+        assert_same(one, wanted)
 
 
 def test_batches_in_flight_do_not_disturb_each_other(

@@ -9,9 +9,13 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+from sensor_msgs.msg import CompressedImage
 from support.ros_graph import image_message
 from trt_detector.errors import DecodeError, EngineError
+from trt_detector.regions.camera_regions import CameraRegions
 from trt_detector.ros import batch_processor
 from trt_detector.ros.batch_processor import BatchProcessor
 from trt_detector.ros.image_queue import QueuedImage
@@ -203,6 +207,36 @@ def test_every_reason_of_malformed_images_is_logged_once() -> None:
     assert len(logged) == 2
     assert 'step is 7; ' in logged[0]
     assert 'step is 7; ' not in logged[1]
+
+
+def jpeg_message(stamp_s: int, *, damaged: bool = False) -> Any:
+    """Return a JPEG message; a damaged one has a header, and no quantization table."""
+    data = bytearray(cv2.imencode('.jpg', np.full((48, 64, 3), 90, np.uint8))[1].tobytes())
+    if damaged:
+        data[data.index(b'\xff\xdb') + 1] = 0xEF
+    message = CompressedImage(format='jpeg', data=bytes(data))
+    message.header.stamp.sec = stamp_s
+    return message
+
+
+def decode(images: Sequence[Any]) -> None:
+    for image in images:
+        image.decode(2)
+
+
+@pytest.mark.parametrize('regions', [None, [CameraRegions()] * 2])
+def test_jpeg_that_cannot_be_decoded_is_malformed_and_no_failed_inference(
+    regions: list[CameraRegions] | None,
+) -> None:
+    processor, recorder, statistics = make_processor(2)
+    processor.regions = regions
+    for _ in range(12):
+        process(processor, Detector(decode), [jpeg_message(1), jpeg_message(2, damaged=True)])
+        process(processor, Detector(decode), [jpeg_message(3, damaged=True)])
+    assert recorder.published == [1] * 12
+    assert counts_of(statistics, 2) == [(12, 12, 0), (0, 12, 0)]
+    assert statistics.counts(1).error.startswith('OpenCV cannot decode')
+    assert processor.watch._failures == 0
 
 
 def test_arbitrary_reasons_do_not_flood_the_log() -> None:

@@ -230,6 +230,44 @@ def test_compressed_images() -> None:
         assert len(arrays) == 2
 
 
+def test_boxes_in_reduced_jpegs_are_in_pixels_of_the_image(tmp_path: Path) -> None:
+    # The network has 64x64 pixels: the JPEG is decoded at an eighth.
+    picture = np.zeros((392, 520, 3), np.uint8)
+    picture[260:330, 390:460] = 255
+    raw = image_message(520, 392)
+    raw.data = picture.tobytes()
+    data = cv2.imencode('.jpg', picture)[1].tobytes()
+    packed = CompressedImage(format='bgr8; jpeg compressed bgr8', data=data)
+    topics = ('/left/image_raw', '/right/image_raw/compressed')
+    parameters = {
+        'model_path': str(lamp_detector(tmp_path / 'lamp.onnx')),
+        'backend': 'onnxruntime',
+        'score_threshold': 0.5,
+        'image_topics': list(topics),
+    }
+    with detector_node(create_detector, **parameters) as running:
+        left, right = (
+            start_camera(running, topic, kind)
+            for topic, kind in zip(topics, (ImageMessage, CompressedImage), strict=True)
+        )
+        arrays = [start_listening(running, f'/{side}/detections') for side in ('left', 'right')]
+        debug = running.collect(ImageMessage, '/right/debug_image')
+
+        def is_answered() -> bool:
+            left.publish(raw)
+            right.publish(packed)
+            time.sleep(0.05)
+            return all(arrays) and bool(debug)
+
+        wait_until(is_answered, 'arrays and debug image')
+    assert (debug[0].width, debug[0].height) == (520, 392)
+    boxes = [array[-1].detections[0].bbox for array in arrays]
+    corners = [
+        (box.center.position.x, box.center.position.y, box.size_x, box.size_y) for box in boxes
+    ]
+    np.testing.assert_allclose(*corners, atol=1)
+
+
 def test_images_above_max_image_pixels_are_dropped() -> None:
     small, large = (np.full((height, 64, 3), 90, np.uint8) for height in (48, 49))
     for transport, kind in (('raw', ImageMessage), ('compressed', CompressedImage)):

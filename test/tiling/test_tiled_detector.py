@@ -23,6 +23,7 @@ from trt_detector.decode import DecodeOptions
 from trt_detector.engine import InferenceEngine
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
+from trt_detector.image.compressed import open_compressed
 from trt_detector.image.image import Image
 from trt_detector.pipeline import Detector
 from trt_detector.preprocess import CpuPreprocessor, PreprocessSpec
@@ -312,6 +313,18 @@ def test_every_head_layout_gives_its_detections_of_the_parts(name: str, tmp_path
     assert found.class_ids.tolist() == expected.class_ids.tolist()
     np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, rtol=0, atol=0.01)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-5)
+
+
+def test_jpegs_are_cut_into_tiles_at_full_size() -> None:
+    # In half or less of the size the object is smaller than what the head finds.
+    drawn = _draw((256, 256), (136, 136, 152, 152, 1))
+    image = open_compressed(cv2.imencode('.jpg', drawn.to_bgr())[1])
+    assert image.find_reduction((SIDE, SIDE)) == 4
+    tiled = _open(CopyEngine(20), TileGrid((4, 4), 0.0), smallest=10)
+    (found,) = tiled.detect([image]).detections
+    (expected,) = tiled.detect([Image.from_array(image.to_bgr())]).detections
+    assert _rows(found) == _rows(expected)
+    assert len(found) == 1
 
 
 def test_rotated_boxes_are_shifted_with_their_angles(tmp_path: Path) -> None:

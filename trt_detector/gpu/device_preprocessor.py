@@ -140,13 +140,15 @@ class DevicePreprocessor:
         :param out: image of the batch slot to fill.
         :return: position of the image in the network's input.
         """
-        image = self.convert(image)
         letterbox = _fit(image.width, image.height, self._input_size, self._spec)
-        out.slot.load(out.index, image, letterbox)
+        reduction = image.find_reduction(letterbox.resized_size)
+        letterbox = replace(letterbox, reduction=reduction)
+        out.slot.load(out.index, self.convert(image.decode(reduction)), letterbox)
         return letterbox
 
     def convert(self, image: Image) -> Image:
-        """Convert an image to bgr8 if the kernel does not support its encoding."""
+        """Decode a JPEG, and convert an image to bgr8 if the kernel lacks its encoding."""
+        image = image.decode()
         if image.encoding in KERNEL_ENCODINGS:
             return image
         if image.shared is None:

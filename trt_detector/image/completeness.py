@@ -15,7 +15,7 @@ import zlib
 from ..errors import ImageError
 from .tiff import is_tiff, read_tiff_size
 
-__all__ = ['check_picture', 'read_size']
+__all__ = ['check_picture', 'is_jpeg', 'read_jpeg_header', 'read_size']
 
 # 0.4 GB of pixels.
 _LARGEST_PICTURE = 1 << 27
@@ -58,8 +58,8 @@ def read_size(data: bytes) -> tuple[int, int]:
     :param data: content of the file.
     :raises ImageError: if it is none of these, truncated or damaged.
     """
-    if data.startswith(_JPEG_START):
-        return _read_jpeg(data)
+    if is_jpeg(data):
+        return read_jpeg_header(data)[:2]
     if data.startswith(_PNG_START):
         return _read_png(data)
     if _is_webp(data):
@@ -72,10 +72,21 @@ def read_size(data: bytes) -> tuple[int, int]:
     )
 
 
-def _read_jpeg(data: bytes) -> tuple[int, int]:
-    """Walk the segments up to the first scan, and search the end marker behind it."""
+def is_jpeg(data: bytes) -> bool:
+    """Return whether the data starts as a JPEG file does."""
+    return data.startswith(_JPEG_START)
+
+
+def read_jpeg_header(data: bytes) -> tuple[int, int, int]:
+    """
+    Return width, height and number of color components of a complete JPEG without decoding it.
+
+    :param data: content of a file for which :func:`is_jpeg` holds.
+    :raises ImageError: if it is truncated or damaged.
+    """
+    # Walk the segments up to the first scan, and search the end marker behind it.
     at = 2
-    size = None
+    header = None
     while True:
         # Any number of 0xFF may stand before a marker.
         while at < len(data) - 1 and data[at] == 0xFF and data[at + 1] == 0xFF:
@@ -90,15 +101,15 @@ def _read_jpeg(data: bytes) -> tuple[int, int]:
             continue
         if marker == _START_OF_SCAN:
             break
-        if marker in _START_OF_FRAME and size is None and at + 9 <= len(data):
-            height, width = struct.unpack_from('>HH', data, at + 5)
-            size = (width, height)
+        if marker in _START_OF_FRAME and header is None and at + 10 <= len(data):
+            height, width, components = struct.unpack_from('>HHB', data, at + 5)
+            header = (width, height, components)
         at += 2 + max(2, struct.unpack_from('>H', data, at + 2)[0])
-    if size is None:
+    if header is None:
         raise ImageError('JPEG has no frame header before its first scan; it is damaged')
     if data.find(_END_OF_IMAGE, at) < 0:
         raise ImageError(f'JPEG of {len(data)} bytes has no end marker; it is truncated')
-    return size
+    return header
 
 
 def _read_png(data: bytes) -> tuple[int, int]:

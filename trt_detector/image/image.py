@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 import reprlib
 from typing import Any
@@ -17,6 +18,8 @@ import numpy.typing as npt
 from ..errors import ImageError
 from ..values.regular_file import read_regular
 from .completeness import check_picture
+from .encodings import Encoding, ENCODINGS, SUPPORTED_ENCODINGS
+from .jpeg import decode_jpeg, find_reduction
 from .shared_values import SharedValues
 
 __all__ = ['PICTURE_SUFFIXES', 'SUPPORTED_ENCODINGS', 'Image']
@@ -32,85 +35,23 @@ PICTURE_SUFFIXES = frozenset(
 _LARGEST_FILE = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class _Encoding:
-    """
-    Memory layout of one encoding.
-
-    :param channels: values per pixel in a row.
-    :param dtype: 'u1' or 'u2'.
-    :param order: channel order of :meth:`Image.pixels`: 'bgr', 'rgb' or 'gray'.
-    :param code: OpenCV's conversion to that order, None if none is needed.
-    :param even_width: the width must be even.
-    :param planes_420: a half-height plane of interleaved chroma follows the luma plane.
-    """
-
-    channels: int
-    order: str
-    dtype: str = 'u1'
-    code: int | None = None
-    even_width: bool = False
-    planes_420: bool = False
-
-
-def _encodings() -> dict[str, _Encoding]:
-    """List every supported encoding of sensor_msgs by name."""
-    table = {
-        'bgr8': _Encoding(3, 'bgr'),
-        '8UC3': _Encoding(3, 'bgr'),
-        'rgb8': _Encoding(3, 'rgb'),
-        'bgra8': _Encoding(4, 'bgr', code=cv2.COLOR_BGRA2BGR),
-        '8UC4': _Encoding(4, 'bgr', code=cv2.COLOR_BGRA2BGR),
-        'rgba8': _Encoding(4, 'rgb', code=cv2.COLOR_RGBA2RGB),
-        'mono8': _Encoding(1, 'gray'),
-        '8UC1': _Encoding(1, 'gray'),
-        'mono16': _Encoding(1, 'gray', dtype='u2'),
-        '16UC1': _Encoding(1, 'gray', dtype='u2'),
-        'bgr16': _Encoding(3, 'bgr', dtype='u2'),
-        'rgb16': _Encoding(3, 'rgb', dtype='u2'),
-        'bgra16': _Encoding(4, 'bgr', dtype='u2', code=cv2.COLOR_BGRA2BGR),
-        'rgba16': _Encoding(4, 'rgb', dtype='u2', code=cv2.COLOR_RGBA2RGB),
-        'nv12': _Encoding(1, 'bgr', code=cv2.COLOR_YUV2BGR_NV12, even_width=True, planes_420=True),
-        'nv21': _Encoding(1, 'bgr', code=cv2.COLOR_YUV2BGR_NV21, even_width=True, planes_420=True),
-    }
-    for name in ('yuv422', 'uyvy'):
-        table[name] = _Encoding(2, 'bgr', code=cv2.COLOR_YUV2BGR_UYVY, even_width=True)
-    for name in ('yuv422_yuy2', 'yuyv'):
-        table[name] = _Encoding(2, 'bgr', code=cv2.COLOR_YUV2BGR_YUY2, even_width=True)
-    # OpenCV names a Bayer pattern by its second row and column, ROS by its first.
-    bayer = {
-        'rggb': cv2.COLOR_BayerBG2BGR,
-        'bggr': cv2.COLOR_BayerRG2BGR,
-        'gbrg': cv2.COLOR_BayerGR2BGR,
-        'grbg': cv2.COLOR_BayerGB2BGR,
-    }
-    for pattern, code in bayer.items():
-        table[f'bayer_{pattern}8'] = _Encoding(1, 'bgr', code=code)
-        table[f'bayer_{pattern}16'] = _Encoding(1, 'bgr', dtype='u2', code=code)
-    return table
-
-
-_ENCODINGS = _encodings()
-
-SUPPORTED_ENCODINGS = frozenset(_ENCODINGS)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
     """
     One image: raw bytes with size and encoding.
 
     :param data: uint8 (n,), the bytes of the message; not copied, so they must not change while
-        the image is in use.
+        the image is in use. Pixels, or the content of a JPEG file, see :attr:`decoded`.
     :param width: pixels in a row.
     :param height: rows.
     :param encoding: one of :data:`SUPPORTED_ENCODINGS`.
-    :param step: bytes from one row to the next, padding included.
+    :param step: bytes from one row of pixels to the next, padding included.
     :param is_bigendian: byte order of 16-bit values.
     :param page_locked: the bytes are in page-locked memory of CUDA and do not change until the
         detections are collected, so a GPU copies them without staging.
     :param shared: what the detectors that use this image compute from it once; None if one
         detector uses it.
+    :param decoded: of a JPEG, its decoded images by their reduction; None if the data are pixels.
     :raises ImageError: if the encoding is unknown, or size, step and data do not fit together.
     """
 
@@ -122,9 +63,10 @@ class Image:
     is_bigendian: bool = False
     page_locked: bool = False
     shared: SharedValues | None = None
+    decoded: SharedValues | None = None
 
     def __post_init__(self) -> None:
-        layout = _ENCODINGS.get(self.encoding)
+        layout = ENCODINGS.get(self.encoding)
         if layout is None:
             raise ImageError(
                 f'encoding is {reprlib.repr(self.encoding)}; expected one of '
@@ -144,7 +86,7 @@ class Image:
                 f'{self.width} pixels in {self.encoding}'
             )
         expected = self.step * self._stored_rows(layout)
-        if len(self.data) < expected:
+        if self.decoded is None and len(self.data) < expected:
             raise ImageError(
                 f'data has {len(self.data)} bytes; expected {expected} for '
                 f'{self.width}x{self.height} {self.encoding} with step {self.step}'
@@ -197,7 +139,7 @@ class Image:
             encoding says; its bytes are shared if it is contiguous.
         :raises ImageError: if the array does not have the encoding's dtype and channels.
         """
-        layout = _ENCODINGS.get(encoding)
+        layout = ENCODINGS.get(encoding)
         if layout is None or layout.planes_420:
             raise ImageError(f'cannot make an image of encoding {encoding!r} from an array')
         channels = 1 if array.ndim == 2 else array.shape[-1]
@@ -210,6 +152,21 @@ class Image:
         height, width = packed.shape[:2]
         step = width * channels * packed.itemsize
         return cls(packed.reshape(-1).view(np.uint8), width, height, encoding, step)
+
+    @classmethod
+    def from_jpeg(cls, data: Pixels, size_wh: tuple[int, int], encoding: str) -> Image:
+        """
+        Make an image of a JPEG, which is decoded when its pixels are needed.
+
+        :param data: uint8 (n,), content of the file; not copied.
+        :param size_wh: width and height in its header.
+        :param encoding: of the decoded pixels.
+        :raises ImageError: as the class does.
+        """
+        width, height = size_wh
+        layout = ENCODINGS.get(encoding)
+        step = width * (1 if layout is None else layout.channels)
+        return cls(data, width, height, encoding, step, decoded=SharedValues())
 
     @classmethod
     def from_file(cls, path: Path | str) -> Image:
@@ -243,14 +200,50 @@ class Image:
             )
         return cls.from_array(np.asarray(array, np.uint8))
 
+    def find_reduction(self, shown_wh: tuple[int, int]) -> int:
+        """
+        Find the largest reduction for :meth:`decode`, so that nothing has to be enlarged.
+
+        :param shown_wh: width and height in which the image is shown.
+        :return: 2, 4 or 8; 1 if the image is no JPEG, or a smaller one would not do.
+        """
+        # The pixels of a Bayer pattern cannot be averaged.
+        if self.decoded is None or self.encoding.startswith('bayer_'):
+            return 1
+        return find_reduction((self.width, self.height), shown_wh)
+
+    def decode(self, reduction: int = 1) -> Image:
+        """
+        Decode a JPEG, once for each reduction; the image itself if its data are pixels.
+
+        Any thread may call it; the others wait.
+
+        :param reduction: 1, or a result of :meth:`find_reduction`: width and height are divided by
+            it and rounded up.
+        :raises ImageError: if the JPEG cannot be decoded.
+        """
+        if self.decoded is None:
+            return self
+        image: Image = self.decoded.get(reduction, partial(self._decode_jpeg, reduction))
+        return image
+
+    def _decode_jpeg(self, reduction: int) -> Image:
+        """Decode a JPEG, or raise ImageError."""
+        array = decode_jpeg(self.data, (self.width, self.height), reduction)
+        image = Image.from_array(array, self.encoding)
+        return image if self.shared is None else replace(image, shared=SharedValues())
+
     def pixels(self) -> tuple[Pixels, str]:
         """
         Return the pixels with 8 bits per channel, at full size.
 
         :return: (height, width, 3) in 'bgr' or 'rgb' order, or (height, width) 'gray'. For bgr8,
-            rgb8, mono8, 8UC1 and 8UC3 a read-only view of :attr:`data`, else a new array.
+            rgb8, mono8, 8UC1 and 8UC3 a read-only view of the data, else a new array.
+        :raises ImageError: if a JPEG cannot be decoded.
         """
-        layout = _ENCODINGS[self.encoding]
+        if self.decoded is not None:
+            return self.decode().pixels()
+        layout = ENCODINGS[self.encoding]
         stored = self._stored(layout)
         if layout.dtype == 'u2':
             stored = self._to_8_bit(stored)
@@ -264,8 +257,11 @@ class Image:
 
         :param box_xyxy: left, top, right and bottom in pixels inside the image; even numbers, or
             the edges of the image, because encodings share color between neighboring pixels.
+        :raises ImageError: if a JPEG cannot be decoded.
         """
-        layout = _ENCODINGS[self.encoding]
+        if self.decoded is not None:
+            return self.decode().crop(box_xyxy)
+        layout = ENCODINGS[self.encoding]
         left, top, right, bottom = box_xyxy
         stored = self._stored(layout)
         rows = stored[top:bottom, left:right]
@@ -293,11 +289,11 @@ class Image:
         }
         return np.asarray(to_bgr[order](pixels), np.uint8)
 
-    def _stored_rows(self, layout: _Encoding) -> int:
+    def _stored_rows(self, layout: Encoding) -> int:
         """Return the number of rows of :attr:`step` bytes in the data."""
         return self.height * 3 // 2 if layout.planes_420 else self.height
 
-    def _stored(self, layout: _Encoding) -> npt.NDArray[Any]:
+    def _stored(self, layout: Encoding) -> npt.NDArray[Any]:
         """Return the bytes as rows, pixels and channels: a view without the padding."""
         dtype = np.dtype(layout.dtype).newbyteorder('>' if self.is_bigendian else '<')
         pixel_bytes = layout.channels * dtype.itemsize

@@ -7,15 +7,26 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ImageError
-from .compressed import decode_compressed, MAX_IMAGE_PIXELS
+from .compressed import MAX_IMAGE_PIXELS, open_compressed
 from .image import Image
 
-__all__ = ['check_pixel_count', 'read_message', 'read_stamp_ns', 'stamp_to_ns']
+__all__ = ['check_pixel_count', 'open_message', 'read_message', 'read_stamp_ns', 'stamp_to_ns']
 
 
 def read_message(message: Any, *, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
     """
-    Read the image in a message of sensor_msgs.
+    Read the image in a message of sensor_msgs; a JPEG is decoded.
+
+    For the parameters see :func:`open_message`.
+
+    :raises ImageError: if the message holds no image that can be read, or a larger one.
+    """
+    return open_message(message, max_pixels=max_pixels).decode()
+
+
+def open_message(message: Any, *, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
+    """
+    Read the image in a message; a JPEG is decoded when it is used, see :meth:`.Image.decode`.
 
     :param message: Image, whose bytes are shared, or CompressedImage; or an object with the
         fields of one of these.
@@ -23,7 +34,7 @@ def read_message(message: Any, *, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
     :raises ImageError: if the message holds no image that can be read, or a larger one.
     """
     if hasattr(message, 'format'):
-        return decode_compressed(message.data, message.format, max_pixels=max_pixels)
+        return open_compressed(message.data, message.format, max_pixels=max_pixels)
     check_pixel_count(message, max_pixels)
     return Image.from_message(message)
 

@@ -128,8 +128,7 @@ class BatchProcessor:
                 pending = detector.submit(_crop_images(images, regions))
         except Exception as error:  # noqa: BLE001 logged; the next images may be fine
             if not _is_caused_by_one_image(error, len(images)):
-                self.watch.note_failure(error)
-                self._note_failure([queued for queued, _ in images], error)
+                self._drop([queued for queued, _ in images], error)
                 return None
             pending = None
         return BatchInProgress(images, pending, taken_ns, read_ms, regions)
@@ -154,8 +153,7 @@ class BatchProcessor:
             if _is_caused_by_one_image(error, len(batch.images)):
                 self._process_separately(detector, batch)
             else:
-                self.watch.note_failure(error)
-                self._note_failure([queued for queued, _ in batch.images], error)
+                self._drop([queued for queued, _ in batch.images], error)
             return
         self.watch.note_success()
         self._publish_batch(batch, result)
@@ -168,8 +166,7 @@ class BatchProcessor:
                 with self.watch.running(detector, 1):
                     result = detector.detect(_crop_images(single.images, batch.regions))
             except Exception as error:  # noqa: BLE001 logged; the other images may be fine
-                self.watch.note_failure(error)
-                self._note_failure([queued], error)
+                self._drop([queued], error)
                 continue
             self.watch.note_success()
             self._publish_batch(single, result)
@@ -245,21 +242,35 @@ class BatchProcessor:
         """Read the image of a message; None, counted and logged, if that fails."""
         try:
             image = read_image(queued.message, self._max_pixels)
-            if self._image_size.note(image.data.nbytes):
+            if self._image_size.note(image.step * image.height):
                 release_memory()
             return image
         except ImageError as error:
-            topic = self._cameras[queued.camera].image
-            # The reason first: whoever sees the count sees it, too.
-            self._statistics.note_error(queued.camera, str(error))
-            self._statistics.count(queued.camera, 'malformed')
-            self._on_error(f'{topic}: {error}')
-            text = f'dropped an image of {topic}: {error}'
-            self._warn_malformed(queued.camera, text)
-            self._answer(queued, RequestAnswer(text))
+            self._note_malformed(queued, error)
         except Exception as error:  # noqa: BLE001 logged; the other images may be fine
             self._note_failure([queued], error)
         return None
+
+    def _drop(self, queued_images: Sequence[QueuedImage], error: Exception) -> None:
+        """Count and log images that were not inferred: malformed ones, or a failed inference."""
+        # A JPEG is decoded with the inference.
+        if isinstance(error, ImageError):
+            for queued in queued_images:
+                self._note_malformed(queued, error)
+            return
+        self.watch.note_failure(error)
+        self._note_failure(queued_images, error)
+
+    def _note_malformed(self, queued: QueuedImage, error: ImageError) -> None:
+        """Count and log an image that cannot be read."""
+        topic = self._cameras[queued.camera].image
+        # The reason first: whoever sees the count sees it, too.
+        self._statistics.note_error(queued.camera, str(error))
+        self._statistics.count(queued.camera, 'malformed')
+        self._on_error(f'{topic}: {error}')
+        text = f'dropped an image of {topic}: {error}'
+        self._warn_malformed(queued.camera, text)
+        self._answer(queued, RequestAnswer(text))
 
     def _warn_malformed(self, camera: int, text: str) -> None:
         """Log a warning, throttled for each camera and reason: one must not hide another."""

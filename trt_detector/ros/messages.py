@@ -28,7 +28,7 @@ from ..errors import ImageError
 from ..image.compressed import MAX_IMAGE_PIXELS
 from ..image.drawing import class_label
 from ..image.image import Image, SUPPORTED_ENCODINGS
-from ..image.message import check_pixel_count, read_message
+from ..image.message import check_pixel_count, open_message
 from ..image.shared_values import SharedValues
 from ..values.detections import Detections
 from .sharing.shared_message import SharedMessage
@@ -51,9 +51,10 @@ def read_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
     """
     Read the image of a sensor_msgs Image or CompressedImage.
 
-    A raw image shares the bytes of the message. Encodings that this package does not know are
-    converted by cv_bridge. A :class:`.sharing.shared_message.SharedMessage` is read by the first
-    thread that asks; all get the same image.
+    A raw image shares the bytes of the message. A JPEG is decoded when it is used. Encodings that
+    this package does not know are converted by cv_bridge. A
+    :class:`.sharing.shared_message.SharedMessage` is read by the first thread that asks; all get
+    the same image.
 
     :param max_pixels: limit of width times height.
     :raises ImageError: if the message holds no image that can be read, or a larger one.
@@ -66,7 +67,7 @@ def read_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
     if isinstance(message, ImageMessage) and message.encoding not in SUPPORTED_ENCODINGS:
         check_pixel_count(message, max_pixels)
         return _read_with_cv_bridge(message)
-    return read_message(message, max_pixels=max_pixels)
+    return open_message(message, max_pixels=max_pixels)
 
 
 def _share(image: Image) -> Image:

@@ -47,7 +47,8 @@ class Member(NodeHarness):
     def __init__(self, context: Any, shared: SharedSubscriptions, name: str, **parameters: Any):
         values = {'model_path': 'stub.onnx', 'diagnostics_period': 0.2, **parameters}
         self.seen: list[Any] = []
-        self.factory = StubFactory(behave=self.seen.extend)
+        self.reduction = 1
+        self.factory = StubFactory(behave=self.see)
         node = DetectorNode(
             name,
             create=self.factory,
@@ -58,6 +59,9 @@ class Member(NodeHarness):
         )
         super().__init__(context, node)
         self.arrays = self.collect(Detection2DArray, f'/{name}/detections', 1000)
+
+    def see(self, images: Sequence[Any]) -> None:
+        self.seen += [image.decode(self.reduction) for image in images]
 
     def start(self) -> None:
         assert self.configure()
@@ -135,11 +139,11 @@ def test_two_detectors_share_one_subscription_and_each_answers_every_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     read: list[Any] = []
-    read_message = messages.read_message
+    open_message = messages.open_message
     monkeypatch.setattr(
         messages,
-        'read_message',
-        lambda message, **limits: read.append(message) or read_message(message, **limits),
+        'open_message',
+        lambda message, **limits: read.append(message) or open_message(message, **limits),
     )
     with members({}, {}) as nodes:
         camera = nodes[0].publisher(ImageMessage, TOPIC, RELIABLE_QOS)
@@ -236,14 +240,15 @@ def test_detectors_with_other_qos_transport_or_topic_share_nothing() -> None:
             assert 'image shared with' not in values_of(node.status(f'camera {TOPIC}'))
 
 
-def test_jpeg_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jpeg_is_decoded_once_for_each_size(monkeypatch: pytest.MonkeyPatch) -> None:
     compressed = {'image_transport': 'compressed'}
     decoded: list[Any] = []
     imdecode = cv2.imdecode
     monkeypatch.setattr(
         cv2, 'imdecode', lambda data, flags: decoded.append(data) or imdecode(data, flags)
     )
-    with members(compressed, compressed) as nodes:
+    with members(compressed, compressed, compressed) as nodes:
+        nodes[2].reduction = 2
         camera = nodes[0].publisher(CompressedImage, f'{TOPIC}/compressed', RELIABLE_QOS)
         for node in nodes:
             node.status(f'camera {TOPIC}', lambda s: values_of(s)['reliability'] == 'reliable')
@@ -253,8 +258,9 @@ def test_jpeg_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
             camera.publish(CompressedImage(format='jpeg', data=data))
             for node in nodes:
                 wait_until(lambda node=node, number=number: node.is_done(number), 'the image')
-        assert len(decoded) == 5
-        assert [node.counts.published for node in nodes] == [5, 5]
+        assert len(decoded) == 10
+        assert [node.counts.published for node in nodes] == [5, 5, 5]
+        assert [image.width for node in nodes for image in node.seen] == [64] * 10 + [32] * 5
         assert [id(image) for image in nodes[0].seen] == [id(image) for image in nodes[1].seen]
         camera.publish(CompressedImage(format='jpeg', data=data[:100]))
         for node in nodes:

@@ -59,7 +59,7 @@ class LetterboxJob:
         number, _ = KERNEL_ENCODINGS[self.encoding]
         return _JOB.pack(
             self.source, self.target, self.chroma_offset,
-            *letterbox.source_size, self.step, number,
+            *letterbox.decoded_size, self.step, number,
             *letterbox.resized_size, letterbox.left, letterbox.top, int(self.gathered), 0,
         )  # fmt: skip
 
