@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the detections_3d node, which brings itself to active."""
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from trt_detector.process.end_launch import end_launch
 
 from launch import LaunchContext, LaunchDescription
 
@@ -21,6 +22,7 @@ ARGUMENTS = (
     ('respawn', 'false', 'true starts the process again when it ends'),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
 )
+CHOICES = {'use_sim_time': ['', 'true', 'false', 'True', 'False'], 'respawn': ['true', 'false']}
 PARAMETERS = {
     'detections': 'detections_topic',
     'depth': 'depth_topic',
@@ -32,7 +34,9 @@ PARAMETERS = {
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and the actions."""
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
+        DeclareLaunchArgument(
+            name, default_value=default, description=description, choices=CHOICES.get(name)
+        )
         for name, default, description in ARGUMENTS
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=make_actions)])
@@ -44,9 +48,9 @@ def make_actions(context: LaunchContext) -> list:
     parameters = [given['params_file']] if given['params_file'] else []
     parameters += [{PARAMETERS[name]: given[name]} for name in PARAMETERS if given[name]]
     if given['use_sim_time']:
-        parameters.append({'use_sim_time': is_true(given, 'use_sim_time')})
+        parameters.append({'use_sim_time': given['use_sim_time'].lower() == 'true'})
     parameters.append({'autostart': True})
-    respawn = is_true(given, 'respawn')
+    respawn = given['respawn'] == 'true'
     return [
         Node(
             package='trt_detector',
@@ -58,13 +62,6 @@ def make_actions(context: LaunchContext) -> list:
             output='screen',
             respawn=respawn,
             respawn_delay=_RESPAWN_DELAY_S,
-            on_exit=None if respawn else Shutdown(reason='the detections_3d node exited'),
+            on_exit=None if respawn else end_launch,
         )
     ]
-
-
-def is_true(given: dict, name: str) -> bool:
-    """Read a switch."""
-    if given[name] not in ('true', 'false'):
-        raise RuntimeError(f"{name} is {given[name]!r}; expected 'true' or 'false'")
-    return given[name] == 'true'

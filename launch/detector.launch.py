@@ -14,16 +14,15 @@ from launch.actions import (
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
-    Shutdown,
 )
 from launch.event_handlers import OnProcessStart
 from launch.events import matches_action
-from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
+from trt_detector.process.end_launch import end_launch
 from trt_detector.process.tuning import camera_environment
 import yaml
 
@@ -52,12 +51,20 @@ ARGUMENTS = (
     ),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
 )
+CHOICES = {
+    'use_sim_time': ['', 'true', 'false', 'True', 'False'],
+    'respawn': ['true', 'false'],
+    'end_launch_on_exit': ['true', 'false'],
+    'camera_settings': ['', 'print', 'export'],
+}
 
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and the actions."""
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
+        DeclareLaunchArgument(
+            name, default_value=default, description=description, choices=CHOICES.get(name)
+        )
         for name, default, description in ARGUMENTS
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=make_actions)])
@@ -69,16 +76,14 @@ def make_actions(context: LaunchContext) -> list:
     node = make_node(given)
     bring_up = BringUp(
         node,
-        end_launch=is_true(given, 'end_launch_on_exit'),
-        autostart=is_true(given, 'respawn'),
+        end_launch=given['end_launch_on_exit'] == 'true',
+        autostart=given['respawn'] == 'true',
     )
     return [*make_settings(given['camera_settings']), *bring_up.handlers(), node]
 
 
 def make_settings(request: str) -> list:
     """Create the actions that show or set the environment of camera processes."""
-    if request not in ('', 'print', 'export'):
-        raise RuntimeError(f"camera_settings is {request!r}; expected 'print', 'export' or ''")
     settings = camera_environment() if request else {}
     if request == 'print':
         text = ' '.join(f'{name}={value}' for name, value in settings.items())
@@ -97,12 +102,12 @@ def make_node(given: dict) -> LifecycleNode:
     if given['image_transport']:
         parameters.append({'image_transport': given['image_transport']})
     if given['use_sim_time']:
-        parameters.append({'use_sim_time': is_true(given, 'use_sim_time')})
-    respawn = is_true(given, 'respawn')
+        parameters.append({'use_sim_time': given['use_sim_time'].lower() == 'true'})
+    respawn = given['respawn'] == 'true'
     # The launch file configures and activates the node; both at once would be refused. A respawned
     # node does it itself: a request could reach the dead one, whose services are still discovered.
     parameters.append({'autostart': respawn})
-    keep = respawn or not is_true(given, 'end_launch_on_exit')
+    keep = respawn or given['end_launch_on_exit'] == 'false'
     return LifecycleNode(
         package='trt_detector',
         executable='detector_node',
@@ -129,22 +134,6 @@ def read_topics(given: dict) -> list:
             f"image_topics is {given['image_topics']!r}; expected '[front/image, rear/image]'"
         )
     return topics
-
-
-def is_true(given: dict, name: str) -> bool:
-    """Read a switch."""
-    if given[name] not in ('true', 'false'):
-        raise RuntimeError(f"{name} is {given[name]!r}; expected 'true' or 'false'")
-    return given[name] == 'true'
-
-
-def end_launch(event: ProcessExited, context: LaunchContext) -> list:
-    """Shut the launch down when the node exits, with an error if it failed."""
-    if context.is_shutdown:
-        return []
-    if event.returncode != 0:
-        raise RuntimeError(f'the detector exited with code {event.returncode}; see its log')
-    return [Shutdown(reason='the detector exited')]
 
 
 class BringUp:

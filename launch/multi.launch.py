@@ -13,12 +13,11 @@ from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
     OpaqueFunction,
-    Shutdown,
 )
-from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from trt_detector.process.end_launch import end_launch
 import yaml
 
 from launch import LaunchContext, LaunchDescription
@@ -38,13 +37,20 @@ ARGUMENTS = (
     ),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
 )
+CHOICES = {
+    'processes': ['separate', 'one'],
+    'respawn': ['true', 'false'],
+    'end_launch_on_exit': ['true', 'false'],
+}
 PASSED = ('params_file', 'respawn', 'end_launch_on_exit', 'log_level')
 
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and the actions."""
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
+        DeclareLaunchArgument(
+            name, default_value=default, description=description, choices=CHOICES.get(name)
+        )
         for name, default, description in ARGUMENTS
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=make_actions)])
@@ -56,8 +62,6 @@ def make_actions(context: LaunchContext) -> list:
     names = read_names(Path(given['params_file']))
     if given['processes'] == 'one':
         return [make_process(given, names)]
-    if given['processes'] != 'separate':
-        raise RuntimeError(f"processes is {given['processes']!r}; expected 'separate' or 'one'")
     return [include_detector(given, name) for name in names]
 
 
@@ -101,8 +105,8 @@ def include_detector(given: dict, name: str) -> IncludeLaunchDescription:
 
 def make_process(given: dict, names: list) -> Node:
     """Create the process that runs all detectors, which configure and activate themselves."""
-    respawn = is_true(given, 'respawn')
-    keep = respawn or not is_true(given, 'end_launch_on_exit')
+    respawn = given['respawn'] == 'true'
+    keep = respawn or given['end_launch_on_exit'] == 'false'
     return Node(
         package='trt_detector',
         executable='detector_node',
@@ -121,19 +125,3 @@ def make_process(given: dict, names: list) -> Node:
         respawn_delay=2.0,
         on_exit=None if keep else end_launch,
     )
-
-
-def is_true(given: dict, name: str) -> bool:
-    """Read a switch."""
-    if given[name] not in ('true', 'false'):
-        raise RuntimeError(f"{name} is {given[name]!r}; expected 'true' or 'false'")
-    return given[name] == 'true'
-
-
-def end_launch(event: ProcessExited, context: LaunchContext) -> list:
-    """Shut the launch down when the process exits, with an error if it failed."""
-    if context.is_shutdown:
-        return []
-    if event.returncode != 0:
-        raise RuntimeError(f'the detectors exited with code {event.returncode}; see their log')
-    return [Shutdown(reason='the detectors exited')]
