@@ -87,7 +87,14 @@ def check_compressed_image(data: bytes) -> None:
     image = attempt(_read, CompressedImageMessage(format=text, data=array.array('B', content)))
     if image is None:
         return
-    check_image(image, MAX_PIXELS)
+    # The node decodes a JPEG only when it is used.
+    if attempt(image.decode) is not None:
+        check_image(image, MAX_PIXELS)
+    for reduction in (2, 4, 8) if image.decoded is not None else ():
+        small = attempt(image.decode, reduction)
+        if small is not None:
+            check_image(small, MAX_PIXELS)
+            assert small.width == -(-image.width // reduction)
     if content.startswith(b'\x89PNG'):
         assert (image.width, image.height) == struct.unpack_from('>II', content, 16)
 
