@@ -73,6 +73,17 @@ def test_topics_are_those_that_a_node_publishes(tmp_path: Path, cameras: int) ->
     assert set(command.topics) == published
 
 
+@pytest.mark.parametrize(('cameras', 'spaces'), [(1, ['detector']), (2, ['camera_0', 'camera_1'])])
+def test_readers_of_a_variant_get_their_topics(
+    tmp_path: Path, cameras: int, spaces: list[str]
+) -> None:
+    page = 'http://127.0.0.1:9100/metrics'
+    nodes = DetectorNodes('a', {'model_path': 'm.onnx'}, readers=('~/debug_image', page))
+    command = nodes.prepare(case(cameras), tmp_path)
+    assert command.subscribed == tuple(f'/{space}/debug_image' for space in spaces)
+    assert command.pages == (page,)
+
+
 def test_command_of_the_user_gets_the_topics(tmp_path: Path) -> None:
     one = OtherNode('b', 'run "my node" -r image:={image} --list {images}', '/{camera}/boxes')
     command = one.prepare(case(2), tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 from trt_detector.tools.benchmark_node.child_process import BenchmarkError
-from trt_detector.tools.benchmark_node.listener import _import_message, parse_header
+from trt_detector.tools.benchmark_node.listener import _import_stamped, parse_header
 from vision_msgs.msg import Detection2D, Detection2DArray
 
 
@@ -25,9 +25,9 @@ def test_header_and_length_are_read_from_the_bytes(frame: str) -> None:
 
 
 def test_types_without_a_header_are_refused() -> None:
-    assert _import_message('/t', 'vision_msgs/msg/Detection2DArray') is Detection2DArray
+    assert _import_stamped('/t', 'vision_msgs/msg/Detection2DArray') is Detection2DArray
     with pytest.raises(BenchmarkError, match='does not begin with a header'):
-        _import_message('/t', 'std_msgs/msg/String')
+        _import_stamped('/t', 'std_msgs/msg/String')
     for kind in ('no_such_msgs/msg/A', 'std_msgs/msg/NoSuchType'):
         with pytest.raises(BenchmarkError, match='cannot be imported'):
-            _import_message('/t', kind)
+            _import_stamped('/t', kind)

@@ -74,18 +74,21 @@ def test_nodes_cameras_and_bare_model_are_measured_side_by_side(tmp_path: Path) 
     naive = f'{sys.executable} {NAIVE} --model {RAW} --topic {{image}}'
     with start(
         tmp_path, '--seconds', '1', '--warm-up', '0.3', '--rounds', '1', '--rate', '5',
-        '--cameras', '2', '--nodes', '2', '--variant', 'batch_size=1', '--against', naive,
-        '--topic', '/benchmark/naive/detections', '--bare', 'paced', '--json', str(file),
-        '--svg', str(plot), mark=mark,
+        '--cameras', '2', '--nodes', '2', '--variant', 'batch_size=1;~/debug_image',
+        '--against', naive, '--topic', '/benchmark/naive/detections', '--bare', 'paced',
+        '--json', str(file), '--svg', str(plot), mark=mark,
     ) as process:  # fmt: skip
         output, errors = process.communicate(timeout=280)
     assert process.returncode == 0, errors
     assert find_marked(mark) == []
     report = json.loads(file.read_text(encoding='utf-8'))
     names = [
-        'trt_detector, 2 nodes', 'trt_detector, batch_size=1', 'benchmark/naive',
+        'trt_detector, 2 nodes', 'trt_detector, batch_size=1, ~/debug_image', 'benchmark/naive',
         'bare model, paced',
     ]  # fmt: skip
+    read = report['rows'][1].pop('read')
+    assert set(read) == {'/camera_0/debug_image', '/camera_1/debug_image'}
+    assert min(read.values()) >= 1
     assert [row['node'] for row in report['rows']] == names
     for row in report['rows']:
         check_row(row)

@@ -72,10 +72,14 @@ class Command:
 
     :param commands: one per process.
     :param topics: topic of the detections of each camera; empty if there are none.
+    :param subscribed: other topics that get a subscriber.
+    :param pages: URLs that are read once per second.
     """
 
     commands: tuple[tuple[str, ...], ...]
     topics: tuple[str, ...]
+    subscribed: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +90,21 @@ class DetectorNodes:
     :param name: for the report.
     :param parameters: of each node.
     :param nodes: number of nodes, each in a process of its own; they share the cameras.
+    :param readers: topics of the nodes as ~/NAME, which get a subscriber, and URLs of pages that
+        are read.
     """
 
     name: str
     parameters: dict[str, Any]
     nodes: int = 1
+    readers: tuple[str, ...] = ()
 
     def prepare(self, case: Case, folder: Path) -> Command:
         """Write the parameter files and return the commands."""
         cameras = list_cameras(case.cameras)
         commands, topics = [], dict.fromkeys(cameras, '')
+        subscribed: list[str] = []
+        private = [each.removeprefix('~') for each in self.readers if each.startswith('~/')]
         for number in range(self.nodes):
             own = cameras[number :: self.nodes]
             name = 'detector' if self.nodes == 1 else f'detector_{number}'
@@ -109,7 +118,9 @@ class DetectorNodes:
             for camera in own:
                 space = name if len(own) == 1 else camera.name
                 topics[camera] = f'/{space}/detections'
-        return Command(tuple(commands), tuple(topics.values()))
+                subscribed += [f'/{space}{each}' for each in private]
+        pages = [each for each in self.readers if not each.startswith('~/')]
+        return Command(tuple(commands), tuple(topics.values()), tuple(subscribed), tuple(pages))
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class Listener:
         with ExitStack() as stack:
             for number, topic in enumerate(topics):
                 kind = self.find_type(topic)
-                message_type = _import_message(topic, kind)
+                message_type = _import_stamped(topic, kind)
                 policy = match_reliability(self._node.get_publishers_info_by_topic(topic))
                 self._subscribe(
                     stack,
@@ -110,6 +110,31 @@ class Listener:
                 message_type = CompressedImage if compressed else Image
                 self._subscribe(stack, message_type, topic, lambda _message: None, qos)
             yield
+
+    @contextmanager
+    def subscribe(self, topics: Sequence[str]) -> Iterator[dict[str, list[int]]]:
+        """
+        Subscribe to messages of any type and discard them.
+
+        :param topics: each has a publisher.
+        :return: the times in ns at which messages arrived, by topic.
+        :raises BenchmarkError: if the messages are not installed.
+        """
+        from rclpy.qos import QoSProfile
+
+        arrivals: dict[str, list[int]] = {topic: [] for topic in topics}
+        with ExitStack() as stack:
+            for topic, times in arrivals.items():
+                message_type = _import_message(topic, self.find_type(topic))
+                policy = match_reliability(self._node.get_publishers_info_by_topic(topic))
+                self._subscribe(
+                    stack,
+                    message_type,
+                    topic,
+                    partial(_store_time, times),
+                    QoSProfile(depth=1, reliability=policy),
+                )
+            yield arrivals
 
     def clear(self, topics: int) -> None:
         """Forget everything that has arrived."""
@@ -169,19 +194,33 @@ def parse_header(message: bytes, has_detections: bool) -> tuple[int, int]:
     return seconds * 10**9 + nanoseconds, count
 
 
+def _store_time(times: list[int], _message: bytes) -> None:
+    """Store the time of one message."""
+    times.append(time.time_ns())
+
+
 def _import_message(topic: str, kind: str) -> Any:
     """
     Import a message type.
 
-    :raises BenchmarkError: if it is not installed, or does not begin with a header.
+    :raises BenchmarkError: if it is not installed.
     """
     package, _, name = kind.replace('/msg/', '/').partition('/')
     try:
-        message_type = getattr(importlib.import_module(f'{package}.msg'), name)
+        return getattr(importlib.import_module(f'{package}.msg'), name)
     except (ImportError, AttributeError) as error:
         raise BenchmarkError(
             f'the type {kind} of {topic} cannot be imported ({error}); source its package'
         ) from error
+
+
+def _import_stamped(topic: str, kind: str) -> Any:
+    """
+    Import a message type that begins with a header.
+
+    :raises BenchmarkError: if it is not installed, or begins with something else.
+    """
+    message_type = _import_message(topic, kind)
     first = next(iter(message_type.get_fields_and_field_types().items()), ('', ''))
     if first != ('header', 'std_msgs/Header'):
         raise BenchmarkError(

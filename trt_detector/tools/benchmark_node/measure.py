@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, ExitStack
 from dataclasses import replace
 import json
@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from .child_process import (
+    BenchmarkError,
     ChildProcess,
     CpuTimes,
     Memory,
@@ -28,6 +29,7 @@ from .figures import (
     Window,
 )  # fmt: skip
 from .listener import Listener
+from .readers import read_pages
 from .setup import Setup
 
 __all__ = ['measure', 'sweep']
@@ -84,7 +86,8 @@ def _start(
         processes = _start_processes(stack, contender.name, command, setup)
 
         def list_missing() -> list[str]:
-            return [name for name in command.topics if not setup.listener.find_type(name)]
+            topics = (*command.topics, *command.subscribed)
+            return [name for name in topics if not setup.listener.find_type(name)]
 
         setup.wait_for(
             lambda: not list_missing(),
@@ -144,7 +147,10 @@ def _measure_load(
 ) -> dict[str, Any]:
     """Run the cameras, and measure a node that has started."""
     listener = setup.listener
-    with listener.receive(command.topics):
+    with ExitStack() as stack:
+        stack.enter_context(listener.receive(command.topics))
+        read = stack.enter_context(listener.subscribe(command.subscribed))
+        read |= stack.enter_context(read_pages(command.pages))
         with _cameras(case, setup) as (cameras, logs):
             setup.wait_for(
                 lambda: all(listener.arrivals),
@@ -161,7 +167,23 @@ def _measure_load(
                 process.check()
         images = [count_images(log) for log in logs]
         row = summarize_window(window, images, listener.arrivals, listener.repeated)
-    return row | _read_diagnostics(listener)
+    return row | _count_read(window, read) | _read_diagnostics(listener)
+
+
+def _count_read(window: Window, read: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """
+    Count what was read from other topics and pages during the measurement, {} without any.
+
+    :raises BenchmarkError: if nothing was read of one of them.
+    """
+    counts = {
+        name: sum(window.begin_ns <= time_ns < window.end_ns for time_ns in times)
+        for name, times in read.items()
+    }
+    for name, count in counts.items():
+        if not count:
+            raise BenchmarkError(f'nothing arrived from {name} during the measurement')
+    return {'read': counts} if counts else {}
 
 
 def _measure_bare(contender: Bare, case: Case, setup: Setup) -> dict[str, Any]:

@@ -45,7 +45,9 @@ def _add_node_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         '--variant', action='append', default=[], metavar='NAME=VALUE[;...]',
-        help='also measure the node with these parameters changed; can be repeated',
+        help='also measure the node with these parameters changed; ~/TOPIC among them subscribes '
+        'to a topic of the node, and http://... reads a page of it once per second; can be '
+        'repeated',
     )  # fmt: skip
     add(
         '--against', action='append', default=[], metavar='COMMAND',

@@ -17,6 +17,9 @@ __all__ = ['list_bare', 'list_camera_options', 'list_contenders', 'PACED']
 PACED = 'bare model, paced'
 """Name of the bare network at the rate of the cameras."""
 
+# Begin of what is no parameter in a variant.
+_READERS = ('~/', 'http://')
+
 
 def list_contenders(arguments: argparse.Namespace) -> list[Contender]:
     """
@@ -40,12 +43,16 @@ def list_contenders(arguments: argparse.Namespace) -> list[Contender]:
         for nodes in arguments.nodes
     ]
     for text in arguments.variant:
-        given = [f'{name}={value}' for name, value in parse_pairs(text.split(';')).items()]
+        items = text.split(';')
+        readers = tuple(item for item in items if item.startswith(_READERS))
+        pairs = [item for item in items if item not in readers]
+        given = [*(f'{name}={value}' for name, value in parse_pairs(pairs).items()), *readers]
         changed = collect_parameters(
-            arguments.params_file, arguments.model, [*arguments.param, *text.split(';')],
+            arguments.params_file, arguments.model, [*arguments.param, *pairs],
             compressed=compressed,
         )  # fmt: skip
-        contenders.append(DetectorNodes(f'trt_detector, {", ".join(given)}', changed))
+        name = f'trt_detector, {", ".join(given)}'
+        contenders.append(DetectorNodes(name, changed, readers=readers))
     contenders += _list_others(arguments)
     names = [contender.name for contender in contenders]
     if len(set(names)) < len(names):
