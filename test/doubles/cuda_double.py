@@ -44,6 +44,7 @@ class CudaDouble:
     def __init__(self, *, devices: int = 1, limit_bytes: int = 1 << 34) -> None:
         self.devices = devices
         self.limit_bytes = limit_bytes
+        self.registration_limit_bytes = limit_bytes
         self.stacks: dict[int, list[Any]] = {}
         self.device_blocks: dict[int, np.ndarray] = {}
         self.host_blocks: dict[int, np.ndarray] = {}
@@ -172,6 +173,9 @@ class CudaDouble:
             # As with pycuda, the base of the array is the allocation itself.
             return np.asarray(HostAllocation(world, shape, np.dtype(dtype), bool(mem_flags & 2)))
 
+        def register_host_memory(array: np.ndarray, flags: int = 0) -> np.ndarray:
+            return np.asarray(RegisteredHostMemory(world, array, bool(flags & 2)))
+
         def memcpy_htod_async(dest: Any, src: np.ndarray, stream: Stream | None = None) -> None:
             copy_in(world, int(dest), src, stream)
 
@@ -193,6 +197,8 @@ class CudaDouble:
         module.host_alloc_flags = SimpleNamespace(DEVICEMAP=2)
         module.module_from_buffer = lambda buffer: Module(world, buffer)
         module.pagelocked_empty = pagelocked_empty
+        module.register_host_memory = register_host_memory
+        module.mem_host_register_flags = SimpleNamespace(PORTABLE=1, DEVICEMAP=2)
         module.memcpy_htod_async = memcpy_htod_async
         module.memcpy_dtoh_async = memcpy_dtoh_async
         module.memset_d8_async = memset_d8_async
@@ -540,6 +546,42 @@ class HostAllocation:
         self._world.mapped_blocks.pop(self._address, None)
         block[:] = _POISON
         self._world.graveyard.append(block)
+
+
+class RegisteredHostMemory:
+    """Lock on the pages of an array; the base of the array that register_host_memory returns."""
+
+    def __init__(self, world: CudaDouble, array: np.ndarray, mapped: bool) -> None:
+        world.require_context('cuMemHostRegister')
+        if not array.flags.c_contiguous:
+            raise ValueError('ndarray is not contiguous')
+        start = array.__array_interface__['data'][0]
+        for base, block in world.host_blocks.items():
+            if base < start + array.nbytes and start < base + block.nbytes:
+                raise LogicError(
+                    'cuMemHostRegister failed: part or all of the requested memory range is '
+                    'already mapped'
+                )
+        if world.registration_limit_bytes < array.nbytes:
+            raise MemoryError_('cuMemHostRegister failed: out of memory')
+        self._world, self._mapped = world, mapped
+        self._address: int | None = start
+        world.host_blocks[start] = array
+        self.__array_interface__ = array.__array_interface__
+
+    def get_device_pointer(self) -> int:
+        """Return the address for kernels."""
+        if not self._mapped or self._address is None:
+            raise LogicError('cuMemHostGetDevicePointer failed: the memory is not mapped')
+        return self._address
+
+    def unregister(self) -> None:
+        """Unlock the pages."""
+        self._world.require_context('cuMemHostUnregister')
+        if self._address is None:
+            raise LogicError('page-locked memory was unregistered twice')
+        del self._world.host_blocks[self._address]
+        self._address = None
 
 
 class DriverDouble:

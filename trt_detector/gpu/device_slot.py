@@ -12,6 +12,7 @@ import logging
 import math
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ..engine import BatchSlot
@@ -106,6 +107,8 @@ class DeviceSlot(BatchSlot):
         self._count = 0
         self._copies: list[tuple[ImageUpload, Future[object]]] = []
         self._shared: list[SharedUpload] = []
+        # Bytes that the device reads; memory that images arrive in is used again without them.
+        self._sources: list[npt.NDArray[np.uint8]] = []
         self._views: list[npt.NDArray[Any]] = []
         self._resources = ExitStack()
         with ExitStack() as undo:
@@ -130,7 +133,10 @@ class DeviceSlot(BatchSlot):
             self._candidates = self._open_candidates(streams.candidates)
             self.runner = NetworkRunner(engine, int(self._input), self._outputs)
             self._resources.callback(self.runner.drop_graphs)
-            self._uploads = [ImageUpload(cuda, mapped=mapped) for _ in range(shape[0])]
+            self._uploads = [
+                ImageUpload(cuda, mapped=mapped, locks=streams.shared.locks)
+                for _ in range(shape[0])
+            ]
             for upload in self._uploads:
                 self._resources.callback(upload.free)
             # Blocking: a thread that spins until the GPU is done occupies a core.
@@ -192,11 +198,13 @@ class DeviceSlot(BatchSlot):
         """Begin the upload of an image; without a letterbox of all its rows."""
         streams, upload = self._get_streams(), self._uploads[index]
         try:
-            if image.shared is not None and not image.page_locked:
+            if image.shared is not None:
                 self._shared.append(streams.shared.get(image, letterbox, streams.upload))
                 uploaded = self._shared[-1].image
             else:
                 uploaded, work = upload.begin(image, letterbox)
+                if work is None:
+                    self._sources.append(image.data)
                 if work is not None and self._count > 1:
                     self._copies.append((upload, streams.copiers.submit(work)))
                 else:
@@ -237,8 +245,13 @@ class DeviceSlot(BatchSlot):
     def finish(self) -> list[npt.NDArray[Any]]:
         """Wait for the download only, and return it."""
         self._wait_for(self._events[2])
-        self._shared.clear()
+        self._forget_images()
         return self._views
+
+    def _forget_images(self) -> None:
+        """Let the memory of the images go, which the device has read."""
+        self._shared.clear()
+        self._sources.clear()
 
     def _wait_for(self, event: Any) -> None:
         """Wait until the device has reached an event."""
@@ -287,7 +300,7 @@ class DeviceSlot(BatchSlot):
                 stream.synchronize()
             except self._engine.cuda.Error as error:
                 _LOG.warning('CUDA failed after an inference that failed: %s', error)
-        self._shared.clear()
+        self._forget_images()
 
     def close(self) -> None:
         """Wait for the slot's work and free its memory; calling it again does nothing."""

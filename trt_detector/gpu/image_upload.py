@@ -20,6 +20,7 @@ from ..preprocess import Letterbox
 from ..values.recent_peak import RecentPeak
 from .buffers import TensorBuffer
 from .kernels.letterbox import KERNEL_ENCODINGS
+from .page_locks import PageLocks
 
 __all__ = ['HostWork', 'ImageUpload', 'UploadedImage', 'find_height', 'rows_read']
 
@@ -130,11 +131,13 @@ class ImageUpload:
     :param cuda: CUDA bindings, see :func:`.context.load_cuda`.
     :param mapped: let the device read the page-locked memory directly, without another copy, for
         GPUs that share the system memory.
+    :param locks: locks the memory that images arrive in; the device then reads them from there.
     """
 
-    def __init__(self, cuda: Any, *, mapped: bool) -> None:
+    def __init__(self, cuda: Any, *, mapped: bool, locks: PageLocks) -> None:
         self._cuda = cuda
         self._mapped = mapped
+        self._locks = locks
         self._buffer: TensorBuffer | None = None
         self._size = RecentPeak()
         self._send: Callable[[Any], None] | None = None
@@ -150,11 +153,15 @@ class ImageUpload:
         :param image: in one of KERNEL_ENCODINGS.
         :param letterbox: position of the image in the input; None if all its rows are needed.
         :return: the image on the device, and the host's part of the copy, to be called before
-            send() in any thread; None for a page-locked image, which the device copies directly.
+            send() in any thread; None for a page-locked image, which the device reads directly
+            and must stay in use until it has.
         :raises EngineError: if the memory cannot be allocated.
         """
         height = find_height(image, letterbox)
-        if image.page_locked and not self._mapped:
+        registered = self._locks.lock(image.memory)
+        if self._mapped and registered is not None:
+            return self._map(image, registered), None
+        if (registered is not None or image.page_locked) and not self._mapped:
             return self._begin_directly(image, height), None
         planar = image.encoding in _PLANES_420
         stored_rows = image.height * 3 // 2 if planar else image.height
@@ -182,8 +189,16 @@ class ImageUpload:
 
         The image is not used after that unless it is page-locked.
         """
-        if self._send is not None:
-            self._send(stream)
+        send, self._send = self._send, None
+        if send is not None:
+            send(stream)
+
+    def _map(self, image: Image, registered: Any) -> UploadedImage:
+        """Let the device read an image where it is."""
+        base = registered.__array_interface__['data'][0]
+        offset = image.data.__array_interface__['data'][0] - base
+        address = int(registered.base.get_device_pointer()) + offset
+        return UploadedImage(address, image.step, image.height * image.step, gathered=False)
 
     def _begin_directly(self, image: Image, height: int) -> UploadedImage:
         """
@@ -201,7 +216,6 @@ class ImageUpload:
             for copy in copies:
                 copy.enqueue(self._cuda, image.data, address, stream)
 
-        # The closure keeps the image alive until the device has copied it.
         self._send = send
         return UploadedImage(address, step, image.height * step, gathered)
 

@@ -10,10 +10,14 @@ import threading
 from typing import Any
 import weakref
 
+import numpy as np
+import numpy.typing as npt
+
 from ..errors import EngineError
 from ..image.image import Image
 from ..preprocess import Letterbox
 from .image_upload import find_height, ImageUpload, UploadedImage
+from .page_locks import PageLocks
 
 __all__ = ['SharedUpload', 'SharedUploads']
 
@@ -32,13 +36,15 @@ class SharedUpload:
 
     :param image: the image in device memory.
     :param event: recorded after the copy.
+    :param source: bytes of the image that the device reads.
     """
 
-    __slots__ = ('__weakref__', 'event', 'image')
+    __slots__ = ('__weakref__', 'event', 'image', 'source')
 
-    def __init__(self, image: UploadedImage, event: Any) -> None:
+    def __init__(self, image: UploadedImage, event: Any, source: npt.NDArray[np.uint8]) -> None:
         self.image = image
         self.event = event
+        self.source = source
 
 
 class SharedUploads:
@@ -60,6 +66,8 @@ class SharedUploads:
         self._all: list[_Memory] = []
         # Appended to without the lock, in any thread, even while it is held: see _upload().
         self._unused: deque[_Memory] = deque()
+        #: Memory that images arrive in.
+        self.locks = PageLocks(cuda, mapped=mapped)
         self._lock = threading.Lock()
 
     @classmethod
@@ -86,6 +94,7 @@ class SharedUploads:
             while self._all:
                 self._all.pop()[0].free()
             self._unused.clear()
+        self.locks.close()
 
     def get(self, image: Image, letterbox: Letterbox | None, stream: Any) -> SharedUpload:
         """
@@ -122,7 +131,7 @@ class SharedUploads:
             stream.synchronize()
             self._unused.append(memory)
             raise
-        upload = SharedUpload(uploaded, event)
+        upload = SharedUpload(uploaded, event, image.data)
         # Without CUDA calls: the thread of the last reference may have no context. Not at exit:
         # the driver frees everything then.
         weakref.finalize(upload, self._unused.append, memory).atexit = False
@@ -138,5 +147,7 @@ class SharedUploads:
             if self._unused:
                 return self._unused.pop()
             event = self._cuda.Event(self._cuda.event_flags.DISABLE_TIMING)
-            self._all.append((ImageUpload(self._cuda, mapped=self._mapped), event))
+            self._all.append(
+                (ImageUpload(self._cuda, mapped=self._mapped, locks=self.locks), event)
+            )
             return self._all[-1]

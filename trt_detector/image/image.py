@@ -20,6 +20,7 @@ from ..values.regular_file import read_regular
 from .completeness import check_picture
 from .encodings import Encoding, ENCODINGS, SUPPORTED_ENCODINGS
 from .jpeg import decode_jpeg, find_reduction
+from .reusable_memory import ReusableMemory
 from .shared_values import SharedValues
 
 __all__ = ['PICTURE_SUFFIXES', 'SUPPORTED_ENCODINGS', 'Image']
@@ -49,6 +50,8 @@ class Image:
     :param is_bigendian: byte order of 16-bit values.
     :param page_locked: the bytes are in page-locked memory of CUDA and do not change until the
         detections are collected, so a GPU copies them without staging.
+    :param memory: memory of the bytes, if the next images come there, too; the bytes do not change
+        as long as anything refers to :attr:`data`. A GPU may lock its pages.
     :param shared: what the detectors that use this image compute from it once; None if one
         detector uses it.
     :param decoded: of a JPEG, its decoded images by their reduction; None if the data are pixels.
@@ -64,6 +67,7 @@ class Image:
     page_locked: bool = False
     shared: SharedValues | None = None
     decoded: SharedValues | None = None
+    memory: ReusableMemory | None = None
 
     def __post_init__(self) -> None:
         layout = ENCODINGS.get(self.encoding)
@@ -102,16 +106,18 @@ class Image:
         encoding: str,
         step: int,
         is_bigendian: bool = False,
+        memory: ReusableMemory | None = None,
     ) -> Image:
         """
         Make an image over a buffer, without a copy.
 
         :param data: bytes, bytearray, memoryview, array('B') or uint8 array.
+        :param memory: see the class.
         :raises ImageError: as the class does.
         """
         # frombuffer refuses an empty buffer with an error of its own.
         raw = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
-        return cls(raw, width, height, encoding, step, is_bigendian)
+        return cls(raw, width, height, encoding, step, is_bigendian, memory=memory)
 
     @classmethod
     def from_message(cls, message: Any) -> Image:
@@ -128,6 +134,7 @@ class Image:
             encoding=message.encoding,
             step=message.step,
             is_bigendian=bool(message.is_bigendian),
+            memory=getattr(message, 'memory', None),
         )
 
     @classmethod
@@ -277,6 +284,7 @@ class Image:
             step=packed.nbytes // len(packed),
             page_locked=False,
             shared=None,
+            memory=None,
         )
 
     def to_bgr(self) -> Pixels:

@@ -16,8 +16,10 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.waitable import Waitable
+from sensor_msgs.msg import CompressedImage, Image
 
 from ..process.start_thread import start_thread
+from .serialized.waitable import SerializedWaitable
 from .topics import CameraTopics
 
 try:
@@ -80,14 +82,16 @@ class _Entities:
     def __init__(self) -> None:
         self.subscriptions: Sequence[Subscription] = ()
         self.waitables: Sequence[Waitable] = ()
+        self.serialized: dict[Subscription, SerializedWaitable] = {}
         self.executor: Any = None
 
     def set_subscriptions(self, subscriptions: Sequence[Subscription]) -> None:
         """Replace the subscriptions and their events."""
-        self.waitables = tuple(
-            handler for subscription in subscriptions for handler in subscription.event_handlers
+        self.waitables = (
+            *(handler for each in subscriptions for handler in each.event_handlers),
+            *(self.serialized[each] for each in subscriptions if each in self.serialized),
         )
-        self.subscriptions = tuple(subscriptions)
+        self.subscriptions = tuple(each for each in subscriptions if each not in self.serialized)
 
 
 class ImageReceiver:
@@ -124,20 +128,34 @@ class ImageReceiver:
         :param message_type: type of the messages.
         :param camera: topics of the camera.
         :param qos: quality of service.
-        :param on_message: called with each message and its message info, from :meth:`start` on.
+        :param on_message: called with each message and its message info, from :meth:`start` on;
+            image messages are :data:`.serialized.image_message.ReceivedMessage`.
         :param on_lost: called with the number of messages that the middleware lost, if it tells.
         :raises RuntimeError: if the middleware refuses.
         """
         callbacks = SubscriptionEventCallbacks()
         callbacks.message_lost = lambda event: on_lost(event.total_count_change)
         try:
-            return self._create(message_type, camera, qos, on_message, callbacks)
+            subscription = self._create(message_type, camera, qos, on_message, callbacks)
         except UnsupportedEventTypeError:
             callbacks = SubscriptionEventCallbacks()
-            return self._create(message_type, camera, qos, on_message, callbacks)
+            subscription = self._create(message_type, camera, qos, on_message, callbacks)
+        if message_type in (Image, CompressedImage):
+            try:
+                waitable = SerializedWaitable(subscription, on_message)
+            except (OSError, AttributeError) as error:
+                self._node.get_logger().warning(
+                    f'images are converted by rclpy, which is slower: {error}', once=True
+                )
+            else:
+                self._entities.serialized[subscription] = waitable
+        return subscription
 
     def unsubscribe(self, entity: Subscription) -> None:
         """Destroy a subscription, while no callback runs."""
+        waitable = self._entities.serialized.pop(entity, None)
+        if waitable is not None:
+            waitable.close()
         self._node.destroy_subscription(entity)
 
     def count_users(self, _: Subscription) -> int:

@@ -31,6 +31,7 @@ from ..image.image import Image, SUPPORTED_ENCODINGS
 from ..image.message import check_pixel_count, open_message
 from ..image.shared_values import SharedValues
 from ..values.detections import Detections
+from .serialized.image_message import DamagedMessage, make_image_message, ReceivedImage
 from .sharing.shared_message import SharedMessage
 
 __all__ = [
@@ -49,7 +50,7 @@ _ERROR_LENGTH = 200
 
 def read_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
     """
-    Read the image of a sensor_msgs Image or CompressedImage.
+    Read the image of a sensor_msgs Image or CompressedImage, of rclpy or as it was received.
 
     A raw image shares the bytes of the message. A JPEG is decoded when it is used. Encodings that
     this package does not know are converted by cv_bridge. A
@@ -64,7 +65,10 @@ def read_image(message: Any, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
             max_pixels, lambda: _share(read_image(message.message, max_pixels))
         )
         return image
-    if isinstance(message, ImageMessage) and message.encoding not in SUPPORTED_ENCODINGS:
+    if isinstance(message, DamagedMessage):
+        raise ImageError(message.reason)
+    is_raw = isinstance(message, ImageMessage | ReceivedImage)
+    if is_raw and message.encoding not in SUPPORTED_ENCODINGS:
         check_pixel_count(message, max_pixels)
         return _read_with_cv_bridge(message)
     return open_message(message, max_pixels=max_pixels)
@@ -75,7 +79,7 @@ def _share(image: Image) -> Image:
     return replace(image, shared=SharedValues())
 
 
-def _read_with_cv_bridge(message: ImageMessage) -> Image:
+def _read_with_cv_bridge(message: ImageMessage | ReceivedImage) -> Image:
     """
     Convert an image with cv_bridge.
 
@@ -87,6 +91,8 @@ def _read_with_cv_bridge(message: ImageMessage) -> Image:
         # and the encodings of common cameras do not need it.
         from cv_bridge import CvBridge
 
+        if isinstance(message, ReceivedImage):
+            message = make_image_message(message)
         picture = CvBridge().imgmsg_to_cv2(message, desired_encoding='bgr8')
     except Exception as error:
         raise ImageError(
