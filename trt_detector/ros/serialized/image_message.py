@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import struct
 from typing import Any
 
-from builtin_interfaces.msg import Time
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage, Image
@@ -144,7 +143,8 @@ def read_image_message(
     """
     reader = _Reader(message)
     sec, nanosec = reader.numbers('iI')
-    header = Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=reader.text())
+    header = Header(frame_id=reader.text())
+    header.stamp.sec, header.stamp.nanosec = sec, nanosec
     if message_type is CompressedImage:
         return ReceivedCompressedImage(header, reader.text(), reader.data())
     height, width = reader.numbers('II')
