@@ -23,7 +23,6 @@ from support.detectors import (
     collect_all,
     config,
     device,
-    means_model,
     on_cpu,
     pictures,
     require_cuda_provider,
@@ -44,18 +43,6 @@ from trt_detector.pipeline import Detector
 from trt_detector.values.detections import Detections
 from trt_detector.values.engine_info import CudaGraphUse
 from trt_detector.values.recent_peak import RecentPeak
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """Path of a model whose output depends on every pixel."""
-    return means_model(tmp_path)
-
-
-@pytest.fixture(params=['tensorrt-8.6', 'tensorrt-10.3, cuda_python', 'onnxruntime'])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Name of a machine with a GPU."""
-    return str(request.param)
 
 
 def test_detections_equal_those_of_the_cpu(kind: str, model: Path, tmp_path: Path) -> None:

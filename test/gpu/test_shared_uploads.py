@@ -18,7 +18,6 @@ from support.detectors import (
     assert_same,
     config,
     device,
-    means_model,
     on_cpu,
     pictures,
     require_cuda_provider,
@@ -37,14 +36,6 @@ from trt_detector.image.shared_values import SharedValues
 from trt_detector.pipeline import Detector
 from trt_detector.preprocess import Letterbox, PreprocessSpec
 from trt_detector.values.detections import Detections
-
-KINDS = ['tensorrt-8.6', 'tensorrt-10.3, cuda_python', 'onnxruntime']
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """Path of a model whose output depends on every pixel."""
-    return means_model(tmp_path)
 
 
 @pytest.fixture
@@ -86,7 +77,6 @@ def two_detectors(
 
 
 @pytest.mark.parametrize('mapped_memory', ['off', 'on'])
-@pytest.mark.parametrize('kind', KINDS)
 def test_each_image_is_uploaded_once_and_detected_in_as_on_the_cpu(
     kind: str, mapped_memory: str, model: Path, tmp_path: Path, uploads: list[int]
 ) -> None:
@@ -109,7 +99,6 @@ def test_each_image_is_uploaded_once_and_detected_in_as_on_the_cpu(
         assert_same(one, other)
 
 
-@pytest.mark.parametrize('kind', KINDS)
 def test_memory_is_not_written_while_another_batch_reads_it(
     kind: str, model: Path, tmp_path: Path, uploads: list[int]
 ) -> None:
@@ -280,7 +269,6 @@ def check_threads(values: DetectorConfig, rounds: int, uploads: list[int], folde
             assert_same(one, wanted)
 
 
-@pytest.mark.parametrize('kind', KINDS)
 def test_detectors_in_threads_share_uploads(
     kind: str, model: Path, tmp_path: Path, uploads: list[int]
 ) -> None:

@@ -57,7 +57,6 @@ def _assert_near(found: Detections, expected: Detections, tolerance: float = 3.0
         left.pop(nearest)
 
 
-@pytest.mark.parametrize('kind', ['tensorrt-10.3, cuda_python', 'tensorrt-8.6', 'onnxruntime'])
 @pytest.mark.parametrize('batch_size', [1, 3, 7])
 def test_tiles_give_on_the_device_what_they_give_on_the_cpu(
     kind: str, batch_size: int, tmp_path: Path
