@@ -104,7 +104,16 @@ def test_node_whose_inferences_all_fail_goes_through_the_error_state_and_frees_a
     assert 'Traceback' not in capfd.readouterr().err
 
 
-def test_node_recovers_with_growing_pauses() -> None:
+def test_node_recovers_with_growing_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    # From the log: a pause can pass between two messages on /diagnostics.
+    warnings, infos = list[str](), list[str]()
+    monkeypatch.setattr(RcutilsLogger, 'warning', lambda _self, text, **_: warnings.append(text))
+    monkeypatch.setattr(RcutilsLogger, 'info', lambda _self, text, **_: infos.append(text))
+
+    def list_pauses() -> list[str]:
+        again = 'the node configures itself again in '
+        return [text.removeprefix(again) for text in warnings if text.startswith(again)]
+
     engine, factory = Engine(), StubFactory()
     factory.behave = engine
     engine.error = EngineError('CUDA is gone')
@@ -113,16 +122,20 @@ def test_node_recovers_with_growing_pauses() -> None:
         assert running.configure()
         assert running.activate()
         with running.images():
-            status = running.status('detector', lambda s: 'again in 0.2 s' in s.message)
+            status = running.status('detector', lambda s: 'again in' in s.message)
             assert status.level == b'\x02'
             assert 'CUDA is gone' in status.message
-            running.status('detector', lambda s: 'again in 0.4 s' in s.message)
-            running.status('detector', lambda s: 'again in 0.8 s' in s.message)
+            wait_until(lambda: len(list_pauses()) >= 3, 'three pauses')
             engine.error = None
             wait_until(lambda: arrays, 'detections')
+        wait_until(
+            lambda: infos.count('the node has recovered') == len(list_pauses()), 'the last log'
+        )
         assert running.get_state() == 'active'
-        assert 'again' not in running.status('detector').message
-    assert len(factory.made) == 4
+        running.status('detector', lambda s: 'again' not in s.message)
+    pauses = list_pauses()
+    assert pauses == [f'{0.2 * 2**n:g} s' for n in range(len(pauses))]
+    assert len(factory.made) == 1 + len(pauses)
     assert all(detector.closed for detector in factory.made)
 
 
@@ -186,7 +199,8 @@ def test_attempts_go_on_if_the_model_cannot_be_opened() -> None:
 def test_recovery_ends_if_the_user_steps_in(
     step: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr('trt_detector.ros.recovery.supervisor._FIRST_DELAY_S', 1.0)
+    # Longer than the test, so that the user is there before the next attempt.
+    monkeypatch.setattr('trt_detector.ros.recovery.supervisor._FIRST_DELAY_S', 50.0)
     engine, factory = Engine(), StubFactory()
     factory.behave = engine
     engine.error = EngineError('CUDA is gone')
@@ -194,7 +208,7 @@ def test_recovery_ends_if_the_user_steps_in(
         assert running.configure()
         assert running.activate()
         with running.images():
-            running.status('detector', lambda s: 'again in 1 s' in s.message)
+            running.status('detector', lambda s: 'again in 50 s' in s.message)
             if step == 'configure':
                 assert running.configure()
             else:

@@ -185,10 +185,10 @@ class Supervisor:
 
     def _recover(self, next_s: float) -> None:
         """Bring the node up again if it is time to."""
-        if time.monotonic() < next_s:
-            return
         if not self._node.may_recover():
             self.stop_recovery('recover is false')
+            return
+        if time.monotonic() < next_s:
             return
         is_up = self._drive(self._node.bring_up)
         if self._next_s is None:
