@@ -394,7 +394,7 @@ class Detector:
         if pending.probing and self._sanity is not None:
             everything = self._sanity.probe_options(pending.options)
             for one in self._run_head(outputs, candidates, everything, count):
-                self._sanity.probe(one)
+                self._sanity.probe(one, self.input_size)
         for limit in (maximum, 4 * maximum, _NO_LIMIT):
             options = pending.options
             if limit != maximum:

@@ -60,6 +60,10 @@ def _sigmoid(value: float) -> float:
 WRONG = {
     # Name: output, metadata, part of the message, parameter that answers it.
     'logits': (_yolo([(20, 35, 20, 30, -8, 4)], -8), NAMES, 'expected 0 to 1', 'scores to logits'),
+    'one logit that is a whole number': (
+        np.pad(_yolo([(20, 35, 20, 30, -8, 4)])[:, :1], ((0, 0), (0, ANCHORS - 1))), NAMES,
+        'a score of 4', 'scores to logits',
+    ),
     'negative logits only': (
         _yolo([(20, 35, 20, 30, -3, -0.5)], -8), NAMES, 'scores of -8 to -0.5', 'scores to logits',
     ),
@@ -340,7 +344,7 @@ def test_a_few_boxes_without_area_are_no_reason() -> None:
 def test_an_image_without_detections_says_nothing() -> None:
     check = SanityCheck('yolo', 3)
     check.check(Detections.empty(), (SIDE, SIDE))
-    check.probe(Detections.empty())
+    check.probe(Detections.empty(), (SIDE, SIDE))
     assert check.warnings == ()
 
 
@@ -383,6 +387,119 @@ def test_the_first_live_batches_are_probed_and_no_more(
             detector.detect([IMAGE])
     assert minimums[:warm_up] == [-math.inf, 0.25, 0.25]
     assert minimums[warm_up:] == [-math.inf] * 3 + [0.25] * 2
+
+
+def _predictions(scores: np.ndarray, boxes: np.ndarray | None = None) -> Detections:
+    """Make predictions of every cell of a 64x64 input, spread over it unless boxes are given."""
+    count = len(scores)
+    if boxes is None:
+        corner = np.linspace(0, SIDE - 9, count)[:, None]
+        boxes = np.concatenate((corner, corner, corner + 8, corner + 8), axis=1)
+    return Detections(
+        boxes.astype(np.float32), scores.astype(np.float32), np.zeros(count, np.int32)
+    )
+
+
+@pytest.mark.parametrize(
+    ('scores', 'refused'),
+    [
+        # What a Sigmoid makes of scores of 0 to 1 lies between 0.5 and 0.73.
+        (1 / (1 + np.exp(-np.linspace(0, 1, ANCHORS))), True),
+        (np.linspace(0.5, 1, ANCHORS), True),
+        (np.linspace(0.4, 1, ANCHORS), False),
+        (np.linspace(0.5, 1, 49), False),
+    ],
+)
+def test_scores_without_any_background_are_refused(scores: np.ndarray, *, refused: bool) -> None:
+    check = SanityCheck('yolo', None, has_background=True)
+    if not refused:
+        check.probe(_predictions(scores), (SIDE, SIDE))
+        return
+    with pytest.raises(DecodeError, match=r'for all 84 predictions.*set scores to probabilities'):
+        check.probe(_predictions(scores), (SIDE, SIDE))
+    # Selected boxes have no background.
+    SanityCheck('end_to_end', None).probe(_predictions(scores), (SIDE, SIDE))
+
+
+@pytest.mark.parametrize(('foreground', 'warned'), [(41, False), (43, True)])
+def test_scores_with_little_background_are_warned_of_once(
+    foreground: int, *, warned: bool
+) -> None:
+    scores = np.full(ANCHORS, 0.01)
+    scores[:foreground] = 0.3
+    check = SanityCheck('yolo', None, has_background=True)
+    for _ in range(2):
+        check.probe(_predictions(scores), (SIDE, SIDE))
+    assert len(check.warnings) == warned
+    assert all('half of 84 predictions have a score of 0.3' in text for text in check.warnings)
+
+
+def test_scores_that_int8_rounds_to_zero_are_warned_of() -> None:
+    scores = np.zeros(ANCHORS)
+    check = SanityCheck('yolo', None, has_background=True, quantized=True)
+    check.probe(_predictions(scores), (SIDE, SIDE))
+    [warning] = check.warnings
+    assert 'all 84 predictions have the score 0' in warning
+    assert 'without the last Concat' in warning
+    # In floating point a black image may give 0.
+    check = SanityCheck('yolo', None, has_background=True)
+    check.probe(_predictions(scores), (SIDE, SIDE))
+    scores[3] = 0.01
+    check = SanityCheck('yolo', None, has_background=True, quantized=True)
+    check.probe(_predictions(scores), (SIDE, SIDE))
+    assert check.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ('right', 'bottom', 'message'),
+    [
+        (1.0, 1.0, 'set boxes to normalized'),
+        (12.0, 9.0, 'offsets in cells'),
+        (17.0, 9.0, ''),
+        (9.0, 17.0, ''),
+    ],
+)
+def test_predictions_that_all_lie_in_a_corner_are_refused(
+    right: float, bottom: float, message: str
+) -> None:
+    centers = np.linspace(0, 1, ANCHORS)[:, None] * (right, bottom)
+    boxes = np.concatenate((centers - 0.5, centers + 0.5), axis=1)
+    found = _predictions(np.full(ANCHORS, 0.01), boxes)
+    # Selected boxes may all be there, and the user may have told the unit.
+    for given, dense in ((False, False), (True, True)):
+        SanityCheck('yolo', None, dense=dense, boxes_given=given).probe(found, (SIDE, SIDE))
+    check = SanityCheck('yolo', None, dense=True)
+    if not message:
+        check.probe(found, (SIDE, SIDE))
+        return
+    with pytest.raises(DecodeError, match=f'all 84 predictions lie left of .*{message}'):
+        check.probe(found, (SIDE, SIDE))
+
+
+def test_normalized_boxes_are_found_in_the_warm_up(tmp_path: Path) -> None:
+    output = np.zeros((6, ANCHORS), np.float32)
+    output[:4] = np.linspace(0.1, 0.9, ANCHORS)
+    with pytest.raises(DecodeError, match='set boxes to normalized'):
+        _open(tmp_path, output, NAMES, warmup_iterations=1)
+    with _open(tmp_path, output, NAMES, warmup_iterations=1, boxes='normalized') as detector:
+        assert detector.info.warnings == ()
+
+
+def test_logits_parameter_on_scores_is_refused(tmp_path: Path) -> None:
+    output = _yolo([(20, 35, 20, 30, 0, 0.9)], 0.001)
+    with (
+        _open(tmp_path, output, NAMES, scores='logits') as detector,
+        pytest.raises(DecodeError, match='set scores to probabilities'),
+    ):
+        detector.detect([IMAGE])
+
+
+def test_an_output_of_minus_infinity_is_warned_of(tmp_path: Path) -> None:
+    output = np.full((6, ANCHORS), -math.inf, np.float32)
+    with _open(tmp_path, output, NAMES) as detector:
+        assert len(detector.detect([IMAGE]).detections[0]) == 0
+        [warning] = detector.info.warnings
+    assert f'{ANCHORS} candidates with NaN or infinite values' in warning
 
 
 def test_probe_options_return_every_prediction() -> None:

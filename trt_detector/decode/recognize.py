@@ -77,6 +77,14 @@ LAYOUTS: tuple[HeadLayout, ...] = (
     ObbRowsLayout(),
 )
 _LAYOUT_OF_NAME = {layout.name: layout for layout in LAYOUTS}
+# Layouts of rows that the network has selected: all of them may be objects.
+_SELECTED_ROWS = frozenset({
+    'end_to_end', 'detr_rows', 'detr_deploy', 'efficient_nms', 'tf_detection', 'mmdeploy',
+    'paddle', 'torchvision', 'obb_rows',
+    *(name for name in _LAYOUT_OF_NAME if name.startswith('rows_')),
+})  # fmt: skip
+# Layouts of queries: they may lie anywhere.
+_QUERIES = frozenset({'detr', 'detr_sigmoid', 'detr_softmax'})
 # Tasks whose outputs contain boxes that can be separated from the other values.
 _BOX_TASKS = ('detect', 'segment', 'pose', 'obb')
 
@@ -93,6 +101,8 @@ class Recognized:
     :param warnings: sentences for the user.
     :param assumption: sentence for the user if nothing but the layout tells the preprocessing.
     :param evidence: strength of the evidence for the layout.
+    :param has_background: most predictions are background.
+    :param dense: there is a prediction per anchor.
     """
 
     head: Head
@@ -102,6 +112,8 @@ class Recognized:
     warnings: tuple[str, ...] = ()
     assumption: str = ''
     evidence: Evidence = Evidence.OUTPUTS
+    has_background: bool = False
+    dense: bool = False
 
 
 def recognize(
@@ -161,6 +173,8 @@ def recognize(
         warnings=tuple(warnings),
         assumption=match.assumption,
         evidence=match.evidence,
+        has_background=layout.name not in _SELECTED_ROWS,
+        dense=layout.name not in (*_SELECTED_ROWS, *_QUERIES),
     )
 
 

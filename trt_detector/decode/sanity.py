@@ -33,6 +33,14 @@ _NO_LIMIT = 1 << 30
 # box may reach beyond them.
 _BOXES_TO_SEE = 30
 _MARGIN = 0.1
+# From this number of predictions on, most are background, and those of anchors are spread over the
+# whole input.
+_MANY_PREDICTIONS = 50
+# More than half of the predictions have a lower score than the first, some than the second.
+_BACKGROUND = 0.2
+_NO_BACKGROUND = 0.5
+# Part of the input that holds the centers of all predictions only if they are misread.
+_CORNER = 0.25
 
 _HEAD = 'set head to the layout of the model (docs/models.md, "My boxes are wrong")'
 
@@ -49,6 +57,8 @@ class SanityCheck:
     :param num_names: number of class names that the user or the model gives, None for none.
     :param boxes_given: the user has told the unit of the boxes.
     :param quantized: the network may be INT8, so scores are rounded coarsely.
+    :param has_background: most predictions are background.
+    :param dense: there is a prediction per anchor, so predictions are spread over the input.
     """
 
     def __init__(
@@ -58,8 +68,13 @@ class SanityCheck:
         *,
         boxes_given: bool = False,
         quantized: bool = False,
+        has_background: bool = False,
+        dense: bool = False,
     ) -> None:
         self._layout = layout
+        self._quantized = quantized
+        self._has_background = has_background
+        self._dense = dense
         self._tolerance = _QUANTIZED_SCORE_TOLERANCE if quantized else _SCORE_TOLERANCE
         self._num_names = num_names
         self._plausible = boxes_given
@@ -96,14 +111,24 @@ class SanityCheck:
             class_map=None,
         )
 
-    def probe(self, predictions: Detections) -> None:
+    def probe(self, predictions: Detections, input_size: tuple[int, int]) -> None:
         """
         Check every prediction of an image.
 
+        :param predictions: in pixels of the network's input.
+        :param input_size: (height, width) in pixels.
         :raises DecodeError: if they cannot come from a network of this layout.
         """
         self._check_scores(predictions.scores)
         self._check_classes(predictions)
+        if not len(predictions) and predictions.invalid:
+            self._warn_of_invalid(predictions.invalid)
+        if len(predictions) < _MANY_PREDICTIONS:
+            return
+        if self._has_background:
+            self._check_background(predictions.scores)
+        if self._dense and not self._plausible:
+            self._check_spread(predictions.boxes_xyxy, input_size)
 
     def check(self, detections: Detections, input_size: tuple[int, int]) -> None:
         """
@@ -122,12 +147,7 @@ class SanityCheck:
             )
         if not len(detections):
             if detections.invalid:
-                self._warn(
-                    'invalid',
-                    f'an image has no detections, and {detections.invalid} candidates with NaN or '
-                    'infinite values: set precision to fp32, or export again without half '
-                    'precision',
-                )
+                self._warn_of_invalid(detections.invalid)
             return
         self._check_scores(detections.scores[:1])
         self._check_classes(detections)
@@ -144,7 +164,7 @@ class SanityCheck:
         if low >= -self._tolerance and high <= 1 + self._tolerance:
             return
         found = f'scores of {low:.3g} to {high:.3g}' if low != high else f'a score of {high:.3g}'
-        if low >= 0 and bool((scores == np.rint(scores)).all()):
+        if low >= 0 and len(scores) > 1 and bool((scores == np.rint(scores)).all()):
             hint = f'the column of the scores seems to hold class numbers: {_HEAD}'
         else:
             hint = (
@@ -152,6 +172,58 @@ class SanityCheck:
                 f'task (keypoints, an angle) are read as classes, {_HEAD}'
             )
         self._refuse(f'{found}; expected 0 to 1: {hint}')
+
+    def _check_background(self, scores: npt.NDArray[np.float32]) -> None:
+        """Refuse scores that no prediction of background has, and warn of such as most have."""
+        low, high, middle = float(scores.min()), float(scores.max()), float(np.median(scores))
+        causes = (
+            'a Sigmoid may be applied twice (set scores to probabilities, or export without the '
+            'second one), or objectness, background or columns of another task may be read as '
+            f'classes: {_HEAD}'
+        )
+        if low >= _NO_BACKGROUND:
+            self._refuse(
+                f'scores of {low:.3g} to {high:.3g} for all {len(scores)} predictions; expected '
+                f'nearly 0 for most, which are background: {causes}'
+            )
+        if middle >= _BACKGROUND:
+            self._warn(
+                'background',
+                f'half of {len(scores)} predictions have a score of {middle:.3g} or more; '
+                f'expected nearly 0 for most, which are background: {causes}',
+            )
+        if self._quantized and low == high == 0:
+            self._warn(
+                'zero',
+                f'all {len(scores)} predictions have the score 0: one INT8 scale for boxes and '
+                'scores rounds every score to 0; if the model has one, quantize it without the '
+                'last Concat',
+            )
+
+    def _check_spread(
+        self, boxes_xyxy: npt.NDArray[np.float32], input_size: tuple[int, int]
+    ) -> None:
+        """Refuse predictions whose centers all lie in the top left corner."""
+        centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+        right, bottom = (float(value) for value in centers.max(axis=0))
+        height, width = input_size
+        if right >= _CORNER * width or bottom >= _CORNER * height:
+            return
+        hint = 'offsets in cells (YOLOX) may be read as pixels: '
+        if max(right, bottom) <= _UNIT:
+            hint = 'set boxes to normalized if the model writes them so; otherwise '
+        self._refuse(
+            f'the centers of all {len(boxes_xyxy)} predictions lie left of {right:.3g} and above '
+            f'{bottom:.3g} on {width}x{height} pixels: {hint}{_HEAD}'
+        )
+
+    def _warn_of_invalid(self, count: int) -> None:
+        """Warn of an image that has nothing but non-finite candidates."""
+        self._warn(
+            'invalid',
+            f'an image has no detections, and {count} candidates with NaN or infinite values: set '
+            'precision to fp32, or export again without half precision',
+        )
 
     def _check_classes(self, detections: Detections) -> None:
         """Refuse class values that are not whole, and warn of classes without a name."""

@@ -142,6 +142,8 @@ class ModelSetup:
             len(self.names) or None,
             boxes_given=self.config.boxes != 'auto',
             quantized=precision in ('int8', 'unknown'),
+            has_background=found.has_background,
+            dense=found.dense,
         )
 
     def preprocessing(self, found: Recognized, outputs: Sequence[TensorSpec]) -> Preprocessing:

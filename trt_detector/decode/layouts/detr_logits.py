@@ -19,6 +19,9 @@ from .detr import normalized_corners, require_size
 
 __all__ = ['DetrLogitsLayout', 'DetrLogitsHead']
 
+# Names of RF-DETR's boxes and class values.
+_RF_DETR = ('dets', 'labels')
+
 
 class DetrLogitsHead:
     """
@@ -137,7 +140,7 @@ class DetrLogitsLayout:
         spare = softmax or (info.has_attention and info.num_names == values - 1)
         count = values - 1 if spare else values
         anchors = bool(info.anchors_per_cell(queries)) or (queries or 0) > MAX_QUERIES
-        if 'logit' in info.outputs[pair[1]].name.lower():
+        if any(word in info.outputs[pair[1]].name.lower() for word in ('logit', _RF_DETR[1])):
             anchors = False
         if info.has_attention and not softmax:
             # Deformable attention and sigmoid were introduced together.
@@ -172,6 +175,11 @@ def _pair(info: GraphInfo) -> tuple[int, int] | None:
     planes = [(n, out) for n, out in enumerate(info.outputs) if len(out.shape) == 3]
     named_boxes = [n for n, out in planes if 'box' in out.name.lower() and out.shape[2] == 4]
     named_values = [n for n, out in planes if _names_values(out)]
+    if not named_boxes and not named_values:
+        # RF-DETR; its segmentation has masks beside them.
+        boxes, labels = _RF_DETR
+        named_boxes = [n for n, out in planes if out.name == boxes and out.shape[2] == 4]
+        named_values = [n for n, out in planes if out.name == labels]
     if len(named_boxes) == len(named_values) == 1:
         pair = named_boxes[0], named_values[0]
         return pair if agree(*(info.outputs[n].shape[1] for n in pair)) else None
