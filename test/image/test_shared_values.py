@@ -49,6 +49,28 @@ def test_failed_computation_is_tried_again() -> None:
     assert values.get('key', lambda: 1) == 1
 
 
+def test_values_of_different_keys_are_computed_at_the_same_time() -> None:
+    values = SharedValues()
+    entered, released = threading.Event(), threading.Event()
+
+    def compute() -> int:
+        entered.set()
+        assert released.wait(20)
+        return 1
+
+    thread = threading.Thread(target=values.get, args=('slow', compute))
+    thread.start()
+    assert entered.wait(20)
+    got: list[int] = []
+    other = threading.Thread(target=lambda: got.append(values.get('fast', lambda: 2)), daemon=True)
+    other.start()
+    other.join(10)
+    released.set()
+    thread.join(20)
+    assert got == [2]
+    assert values.get('slow', lambda: 3) == 1
+
+
 def test_part_of_an_image_shares_nothing_with_the_whole() -> None:
     whole = replace(Image.from_array(np.zeros((8, 8, 3), np.uint8)), shared=SharedValues())
     assert whole.crop((0, 0, 4, 4)).shared is None
