@@ -267,8 +267,8 @@ def test_openvino() -> None:
         assert matches(gain, medians['cpu fp32'] / medians[name])
 
 
-def test_copies_from_ordinary_memory() -> None:
-    limits, schedules = read_tables('From ordinary memory')
+def test_copies_from_pageable_memory() -> None:
+    limits, schedules = read_tables('From pageable memory')
     rows = read_figures('copy_limits')
     for method, *cells in limits:
         for cell, threads in zip(cells, (1, 4, 8), strict=True):

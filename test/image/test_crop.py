@@ -47,7 +47,7 @@ def test_a_part_may_reach_the_edges_of_an_odd_image() -> None:
 
 
 def test_a_part_is_never_taken_for_page_locked() -> None:
-    # A copy is in ordinary memory: a direct copy by the GPU would fail.
+    # A copy is in pageable memory: a direct copy by the GPU would fail.
     array = np.zeros((40, 48, 3), np.uint8)
     image = Image(array.reshape(-1), 48, 40, 'bgr8', 144, page_locked=True)
     assert not image.crop((0, 0, 20, 20)).page_locked
