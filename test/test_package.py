@@ -143,14 +143,14 @@ def test_package_xml_describes_an_ament_python_package() -> None:
 
 
 def test_package_xml_passes_the_check_of_catkin_pkg() -> None:
-    catkin_pkg = pytest.importorskip('catkin_pkg.package', reason='catkin_pkg is not installed')
+    catkin_pkg = pytest.importorskip('catkin_pkg.package', reason='pip install catkin-pkg')
     warnings: list[str] = []
     catkin_pkg.parse_package(str(ROOT / 'package.xml'), warnings=warnings).validate()
     assert warnings == []
 
 
 def test_colcon_takes_it_for_an_ament_python_package() -> None:
-    pytest.importorskip('colcon_ros', reason='colcon-ros is not installed')
+    pytest.importorskip('colcon_ros', reason='pip install colcon-ros')
     found = subprocess.run(
         [sys.executable, '-m', 'colcon', '--log-base', '/dev/null', 'list', '--base-paths', '.'],
         cwd=ROOT,
@@ -217,7 +217,7 @@ def test_pip_modules_are_pinned_for_both_kinds_of_environment() -> None:
     'path', sorted((ROOT / 'bringup/requirements').glob('*.txt')), ids=lambda path: path.stem
 )
 def test_requirements_are_pinned_once_for_each_python(path: Path) -> None:
-    requirements = pytest.importorskip('packaging.requirements')
+    requirements = pytest.importorskip('packaging.requirements', reason='pip install packaging')
     for version in ('3.10', '3.11', '3.12', '3.13'):
         environment = {
             'python_version': version,

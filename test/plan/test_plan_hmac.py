@@ -141,7 +141,9 @@ def test_an_unusable_key_file_is_refused(
         read_plan_key(str(write_key(tmp_path / 'plan.key', data, mode)))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give a file to another user')
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason='only root can give a file to another user: run as root'
+)
 def test_a_key_file_of_another_user_is_refused(tmp_path: Path) -> None:
     path = write_key(tmp_path / 'plan.key')
     os.chown(path, 12345, -1)

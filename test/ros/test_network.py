@@ -57,7 +57,7 @@ def hosts() -> Iterator[None]:
         cable = ('ip', 'link', 'add', 'eth', 'netns', CAMERA, 'type', 'veth')
         made = run(*cable, 'peer', 'name', 'eth', 'netns', ROBOT)
         if made.returncode:
-            pytest.skip(f'the kernel has no veth: {made.stderr}')
+            pytest.skip(f'the kernel has no veth: sudo modprobe veth ({made.stderr})')
         for number, name in enumerate((CAMERA, ROBOT), start=1):
             for arguments in (
                 ('link', 'set', 'lo', 'up'),
@@ -162,7 +162,8 @@ def nodes() -> Iterator[tuple[Process, Process]]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not (MODEL.is_file() and PICTURE.is_file()), reason='the demo model is missing'
+    not (MODEL.is_file() and PICTURE.is_file()),
+    reason='the demo model is missing: see demo/README.md',
 )
 def test_detections_resume_after_loss_and_a_cut(hosts: None) -> None:
     with nodes() as (detector, listener):
