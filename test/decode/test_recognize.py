@@ -555,3 +555,34 @@ def test_the_documentation_has_every_layout_and_preset() -> None:
     text = (Path(__file__).parents[2] / 'docs' / 'models.md').read_text(encoding='utf-8')
     for name in (*LAYOUT_NAMES, *PRESETS):
         assert f'`{name}`' in text
+
+
+@pytest.mark.parametrize(
+    ('outputs', 'head', 'form'),
+    [
+        ({'out': (1, 300, 6)}, 'end_to_end', 'corners'),
+        ({'out': (1, 25200, 85)}, 'yolo_objectness', 'centers'),
+        ({'pred_boxes': (1, 300, 4), 'logits': (1, 300, 80)}, 'detr_sigmoid', 'centers'),
+        ({'labels': (1, 300), 'boxes': (1, 300, 4), 'scores': (1, 300)}, 'detr_deploy', 'corners'),
+    ],
+)
+@pytest.mark.parametrize('same', [True, False])
+def test_boxes_of_another_form_than_the_head_reads_are_refused(
+    outputs: dict[str, tuple[int, ...]], head: str, form: str, *, same: bool
+) -> None:
+    specs = tuple(
+        TensorSpec(name, shape, np.dtype('i8' if name == 'labels' else 'f4'))
+        for name, shape in outputs.items()
+    )
+    boxes = next(name for name in outputs if name in ('out', 'pred_boxes', 'boxes'))
+    made = form if same else {'centers': 'corners', 'corners': 'centers'}[form]
+    info = GraphInfo(specs, input_size=(640, 640), box_forms={boxes: made}, num_names=80)
+    if same:
+        assert recognize(info).name == head
+        assert recognize(info).warnings == ()
+        return
+    with pytest.raises(ModelError, match=f'head {head} reads boxes of .*, but the graph makes'):
+        recognize(info)
+    # The user knows better, but is told.
+    [warning] = recognize(info, head).warnings
+    assert f'of {boxes}: set head' in warning

@@ -30,11 +30,12 @@ def save(
     initializers: list[onnx.TensorProto],
     metadata: Mapping[str, str] | None = None,
     opset: int = 17,
+    input_type: int = TensorProto.FLOAT,
 ) -> Path:
-    """Write a float32 graph as an ONNX file and return its path."""
+    """Write a graph with float32 outputs as an ONNX file and return its path."""
     values = [
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in side.items()]
-        for side in (inputs, outputs)
+        [helper.make_tensor_value_info(n, kind, s) for n, s in side.items()]
+        for kind, side in ((input_type, inputs), (TensorProto.FLOAT, outputs))
     ]
     graph = helper.make_graph(nodes, 'detector', *values, initializer=initializers)
     model = helper.make_model(

@@ -55,8 +55,8 @@ class GraphInfo:
         matrix products; no entry if unknown.
     :param parts: per output name, the tensors that are concatenated along its last axis; no entry
         if unknown.
-    :param box_forms: per output name 'centers' or 'corners', if the graph tells how boxes
-        [N, 4, A] are made.
+    :param box_forms: per output name 'centers' or 'corners', if the graph tells how boxes are
+        made.
     :param num_names: number of class names that the user or the model gives, None for none.
     :param task_source: file that the task comes from, '' if unknown.
     """

@@ -201,6 +201,8 @@ class LayoutMatch:
     :param preset: preprocessing that this graph expects, '' for that of the layout.
     :param assumption: sentence for the user if nothing but the layout tells the preprocessing.
     :param rotated: the boxes have angles.
+    :param boxes: index of the output with the boxes, and the form that the head reads, 'centers'
+        or 'corners'; None if it follows the graph, or reads another form.
     """
 
     num_classes: int | None
@@ -212,6 +214,7 @@ class LayoutMatch:
     preset: str = ''
     assumption: str = ''
     rotated: bool = False
+    boxes: tuple[int, str] | None = None
 
 
 class HeadLayout(Protocol):

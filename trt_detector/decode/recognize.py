@@ -150,6 +150,11 @@ def recognize(
         info = replace(info, outputs=tuple(info.outputs[index] for index in indices))
     layout, match = _choose(info) if name == 'auto' else _match_named(info, name)
     warnings = list(match.warnings)
+    contradiction = _find_contradiction(info, layout, match)
+    if contradiction and name == 'auto':
+        raise ModelError(contradiction)
+    if contradiction:
+        warnings.append(contradiction)
     if info.task not in ('detect', 'obb') or (info.plane() is not None and info.extra_values()):
         task = info.task if info.task != 'detect' else 'segment'
         rest = {'segment': ', not its masks', 'pose': ', not its keypoints'}.get(task, '')
@@ -234,6 +239,23 @@ def _choose(info: GraphInfo) -> tuple[HeadLayout, LayoutMatch]:
             'the parameter head to the right one, or class_names so that their number tells'
         )
     return chosen[0]
+
+
+def _find_contradiction(info: GraphInfo, layout: HeadLayout, match: LayoutMatch) -> str:
+    """Compare the form of the boxes that a layout reads with that of the graph; '' if alike."""
+    if match.boxes is None:
+        return ''
+    index, expected = match.boxes
+    output = info.outputs[index]
+    form = info.box_forms.get(output.name, expected)
+    if form == expected:
+        return ''
+    texts = {'centers': 'center x, y, width, height', 'corners': 'x1, y1, x2, y2'}
+    return (
+        f'head {layout.name} reads boxes of {texts[expected]}, but the graph makes {texts[form]} '
+        f'of {printable(output.name)}: set head to the layout that reads them, or export the '
+        'boxes in the other form'
+    )
 
 
 def _rank(info: GraphInfo, match: LayoutMatch) -> tuple[int, bool, int, int]:

@@ -8,6 +8,7 @@ from .class_names import parse_names
 from .external_data import resolve_external_data
 from .file_type import describe_misnamed, is_onnx, is_plan
 from .hugging_face import ProcessorConfig, read_model_type, read_processor_config
+from .input_pixels import InputPixels
 from .paddle_config import read_paddle_config
 from .plan_header import add_plan_header, read_plan_metadata, split_plan_header
 from .prepare import prepare_model
@@ -15,6 +16,7 @@ from .read import merge_metadata, ModelInfo, read_model_info
 from .splits import slice_unequal_splits
 
 __all__ = [
+    'InputPixels',
     'ModelInfo',
     'ProcessorConfig',
     'add_plan_header',

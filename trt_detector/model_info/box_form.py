@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Form of the boxes in an output [N, 4, A], from the arithmetic that makes them."""
+"""Form of the boxes in an output, from the arithmetic that makes them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 
 __all__ = ['find_box_form']
 
-# They change neither the order nor the meaning of the four values.
+# They move or select boxes, and change neither the order nor the meaning of the four values.
 _TRANSPARENT = frozenset({
-    'Cast', 'DequantizeLinear', 'Identity', 'QuantizeLinear', 'Reshape', 'Squeeze', 'Unsqueeze',
+    'Cast', 'DequantizeLinear', 'Gather', 'GatherElements', 'GatherND', 'Identity',
+    'QuantizeLinear', 'Reshape', 'Slice', 'Split', 'Squeeze', 'Transpose', 'Unsqueeze',
 })  # fmt: skip
-_LONGEST_PATH = 8
+_LONGEST_PATH = 32
+# Sizes of YOLOX and of YOLOv5 before the factor that makes pixels of them.
+_SIZES = frozenset({'Exp', 'Pow'})
 
 
 def find_box_form(graph: Any, output: str) -> str:
@@ -21,35 +24,54 @@ def find_box_form(graph: Any, output: str) -> str:
     Tell whether boxes are made as centers and sizes, or as corners.
 
     Ultralytics computes both from the distances to the sides: [(a + b) / 2, b - a] or
-    [center - distances, center + distances], concatenated along axis 1 and multiplied by strides.
+    [center - distances, center + distances], concatenated and multiplied by strides. YOLOX and
+    YOLOv5 multiply an exponential or a square for the size. The first input of any other
+    concatenation are the boxes, or those of one feature map.
 
-    :param output: name of an output [N, 4, A].
+    :param output: name of an output that has boxes.
     :return: 'centers' or 'corners'; '' if the graph does not tell.
     """
     makers = {name: node for node in graph.node for name in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    concat = _find_concat(makers, output)
-    if concat is None:
-        return ''
-    first, second = (_skip(makers, name) for name in concat.input)
-    kinds = tuple('' if node is None else node.op_type for node in (first, second))
-    if kinds == ('Sub', 'Add'):
+    name = output
+    for _ in range(_LONGEST_PATH):
+        node = _skip(makers, name)
+        if node is not None and node.op_type == 'Mul':
+            node = _find_scaled(makers, node)
+        if node is None or node.op_type != 'Concat':
+            return ''
+        form = _read_form(node, makers, constants)
+        if form:
+            return form
+        name = node.input[0]
+    return ''
+
+
+def _read_form(node: Any, makers: Mapping[str, Any], constants: Mapping[str, Any]) -> str:
+    """Read the form from the parts of a concatenation; '' if they do not tell."""
+    parts = [_skip(makers, name) for name in node.input[:4]]
+    kinds = tuple('' if part is None else part.op_type for part in parts)
+    if kinds in (('Sub', 'Add'), ('Sub', 'Sub', 'Add', 'Add')):
         return 'corners'
-    if kinds[1] == 'Sub' and first is not None and _halves(first, makers, constants):
+    if len(parts) < 2 or parts[0] is None or parts[1] is None:
+        return ''
+    if kinds[1] == 'Sub' and _halves(parts[0], makers, constants):
+        return 'centers'
+    if kinds[1] == 'Mul' and _has_factor(makers, parts[1], _SIZES):
         return 'centers'
     return ''
 
 
-def _find_concat(makers: Mapping[str, Any], output: str) -> Any:
-    """Find the concatenation of two halves before an output, behind at most one Mul."""
-    node = _skip(makers, output)
-    if node is not None and node.op_type == 'Mul':
-        found = (_skip(makers, name) for name in node.input)
-        node = next((n for n in found if n is not None and n.op_type == 'Concat'), None)
-    if node is None or node.op_type != 'Concat' or len(node.input) != 2:
-        return None
-    axis = next((entry.i for entry in node.attribute if entry.name == 'axis'), 0)
-    return node if axis in (1, -2) else None
+def _find_scaled(makers: Mapping[str, Any], node: Any) -> Any:
+    """Find the concatenation that a node multiplies by strides."""
+    found = (_skip(makers, name) for name in node.input)
+    return next((one for one in found if one is not None and one.op_type == 'Concat'), None)
+
+
+def _has_factor(makers: Mapping[str, Any], node: Any, kinds: frozenset[str]) -> bool:
+    """Tell whether a factor of a product is made by an operator of these kinds."""
+    factors = (_skip(makers, name) for name in node.input)
+    return any(one is not None and one.op_type in kinds for one in factors)
 
 
 def _skip(makers: Mapping[str, Any], name: str) -> Any:

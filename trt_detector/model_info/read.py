@@ -25,6 +25,7 @@ from .content import ModelContent
 from .external_data import find_external_files
 from .file_type import is_plan
 from .graph import all_nodes, has_broken_text, output_parts, tail_operators
+from .input_pixels import find_input_pixels, InputPixels
 from .metadata_files import MetadataFiles, read_metadata_files
 
 __all__ = [
@@ -42,6 +43,8 @@ SIZE_INPUTS = ('orig_target_sizes', 'im_shape', 'scale_factor')
 MASK_INPUT = 'pixel_mask'
 # Rows of so many values exist in several orders, which only their parts tell.
 _ROW_VALUES = 7
+# [n, 4] of one image, [N, A, 4], and [N, A, 1, 4] of YOLOv4.
+_BOX_RANKS = (2, 3, 4)
 # Each output's way through the graph is searched.
 _MOST_OUTPUTS = 256
 # protobuf counts bytes in 32 bits with a sign.
@@ -72,8 +75,8 @@ class ModelInfo:
         matrix products.
     :param parts: per output name, the tensors that are concatenated to it, for outputs of rows
         of seven values.
-    :param box_forms: per output name 'centers' or 'corners', for outputs [N, 4, A] whose
-        arithmetic tells.
+    :param box_forms: per output name 'centers' or 'corners', if the arithmetic of its boxes tells.
+    :param input_pixels: arithmetic of the graph on its pixels before its first layer.
     :param sources: per metadata entry the file that it comes from, for messages.
     :param warnings: sentences about metadata that could not be used.
     :param content: bytes of the file, released when the engine is open. None of a file with
@@ -96,6 +99,7 @@ class ModelInfo:
     tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
     parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
     box_forms: Mapping[str, str] = field(default_factory=dict)
+    input_pixels: InputPixels = field(default_factory=InputPixels)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     content: ModelContent = field(default_factory=ModelContent, repr=False, compare=False)
@@ -186,10 +190,9 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
         box_forms={
             spec.name: form
             for spec in outputs
-            if len(spec.shape) == 3
-            and spec.shape[1] == 4
-            and (form := find_box_form(graph, spec.name))
+            if len(spec.shape) in _BOX_RANKS and (form := find_box_form(graph, spec.name))
         },
+        input_pixels=_read_input_pixels(graph, inputs),
         sources=merged.sources,
         warnings=merged.warnings,
         content=ModelContent(None if external else file.data),
@@ -354,6 +357,19 @@ def _batched(image: TensorSpec) -> TensorSpec:
     if len(shape) == 3 and (shape[0] in (1, 3) or shape[2] in (1, 3)):
         return replace(image, shape=(1, *shape))
     return image
+
+
+def _read_input_pixels(graph: Any, inputs: tuple[TensorSpec, ...]) -> InputPixels:
+    """Read the arithmetic on the one image input; none if there are others."""
+    images = [_batched(image) for image in _images(inputs)]
+    if len(images) != 1 or len(images[0].shape) != 4:
+        return InputPixels()
+    [image] = images
+    found = find_input_pixels(graph, image.name, channels_last=image.channels_last)
+    # Pixels of 8 bits reach the graph as they are.
+    if image.dtype == np.uint8:
+        return InputPixels(reversed_channels=found.reversed_channels)
+    return found
 
 
 def _known_from_shape(inputs: tuple[TensorSpec, ...]) -> tuple[str, ...]:

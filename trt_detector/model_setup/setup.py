@@ -17,6 +17,7 @@ from ..errors import ConfigError, ModelError
 from ..model_info import merge_metadata, ModelInfo, parse_names, read_plan_metadata
 from ..preprocess import CpuPreprocessor, Preprocessor
 from ..values.tensor_spec import TensorSpec
+from .graph_pixels import adapt_to_graph
 from .preprocessing import choose_preprocessing, Preprocessing
 
 __all__ = ['ModelSetup', 'given_metadata']
@@ -148,7 +149,10 @@ class ModelSetup:
 
     def preprocessing(self, found: Recognized, outputs: Sequence[TensorSpec]) -> Preprocessing:
         """Choose the preprocessing of a network with a recognized head."""
-        return choose_preprocessing(self.config, self.path, self.metadata, found, outputs)
+        chosen = choose_preprocessing(self.config, self.path, self.metadata, found, outputs)
+        if self.model is None:
+            return chosen
+        return adapt_to_graph(chosen, self.config, found, self.model.input_pixels)
 
     def preprocessor(self, engine: InferenceEngine, preprocessing: Preprocessing) -> Preprocessor:
         """Return the preprocessor of an engine at its current input size."""

@@ -201,3 +201,57 @@ def test_number_of_anchors_may_be_known_of_one_output_only(
         TensorSpec('boxes', (1, 4, counts[1]), np.dtype(np.float32)),
     )
     assert find_pair(GraphInfo(specs, input_size=(HEIGHT, WIDTH))) == expected
+
+
+def _rearrange(path: Path, kind: str) -> Path:
+    """
+    Rearrange the outputs of :func:`write`.
+
+    :param kind: 'plane' for [N, 4 + C, A], 'rows' for [N, A, 4 + C], 'pair' for boxes [N, A, 4]
+        and scores [N, A, C] that are cut out of the plane.
+    """
+    model = onnx.load(path)
+    graph = model.graph
+    make = helper.make_node
+    graph.node.append(make('Concat', ['reg', 'scores'], ['plane'], axis=1))
+    graph.node.append(make('Transpose', ['plane'], ['rows'], perm=[0, 2, 1]))
+    count = len(cells())
+    shapes: dict[str, tuple[int, ...]] = {
+        'plane': (4 + CLASSES, count), 'rows': (count, 4 + CLASSES),
+    }  # fmt: skip
+    names = [kind]
+    if kind == 'pair':
+        names = ['first', 'rest']
+        shapes |= {'first': (count, 4), 'rest': (count, CLASSES)}
+        numbers = {'from': 0, 'cut': 4, 'to': 4 + CLASSES, 'axis': 2}
+        graph.initializer.extend(
+            numpy_helper.from_array(np.array([value]), name) for name, value in numbers.items()
+        )
+        graph.node.append(make('Slice', ['rows', 'from', 'cut', 'axis'], ['first']))
+        graph.node.append(make('Slice', ['rows', 'cut', 'to', 'axis'], ['rest']))
+    del graph.output[:]
+    graph.output.extend(
+        helper.make_tensor_value_info(name, 1, ('batch', *shapes[name])) for name in names
+    )
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize('form', ['centers', 'corners'])
+@pytest.mark.parametrize(
+    ('kind', 'head'), [('plane', 'yolo'), ('rows', 'yolo_transposed'), ('pair', 'boxes_scores')]
+)
+def test_any_arrangement_is_decoded_in_the_form_that_the_graph_makes(
+    kind: str, head: str, form: str, tmp_path: Path
+) -> None:
+    path = _rearrange(write(tmp_path / 'm.onnx', form=form), kind)
+    distances, logits = answers(0)
+    with open_planted(path) as detector:
+        assert not detector.info.warnings
+        assert f'head {head} ' in detector.description
+        found = detector.detect(dark_and_bright()).detections
+    for image in (0, 1):
+        expected = clip(suppress(decode(distances, logits, image)))
+        assert len(expected) > 5
+        assert_same(found[image], expected)

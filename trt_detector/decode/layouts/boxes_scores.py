@@ -171,6 +171,7 @@ class BoxesScoresLayout:
             pair.scores,
             pair.num_classes,
             classes_last=pair.classes_last,
+            centers=info.box_forms.get(info.outputs[pair.boxes].name) == 'centers',
             input_size=info.input_size if self.normalized else None,
         )
 

@@ -90,6 +90,7 @@ class DeepStreamLayout:
             'corners, score, class of every anchor, with duplicates',
             partial(DeepStreamHead, plane[0]),
             _rate(info, plane[1]),
+            boxes=(plane[0], 'corners'),
         )
 
 

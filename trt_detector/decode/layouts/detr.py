@@ -151,6 +151,7 @@ class DetrLayout:
             f'normalized boxes and {values - 4} class scores of {queries} queries',
             lambda: DetrHead(values - 4, require_size(info)),
             evidence,
+            boxes=(0, 'centers'),
         )
 
 
@@ -180,4 +181,5 @@ class DetrRowsLayout:
             'normalized boxes, score, class',
             lambda: DetrRowsHead(require_size(info)),
             evidence,
+            boxes=(0, 'centers'),
         )

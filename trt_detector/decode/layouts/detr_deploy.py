@@ -59,4 +59,10 @@ class DetrDeployLayout:
         names = list(ranks)
         order = (names.index('labels'), names.index('boxes'), names.index('scores'))
         head = partial(DetrDeployHead, order)
-        return LayoutMatch(None, 'labels, boxes in pixels, scores', head, Evidence.OUTPUTS)
+        return LayoutMatch(
+            None,
+            'labels, boxes in pixels, scores',
+            head,
+            Evidence.OUTPUTS,
+            boxes=(order[1], 'corners'),
+        )

@@ -154,6 +154,7 @@ class DetrLogitsLayout:
             f'normalized boxes and {count} classes by {self._activation}',
             lambda: self._build(info, count, pair),
             evidence,
+            boxes=(pair[0], 'centers'),
         )
 
     def _build(self, info: GraphInfo, count: int, pair: tuple[int, int]) -> DetrLogitsHead:

@@ -114,6 +114,7 @@ class EfficientNmsLayout:
             'count, boxes, scores, classes',
             partial(EfficientNmsHead, order, info.input_size),
             evidence=Evidence.OUTPUTS,
+            boxes=(order[1], 'corners'),
             preset='tao' if info.outputs[order[0]].name == _TAO_NAMES[0] else '',
         )
 

@@ -85,4 +85,6 @@ class EndToEndLayout:
             # Many rows that no operator has selected are raw predictions; a plan has no operators.
             evidence = Evidence.ON_REQUEST if selects is False else Evidence.OPEN_SHAPE
         head = partial(EndToEndHead, plane[0])
-        return LayoutMatch(None, 'corners, score, class', head, evidence)
+        return LayoutMatch(
+            None, 'corners, score, class', head, evidence, boxes=(plane[0], 'corners')
+        )

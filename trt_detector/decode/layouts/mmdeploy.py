@@ -88,4 +88,5 @@ class MmdeployLayout:
             partial(MmdeployHead, dets[0], labels[0]),
             evidence=Evidence.OUTPUTS if names == ('dets', 'labels') else Evidence.ON_REQUEST,
             assumption=_PREPROCESSING,
+            boxes=(dets[0], 'corners'),
         )

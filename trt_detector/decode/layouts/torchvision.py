@@ -57,7 +57,9 @@ class TorchvisionLayout:
         if order is None:
             return None
         head = partial(TorchvisionHead, order)
-        return LayoutMatch(None, 'boxes, labels, scores', head, Evidence.OUTPUTS)
+        return LayoutMatch(
+            None, 'boxes, labels, scores', head, Evidence.OUTPUTS, boxes=(order[0], 'corners')
+        )
 
 
 def _order(info: GraphInfo) -> tuple[int, int, int] | None:

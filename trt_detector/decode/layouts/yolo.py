@@ -85,11 +85,16 @@ class YoloHead:
         ignored.
     :param transposed: the output is [N, A, 4 + C].
     :param output: index of the output.
+    :param corners: the boxes are x1, y1, x2, y2 instead.
     """
 
-    def __init__(self, num_classes: int, *, transposed: bool, output: int) -> None:
+    def __init__(
+        self, num_classes: int, *, transposed: bool, output: int, corners: bool = False
+    ) -> None:
         self.num_classes: int | None = num_classes
-        self.layout = 'YOLO [N, A, 4 + C]' if transposed else 'YOLO [N, 4 + C, A]'
+        shape = '[N, A, 4 + C]' if transposed else '[N, 4 + C, A]'
+        self.layout = f'YOLO {shape}{" of corners" if corners else ""}'
+        self._corners = corners
         self._transposed = transposed
         self._values = 4 + num_classes
         self._output = output
@@ -111,8 +116,7 @@ class YoloHead:
         """Decode the candidates of a batch, see :class:`.head.CandidateHead`."""
         return [self._decode_one(found.values.T, options) for found in candidates]
 
-    @staticmethod
-    def _decode_one(columns: npt.NDArray[Any], options: DecodeOptions) -> Detections:
+    def _decode_one(self, columns: npt.NDArray[Any], options: DecodeOptions) -> Detections:
         """
         Decode one image.
 
@@ -123,7 +127,7 @@ class YoloHead:
         candidates = columns[:, found].astype(np.float32, copy=False)
         with np.errstate(invalid='ignore', over='ignore'):
             finite = finite_rows(candidates, axis=0)
-            boxes = centers_to_corners(candidates[:4].T)
+            boxes = candidates[:4].T if self._corners else centers_to_corners(candidates[:4].T)
         class_ids = candidates[4:].argmax(axis=0)
         return filter_and_suppress(boxes, scores, class_ids, options, suppress=True, finite=finite)
 
@@ -158,7 +162,8 @@ class YoloLayout:
         preference = (not self._transposed) + dense.common
         count = dense.num_classes
         index = len(info.outputs) - len(last) + dense.output
-        head = partial(YoloHead, count, transposed=self._transposed, output=index)
+        corners = info.box_forms.get(info.outputs[index].name) == 'corners'
+        head = partial(YoloHead, count, transposed=self._transposed, output=index, corners=corners)
         reading = f'boxes and {count} class scores'
         return LayoutMatch(count, reading, head, evidence, preference, warnings)
 

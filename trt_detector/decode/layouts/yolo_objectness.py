@@ -102,4 +102,5 @@ class YoloObjectnessLayout:
             partial(YoloObjectnessHead, count, dense.output),
             dense.evidence,
             dense.common,
+            boxes=(dense.output, 'centers'),
         )

@@ -164,6 +164,7 @@ class YoloxLayout:
             lambda: _build(info, count, self._decoded),
             evidence,
             info.is_common(count),
+            boxes=(0, 'centers') if self._decoded else None,
         )
 
 
