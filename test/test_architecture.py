@@ -68,7 +68,10 @@ def _rules() -> dict[str, Rule]:
         rules[part] = Rule(values)
     rules['demand'] = Rule(values | {'parameter_spec'})
     rules['regions'] = Rule(values | {'parameter_spec', 'image'})
-    rules['config'] = Rule(values | {'parameter_spec', 'demand', 'regions', 'tracking', 'tiling'})
+    rules['parameters'] = Rule(values | {'parameter_spec'})
+    rules['config'] = Rule(
+        values | {'parameter_spec', 'parameters', 'demand', 'regions', 'tracking', 'tiling'}
+    )
     inputs = values | frozenset(INPUTS)
     for part in STAGES:
         rules[part] = Rule(inputs)
