@@ -92,8 +92,9 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 
 
 def stop(process: subprocess.Popen[str]) -> str:
-    """Interrupt the launch; return what it prints after that."""
-    process.send_signal(signal.SIGINT)
+    """Interrupt the launch and its nodes, as Ctrl-C does; return what they print after that."""
+    # Some releases of launch leave it to the terminal to interrupt the nodes.
+    os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     return output
 
@@ -102,15 +103,20 @@ def stop(process: subprocess.Popen[str]) -> str:
 def test_detector_goes_to_active_and_empty_arguments_leave_the_file_alone(tmp_path: Path) -> None:
     config = tmp_path / 'mine.yaml'
     config.write_text(
-        '/**: {ros__parameters: {backend: onnxruntime, image_topics: [front/image], '
-        f"model_path: '{MODEL}'}}}}\n"
+        # The launch file brings the node up: with autostart, too, one of them would be refused.
+        '/robot/eyes: {ros__parameters: {backend: onnxruntime, image_topics: [front/image], '
+        f"autostart: true, model_path: '{MODEL}'}}}}\n"
     )
     arguments = ('namespace:=robot', 'node_name:=eyes', f'params_file:={config}')
     with launch('detector.launch.py', *arguments) as process:
-        read_until(process, 'detecting in /robot/front/image, publishing /robot/eyes/detections')
-        output = stop(process)
+        output = read_until(
+            process, 'detecting in /robot/front/image, publishing /robot/eyes/detections'
+        )
+        output += stop(process)
     assert process.returncode == 0, output
     assert 'process has finished cleanly' in output
+    assert 'ERROR' not in output
+    assert 'failed' not in output
 
 
 @pytest.mark.skipif(not MODEL.is_file(), reason=f'{MODEL} is missing: make it with demo/train.py')
@@ -209,8 +215,8 @@ def test_a_respawned_node_is_activated_again(tmp_path: Path) -> None:
         os.kill(int(pid), signal.SIGKILL)
         text = read_until(process, 'detecting in /image_raw')
         assert re.findall(r'process started with pid \[(\d+)\]', text) != [pid]
-        stop(process)
-    assert process.returncode == 0
+        output = stop(process)
+    assert process.returncode == 0, output
 
 
 def test_camera_settings_are_printed() -> None:
@@ -221,6 +227,22 @@ def test_camera_settings_are_printed() -> None:
     settings = dict(pair.split('=') for pair in line.partition('with: ')[2].split())
     assert settings == camera_environment()
     assert Path(*settings.values()).is_file()
+
+
+def test_camera_settings_are_exported_to_what_is_started_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from launch import LaunchContext
+
+    settings = camera_environment()
+    for name in settings:
+        monkeypatch.delenv(name, raising=False)
+    context = LaunchContext()
+    make_settings = runpy.run_path(str(ROOT / 'launch' / 'detector.launch.py'))['make_settings']
+    for action in make_settings('export'):
+        action.execute(context)
+    assert settings.items() <= context.environment.items()
+    assert settings
 
 
 AROUND = f"""
