@@ -161,6 +161,7 @@ def _open_with_batch(
             preprocessing = setup.preprocessing(early, model.outputs)
             config = _with_trained_size(config, model, preprocessing, batch_size)
             if early.single_image:
+                _refuse_fixed_batch(model, early.name)
                 config, batch_size = config.with_changes(batch_size=1), 1
     with ExitStack() as undo:
         engine = _open_engine(config, model, batch_size, on_progress, cancel)
@@ -303,6 +304,20 @@ def _can_run_two(config: DetectorConfig, model: ModelInfo, cancel: threading.Eve
     except (BackendUnavailableError, ConfigError, EngineError, ModelError):
         return True
     return True
+
+
+def _refuse_fixed_batch(model: ModelInfo, head: str) -> None:
+    """
+    Refuse a fixed batch of several images for a head with the outputs of one.
+
+    :raises ModelError: if the model has such a batch.
+    """
+    fixed = model.image_input.shape[0] if model.image_input.shape else None
+    if fixed not in (None, 1):
+        raise ModelError(
+            f'head {head} has the outputs of one image, but {model.path.name} has a fixed batch '
+            f'of {fixed}; export it with a batch of 1'
+        )
 
 
 def _open_onnxruntime(

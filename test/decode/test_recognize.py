@@ -586,3 +586,20 @@ def test_boxes_of_another_form_than_the_head_reads_are_refused(
     # The user knows better, but is told.
     [warning] = recognize(info, head).warnings
     assert f'of {boxes}: set head' in warning
+
+
+@pytest.mark.parametrize(
+    ('values', 'names', 'expected'),
+    [(85, None, ''), (85, 81, 'yolo'), (84, None, 'yolo'), (86, None, 'yolo')],
+)
+def test_eighty_one_classes_may_be_objectness(
+    values: int, names: int | None, expected: str
+) -> None:
+    output = TensorSpec('out', (1, values, 8400), np.dtype('f4'))
+    info = GraphInfo((output,), input_size=(640, 640), num_names=names)
+    if expected:
+        assert recognize(info).name == expected
+        return
+    with pytest.raises(ModelError, match='objectness and 80 classes: set head to yolo'):
+        recognize(info)
+    assert recognize(info, 'yolo').head.num_classes == 81

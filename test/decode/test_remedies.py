@@ -37,6 +37,8 @@ CELLS = 80 * 80 + 40 * 40 + 20 * 20
         ([(1, 4, CELLS)], ['fewer than five values']),
         ([(1, CELLS + 1, 84)], ['number of predictions is not that of 640x640']),
         ([(1, 84, CELLS)], []),
+        ([(1, 85, CELLS)], ['81 classes, or objectness and 80 classes']),
+        ([(1, 86, CELLS)], []),
         ([(1, 84, 3 * CELLS)], []),
         # No more than two.
         ([(1, 255, 80, 80), (1, 255, 40, 40), (1, 7, 84), (1, 9, 84)], [GRIDS, 'several outputs']),

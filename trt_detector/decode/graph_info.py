@@ -57,6 +57,7 @@ class GraphInfo:
         if unknown.
     :param box_forms: per output name 'centers' or 'corners', if the graph tells how boxes are
         made.
+    :param output_steps: per output name the distance between its values, if it is quantized.
     :param num_names: number of class names that the user or the model gives, None for none.
     :param task_source: file that the task comes from, '' if unknown.
     """
@@ -68,6 +69,7 @@ class GraphInfo:
     tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
     parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
     box_forms: Mapping[str, str] = field(default_factory=dict)
+    output_steps: Mapping[str, float] = field(default_factory=dict)
     num_names: int | None = None
     task_source: str = ''
 
@@ -112,6 +114,17 @@ class GraphInfo:
         tail = self.tail(output)
         return None if tail is None else 'TopK' in tail or self.suppresses(output)
 
+    def has_every_anchor(self, output: TensorSpec) -> bool:
+        """
+        Tell whether an output [N, A, ...] has a row per anchor, with duplicates.
+
+        :param output: the graph may select in front of it; if that is unknown, the number tells.
+        """
+        count = output.shape[1]
+        if self.selects(output):
+            return False
+        return bool(self.anchors_per_cell(count)) or (count or 0) > MAX_QUERIES
+
     def suppresses(self, output: TensorSpec) -> bool:
         """Tell whether an output's tail has an operator of non-maximum suppression."""
         tail = self.tail(output) or frozenset()
@@ -134,6 +147,10 @@ class GraphInfo:
     def is_common(self, num_classes: int) -> bool:
         """Tell whether a number of classes is the most common one and no class names tell."""
         return self.num_names is None and num_classes == _COCO_CLASSES
+
+    def may_be_objectness(self, num_classes: int) -> bool:
+        """Tell whether a number of classes may be objectness and the most common number."""
+        return self.num_names is None and num_classes == _COCO_CLASSES + 1
 
     def plane(self) -> tuple[int, TensorSpec] | None:
         """

@@ -17,6 +17,11 @@ _BOXES_AND_SCORES = (
     'input pixels, as YOLOv8 computes them (and scores to logits if the graph has no Sigmoid); '
     'else export the model with its last Concat'
 )
+_OBJECTNESS = (
+    '85 values per prediction are 81 classes, or objectness and 80 classes: set head to yolo, or '
+    'give 81 class_names, if they are classes; else export [N, A, 5 + C] (with a Transpose), '
+    'which head yolo_objectness reads'
+)
 _DOCUMENTATION = 'docs/models.md lists every layout; the parameter head chooses one of them'
 
 
@@ -40,6 +45,8 @@ def suggest(info: GraphInfo) -> tuple[str, ...]:
         )
     if ranks == [4] and 1 in (info.outputs[0].shape[1], info.outputs[0].shape[3]):
         found.append('an output has a dimension of 1 too many: export without it (Squeeze)')
+    if any(info.may_be_objectness((output.shape[1] or 4) - 4) for output in planes):
+        return _OBJECTNESS, _DOCUMENTATION
     if find_pair(info) is not None:
         return _BOXES_AND_SCORES, _DOCUMENTATION
     if len(planes) >= 2:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .graph_constants import GraphConstants
+
 __all__ = ['find_box_form']
 
 # They move or select boxes, and change neither the order nor the meaning of the four values.
@@ -32,7 +34,7 @@ def find_box_form(graph: Any, output: str) -> str:
     :return: 'centers' or 'corners'; '' if the graph does not tell.
     """
     makers = {name: node for node in graph.node for name in node.output}
-    constants = {tensor.name: tensor for tensor in graph.initializer}
+    constants = GraphConstants(graph)
     name = output
     for _ in range(_LONGEST_PATH):
         node = _skip(makers, name)
@@ -47,7 +49,7 @@ def find_box_form(graph: Any, output: str) -> str:
     return ''
 
 
-def _read_form(node: Any, makers: Mapping[str, Any], constants: Mapping[str, Any]) -> str:
+def _read_form(node: Any, makers: Mapping[str, Any], constants: GraphConstants) -> str:
     """Read the form from the parts of a concatenation; '' if they do not tell."""
     parts = [_skip(makers, name) for name in node.input[:4]]
     kinds = tuple('' if part is None else part.op_type for part in parts)
@@ -55,7 +57,7 @@ def _read_form(node: Any, makers: Mapping[str, Any], constants: Mapping[str, Any
         return 'corners'
     if len(parts) < 2 or parts[0] is None or parts[1] is None:
         return ''
-    if kinds[1] == 'Sub' and _halves(parts[0], makers, constants):
+    if kinds[1] == 'Sub' and _halves(parts[0], constants):
         return 'centers'
     if kinds[1] == 'Mul' and _has_factor(makers, parts[1], _SIZES):
         return 'centers'
@@ -84,31 +86,10 @@ def _skip(makers: Mapping[str, Any], name: str) -> Any:
     return node
 
 
-def _halves(node: Any, makers: Mapping[str, Any], constants: Mapping[str, Any]) -> bool:
+def _halves(node: Any, constants: GraphConstants) -> bool:
     """Tell whether a node divides by 2."""
     if node.op_type not in ('Div', 'Mul') or len(node.input) != 2:
         return False
-    values = [_read_number(name, makers, constants) for name in node.input]
-    return values[1] == 2 if node.op_type == 'Div' else 0.5 in values
-
-
-def _read_number(
-    name: str, makers: Mapping[str, Any], constants: Mapping[str, Any]
-) -> float | None:
-    """Read a constant of one value; None for anything else."""
-    import onnx
-
-    tensor = constants.get(name)
-    maker = makers.get(name)
-    if maker is not None and maker.op_type == 'Constant':
-        tensor = next((entry.t for entry in maker.attribute if entry.name == 'value'), None)
-    if tensor is None or tensor.external_data:
-        return None
-    try:
-        values = onnx.numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, KeyError):
-        # Damaged: only the runtime can say what is wrong with the graph, and does.
-        return None
-    return (
-        float(values.reshape(-1)[0]) if values.size == 1 and values.dtype.kind in 'iuf' else None
-    )
+    numbers = [constants.read(name) for name in node.input]
+    values = [number.tolist() if number is not None else [] for number in numbers]
+    return values[1] == [2] if node.op_type == 'Div' else [0.5] in values

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from .graph_constants import GraphConstants
 
 __all__ = ['InputPixels', 'find_input_pixels']
 
@@ -22,7 +23,6 @@ _ARITHMETIC = frozenset({'Add', 'Div', 'Mul', 'Sub'})
 # They read the size of an image, not its values.
 _SIZE_READERS = frozenset({'Shape', 'Size'})
 _LONGEST_PATH = 24
-_CHANNELS = 3
 # In the units of the input: the mean of values of 0 to 1 is less, that of 0 to 255 is more.
 _LARGEST_SHARE_MEAN = 2.0
 # Factors without a mean: 1/255, or 1/255 by a standard deviation, is below the first; from the
@@ -75,7 +75,7 @@ def find_input_pixels(graph: Any, name: str, *, channels_last: bool = False) -> 
     for node in graph.node:
         for tensor in node.input:
             readers.setdefault(tensor, []).append(node)
-    constants = _Constants(graph)
+    constants = GraphConstants(graph)
     gain, offset, reversals = np.ones(1), np.zeros(1), 0
     for _ in range(_LONGEST_PATH):
         nodes = [node for node in readers.get(name, ()) if node.op_type not in _SIZE_READERS]
@@ -96,43 +96,10 @@ def find_input_pixels(graph: Any, name: str, *, channels_last: bool = False) -> 
     return InputPixels(float(gain.mean()), float(offset.mean()), reversals % 2 == 1)
 
 
-class _Constants:
-    """Numbers of a graph that do not depend on its input."""
-
-    def __init__(self, graph: Any) -> None:
-        self._tensors: Mapping[str, Any] = {tensor.name: tensor for tensor in graph.initializer}
-        self._makers: Mapping[str, Any] = {
-            node.output[0]: node for node in graph.node if node.output
-        }
-
-    def read(self, name: str) -> npt.NDArray[np.float64] | None:
-        """Read a constant as a flat array, None if it is none, is large or lies in a file."""
-        import onnx
-
-        for _ in range(_LONGEST_PATH):
-            maker = self._makers.get(name)
-            if maker is None or maker.op_type not in _TRANSPARENT or not maker.input:
-                break
-            name = maker.input[0]
-        tensor = self._tensors.get(name)
-        if tensor is None and maker is not None and maker.op_type == 'Constant':
-            tensor = next((entry.t for entry in maker.attribute if entry.name == 'value'), None)
-        if tensor is None or tensor.external_data:
-            return None
-        try:
-            values = onnx.numpy_helper.to_array(tensor)
-        except (ValueError, TypeError, KeyError):
-            # Damaged: only the runtime can say what is wrong with the graph, and does.
-            return None
-        if values.size not in (1, _CHANNELS) or values.dtype.kind not in 'iuf':
-            return None
-        return values.reshape(-1).astype(np.float64)
-
-
 def _apply(
     node: Any,
     name: str,
-    constants: _Constants,
+    constants: GraphConstants,
     gain: npt.NDArray[np.float64],
     offset: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
@@ -152,7 +119,9 @@ def _apply(
     return gain / number, offset / number
 
 
-def _reverses_channels(node: Any, name: str, constants: _Constants, axes: tuple[int, ...]) -> bool:
+def _reverses_channels(
+    node: Any, name: str, constants: GraphConstants, axes: tuple[int, ...]
+) -> bool:
     """Tell whether a node gathers the channels 2, 1, 0, or reads their axis backward."""
     if node.op_type not in ('Gather', 'Slice') or node.input[0] != name:
         return False

@@ -27,6 +27,7 @@ from .file_type import is_plan
 from .graph import all_nodes, has_broken_text, output_parts, tail_operators
 from .input_pixels import find_input_pixels, InputPixels
 from .metadata_files import MetadataFiles, read_metadata_files
+from .output_step import find_output_step
 
 __all__ = [
     'SIZE_INPUTS',
@@ -76,6 +77,8 @@ class ModelInfo:
     :param parts: per output name, the tensors that are concatenated to it, for outputs of rows
         of seven values.
     :param box_forms: per output name 'centers' or 'corners', if the arithmetic of its boxes tells.
+    :param output_steps: per output name the distance between its values, for outputs that a
+        quantized graph rounds with one scale.
     :param input_pixels: arithmetic of the graph on its pixels before its first layer.
     :param sources: per metadata entry the file that it comes from, for messages.
     :param warnings: sentences about metadata that could not be used.
@@ -99,6 +102,7 @@ class ModelInfo:
     tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
     parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
     box_forms: Mapping[str, str] = field(default_factory=dict)
+    output_steps: Mapping[str, float] = field(default_factory=dict)
     input_pixels: InputPixels = field(default_factory=InputPixels)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -191,6 +195,11 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
             spec.name: form
             for spec in outputs
             if len(spec.shape) in _BOX_RANKS and (form := find_box_form(graph, spec.name))
+        },
+        output_steps={
+            spec.name: step
+            for spec in outputs
+            if (step := find_output_step(graph, spec.name)) is not None
         },
         input_pixels=_read_input_pixels(graph, inputs),
         sources=merged.sources,

@@ -167,3 +167,14 @@ def test_models_of_tao_bring_their_preprocessing() -> None:
     spec = PRESETS[recognize(_info(*outputs)).preset]
     assert (spec.mode, spec.anchor, spec.pad_value) == ('letterbox', 'top_left', 0)
     assert (spec.color, spec.scale, spec.mean[0]) == ('bgr', 1, 103.939)
+
+
+@pytest.mark.parametrize(('count', 'warned'), [('valid_detections', True), ('counts', False)])
+def test_boxes_that_tensorflow_may_have_mirrored_are_warned_of(
+    count: str, *, warned: bool, tmp_path: Path
+) -> None:
+    names = [count, 'nmsed_boxes', 'nmsed_scores', 'nmsed_classes']
+    path = _plant(tmp_path / 'm.onnx', _answers(), names, '0123')
+    with open_planted(path) as detector:
+        assert len(detector.info.warnings) == warned
+        assert all('mirrored along the diagonal' in text for text in detector.info.warnings)

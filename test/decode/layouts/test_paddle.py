@@ -136,3 +136,14 @@ def test_rows_under_other_names_are_refused() -> None:
     )  # fmt: skip
     with pytest.raises(ModelError, match='no head layout fits'):
         recognize(GraphInfo(specs, input_size=(64, 96)))
+
+
+@pytest.mark.parametrize('batch_size', [0, 2])
+def test_a_fixed_batch_of_several_images_is_refused(batch_size: int, tmp_path: Path) -> None:
+    path = _build(tmp_path / 'm.onnx', ('scale_factor',))
+    model = onnx.load(path)
+    for value in model.graph.input:
+        value.type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r'a fixed batch of 2; export it with a batch of 1'):
+        open_planted(path, batch_size=batch_size)

@@ -18,18 +18,26 @@ from ..postprocess import filter_and_suppress
 __all__ = ['DetrDeployLayout', 'DetrDeployHead']
 
 
+_EVERY_ANCHOR = (
+    'labels, boxes and scores have a row per anchor, which no DETR has: duplicates are '
+    'suppressed, and the preprocessing of YOLO is assumed; set preprocess_preset if it is another'
+)
+
+
 class DetrDeployHead:
     """
     Decoder for labels [N, Q], boxes [N, Q, 4] as x1, y1, x2, y2 in pixels, scores [N, Q].
 
     :param order: indices of the outputs labels, boxes, scores.
+    :param suppress: there is a row per anchor, with duplicates.
     """
 
-    layout = 'DETR labels, boxes, scores'
     num_classes: int | None = None
 
-    def __init__(self, order: tuple[int, int, int]) -> None:
+    def __init__(self, order: tuple[int, int, int], *, suppress: bool = False) -> None:
         self._order = order
+        self._suppress = suppress
+        self.layout = f'labels, boxes, scores{" of every anchor" if suppress else " of a DETR"}'
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
@@ -37,7 +45,7 @@ class DetrDeployHead:
         """Decode a batch, see :class:`.head.Head`."""
         labels, boxes, scores = (outputs[number] for number in self._order)
         return [
-            filter_and_suppress(boxes[n], scores[n], labels[n], options, suppress=False)
+            filter_and_suppress(boxes[n], scores[n], labels[n], options, suppress=self._suppress)
             for n in range(len(labels))
         ]
 
@@ -58,11 +66,14 @@ class DetrDeployLayout:
             return None
         names = list(ranks)
         order = (names.index('labels'), names.index('boxes'), names.index('scores'))
-        head = partial(DetrDeployHead, order)
+        every = info.has_every_anchor(info.outputs[order[2]])
+        head = partial(DetrDeployHead, order, suppress=every)
         return LayoutMatch(
             None,
             'labels, boxes in pixels, scores',
             head,
             Evidence.OUTPUTS,
+            preset='yolo' if every else '',
+            assumption=_EVERY_ANCHOR if every else '',
             boxes=(order[1], 'corners'),
         )

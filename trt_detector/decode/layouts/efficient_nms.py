@@ -31,6 +31,14 @@ _NAMES = (
     ('num_detections', 'nmsed_boxes', 'nmsed_scores', 'nmsed_classes'),
 )
 _TAO_NAMES = ('BatchedNMS', 'BatchedNMS_1', 'BatchedNMS_2', 'BatchedNMS_3')
+# The count of TensorFlow's combined_non_max_suppression, which keeps boxes as they are.
+_VALID_DETECTIONS = 'valid_detections'
+_ORDER_UNKNOWN = (
+    "the count is called valid_detections, as TensorFlow's suppression calls it, which keeps the "
+    'order of the coordinates: assumed is x1, y1, x2, y2; if boxes are mirrored along the '
+    "diagonal, name the outputs as TensorFlow's Object Detection API does (detection_boxes, which "
+    'begins with y), or export them as x1, y1, x2, y2'
+)
 # TensorFlow's boxes begin with y.
 _TENSORFLOW = 'detection_boxes'
 # Boxes of 0 to 1 may reach a little beyond the picture; no object of pixels is so small.
@@ -109,10 +117,12 @@ class EfficientNmsLayout:
         order = _find_names(info) or _find_types(info)
         if not order or not _agree(info, order):
             return None
+        unordered = _VALID_DETECTIONS in info.outputs[order[0]].name
         return LayoutMatch(
             None,
             'count, boxes, scores, classes',
             partial(EfficientNmsHead, order, info.input_size),
+            warnings=(_ORDER_UNKNOWN,) if unordered else (),
             evidence=Evidence.OUTPUTS,
             boxes=(order[1], 'corners'),
             preset='tao' if info.outputs[order[0]].name == _TAO_NAMES[0] else '',

@@ -38,14 +38,16 @@ class MmdeployHead:
 
     :param dets: index of the output with the boxes.
     :param labels: index of the output with the labels.
+    :param suppress: there is a row per anchor, with duplicates.
     """
 
     layout = 'MMDeploy dets [N, M, 5], labels [N, M]'
     num_classes: int | None = None
 
-    def __init__(self, dets: int, labels: int) -> None:
+    def __init__(self, dets: int, labels: int, *, suppress: bool = False) -> None:
         self._dets = dets
         self._labels = labels
+        self._suppress = suppress
 
     def decode(
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
@@ -53,7 +55,7 @@ class MmdeployHead:
         """Decode a batch, see :class:`.head.Head`."""
         pairs = zip(outputs[self._dets], outputs[self._labels], strict=True)
         return [
-            filter_and_suppress(rows[:, :4], rows[:, 4], labels, options, suppress=False)
+            filter_and_suppress(rows[:, :4], rows[:, 4], labels, options, suppress=self._suppress)
             for rows, labels in pairs
         ]
 
@@ -85,7 +87,7 @@ class MmdeployLayout:
         return LayoutMatch(
             None,
             'boxes with score, labels',
-            partial(MmdeployHead, dets[0], labels[0]),
+            partial(MmdeployHead, dets[0], labels[0], suppress=info.has_every_anchor(pair[0])),
             evidence=Evidence.OUTPUTS if names == ('dets', 'labels') else Evidence.ON_REQUEST,
             assumption=_PREPROCESSING,
             boxes=(dets[0], 'corners'),

@@ -158,6 +158,9 @@ class YoloLayout:
         evidence = dense.evidence
         if evidence is Evidence.THREE_ANCHORS or (warnings and evidence < Evidence.ANCHORS):
             evidence = Evidence.ON_REQUEST
+        if not self._transposed and info.may_be_objectness(dense.num_classes):
+            # Without a name nothing tells.
+            evidence = Evidence.ON_REQUEST
         # Exporters put the values first.
         preference = (not self._transposed) + dense.common
         count = dense.num_classes
