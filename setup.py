@@ -26,6 +26,8 @@ EXTRAS = {
     'cpu': ['onnxruntime'],
     # onnxruntime-gpu has no wheel for aarch64. It must not be installed beside onnxruntime.
     'cuda': ['onnxruntime-gpu; platform_machine == "x86_64"', *CUDA],
+    # Instead of onnxruntime, too; for x86-64 only.
+    'openvino': ['onnxruntime-openvino>=1.23; platform_machine == "x86_64"'],
     'tensorrt': ['tensorrt>=8.6,<12', *CUDA],
     'rtx': ['tensorrt-rtx', *CUDA],
     'lean': ['tensorrt-lean', *CUDA],

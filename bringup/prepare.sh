@@ -144,6 +144,7 @@ install_test() {
     pip_install "${options[@]}" --no-deps --upgrade --target "$prefix/tensorrt_lean-$version" \
       -r "$requirements/test_tensorrt_lean-$version.txt"
   done
+  pip_install "${options[@]}" --no-deps --upgrade --target "$prefix/openvino" -r "$requirements/test_openvino.txt"
 }
 
 install_docs() {

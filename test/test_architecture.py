@@ -86,6 +86,7 @@ def _rules() -> dict[str, Rule]:
     stages = inputs | frozenset(STAGES)
     rules['gpu'] = Rule(stages, lazy_libraries=CUDA_LIBRARIES)
     rules['trt'] = Rule(stages | {'gpu'}, lazy_libraries=TENSORRT_LIBRARIES)
+    rules['openvino'] = Rule(stages)
     for part in BATCHES:
         rules[part] = Rule(stages)
     rules['pipeline'] = Rule(stages | frozenset(BATCHES))
@@ -95,7 +96,9 @@ def _rules() -> dict[str, Rule]:
     device = frozenset({'gpu', 'trt'})
     rules['int8_gate'] = Rule(core, lazy_libraries=onnxruntime)
     rules['model_setup'] = Rule(core, lazy_parts=device)
-    rules['factory'] = Rule(core | {'model_setup', 'int8_gate', 'tiling'}, lazy_parts=device)
+    rules['factory'] = Rule(
+        core | {'model_setup', 'int8_gate', 'openvino', 'tiling'}, lazy_parts=device
+    )
     rules['evaluation'] = Rule(
         core | {'int8_gate'}, lazy_libraries=frozenset({'faster_coco_eval'})
     )

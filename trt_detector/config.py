@@ -149,8 +149,9 @@ class DetectorConfig(
     onnxruntime_provider: str = parameter(
         'auto',
         'Execution provider of ONNX Runtime; cuda needs onnxruntime-gpu and pycuda or '
-        'cuda-bindings, and preprocesses on the GPU as well; auto is cuda if both are found.',
-        choices=('auto', 'cpu', 'cuda'),
+        'cuda-bindings, and preprocesses on the GPU as well; openvino needs onnxruntime-openvino, '
+        'runs on the CPU, and computes in 16 bits only with precision fp16; auto is cuda or cpu.',
+        choices=('auto', 'cpu', 'cuda', 'openvino'),
     )
     cuda_graph: bool = parameter(
         True,

@@ -130,6 +130,7 @@ def cuda_provider(world: CudaDouble, *, loads: bool = True) -> Iterator[None]:
         options: Any = None,
         providers: Any = (_CPU,),
         disabled_optimizers: Any = (),
+        enable_fallback: int = 1,
     ) -> Any:
         if any(_CUDA in entry for entry in providers):
             assert 'GatherSliceToSplitFusion' in disabled_optimizers

@@ -147,7 +147,7 @@ def _to_agreement(values: object) -> Agreement:
 def _find_runtime_version() -> str:
     """Return the version of ONNX Runtime, from the package metadata if possible."""
     found = []
-    for name in ('onnxruntime', 'onnxruntime-gpu'):
+    for name in ('onnxruntime', 'onnxruntime-gpu', 'onnxruntime-openvino'):
         with suppress(metadata.PackageNotFoundError):
             found.append(f'{name} {metadata.version(name)}')
     if not found:

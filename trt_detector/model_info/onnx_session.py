@@ -29,6 +29,8 @@ class SessionOptions:
         of products in 16 bits on CPUs without VNNI, which overflow.
     :param disabled_optimizers: names of ONNX Runtime's graph optimizers to leave out.
     :param memory_arena: keep the memory of the CPU between runs.
+    :param required: fail if the first provider raises, instead of running on the CPU, and record
+        the provider of each node if ONNX Runtime can (1.24).
     :param cancel: cancels opening the session, and the warm-up.
     """
 
@@ -39,6 +41,7 @@ class SessionOptions:
     exact: bool = False
     disabled_optimizers: tuple[str, ...] = ()
     memory_arena: bool = True
+    required: bool = False
     cancel: threading.Event | None = None
 
 
@@ -70,7 +73,8 @@ def open_session(model_bytes: bytes, wanted: SessionOptions) -> Any:
     :raises BuildCancelledError: if it was cancelled.
     """
     onnxruntime = load_onnxruntime()
-    if len(wanted.providers) > 1 and hasattr(onnxruntime, 'preload_dlls'):
+    is_cuda = any('CUDAExecutionProvider' in provider for provider in wanted.providers)
+    if is_cuda and hasattr(onnxruntime, 'preload_dlls'):
         # Finds cuDNN and the CUDA libraries that pip installed.
         onnxruntime.preload_dlls()
     options = onnxruntime.SessionOptions()
@@ -79,6 +83,8 @@ def open_session(model_bytes: bytes, wanted: SessionOptions) -> Any:
     options.enable_cpu_mem_arena = wanted.memory_arena
     # Frames come at a camera's pace: threads that spin between them burn a core.
     options.add_session_config_entry('session.intra_op.allow_spinning', str(int(wanted.spinning)))
+    if wanted.required:
+        options.add_session_config_entry('session.record_ep_graph_assignment_info', '1')
     if wanted.exact:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     if wanted.model_dir is not None:
@@ -98,6 +104,7 @@ def open_session(model_bytes: bytes, wanted: SessionOptions) -> Any:
                 options,
                 providers=list(wanted.providers),
                 disabled_optimizers=list(wanted.disabled_optimizers),
+                enable_fallback=int(not wanted.required),
             )
     except Exception as error:  # ONNX Runtime's own classes share no base but this one
         _check_cancelled(wanted.cancel, error)
