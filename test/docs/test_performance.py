@@ -258,11 +258,24 @@ def test_cost_per_detection() -> None:
 
 
 def test_openvino() -> None:
-    (table,) = read_tables('INT8 and OpenVINO on the CPU')
+    here, accuracy, xeon = read_tables('INT8 and OpenVINO on the CPU')
+    modes = read_figures('openvino_epyc')['modes']
+    assert [cells[:2] for cells in here] == [[name, modes[name]['precision']] for name in modes]
+    for name, _, *cells in here:
+        for key, median, gain in (('ms', *cells[:2]), ('cpu_ms', *cells[2:])):
+            own, base = (statistics.median(modes[mode][key][4:]) for mode in (name, 'cpu fp32'))
+            assert matches(median, own)
+            assert matches(gain, base / own)
+    variants = {row['name']: row for row in read_figures('openvino_accuracy')['variants']}
+    assert [cells[0] for cells in accuracy] == list(variants)
+    for name, *cells in accuracy:
+        own = variants[name]
+        values = [own['figures'][key] for key in ('map50_95', 'map50')]
+        assert all(map(matches, cells, [*values, own['agreement']['share']]))
     raw = read_figures('openvino')['ms']
     medians = {name: np.percentile(times[4:], 50) for name, times in raw.items()}
-    assert [cells[0] for cells in table] == list(medians)
-    for name, median, gain in table:
+    assert [cells[0] for cells in xeon] == list(medians)
+    for name, median, gain in xeon:
         assert matches(median, medians[name])
         assert matches(gain, medians['cpu fp32'] / medians[name])
 

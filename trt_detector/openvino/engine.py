@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from ..onnxruntime_engine import OnnxRuntimeEngine, OnnxRuntimeOptions
@@ -38,56 +39,65 @@ class OpenVinoEngine(OnnxRuntimeEngine):
         reduced_precision: bool = False,
     ) -> None:
         check_available()
-        session = options.session
+        session, is_int8 = options.session, options.precision == 'int8'
         provider = make_provider(
-            reduced_precision=reduced_precision,
-            threads=session.threads,
+            reduced_precision=reduced_precision, threads=options.session.threads
         )
-        if options.precision == 'int8':
+        if is_int8:
             check_int8(provider)
-        session = replace(
-            session,
-            providers=(provider, 'CPUExecutionProvider'),
-            required=True,
-            exact=False,
+        providers = (provider, 'CPUExecutionProvider')
+        options = replace(
+            options,
+            session=replace(session, providers=providers, required=True, exact=False),
+            parallel_runs=min(options.parallel_runs, _PARALLEL_RUNS),
         )
-        runs = min(options.parallel_runs, _PARALLEL_RUNS)
-        super().__init__(
-            model_bytes, batch_size, replace(options, session=session, parallel_runs=runs)
-        )
+        super().__init__(model_bytes, batch_size, options)
         own, others = count_nodes(self._session)
-        listed = ', '.join(f'{count} {name}' for name, count in sorted(others.items()))
-        precision, warnings = find_precision(provider), []
-        if reduced_precision and precision == 'fp32':
-            warnings.append(
-                "precision is 'fp16', but this CPU has no instructions for FP16 or bfloat16: "
-                'OpenVINO computes in FP32'
-            )
-        if not reduced_precision and precision != 'fp32':
-            warnings.append(
-                f'OpenVINO computes in {precision} although FP32 was requested; results are less '
-                'accurate'
-            )
-        if EXPENSIVE & others.keys():
-            warnings.append(
-                f'OpenVINO runs {own} nodes of the model, and the CPU provider {listed}; compare '
-                'its speed with onnxruntime_provider cpu'
-            )
+        precision = find_precision(provider)
+        warnings = [
+            *_check_precision(precision, reduced=reduced_precision),
+            *_check_placement(own, others),
+        ]
         if session.spinning:
             warnings.append('inference_spinning has no effect with OpenVINO')
+        computes = f'INT8 and {precision}' if is_int8 else precision
+        entries = [('provider', f'OpenVINO, computes in {computes}')]
+        if own:
+            rest = f', by the CPU provider {_list(others)}' if others else ''
+            entries.append(('nodes', f'{own} by OpenVINO{rest}'))
         self._info = replace(
             self._info,
-            precision='int8' if options.precision == 'int8' else precision,
+            precision='int8' if is_int8 else precision,
             warnings=(*self._info.warnings, *warnings),
-            entries=(
-                *self._info.entries,
-                ('provider', f'OpenVINO, computes in {precision}'),
-                *_describe_nodes(own, listed),
-            ),
+            entries=(*self._info.entries, *entries),
         )
 
 
-def _describe_nodes(own: int, listed: str) -> tuple[tuple[str, str], ...]:
-    """Describe the nodes that OpenVINO runs as an entry of a report, if they are known."""
-    others = f', by the CPU provider {listed}' if listed else ''
-    return (('nodes', f'{own} by OpenVINO{others}'),) if own else ()
+def _check_precision(precision: str, *, reduced: bool) -> list[str]:
+    """Return a warning if the CPU does not compute in the precision that was requested."""
+    if reduced and precision == 'fp32':
+        return [
+            "precision is 'fp16', but this CPU has no instructions for FP16 or bfloat16: "
+            'OpenVINO computes in FP32'
+        ]
+    if not reduced and precision != 'fp32':
+        return [
+            f'OpenVINO computes in {precision} although FP32 was requested, which is less '
+            'accurate; install onnxruntime-openvino 1.23 or later'
+        ]
+    return []
+
+
+def _check_placement(own: int, others: Counter[str]) -> list[str]:
+    """Return a warning if operators that take long stayed on the CPU provider."""
+    if not EXPENSIVE & others.keys():
+        return []
+    return [
+        f'OpenVINO runs {own} nodes of the model, and the CPU provider {_list(others)}; compare '
+        'its speed with onnxruntime_provider cpu'
+    ]
+
+
+def _list(operators: Counter[str]) -> str:
+    """List operators with their numbers."""
+    return ', '.join(f'{count} {name}' for name, count in sorted(operators.items()))

@@ -109,10 +109,12 @@ def test_int8_agrees_with_full_precision(precision: str, demo_cache: Path, tmp_p
         (tmp_path / path.name).symlink_to(path)
     config = settings(
         demo_cache, onnxruntime_provider='openvino', precision=precision,
-        int8_gate_images=str(tmp_path),
+        # Ten pictures make a rough cache.
+        int8_gate_images=str(tmp_path), int8_min_agreement=0.85,
     )  # fmt: skip
     with create_detector(config) as detector:
         assert detector.info.precision == 'int8', detector.info.warnings
+        assert report(detector)['provider'] == 'OpenVINO, computes in INT8 and fp32'
         assert 'CPU provider' not in report(detector).get('nodes', '')
 
 
