@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ..onnxruntime_engine import OnnxRuntimeEngine, OnnxRuntimeOptions
@@ -73,29 +74,27 @@ class OpenVinoEngine(OnnxRuntimeEngine):
         )
 
 
-def _check_precision(precision: str, *, reduced: bool) -> list[str]:
-    """Return a warning if the CPU does not compute in the precision that was requested."""
+def _check_precision(precision: str, *, reduced: bool) -> Iterator[str]:
+    """Warn if the CPU does not compute in the precision that was requested."""
     if reduced and precision == 'fp32':
-        return [
+        yield (
             "precision is 'fp16', but this CPU has no instructions for FP16 or bfloat16: "
             'OpenVINO computes in FP32'
-        ]
+        )
     if not reduced and precision != 'fp32':
-        return [
+        yield (
             f'OpenVINO computes in {precision} although FP32 was requested, which is less '
             'accurate; install onnxruntime-openvino 1.23 or later'
-        ]
-    return []
+        )
 
 
-def _check_placement(own: int, others: Counter[str]) -> list[str]:
-    """Return a warning if operators that take long stayed on the CPU provider."""
-    if not EXPENSIVE & others.keys():
-        return []
-    return [
-        f'OpenVINO runs {own} nodes of the model, and the CPU provider {_list(others)}; compare '
-        'its speed with onnxruntime_provider cpu'
-    ]
+def _check_placement(own: int, others: Counter[str]) -> Iterator[str]:
+    """Warn if operators that take long stayed on the CPU provider."""
+    if EXPENSIVE & others.keys():
+        yield (
+            f'OpenVINO runs {own} nodes of the model, and the CPU provider {_list(others)}; '
+            'compare its speed with onnxruntime_provider cpu'
+        )
 
 
 def _list(operators: Counter[str]) -> str:
