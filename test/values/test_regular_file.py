@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import mmap
 import os
 from pathlib import Path
+import platform
+import re
 import threading
 
 import numpy as np
 import pytest
 from support.special_files import KINDS, make
-from trt_detector.values.regular_file import open_regular, read_hashed, read_regular
+from trt_detector.values.regular_file import _populate, open_regular, read_hashed, read_regular
 
 MEBIBYTE = 1 << 20
 
@@ -34,6 +38,35 @@ def test_bytes_and_hash_are_those_of_the_file(size: int, tmp_path: Path) -> None
     assert found.data == data
     assert type(found.data) is bytes
     assert found.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def count_resident(address: int, size: int) -> int:
+    """Count the resident pages of a part of this process, by the present bits of its page map."""
+    with Path('/proc/self/pagemap').open('rb') as file:
+        file.seek(address // mmap.PAGESIZE * 8)
+        entries = np.frombuffer(file.read(size // mmap.PAGESIZE * 8), np.uint64)
+    return int((entries >> np.uint64(63)).sum())
+
+
+@pytest.mark.skipif(
+    tuple(map(int, re.findall(r'\d+', platform.release())[:2])) < (5, 14),
+    reason='the kernel takes memory page by page: 5.14 or later is needed',
+)
+def test_memory_is_taken_at_once_and_only_that_of_the_part() -> None:
+    page = mmap.PAGESIZE
+    with mmap.mmap(-1, 64 * page) as memory, memoryview(memory) as view:
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(view))
+        for begin, end, expected in ((8, 24, 16), (23, 24, 16), (30, 31, 17)):
+            with view[begin * page : end * page] as part:
+                _populate(part)
+            assert count_resident(address, 64 * page) == expected
+        # Neither what is before nor what follows is changed.
+        view[40 * page - 1] = 1
+        with view[40 * page + 5 : 42 * page + 5] as part:
+            _populate(part)
+        assert count_resident(address, 64 * page) == expected + 3
+        assert bytes(view).strip(b'\0') == b'\1'
 
 
 def test_the_hash_is_that_of_the_bytes_read_although_the_file_changes(tmp_path: Path) -> None:
