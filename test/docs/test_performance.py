@@ -18,6 +18,7 @@ from trt_detector.tools.benchmark_node.main import _parser
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / 'docs' / 'performance.md').read_text(encoding='utf-8')
+SCALING = (ROOT / 'docs' / 'scaling.md').read_text(encoding='utf-8')
 SUITES = {
     'On two cores, 10 images per second': 'node',
     'On two cores, 30 images per second': 'node_30hz',
@@ -215,16 +216,20 @@ def test_commands_of_the_page_parse() -> None:
 
 
 @pytest.mark.parametrize(
-    ('heading', 'names'),
+    ('heading', 'names', 'page'),
     [
-        ('Below capacity', ['quiet_480', 'quiet_720', 'quiet_1080', 'quiet_no_spinning']),
-        ('Overload', ['overload_480', 'overload_720', 'overload_1080']),
-        ('Four cameras, overloaded', ['four_cameras_quiet']),
-        ('Cost per camera', ['scale_cameras', 'scale_cameras_limit', 'scale_cameras_gpu']),
-        ('Cost per option', ['scale_options']),
+        ('Below capacity', ['quiet_480', 'quiet_720', 'quiet_1080', 'quiet_no_spinning'], PAGE),
+        ('Overload', ['overload_480', 'overload_720', 'overload_1080'], PAGE),
+        ('Four cameras, overloaded', ['four_cameras_quiet'], PAGE),
+        (
+            'Cost per camera', ['scale_cameras', 'scale_cameras_limit', 'scale_cameras_gpu'],
+            SCALING,
+        ),
+        ('Cost per option', ['scale_options'], SCALING),
+        ('Options on a busy machine', ['scale_options_readers'], SCALING),
     ],
-)
-def test_rows_of_benchmark_node(heading: str, names: list[str]) -> None:
+)  # fmt: skip
+def test_rows_of_benchmark_node(heading: str, names: list[str], page: str) -> None:
     known = {}
     for name in names:
         for row in read_figures(name)['summary']:
@@ -232,8 +237,9 @@ def test_rows_of_benchmark_node(heading: str, names: list[str]) -> None:
             node = row['node'].removeprefix('benchmark/')
             known[f'{cameras}{row["size"]} {row["rate_hz"]:g} Hz', node, name] = row
     found = 0
-    for table in read_tables(heading):
-        for load, node, *cells in table:
+    for table in read_tables(heading, page):
+        # The other tables of a section say what bounds its figures.
+        for load, node, *cells in (line for line in table if len(line) > 2):
             rows = [row for key, row in known.items() if key[:2] == (load, node)]
             times = [row.get('latency_ms') or row['run_ms'] for row in rows]
             values = [
@@ -249,12 +255,25 @@ def test_rows_of_benchmark_node(heading: str, names: list[str]) -> None:
     assert found
 
 
-def test_cost_per_detection() -> None:
-    (table,) = read_tables('Cost per detection')
-    for cells, row in zip(table, read_figures('detections')['rows'], strict=True):
-        names = ('decode_ms', 'serialize_ms', 'serialize_rclpy_ms', 'track_ms')
+@pytest.mark.parametrize(
+    ('heading', 'name', 'figure', 'steps'),
+    [
+        (
+            'Cost per detection', 'detections', 'p50',
+            ['decode', 'serialize', 'serialize_rclpy', 'track'],
+        ),
+        (
+            'Cost per detection for readers', 'detections_readers', 'cpu_p50',
+            ['debug_image', 'debug_image_compressed', 'annotations', 'detections_3d'],
+        ),
+    ],
+)  # fmt: skip
+def test_cost_per_detection(heading: str, name: str, figure: str, steps: list[str]) -> None:
+    table = read_tables(heading, SCALING)[0]
+    for cells, row in zip(table, read_figures(name)['rows'], strict=True):
         assert cells[0] == str(row['detections'])
-        assert all(map(matches, cells[1:], (row[name]['p50'] for name in names)))
+        values = [row[f'{step}_ms'][figure] for step in steps if f'{step}_ms' in row]
+        assert all(map(matches, cells[1:], values))
 
 
 def test_openvino() -> None:
