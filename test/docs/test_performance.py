@@ -276,6 +276,23 @@ def test_cost_per_detection(heading: str, name: str, figure: str, steps: list[st
         assert all(map(matches, cells[1:], values))
 
 
+def test_jpeg_images() -> None:
+    cost, quality = read_tables('JPEG images')
+    for cells, row in zip(cost, read_figures('jpeg_cost')['cost']['rows'], strict=True):
+        width, height = row['image_wh']
+        assert cells[0] == f'{width}x{height}'
+        assert cells[1:4] == [
+            str(row['jpeg_quality']), str(row['jpeg_kib']), f'1/{row["reduction"]}'
+        ]  # fmt: skip
+        assert all(map(matches, cells[4:], (row['full_cpu_ms'], row['reduced_cpu_ms'])))
+    for cells, row in zip(quality, read_figures('jpeg')['quality']['sets'], strict=True):
+        width, height = row['image_wh']
+        assert cells[0] == f'{row["set"]}, {width}x{height}'
+        assert cells[1:3] == [f'1/{row["reduction"][0]}', str(row['objects'])]
+        figures = [row[way][name] for name in ('map50', 'map50_95') for way in ('full', 'reduced')]
+        assert all(map(matches, cells[3:], figures))
+
+
 def test_openvino() -> None:
     here, accuracy, xeon = read_tables('INT8 and OpenVINO on the CPU')
     modes = read_figures('openvino_epyc')['modes']

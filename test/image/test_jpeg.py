@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 import math
@@ -19,6 +20,12 @@ from trt_detector.image.image import Image
 from trt_detector.image.shared_values import SharedValues
 
 REDUCTIONS = (1, 2, 4, 8)
+# A red CMYK image of 33x17 pixels, which OpenCV cannot write.
+CMYK = (
+    '/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwAQCwwODAoQDg0OEhEQExgoGhgWFhgxIyUdKDozPTw5Mzg3QEhcTkBEV0U3'
+    'OFBtUVdfYmdoZz5NcXlwZHhcZWdj/8AAFAgAEQAhBEMRAE0RAFkRAEsRAP/EABUAAQEAAAAAAAAAAAAAAAAAAAAH'
+    '/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAA4EQwBNAFkASwAAPwCgJ+n6gAAAAAAAAAAAAAAAAAAA/9k='
+)
 SIZES = ((1281, 723), (64, 48), (17, 9), (8, 8), (1, 1))
 
 
@@ -183,6 +190,14 @@ def test_progressive_images_and_other_sampling_are_reduced() -> None:
             small = image.decode(reduction).to_bgr()[:-1, :-1]
             expected = average(scene, reduction)[:-1, :-1]
             assert np.abs(small - expected).mean() <= 3
+
+
+def test_cmyk_images_are_read_as_color() -> None:
+    image = open_compressed(base64.b64decode(CMYK), 'jpeg')
+    assert (image.width, image.height, image.encoding) == (33, 17, 'bgr8')
+    for reduction in REDUCTIONS:
+        pixels = image.decode(reduction).to_bgr()
+        assert np.abs(pixels.astype(int) - (0, 0, 255)).max() <= 4
 
 
 def test_orientation_is_not_applied_at_any_size() -> None:
