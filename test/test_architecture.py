@@ -38,7 +38,6 @@ INPUTS = [
     'demand',
 ]
 STAGES = ['plan', 'quantize', 'preprocess', 'onnxruntime_engine']
-BATCHES = ['batch_choice', 'batch_slots']
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,8 @@ def _rules() -> dict[str, Rule]:
     rules['gpu'] = Rule(stages, lazy_libraries=CUDA_LIBRARIES)
     rules['trt'] = Rule(stages | {'gpu'}, lazy_libraries=TENSORRT_LIBRARIES)
     rules['openvino'] = Rule(stages)
-    for part in BATCHES:
-        rules[part] = Rule(stages)
-    rules['pipeline'] = Rule(stages | frozenset(BATCHES))
-    core = stages | {*BATCHES, 'pipeline'}
+    rules['pipeline'] = Rule(stages)
+    core = stages | {'pipeline'}
     # The configuration imports its parameters, and the grid that they describe.
     rules['tiling'] = Rule(core)
     device = frozenset({'gpu', 'trt'})
@@ -234,7 +231,7 @@ def _documented_rules() -> dict[str, tuple[set[str], set[str]]]:
         'values': {'errors', 'values'},
         'inputs': {'errors', 'values', *INPUTS},
         'stages': {'errors', 'values', *INPUTS, *STAGES},
-        'core': {'errors', 'values', *INPUTS, *STAGES, *BATCHES, 'pipeline'},
+        'core': {'errors', 'values', *INPUTS, *STAGES, 'pipeline'},
     }
     rules = {}
     for row in table.splitlines()[2:]:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import overload, Protocol, runtime_checkable
 
-from .decode import CandidateHead, Head
-from .engine import BatchSlot, HostSlot, InferenceEngine
-from .errors import EngineError
-from .preprocess import Preprocessor
-from .values.candidates import CandidateRule
-from .values.engine_info import CudaGraphUse
+from ..decode import CandidateHead, Head
+from ..engine import BatchSlot, HostSlot, InferenceEngine
+from ..errors import EngineError
+from ..preprocess import Preprocessor
+from ..values.candidates import CandidateRule
+from ..values.engine_info import CudaGraphUse
 
 __all__ = ['SlotPool', 'SlotSource']
 

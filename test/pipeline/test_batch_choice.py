@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from support.models import constant_detector, lamp_detector
-from trt_detector import batch_choice
-from trt_detector.batch_choice import BatchChoice, choose_batch_size
 from trt_detector.config import DetectorConfig
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
-from trt_detector.pipeline import Detector
+from trt_detector.pipeline import batch_choice, Detector
+from trt_detector.pipeline.batch_choice import BatchChoice, choose_batch_size
 
 BLACK = Image.from_array(np.zeros((64, 64, 3), np.uint8))
 

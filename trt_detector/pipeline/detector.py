@@ -15,18 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..decode import DecodeOptions, Head, SanityCheck
+from ..engine import BatchSlot, HostSlot, InferenceEngine
+from ..errors import EngineError
+from ..image.image import Image
+from ..preprocess import Letterbox, Preprocessor
+from ..values.batch_result import BatchResult, StageTimes
+from ..values.engine_info import EngineInfo
+from ..values.int8_verdict import Int8Verdict
 from .batch_choice import BatchChoice, choose_batch_size
+from .batch_decoder import BatchDecoder
 from .batch_slots import SlotPool
-from .decode import DecodeOptions, Head, SanityCheck
-from .engine import BatchSlot, HostSlot, InferenceEngine
-from .errors import DecodeError, EngineError
-from .image.image import Image
-from .preprocess import Letterbox, Preprocessor
-from .values.batch_result import BatchResult, StageTimes
-from .values.candidates import Candidates
-from .values.detections import Detections
-from .values.engine_info import EngineInfo
-from .values.int8_verdict import Int8Verdict
 
 __all__ = ['Detector', 'ChooseInputSize', 'PendingBatch']
 
@@ -39,7 +38,6 @@ ChooseInputSize = Callable[[tuple[int, int], Callable[[], None]], tuple[Preproce
 
 _LOG = logging.getLogger(__name__)
 
-_NO_LIMIT = 1 << 31
 # Above it the warm-up does not run every batch size.
 _MANY_IMAGES = 32
 
@@ -120,7 +118,12 @@ class Detector:
         self._choose_batch = choose_batch and engine.get_batch_size() > 1
         self._batch_choice: BatchChoice | None = None
         self._slots = SlotPool(engine)
-        self._slots.open(preprocessor, head)
+        self._decoder = self._open_slots()
+
+    def _open_slots(self) -> BatchDecoder:
+        """Open the slots at the current input size; return the decoder of their outputs."""
+        self._slots.open(self._preprocessor, self._head)
+        return BatchDecoder(self._head, self._slots.candidate_head, self.input_size, self._sanity)
 
     @property
     def info(self) -> EngineInfo:
@@ -306,7 +309,13 @@ class Detector:
             outputs = slot.finish()
             inferred = time.perf_counter()
             device_ms = slot.get_stage_ms()
-            found = self._decode(outputs, slot.get_candidates(), pending)
+            found = self._decoder.decode(
+                outputs,
+                slot.get_candidates(),
+                pending.letterboxes,
+                pending.options,
+                probing=pending.probing,
+            )
         except BaseException:
             self._slots.release_failed(slot)
             raise
@@ -378,68 +387,6 @@ class Detector:
             for image, target in zip(images, slot.targets(len(images)), strict=True)
         )
 
-    def _decode(
-        self,
-        outputs: Sequence[npt.NDArray[Any]],
-        candidates: Sequence[Candidates] | None,
-        pending: PendingBatch,
-    ) -> tuple[Detections, ...]:
-        """
-        Decode the whole outputs of a slot, or only its candidates.
-
-        :return: in pixels of the images. What lies in the padding does not count toward
-            max_detections.
-        """
-        maximum, count = pending.options.max_detections, len(pending.letterboxes)
-        if pending.probing and self._sanity is not None:
-            everything = self._sanity.probe_options(pending.options)
-            for one in self._run_head(outputs, candidates, everything, count):
-                self._sanity.probe(one, self.input_size)
-        for limit in (maximum, 4 * maximum, _NO_LIMIT):
-            options = pending.options
-            if limit != maximum:
-                options = replace(options, max_detections=limit)
-            found = self._run_head(outputs, candidates, options, count)
-            if self._sanity is not None and limit == maximum:
-                for one in found:
-                    self._sanity.check(one, self.input_size)
-            inside = [_to_source(*pair) for pair in zip(found, pending.letterboxes, strict=True)]
-            if all(
-                len(kept) >= maximum or len(all_found) < limit
-                for all_found, kept in zip(found, inside, strict=True)
-            ):
-                break
-        return tuple(kept.first(maximum) for kept in inside)
-
-    def _run_head(
-        self,
-        outputs: Sequence[npt.NDArray[Any]],
-        candidates: Sequence[Candidates] | None,
-        options: DecodeOptions,
-        count: int,
-    ) -> list[Detections]:
-        """
-        Decode the whole outputs, or only the candidates, in pixels of the network's input.
-
-        :param count: number of images.
-        """
-        candidate_head = self._slots.candidate_head
-        if candidates is not None and candidate_head is not None:
-            return candidate_head.decode_candidates(candidates, options)
-        mismatch = None
-        try:
-            found = self._head.decode(outputs, options)
-        except (IndexError, ValueError) as error:
-            found, mismatch = [], error
-        if mismatch is not None or len(found) != count:
-            shapes = '; '.join(str(list(output.shape)) for output in outputs)
-            raise DecodeError(
-                f'the outputs have the shapes {shapes} for {count} image(s); head '
-                f'{self._head.layout} expects one entry per image: export the model with a fixed '
-                'batch of 1, or with an open batch of input and outputs'
-            ) from mismatch
-        return found
-
     def fit_input_size(self, image: Image) -> None:
         """
         Choose the input size for an image anew, if the model leaves it open.
@@ -459,7 +406,7 @@ class Detector:
                 stages = choose((image.width, image.height), self._slots.close)
                 if stages is not None:
                     self._preprocessor, self._head = stages
-                    self._slots.open(*stages)
+                    self._decoder = self._open_slots()
                     self._batch_choice = None
                     if self._choose_batch:
                         self._run_black([1, self.run_size])
@@ -537,19 +484,3 @@ class Detector:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _to_source(detections: Detections, letterbox: Letterbox) -> Detections:
-    """Map detections to pixels of the original image, leaving out those in the padding."""
-    angles = detections.angles
-    if angles is None:
-        boxes = letterbox.to_source(detections.boxes_xyxy)
-        inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    else:
-        boxes, angles = letterbox.rotated_to_source(detections.boxes_xyxy, angles)
-        centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-        inside = np.all((centers > 0) & (centers < letterbox.source_size), axis=1)
-    # A quantized score may exceed 1 by a rounding error.
-    scores = np.minimum(detections.scores, 1)
-    mapped = replace(detections, boxes_xyxy=boxes, scores=scores, angles=angles)
-    return mapped.select(inside)

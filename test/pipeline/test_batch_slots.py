@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from support.models import lamp_detector
-from trt_detector.batch_slots import SlotPool
 from trt_detector.config import DetectorConfig
 from trt_detector.decode import Head
 from trt_detector.engine import BatchSlot, InferenceEngine
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
+from trt_detector.pipeline.batch_slots import SlotPool
 from trt_detector.preprocess import Preprocessor
 from trt_detector.values.engine_info import EngineInfo
 from trt_detector.values.tensor_spec import TensorSpec

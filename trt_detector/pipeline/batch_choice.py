@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import time
 from typing import Any, Protocol
 
-from .image.image import Image
+from ..image.image import Image
 
 __all__ = ['BatchChoice', 'choose_batch_size']
 

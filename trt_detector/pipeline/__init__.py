@@ -1,0 +1,9 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Detector: from images to detections, batch by batch."""
+
+from __future__ import annotations
+
+from .detector import ChooseInputSize, Detector, PendingBatch
+
+__all__ = ['ChooseInputSize', 'Detector', 'PendingBatch']

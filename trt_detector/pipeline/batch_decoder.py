@@ -1,0 +1,129 @@
+# Copyright 2026 The trt_detector Authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the outputs of the network to detections in the images of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..decode import CandidateHead, DecodeOptions, Head, SanityCheck
+from ..errors import DecodeError
+from ..preprocess import Letterbox
+from ..values.candidates import Candidates
+from ..values.detections import Detections
+
+__all__ = ['BatchDecoder']
+
+_NO_LIMIT = 1 << 31
+_Outputs = Sequence[npt.NDArray[Any]]
+
+
+class BatchDecoder:
+    """
+    Decoder of batches at one input size.
+
+    :param head: decodes whole outputs.
+    :param candidate_head: decodes candidates; None if the slots give whole outputs.
+    :param input_size: (height, width) of the network's input in pixels.
+    :param sanity: check of the decoded values, None for none.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        candidate_head: CandidateHead | None,
+        input_size: tuple[int, int],
+        sanity: SanityCheck | None,
+    ) -> None:
+        self._head = head
+        self._candidate_head = candidate_head
+        self._input_size = input_size
+        self._sanity = sanity
+
+    def decode(
+        self,
+        outputs: _Outputs,
+        candidates: Sequence[Candidates] | None,
+        letterboxes: Sequence[Letterbox],
+        options: DecodeOptions,
+        *,
+        probing: bool = False,
+    ) -> tuple[Detections, ...]:
+        """
+        Decode the whole outputs of a batch, or only its candidates.
+
+        :param letterboxes: geometry of each image in the network's input.
+        :param probing: check every prediction, see :class:`..decode.SanityCheck`.
+        :return: in pixels of the images. What lies in the padding does not count toward
+            max_detections.
+        :raises DecodeError: if the outputs contradict the head.
+        """
+        maximum, count = options.max_detections, len(letterboxes)
+        if probing and self._sanity is not None:
+            everything = self._sanity.probe_options(options)
+            for one in self._run_head(outputs, candidates, everything, count):
+                self._sanity.probe(one, self._input_size)
+        for limit in (maximum, 4 * maximum, _NO_LIMIT):
+            limited = options
+            if limit != maximum:
+                limited = replace(options, max_detections=limit)
+            found = self._run_head(outputs, candidates, limited, count)
+            if self._sanity is not None and limit == maximum:
+                for one in found:
+                    self._sanity.check(one, self._input_size)
+            inside = [_to_source(*pair) for pair in zip(found, letterboxes, strict=True)]
+            if all(
+                len(kept) >= maximum or len(all_found) < limit
+                for all_found, kept in zip(found, inside, strict=True)
+            ):
+                break
+        return tuple(kept.first(maximum) for kept in inside)
+
+    def _run_head(
+        self,
+        outputs: _Outputs,
+        candidates: Sequence[Candidates] | None,
+        options: DecodeOptions,
+        count: int,
+    ) -> list[Detections]:
+        """
+        Decode the whole outputs, or only the candidates, in pixels of the network's input.
+
+        :param count: number of images.
+        """
+        if candidates is not None and self._candidate_head is not None:
+            return self._candidate_head.decode_candidates(candidates, options)
+        mismatch = None
+        try:
+            found = self._head.decode(outputs, options)
+        except (IndexError, ValueError) as error:
+            found, mismatch = [], error
+        if mismatch is not None or len(found) != count:
+            shapes = '; '.join(str(list(output.shape)) for output in outputs)
+            raise DecodeError(
+                f'the outputs have the shapes {shapes} for {count} image(s); head '
+                f'{self._head.layout} expects one entry per image: export the model with a fixed '
+                'batch of 1, or with an open batch of input and outputs'
+            ) from mismatch
+        return found
+
+
+def _to_source(detections: Detections, letterbox: Letterbox) -> Detections:
+    """Map detections to pixels of the original image, leaving out those in the padding."""
+    angles = detections.angles
+    if angles is None:
+        boxes = letterbox.to_source(detections.boxes_xyxy)
+        inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    else:
+        boxes, angles = letterbox.rotated_to_source(detections.boxes_xyxy, angles)
+        centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+        inside = np.all((centers > 0) & (centers < letterbox.source_size), axis=1)
+    # A quantized score may exceed 1 by a rounding error.
+    scores = np.minimum(detections.scores, 1)
+    mapped = replace(detections, boxes_xyxy=boxes, scores=scores, angles=angles)
+    return mapped.select(inside)
