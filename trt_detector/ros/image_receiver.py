@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 import threading
 import traceback
 from typing import Any, Protocol
@@ -182,6 +183,10 @@ class ImageReceiver:
         self._thread.join()
         self._thread = self._stop = None
         self._entities.set_subscriptions(())
+        # An executor that stops after a callback keeps what it waited for in use until it spins
+        # again: the middleware would go on to receive images for a destroyed subscription.
+        with suppress(ExternalShutdownException):
+            self._executor.spin_once(timeout_sec=0.0)
 
     def close(self) -> None:
         """Stop and release the executor."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Test the end of the process after a fatal error, if nobody reads what it writes."""
+"""Test how the nodes of the executable are spun, and the end after a fatal error."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import io
 import os
 import sys
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import rclpy
+from rclpy.exceptions import InvalidHandle
+from rclpy.task import Future
 from trt_detector.ros.lifecycle import executable
 
 
@@ -55,3 +59,47 @@ def test_fatal_end_does_not_depend_on_the_reader_of_its_output(
     assert len(timers) == 1
     fatal.end(3)
     assert ends == [3]
+
+
+class FailingExecutor:
+    """
+    Executor that raises errors, one each time that it is spun, and then ends.
+
+    :param errors: the errors.
+    """
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+
+    def spin_until_future_complete(self, spun: Future) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        spun.set_result(None)
+
+
+class RecordingLogger:
+    """Logger that notes the errors."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+
+    def error(self, text: str) -> None:
+        self.errors.append(text)
+
+    def debug(self, _text: str) -> None:
+        return None
+
+
+def test_only_exceptions_of_callbacks_are_logged_as_errors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rclpy raises InvalidHandle if a transition destroys an entity while its executor waits."""
+    monkeypatch.setattr(rclpy, 'ok', lambda: True)
+    logger = RecordingLogger()
+    node: Any = SimpleNamespace(get_logger=lambda: logger)
+    failing: Any = FailingExecutor(InvalidHandle('destroyed'), ValueError('wrong'))
+    executable._spin(node, failing, Future())
+    (error,) = logger.errors
+    assert error.startswith('exception in a callback:')
+    assert 'ValueError: wrong' in error
+    assert not failing.errors

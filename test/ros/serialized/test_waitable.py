@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+import threading
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
-from support.ros_graph import ros_context, wait_until
+from support.ros_graph import ros_context, WAIT_S, wait_until
 from trt_detector.errors import ImageError
 from trt_detector.ros import image_receiver
 from trt_detector.ros.image_receiver import ImageReceiver
@@ -197,6 +198,32 @@ def test_memory_is_released_with_the_subscription(cameras: Cameras) -> None:
     cameras.messages.clear()
     del received
     assert memory.retired
+
+
+def test_a_subscription_ends_although_its_callback_runs_while_the_receiver_stops(
+    cameras: Cameras,
+) -> None:
+    is_running, may_end = threading.Event(), threading.Event()
+
+    def wait(message: Any, info: Any) -> None:
+        is_running.set()
+        assert may_end.wait(WAIT_S)
+        cameras.messages.append(message)
+
+    cameras.add = wait  # type: ignore[method-assign]
+    subscription, publisher = cameras.subscribe(Image, '/stopped')
+    publisher.publish(picture(8, 8, 1))
+    assert is_running.wait(WAIT_S)
+    stop = cameras.receiver._stop
+    assert stop is not None
+    stopping = threading.Thread(target=cameras.receiver.stop)
+    stopping.start()
+    wait_until(stop.done, 'the request to stop')
+    may_end.set()
+    stopping.join(WAIT_S)
+    assert len(cameras.messages) == 1
+    cameras.receiver.unsubscribe(subscription)
+    wait_until(lambda: publisher.get_subscription_count() == 0, 'the end of the subscription')
 
 
 def test_without_rcl_the_images_arrive_by_rclpy(

@@ -14,6 +14,7 @@ import traceback
 from typing import Any
 
 import rclpy
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
@@ -233,5 +234,8 @@ def _spin(node: ManagedNode, executor: MultiThreadedExecutor, spun: Future) -> N
             executor.spin_until_future_complete(spun)
         except ExternalShutdownException:
             return
+        except InvalidHandle as error:
+            # A transition destroyed an entity that the executor was about to wait for.
+            node.get_logger().debug(f'an entity was destroyed meanwhile: {error}')
         except Exception:  # noqa: BLE001 logged; the node continues
             node.get_logger().error(f'exception in a callback:\n{traceback.format_exc()}')
