@@ -20,7 +20,7 @@ import threading
 
 __all__ = ['HashedBytes', 'open_regular', 'open_unblocked', 'read_hashed', 'read_regular']
 
-_CHUNK_BYTES = 2 << 20
+_CHUNK_BYTES = 512 << 10
 # Below, starting a thread costs as much as it saves.
 _THREADED_BYTES = 4 << 20
 _MADV_POPULATE_WRITE = 23
