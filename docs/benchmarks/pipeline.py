@@ -7,7 +7,7 @@ Compare the pipeline from raw images to detections with the engine alone and wit
 - engine, no graph: the same without CUDA graphs.
 - engine and copies: upload of a batch, network, download of all outputs, in one stream.
 - pipeline: Detector.submit() and collect() with all batch slots in flight, from page-locked
-  images; pageable: from pageable memory.
+  images; pageable: from pageable memory; received: from memory as the node takes messages in.
 - one by one: Detector.detect() of page-locked images.
 - baseline: cv2.resize, float conversion, transpose, session.run(), without decoding.
 
@@ -37,12 +37,16 @@ from trt_detector.config import DetectorConfig
 from trt_detector.factory import create_detector
 from trt_detector.gpu.context import describe_bindings, load_cuda
 from trt_detector.image.image import Image
+from trt_detector.image.reusable_memory import ReusableMemory
 from trt_detector.pipeline import Detector
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'demo' / 'models' / 'demo_end2end.onnx'
 FRAME_SIZES = [(1920, 1080), (3840, 2160)]
 BATCHES = [1, 4, 8]
+
+# Of a serialized message, before the pixels.
+HEADER_BYTES = 68
 
 
 def main() -> None:
@@ -110,6 +114,8 @@ def measure(
             common['frames'] = f'{width}x{height}'
             rows.append(common | {'mode': 'pipeline'} | pipeline(detector, images, seconds))
             rows.append(common | {'mode': 'pageable'} | pipeline(detector, pageable, seconds))
+            received = [receive(image) for image in images]
+            rows.append(common | {'mode': 'received'} | pipeline(detector, received, seconds))
             rows.append(
                 common
                 | {'mode': 'one by one'}
@@ -153,6 +159,14 @@ def page_locked_images(detector: Detector, width: int, height: int, count: int) 
         data[:] = np.random.default_rng(seed).integers(0, 256, data.size, np.uint8)
         images.append(Image(data, width, height, 'bgr8', width * 3, page_locked=True))
     return images
+
+
+def receive(image: Image) -> Image:
+    """Copy an image to memory as of the node, whose pages a GPU locks."""
+    memory = ReusableMemory(HEADER_BYTES + image.data.size)
+    data = np.frombuffer(memory.map, np.uint8, image.data.size, HEADER_BYTES)
+    data[:] = image.data
+    return Image(data, image.width, image.height, 'bgr8', image.step, memory=memory)
 
 
 def engine_alone(

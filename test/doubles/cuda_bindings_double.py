@@ -123,17 +123,8 @@ class _Driver:
     def cuMemFreeHost(self, address: int) -> None:  # noqa: N802
         self._handles.pop(address).free()
 
-    def cuMemHostRegister(self, address: int, count: int, flags: int) -> None:  # noqa: N802
-        memory = cuda_double.RegisteredHostMemory(
-            self._world, _array(address, count), bool(flags & 2)
-        )
-        self._handles[address] = memory
-
-    def cuMemHostUnregister(self, address: int) -> None:  # noqa: N802
-        self._handles.pop(address).unregister()
-
     def cuMemHostGetDevicePointer(self, address: int, flags: int) -> _Handle:  # noqa: N802
-        memory: Any = self._handles[address]
+        memory: cuda_double.HostAllocation = self._handles[address]
         return _Handle(memory.get_device_pointer())
 
     def cuMemcpyHtoDAsync(self, target: Any, source: int, count: int, stream: Any) -> None:  # noqa: N802
@@ -210,7 +201,6 @@ def make_bindings(world: CudaDouble) -> ModuleType:
     module.CUresult = CUresult
     module.CUevent_flags = SimpleNamespace(CU_EVENT_BLOCKING_SYNC=1, CU_EVENT_DISABLE_TIMING=2)
     module.CU_MEMHOSTALLOC_DEVICEMAP = 2
-    module.CU_MEMHOSTREGISTER_PORTABLE, module.CU_MEMHOSTREGISTER_DEVICEMAP = 1, 2
     module.CUmemorytype = SimpleNamespace(CU_MEMORYTYPE_HOST=1, CU_MEMORYTYPE_DEVICE=2)
     module.CUDA_MEMCPY2D = SimpleNamespace
     return module

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import threading
 import time
@@ -148,6 +149,30 @@ class CudaDouble:
             raise LogicError('cudaStreamSynchronize failed: the stream is capturing')
         _run(record.queue, lambda: False)
 
+    def register(self, address: int, size: int, *, mapped: bool) -> int:
+        """Lock the pages of host memory as cuMemHostRegister does; return its status."""
+        if not self.stack():
+            return 201
+        if size > self.registration_limit_bytes:
+            return 2
+        for base, block in self.host_blocks.items():
+            if base < address + size and address < base + block.nbytes:
+                return 712
+        block = np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+        self.host_blocks[address] = block
+        if mapped:
+            self.mapped_blocks[address] = block
+        return 0
+
+    def unregister(self, address: int) -> int:
+        """Unlock host memory as cuMemHostUnregister does; return its status."""
+        if not self.stack():
+            return 201
+        if self.host_blocks.pop(address, None) is None:
+            return 713
+        self.mapped_blocks.pop(address, None)
+        return 0
+
     def is_pinned(self, array: np.ndarray) -> bool:
         """Return whether an array lies in live page-locked memory."""
         start = array.__array_interface__['data'][0]
@@ -173,9 +198,6 @@ class CudaDouble:
             # As with pycuda, the base of the array is the allocation itself.
             return np.asarray(HostAllocation(world, shape, np.dtype(dtype), bool(mem_flags & 2)))
 
-        def register_host_memory(array: np.ndarray, flags: int = 0) -> np.ndarray:
-            return np.asarray(RegisteredHostMemory(world, array, bool(flags & 2)))
-
         def memcpy_htod_async(dest: Any, src: np.ndarray, stream: Stream | None = None) -> None:
             copy_in(world, int(dest), src, stream)
 
@@ -197,8 +219,6 @@ class CudaDouble:
         module.host_alloc_flags = SimpleNamespace(DEVICEMAP=2)
         module.module_from_buffer = lambda buffer: Module(world, buffer)
         module.pagelocked_empty = pagelocked_empty
-        module.register_host_memory = register_host_memory
-        module.mem_host_register_flags = SimpleNamespace(PORTABLE=1, DEVICEMAP=2)
         module.memcpy_htod_async = memcpy_htod_async
         module.memcpy_dtoh_async = memcpy_dtoh_async
         module.memset_d8_async = memset_d8_async
@@ -546,42 +566,6 @@ class HostAllocation:
         self._world.mapped_blocks.pop(self._address, None)
         block[:] = _POISON
         self._world.graveyard.append(block)
-
-
-class RegisteredHostMemory:
-    """Lock on the pages of an array; the base of the array that register_host_memory returns."""
-
-    def __init__(self, world: CudaDouble, array: np.ndarray, mapped: bool) -> None:
-        world.require_context('cuMemHostRegister')
-        if not array.flags.c_contiguous:
-            raise ValueError('ndarray is not contiguous')
-        start = array.__array_interface__['data'][0]
-        for base, block in world.host_blocks.items():
-            if base < start + array.nbytes and start < base + block.nbytes:
-                raise LogicError(
-                    'cuMemHostRegister failed: part or all of the requested memory range is '
-                    'already mapped'
-                )
-        if world.registration_limit_bytes < array.nbytes:
-            raise MemoryError_('cuMemHostRegister failed: out of memory')
-        self._world, self._mapped = world, mapped
-        self._address: int | None = start
-        world.host_blocks[start] = array
-        self.__array_interface__ = array.__array_interface__
-
-    def get_device_pointer(self) -> int:
-        """Return the address for kernels."""
-        if not self._mapped or self._address is None:
-            raise LogicError('cuMemHostGetDevicePointer failed: the memory is not mapped')
-        return self._address
-
-    def unregister(self) -> None:
-        """Unlock the pages."""
-        self._world.require_context('cuMemHostUnregister')
-        if self._address is None:
-            raise LogicError('page-locked memory was unregistered twice')
-        del self._world.host_blocks[self._address]
-        self._address = None
 
 
 class DriverDouble:

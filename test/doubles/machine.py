@@ -47,6 +47,19 @@ class LibcudaDouble(DriverDouble, GraphDriverDouble):
         total._obj.value = self._cuda.limit_bytes
         return 0
 
+    def cuMemHostRegister_v2(self, address: Any, size: Any, flags: int) -> int:  # noqa: N802
+        return self._cuda.register(address.value, size.value, mapped=bool(flags & 2))
+
+    def cuMemHostUnregister(self, address: Any) -> int:  # noqa: N802
+        return self._cuda.unregister(address.value)
+
+    def cuMemHostGetDevicePointer_v2(self, device: Any, address: Any, flags: int) -> int:  # noqa: N802
+        assert flags == 0
+        if address.value not in self._cuda.mapped_blocks:
+            return 1
+        device._obj.value = address.value
+        return 0
+
 
 @contextlib.contextmanager
 def machine(

@@ -53,10 +53,6 @@ class CudaPython:
             DISABLE_TIMING=int(flags.CU_EVENT_DISABLE_TIMING),
         )
         self.host_alloc_flags = SimpleNamespace(DEVICEMAP=int(driver.CU_MEMHOSTALLOC_DEVICEMAP))
-        self.mem_host_register_flags = SimpleNamespace(
-            PORTABLE=int(driver.CU_MEMHOSTREGISTER_PORTABLE),
-            DEVICEMAP=int(driver.CU_MEMHOSTREGISTER_DEVICEMAP),
-        )
 
     def pagelocked_empty(
         self, shape: tuple[int, ...], dtype: Any, mem_flags: int = 0
@@ -64,13 +60,6 @@ class CudaPython:
         """Allocate a page-locked array, whose base owns the memory."""
         call = partial(_call, self._driver)
         return np.asarray(_HostAllocation(call, shape, np.dtype(dtype), mem_flags))
-
-    def register_host_memory(
-        self, array: npt.NDArray[np.uint8], flags: int = 0
-    ) -> npt.NDArray[np.uint8]:
-        """Page-lock the memory of an array; return one whose base owns the lock."""
-        call = partial(_call, self._driver)
-        return np.asarray(_RegisteredHostMemory(call, array, flags))
 
     def memcpy_htod_async(self, target: Any, source: npt.NDArray[Any], stream: Any) -> None:
         """Queue a copy of a page-locked array to a device address in a stream."""
@@ -229,28 +218,6 @@ class _HostAllocation:
         if address is None:
             raise _CudaError('page-locked memory was freed twice')
         self._call('cuMemFreeHost', address)
-
-
-class _RegisteredHostMemory:
-    """Lock on the pages of an array."""
-
-    def __init__(self, call: Any, array: npt.NDArray[np.uint8], flags: int) -> None:
-        self._call = call
-        self._array = array
-        self._address: int | None = _host_address(array)
-        call('cuMemHostRegister', self._address, array.nbytes, flags)
-        self.__array_interface__ = array.__array_interface__
-
-    def get_device_pointer(self) -> int:
-        """Return the device address of mapped memory."""
-        return int(self._call('cuMemHostGetDevicePointer', self._address, 0))
-
-    def unregister(self) -> None:
-        """Unlock the pages."""
-        address, self._address = self._address, None
-        if address is None:
-            raise _CudaError('page-locked memory was unregistered twice')
-        self._call('cuMemHostUnregister', address)
 
 
 class _Memcpy2D:

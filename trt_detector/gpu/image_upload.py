@@ -20,7 +20,7 @@ from ..preprocess import Letterbox
 from ..values.recent_peak import RecentPeak
 from .buffers import TensorBuffer
 from .kernels.letterbox import KERNEL_ENCODINGS
-from .page_locks import PageLocks
+from .page_locks import PageLock, PageLocks
 
 __all__ = ['HostWork', 'ImageUpload', 'UploadedImage', 'find_height', 'rows_read']
 
@@ -121,6 +121,13 @@ def _plan_copies(
     return 2 * resized, step, True, tuple(copies)
 
 
+def _map(image: Image, lock: PageLock) -> UploadedImage:
+    """Let the device read an image where it is."""
+    offset = image.data.__array_interface__['data'][0] - lock.address
+    address = lock.device_address + offset
+    return UploadedImage(address, image.step, image.height * image.step, gathered=False)
+
+
 class ImageUpload:
     """
     Page-locked and device memory for one image, large enough for the largest recent image.
@@ -158,10 +165,10 @@ class ImageUpload:
         :raises EngineError: if the memory cannot be allocated.
         """
         height = find_height(image, letterbox)
-        registered = self._locks.lock(image.memory)
-        if self._mapped and registered is not None:
-            return self._map(image, registered), None
-        if (registered is not None or image.page_locked) and not self._mapped:
+        lock = self._locks.lock(image.memory)
+        if self._mapped and lock is not None:
+            return _map(image, lock), None
+        if (lock is not None or image.page_locked) and not self._mapped:
             return self._begin_directly(image, height), None
         planar = image.encoding in _PLANES_420
         stored_rows = image.height * 3 // 2 if planar else image.height
@@ -192,13 +199,6 @@ class ImageUpload:
         send, self._send = self._send, None
         if send is not None:
             send(stream)
-
-    def _map(self, image: Image, registered: Any) -> UploadedImage:
-        """Let the device read an image where it is."""
-        base = registered.__array_interface__['data'][0]
-        offset = image.data.__array_interface__['data'][0] - base
-        address = int(registered.base.get_device_pointer()) + offset
-        return UploadedImage(address, image.step, image.height * image.step, gathered=False)
 
     def _begin_directly(self, image: Image, height: int) -> UploadedImage:
         """

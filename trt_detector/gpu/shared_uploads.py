@@ -67,7 +67,7 @@ class SharedUploads:
         # Appended to without the lock, in any thread, even while it is held: see _upload().
         self._unused: deque[_Memory] = deque()
         #: Memory that images arrive in.
-        self.locks = PageLocks(cuda, mapped=mapped)
+        self.locks = PageLocks(mapped=mapped)
         self._lock = threading.Lock()
 
     @classmethod

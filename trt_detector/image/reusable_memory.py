@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 
 __all__ = ['ReusableMemory']
@@ -18,10 +19,11 @@ class ReusableMemory:
     :param size: bytes.
     """
 
-    __slots__ = ('__weakref__', 'map', 'retired', 'size')
+    __slots__ = ('__weakref__', 'address', 'map', 'retired', 'size')
 
     def __init__(self, size: int) -> None:
         self.map = mmap.mmap(-1, size)
+        self.address = ctypes.addressof(ctypes.c_uint8.from_buffer(self.map))
         self.size = size
         #: No image comes there any more.
         self.retired = False

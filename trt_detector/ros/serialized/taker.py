@@ -177,11 +177,10 @@ class SerializedTaker:
     def _use(self, memory: ReusableMemory) -> int:
         """Let the message be written to this memory; return the address."""
         self._memory = memory
-        address = ctypes.addressof(ctypes.c_uint8.from_buffer(memory.map))
-        self._message.buffer = address
+        self._message.buffer = memory.address
         self._message.buffer_length = 0
         self._message.buffer_capacity = memory.size
-        return address
+        return memory.address
 
     def _grow(self, _pointer: int, size: int, _state: int) -> int | None:
         """Replace the memory, which is too small; called by rcl."""
