@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import pytest
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 from trt_detector.tools.benchmark_node.child_process import BenchmarkError
-from trt_detector.tools.benchmark_node.listener import _import_stamped, parse_header
+from trt_detector.tools.benchmark_node.listener import _import_stamped, Listener, parse_header
 from vision_msgs.msg import Detection2D, Detection2DArray
 
 
@@ -31,3 +32,13 @@ def test_types_without_a_header_are_refused() -> None:
     for kind in ('no_such_msgs/msg/A', 'std_msgs/msg/NoSuchType'):
         with pytest.raises(BenchmarkError, match='cannot be imported'):
             _import_stamped('/t', kind)
+
+
+def test_diagnostics_before_the_measurement_count_until_another_node_starts() -> None:
+    listener = Listener()
+    status = DiagnosticStatus(name='/detector: detector', values=[KeyValue(key='a', value='b')])
+    listener._keep(DiagnosticArray(status=[status]))
+    with listener.receive([]):
+        assert listener.read_status('detector') == {'/detector': {'a': 'b'}}
+    listener.clear()
+    assert listener.read_status('detector') == {}

@@ -80,7 +80,8 @@ class Listener:
         """
         from rclpy.qos import QoSProfile
 
-        self.clear(len(topics))
+        # The diagnostics stay: a short measurement may end before the next ones arrive.
+        self.arrivals, self.repeated = [{} for _ in topics], 0
         with ExitStack() as stack:
             for number, topic in enumerate(topics):
                 kind = self.find_type(topic)
@@ -136,10 +137,9 @@ class Listener:
                 )
             yield arrivals
 
-    def clear(self, topics: int) -> None:
-        """Forget everything that has arrived."""
-        self.arrivals = [{} for _ in range(topics)]
-        self.repeated = 0
+    def clear(self) -> None:
+        """Forget everything that has arrived, before another node starts."""
+        self.arrivals, self.repeated = [], 0
         self._statuses = {}
 
     def find_failure(self) -> str:

@@ -81,7 +81,7 @@ def _start(
 ) -> Iterator[tuple[list[ChildProcess], Command]]:
     """Start the processes of a node and wait until it publishes all topics."""
     command = contender.prepare(case, setup.folder)
-    setup.listener.clear(0)
+    setup.listener.clear()
     with ExitStack() as stack:
         processes = _start_processes(stack, contender.name, command, setup)
 
@@ -195,7 +195,7 @@ def _measure_bare(contender: Bare, case: Case, setup: Setup) -> dict[str, Any]:
         file.unlink(missing_ok=True)
     suffix = '/compressed' if setup.is_compressed else ''
     topics = [f'{camera.image_topic}{suffix}' for camera in list_cameras(case.cameras)]
-    setup.listener.clear(0)
+    setup.listener.clear()
     with ExitStack() as stack:
         processes = _start_processes(stack, contender.name, command, setup)
         setup.wait_for(
