@@ -40,15 +40,20 @@ class _Graph:
         return self.node('Mul', [plain, gate], f'{name}.mul')
 
     def plain_conv(
-        self, source: str, name: str, channels: tuple[int, int], *, size: int, stride: int = 1
-    ) -> str:
-        """Add a convolution with a bias."""
+        self, source: str, name: str, channels: tuple[int, int], *, size: int, stride: int = 1,
+        shift: float = 0.0,
+    ) -> str:  # fmt: skip
+        """
+        Add a convolution with a bias.
+
+        :param shift: mean of the bias.
+        """
         fan_in = channels[0] * size * size
         weight = self._random.standard_normal((channels[1], channels[0], size, size))
         inputs = [
             source,
             self.constant(f'{name}.weight', weight / np.sqrt(fan_in)),
-            self.constant(f'{name}.bias', self._random.standard_normal(channels[1]) * 0.1),
+            self.constant(f'{name}.bias', shift + self._random.standard_normal(channels[1]) * 0.1),
         ]
         return self.node(
             'Conv', inputs, name,
@@ -62,7 +67,7 @@ def yolo(
     """
     Write a detector like YOLOv8: a backbone with SiLU and a head with DFL at stride 8.
 
-    Its output is [batch, 4 + classes, cells]: center x, center y, width, height in cells, scores.
+    Its output is [batch, 4 + classes, cells]: center x, center y, width, height, scores.
     """
     bins = 4
     graph = _Graph(seed=8)
@@ -71,7 +76,8 @@ def yolo(
         features = graph.conv(features, f'model.{number}', channels, stride=2)
     boxes = graph.conv(features, 'model.3.box', (16, 16))
     boxes = graph.plain_conv(boxes, 'model.3.box.out', (16, 4 * bins), size=1)
-    scores = graph.plain_conv(features, 'model.3.cls.out', (16, classes), size=1)
+    # Low scores: most predictions of a trained network are background.
+    scores = graph.plain_conv(features, 'model.3.cls.out', (16, classes), size=1, shift=-3)
     graph.constant('bins_shape', [0, 4, bins, -1], np.int64)
     graph.constant('flat_shape', [0, classes, -1], np.int64)
     distances = graph.node('Reshape', [boxes, 'bins_shape'], 'model.3.dfl.reshape')
@@ -83,13 +89,37 @@ def yolo(
     )
     graph.constant('first_axis', [1], np.int64)
     distances = graph.node('Squeeze', [distances, 'first_axis'], 'model.3.dfl.squeeze')
+    boxes = graph.node('Add', [distances, _find_cells(graph, features)], 'model.3.box.shift')
+    graph.constant('stride', 8.0)
+    boxes = graph.node('Mul', [boxes, 'stride'], 'model.3.box.pixels')
     scores = graph.node('Reshape', [scores, 'flat_shape'], 'model.3.cls.reshape')
     scores = graph.node('Sigmoid', [scores], 'model.3.cls.sigmoid')
     graph.nodes.append(
-        helper.make_node('Concat', [distances, scores], ['output0'], name='model.3.concat', axis=1)
+        helper.make_node('Concat', [boxes, scores], ['output0'], name='model.3.concat', axis=1)
     )
     cells = size[0] * size[1] // 64 if isinstance(size[0], int) else 'cells'
     return _save(path, graph, (batch, 3, *size), {'output0': (batch, 4 + classes, cells)})
+
+
+def _find_cells(graph: _Graph, features: str) -> str:
+    """
+    Add the position of each cell, at any input size.
+
+    :return: [batch, 4, cells]: column, row, 0, 0.
+    """
+    one_plane = graph.node('ReduceMax', [features], 'model.3.grid.max', axes=[1])
+    zeros = graph.node('Sub', [one_plane, one_plane], 'model.3.grid.zeros')
+    graph.constant('one', 1.0)
+    ones = graph.node('Add', [zeros, 'one'], 'model.3.grid.ones')
+    planes = []
+    for name, axis in (('columns', 3), ('rows', 2)):
+        graph.constant(f'{name}_axis', axis, np.int64)
+        planes.append(
+            graph.node('CumSum', [ones, f'{name}_axis'], f'model.3.grid.{name}', exclusive=1)
+        )
+    grid = graph.node('Concat', [*planes, zeros, zeros], 'model.3.grid.concat', axis=1)
+    graph.constant('cells_shape', [0, 4, -1], np.int64)
+    return graph.node('Reshape', [grid, 'cells_shape'], 'model.3.grid.reshape')
 
 
 def deployed_detr(path: Path) -> Path:

@@ -328,7 +328,7 @@ def test_the_precision_of_a_plan_without_manifest_is_asked_of_the_inspector(
         plan = build_once(config, read_model_info(dynamic), batch_size=4).plan
         with TensorRTEngine(plan) as engine:
             assert engine.info.precision == 'fp16'
-            assert engine.info.layer_precision.startswith('14 fp16')
+            assert '14 fp16' in engine.info.layer_precision
 
 
 @pytest.mark.parametrize('personality', ['tensorrt-10.3', 'tensorrt_rtx-1.7'])
