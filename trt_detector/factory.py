@@ -46,7 +46,7 @@ from .model_setup import (
     ModelSetup,
     Preprocessing,
 )
-from .onnxruntime_engine import has_cuda_provider, OnnxRuntimeEngine, OnnxRuntimeOptions
+from .onnxruntime_engine import has_provider, OnnxRuntimeEngine, OnnxRuntimeOptions
 from .openvino.engine import OpenVinoEngine
 from .pipeline import Detector
 from .tiling.tiled_detector import TiledDetector
@@ -375,7 +375,7 @@ def _open_onnxruntime(
         engine_bytes=None if cache is None else len(data),
     )
     wanted = config.onnxruntime_provider
-    if wanted == 'cuda' or (wanted == 'auto' and has_cuda_provider()):
+    if wanted == 'cuda' or (wanted == 'auto' and has_provider('CUDA')):
         from .gpu.onnxruntime_cuda import CudaOnnxRuntimeEngine
 
         try:

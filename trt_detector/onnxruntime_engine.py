@@ -20,7 +20,7 @@ __all__ = [
     'DEFAULT_OPTIONS',
     'OnnxRuntimeEngine',
     'OnnxRuntimeOptions',
-    'has_cuda_provider',
+    'has_provider',
     'make_asynchronous_run_options',
 ]
 
@@ -200,13 +200,13 @@ class OnnxRuntimeEngine(InferenceEngine):
         return size
 
 
-def has_cuda_provider() -> bool:
-    """Return whether the ONNX Runtime of this machine was built for CUDA."""
+def has_provider(name: str) -> bool:
+    """Return whether the ONNX Runtime of this machine was built for a provider: CUDA, OpenVINO."""
     try:
         onnxruntime = load_onnxruntime()
     except BackendUnavailableError:
         return False
-    return 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
+    return f'{name}ExecutionProvider' in onnxruntime.get_available_providers()
 
 
 def make_asynchronous_run_options() -> Any:

@@ -62,10 +62,10 @@ class OpenVinoEngine(OnnxRuntimeEngine):
         if session.spinning:
             warnings.append('inference_spinning has no effect with OpenVINO')
         computes = f'INT8 and {precision}' if is_int8 else precision
-        entries = [('provider', f'OpenVINO, computes in {computes}')]
-        if own:
-            rest = f', by the CPU provider {_list(others)}' if others else ''
-            entries.append(('nodes', f'{own} by OpenVINO{rest}'))
+        nodes = f'{own} by OpenVINO' if own else 'unknown: ONNX Runtime is older than 1.24'
+        if others:
+            nodes += f', by the CPU provider {_list(others)}'
+        entries = (('provider', f'OpenVINO, computes in {computes}'), ('nodes', nodes))
         self._info = replace(
             self._info,
             precision='int8' if is_int8 else precision,

@@ -18,7 +18,7 @@ import sys
 
 from .. import __version__
 from ..errors import DetectorError
-from ..onnxruntime_engine import has_cuda_provider
+from ..onnxruntime_engine import has_provider
 from .command_line import add_json_option, make_parser, parse_arguments, write_result
 from .finding import Finding, NOTE, OK, PROBLEM
 from .topic_check import judge_topic, observe_topic
@@ -124,7 +124,8 @@ def _inference(device_id: int) -> list[Finding]:
     lean = _tensorrt('tensorrt_lean', device_id)
     findings += [*backends.values(), lean, _cuda_bindings(device_id)]
     version, reason = _import('onnxruntime')
-    kind = 'for CUDA' if has_cuda_provider() else 'for the CPU'
+    kind = 'for CUDA' if has_provider('CUDA') else 'for the CPU'
+    kind += ', with OpenVINO' if has_provider('OpenVINO') else ''
     findings.append(
         Finding('onnxruntime', OK, f'{version} {kind}')
         if version

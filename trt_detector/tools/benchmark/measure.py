@@ -147,7 +147,9 @@ def _device_state(info: EngineInfo) -> DeviceState:
 def _check(job: Job, detector: Detector) -> None:
     """Refuse a detector that is not the requested combination."""
     wanted, info = job.config.precision, detector.info
-    if wanted not in ('auto', info.precision):
+    # OpenVINO computes in bfloat16 on CPUs without FP16.
+    found = 'fp16' if info.precision == 'bf16' else info.precision
+    if wanted not in ('auto', found):
         reason = '; '.join(info.warnings) or f'{info.backend} runs it in no other precision'
         if wanted == 'int8' and not job.config.calib_cache_path:
             reason += '; INT8 needs --calib-cache-path, which the tool calibrate makes'
