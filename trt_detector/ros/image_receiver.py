@@ -11,6 +11,7 @@ import traceback
 from typing import Any, Protocol
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -95,6 +96,33 @@ class _Entities:
         self.subscriptions = tuple(each for each in subscriptions if each not in self.serialized)
 
 
+class _UnlockedContext:
+    """
+    Context for an executor, whose state can be read while it is being shut down.
+
+    A context that is shut down destroys its nodes and holds its lock meanwhile; a node waits for
+    the thread that receives its images, which must not wait for that lock.
+
+    :param context: context of rclpy.
+    """
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        """Read an attribute of the context."""
+        return getattr(self._context, name)
+
+    def ok(self) -> bool:
+        """Tell whether the context is initialized and not shut down."""
+        handle = self._context.handle
+        try:
+            with handle:
+                return bool(handle.ok())
+        except InvalidHandle:
+            return False
+
+
 class ImageReceiver:
     """
     Runs the callbacks of image subscriptions.
@@ -109,8 +137,9 @@ class ImageReceiver:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._entities = _Entities()
+        self._context: Any = _UnlockedContext(node.context)
         # Kept as long as the node: a context keeps every executor that was ever created.
-        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._entities)
         self._stop: Future | None = None
         self._thread: threading.Thread | None = None
@@ -214,7 +243,7 @@ class ImageReceiver:
 
     def _spin(self, stop: Future) -> None:
         """Thread main loop."""
-        while not stop.done() and self._node.context.ok():
+        while not stop.done() and self._context.ok():
             try:
                 self._executor.spin_until_future_complete(stop)
             except ExternalShutdownException:
