@@ -17,7 +17,7 @@ import trt_detector
 
 PACKAGE = Path(trt_detector.__file__).parent
 
-CUDA_LIBRARIES = frozenset({'pycuda', 'pynvml', 'cuda'})
+CUDA_LIBRARIES = frozenset({'pycuda', 'pynvml', 'cuda', 'nvidia'})
 TENSORRT_LIBRARIES = frozenset({'tensorrt', 'tensorrt_rtx', 'tensorrt_lean'})
 ROS_LIBRARIES = frozenset({
     'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs', 'geometry_msgs',

@@ -51,6 +51,7 @@ OPTIONAL_MODULES = {
     'fastapi',
     'faster_coco_eval',
     'nicegui',
+    'nvidia',
     'pycuda',
     'pygame',
     'rosbags',

@@ -293,6 +293,17 @@ def test_jpeg_images() -> None:
         assert all(map(matches, cells[3:], figures))
 
 
+def test_jpeg_images_on_the_gpu() -> None:
+    (table,) = read_tables('Decoded on the GPU')
+    for cells, row in zip(table, read_figures('jpeg_gpu')['rows'], strict=True):
+        width, height = row['image_wh']
+        assert cells[0] == f'{width}x{height}'
+        assert cells[1:4] == [str(row[name]) for name in ('quality', 'kib', 'batch')]
+        speeds = [row[way]['images_per_s'] for way in ('full', 'reduced', 'gpu', 'pixels')]
+        cpu = [row[way]['cpu_ms_per_image'] for way in ('reduced', 'gpu')]
+        assert all(map(matches, cells[4:], speeds + cpu))
+
+
 def test_openvino() -> None:
     here, accuracy, xeon = read_tables('INT8 and OpenVINO on the CPU')
     modes = read_figures('openvino_epyc')['modes']

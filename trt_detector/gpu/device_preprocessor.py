@@ -23,6 +23,7 @@ from .device_engine import DeviceEngine
 from .device_info import DeviceInfo, read_device
 from .device_lock import device_lock
 from .device_slot import DeviceSlot, SharedStreams, SlotTarget
+from .jpeg.decoder import JpegDecoder
 from .kernels.candidates import CandidateFilter
 from .kernels.letterbox import KERNEL_ENCODINGS, LetterboxKernel
 from .network_runner import BUILD_IN_PROGRESS, capture_graphs
@@ -97,6 +98,7 @@ class DevicePreprocessor:
                 make_stream(cuda),
                 copiers,
                 SharedUploads.join(cuda, self._engine.device_id, mapped=self._mapped),
+                JpegDecoder(self._engine.device_id),
                 candidates,
             )
             # Otherwise a traceback would keep the streams alive longer than their context.
@@ -141,6 +143,8 @@ class DevicePreprocessor:
         :return: position of the image in the network's input.
         """
         letterbox = _fit(image.width, image.height, self._input_size, self._spec)
+        if image.decoded is not None and out.slot.load_jpeg(out.index, image, letterbox):
+            return letterbox
         reduction = image.find_reduction(letterbox.resized_size)
         letterbox = replace(letterbox, reduction=reduction)
         out.slot.load(out.index, self.convert(image.decode(reduction)), letterbox)

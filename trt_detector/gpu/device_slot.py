@@ -23,6 +23,7 @@ from ..values.candidates import Candidates
 from .cuda_errors import make_engine_error, propose_batch
 from .device_engine import DeviceEngine
 from .image_upload import ImageUpload, UploadedImage
+from .jpeg.decoder import DecodedJpeg, JpegDecoder
 from .kernels.candidates import CandidateFilter, CandidateSlot, is_worth_filtering
 from .kernels.letterbox import KERNEL_ENCODINGS, LetterboxJob, LetterboxKernel
 from .network_runner import NetworkRunner
@@ -46,6 +47,7 @@ class SharedStreams:
     :param download: stream of the candidate filter and the output downloads.
     :param copiers: threads that copy images to page-locked memory.
     :param shared: uploads of images that other detectors of the process use, too; joined.
+    :param jpegs: decoder of JPEG images.
     :param candidates: filter for the candidates of a raw head, None to copy all outputs.
     :param users: number of open slots.
     """
@@ -55,6 +57,7 @@ class SharedStreams:
     download: Any
     copiers: ThreadPoolExecutor
     shared: SharedUploads
+    jpegs: JpegDecoder
     candidates: CandidateFilter | None = None
     users: int = 0
 
@@ -109,6 +112,8 @@ class DeviceSlot(BatchSlot):
         self._shared: list[SharedUpload] = []
         # Bytes that the device reads; memory that images arrive in is used again without them.
         self._sources: list[npt.NDArray[np.uint8]] = []
+        self._jpegs: list[tuple[int, Image, Letterbox]] = []
+        self._decoded: list[DecodedJpeg] = []
         self._views: list[npt.NDArray[Any]] = []
         self._resources = ExitStack()
         with ExitStack() as undo:
@@ -148,7 +153,7 @@ class DeviceSlot(BatchSlot):
     def targets(self, count: int) -> Sequence[SlotTarget]:
         """Return the targets of count images."""
         self._engine.check_thread()
-        self._jobs = []
+        self._jobs, self._jpegs = [], []
         self._count = count
         self._mark(0, self._get_streams().upload)
         return [SlotTarget(self, index) for index in range(count)]
@@ -164,6 +169,20 @@ class DeviceSlot(BatchSlot):
         """
         uploaded = self._upload(index, image, letterbox)
         self._add_job(index, image.encoding, uploaded, letterbox)
+
+    def load_jpeg(self, index: int, image: Image, letterbox: Letterbox) -> bool:
+        """
+        Let a JPEG be decoded on the device when the slot starts, with the others of the batch.
+
+        :param index: index of the image in the batch.
+        :param image: image of any kind.
+        :param letterbox: position of the image in the input.
+        :return: False if the device does not decode it.
+        """
+        accepted = self._get_streams().jpegs.accepts(image)
+        if accepted:
+            self._jpegs.append((index, image, letterbox))
+        return accepted
 
     def load_parts(
         self,
@@ -231,6 +250,24 @@ class DeviceSlot(BatchSlot):
             )
         )
 
+    def _decode_jpegs(self, streams: SharedStreams) -> None:
+        """
+        Decode the JPEG images of the batch on the device, or on the CPU if that fails.
+
+        :raises ImageError: if the CPU cannot decode one, either.
+        """
+        jpegs, self._jpegs = self._jpegs, []
+        if not jpegs:
+            return
+        decoded = streams.jpegs.decode([image for _, image, _ in jpegs], streams.upload)
+        for (index, image, letterbox), found in zip(jpegs, decoded, strict=True):
+            if found is None:
+                self.load(index, image.decode(), letterbox)
+                continue
+            self._decoded.append(found)
+            uploaded = UploadedImage(found.address, found.step, 0, gathered=False)
+            self._add_job(index, found.encoding, uploaded, letterbox)
+
     def start(self, count: int, least_score: float) -> None:
         """Queue kernel, network and download; return at once."""
         try:
@@ -252,6 +289,7 @@ class DeviceSlot(BatchSlot):
         """Let the memory of the images go, which the device has read."""
         self._shared.clear()
         self._sources.clear()
+        self._decoded.clear()
 
     def _wait_for(self, event: Any) -> None:
         """Wait until the device has reached an event."""
@@ -323,6 +361,7 @@ class DeviceSlot(BatchSlot):
         """Queue all work after the uploads."""
         streams, stream = self._get_streams(), self._engine.stream
         prepared, computed, done = self._events
+        self._decode_jpegs(streams)
         for upload, copy in self._copies:
             copy.result()
             upload.send(streams.upload)
