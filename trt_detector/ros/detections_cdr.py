@@ -120,7 +120,7 @@ def choose_encoder(
         and deserialize_message(encoded, Detection2DArray) == expected
     ):
         return serializer.serialize
-    _LOG.info('rclpy serializes the detections: the layout of its middleware is another one')
+    _LOG.info('rclpy serializes the detections: this middleware has another layout of messages')
     return message.fill
 
 
