@@ -603,3 +603,58 @@ def test_eighty_one_classes_may_be_objectness(
     with pytest.raises(ModelError, match='objectness and 80 classes: set head to yolo'):
         recognize(info)
     assert recognize(info, 'yolo').head.num_classes == 81
+
+
+@pytest.mark.parametrize(
+    ('plane', 'extra', 'names', 'metadata', 'classes'),
+    [
+        # A depth map, a semantic map and features of another size than prototypes have.
+        ((84, 8400), (1, 640, 640), None, {}, 80),
+        ((84, 8400), (19, 320, 320), None, {}, 80),
+        ((84, 8400), (64, 80, 80), 80, {}, 80),
+        # Maps of that size: the names tell.
+        ((84, 8400), (19, 160, 160), 80, {}, 80),
+        ((84, 8400), (32, 160, 160), 80, {}, 80),
+        ((116, 8400), (32, 160, 160), 80, {}, 80),
+        ((103, 8400), (19, 160, 160), 80, {}, 80),
+        # The task, or the number of prototypes that every YOLO has.
+        ((84, 8400), (19, 160, 160), None, {'task': 'detect'}, 80),
+        ((84, 8400), (19, 160, 160), None, {'task': 'segment'}, 61),
+        ((116, 8400), (32, 160, 160), None, {}, 80),
+        # Channels last.
+        ((116, 8400), (160, 160, 32), None, {'task': 'segment'}, 80),
+        # Selected rows.
+        ((300, 6), (1, 640, 640), None, {}, None),
+        ((300, 6), (32, 160, 160), None, {}, None),
+        ((300, 6), (32, 160, 160), 80, {}, None),
+        ((300, 38), (32, 160, 160), 80, {}, None),
+        ((300, 25), (19, 160, 160), None, {}, None),
+    ],
+)
+def test_a_map_beside_the_predictions_may_be_no_prototypes(
+    plane: tuple[int, int],
+    extra: tuple[int, int, int],
+    names: int | None,
+    metadata: dict[str, str],
+    classes: int | None,
+) -> None:
+    outputs = (
+        TensorSpec('output0', (1, *plane), np.dtype('f4')),
+        TensorSpec('more', (1, *extra), np.dtype('f4')),
+    )
+    info = GraphInfo(outputs, metadata, (640, 640), num_names=names)
+    found = recognize(info)
+    assert found.head.num_classes == classes
+    assert found.name == ('yolo' if classes else 'end_to_end')
+    [warning] = found.warnings
+    masks = plane[1] > 6 if classes is None else plane[0] != 4 + classes
+    assert ('only its boxes' if masks else 'more is no mask prototype') in warning
+
+
+def test_a_map_that_may_be_prototypes_is_refused_without_names() -> None:
+    outputs = (
+        TensorSpec('output0', (1, 84, 8400), np.dtype('f4')),
+        TensorSpec('more', (1, 19, 160, 160), np.dtype('f4')),
+    )
+    with pytest.raises(ModelError, match='may be mask prototypes or another map.*class_names'):
+        recognize(GraphInfo(outputs, input_size=(640, 640)))

@@ -21,6 +21,11 @@ MAX_QUERIES = 1000
 # Strides of the feature maps of common detectors; 64 is P6, 4 is P2.
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
 _COCO_CLASSES = 80
+# Mask prototypes of YOLO.
+_PROTOTYPE_STRIDE = 4
+_COMMON_PROTOTYPES = 32
+# Box, score and class.
+_SELECTED_VALUES = 6
 # Deformable attention of the DETR family; but upsamplers of some YOLO necks use GridSample, too.
 _ATTENTION = frozenset({'GridSample', 'MultiscaleDeformableAttnPlugin_TRT'})
 # The inverse sigmoid, with which a DETR refines its boxes.
@@ -169,7 +174,7 @@ class GraphInfo:
 
         They are the mask coefficients of a segmentation model or the keypoints of a pose model.
         """
-        maps = [out.shape[1] for out in self.outputs if _is_map(out)]
+        maps = [out for out in self.outputs if _is_map(out)]
         if self.task == 'pose':
             shape = read_literal(self.metadata, 'kpt_shape')
             if isinstance(shape, list | tuple) and all(type(n) is int and n > 0 for n in shape):
@@ -179,7 +184,7 @@ class GraphInfo:
                 'of classes is unknown; export it again, or export a detector'
             )
         if maps:
-            return maps[0] or 0
+            return self._count_coefficients(maps[0])
         if self.task == 'segment':
             raise ModelError(
                 "the model's task is 'segment', but it has no output of mask prototypes "
@@ -187,6 +192,37 @@ class GraphInfo:
                 'export it again, or export a detector'
             )
         return 0
+
+    def _count_coefficients(self, output: TensorSpec) -> int:
+        """
+        Count the mask coefficients of a prediction that belong to a map; 0 if it is another map.
+
+        Prototypes have a quarter of the input's size, and their number fits the other values.
+
+        :raises ModelError: if nothing tells whether the map holds prototypes.
+        """
+        quarter = None
+        if self.input_size is not None:
+            quarter = tuple(math.ceil(side / _PROTOTYPE_STRIDE) for side in self.input_size)
+        channels = output.shape[3 if output.shape[1:3] == quarter else 1] or 0
+        if self.task == 'segment' or quarter is None:
+            return channels
+        if quarter not in (output.shape[2:], output.shape[1:3]):
+            return 0
+        plane = self.plane()
+        values = [] if plane is None else [dim for dim in plane[1].shape[1:] if dim]
+        if _SELECTED_VALUES in values or self.metadata.get('task') == 'detect':
+            return 0
+        if self.num_names is not None:
+            told = {self.num_names + box for box in (4, 5)}
+            return 0 if told & set(values) else channels
+        if channels == _COMMON_PROTOTYPES or channels + _SELECTED_VALUES in values:
+            return channels
+        raise ModelError(
+            f'{output} may be mask prototypes or another map, so the number of classes is '
+            "unknown: give class_names, or put task: 'segment' or 'detect' into a YAML file of "
+            "the model's name beside it"
+        )
 
     def describe(self) -> str:
         """Describe the outputs in one text."""

@@ -157,11 +157,7 @@ def recognize(
         raise ModelError(contradiction)
     if contradiction:
         warnings.append(contradiction)
-    if info.task not in ('detect', 'obb') or (info.plane() is not None and info.extra_values()):
-        task = info.task if info.task != 'detect' else 'segment'
-        rest = {'segment': ', not its masks', 'pose': ', not its keypoints'}.get(task, '')
-        warnings.append(f"the model's task is {task!r}: only its boxes are reported{rest}")
-    warnings += _describe_rounding(info)
+    warnings += [*_describe_task(info), *_describe_rounding(info)]
     head = interpret(match.build(), layout, info, boxes, scores)
     if indices:
         head = select_outputs(head, indices)
@@ -242,6 +238,22 @@ def _choose(info: GraphInfo) -> tuple[HeadLayout, LayoutMatch]:
             'the parameter head to the right one, or class_names so that their number tells'
         )
     return chosen[0]
+
+
+def _describe_task(info: GraphInfo) -> list[str]:
+    """Describe what is not reported: masks, keypoints, or a map beside the predictions."""
+    plane = info.plane()
+    if info.task not in ('detect', 'obb') or (plane is not None and info.extra_values()):
+        task = info.task if info.task != 'detect' else 'segment'
+        rest = {'segment': ', not its masks', 'pose': ', not its keypoints'}.get(task, '')
+        return [f"the model's task is {task!r}: only its boxes are reported{rest}"]
+    if plane is None:
+        return []
+    return [
+        f'{printable(output.name)} is no mask prototype of {printable(plane[1].name)} and ignored'
+        for index, output in enumerate(info.outputs)
+        if index != plane[0]
+    ]
 
 
 def _describe_rounding(info: GraphInfo) -> list[str]:

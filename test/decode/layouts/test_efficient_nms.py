@@ -178,3 +178,20 @@ def test_boxes_that_tensorflow_may_have_mirrored_are_warned_of(
     with open_planted(path) as detector:
         assert len(detector.info.warnings) == warned
         assert all('mirrored along the diagonal' in text for text in detector.info.warnings)
+
+
+@pytest.mark.parametrize('outlier', [np.inf, 3.0])
+def test_one_large_coordinate_does_not_make_pixels_of_normalized_boxes(
+    outlier: float, tmp_path: Path
+) -> None:
+    answers = _answers()
+    boxes = answers[1] / np.array([WIDTH, HEIGHT] * 2, np.float32)
+    # The first of three objects in the dark image.
+    boxes[0, 0, 2] = outlier
+    names = ['num_dets', 'det_boxes', 'det_scores', 'det_classes']
+    path = _plant(tmp_path / 'm.onnx', [answers[0], boxes, *answers[2:]], names, '0123')
+    with open_planted(path, batch_size=1) as detector:
+        dark, bright = (detector.detect([image]).detections[0] for image in dark_and_bright())
+    rest = _expected(answers, 0)[1:]
+    np.testing.assert_allclose(dark.boxes_xyxy[-2:], [found[:4] for found in rest], atol=1e-3)
+    assert_same(bright, _expected(answers, 1))

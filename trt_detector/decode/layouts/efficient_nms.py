@@ -49,8 +49,8 @@ class EfficientNmsHead:
     """
     Decoder for count [N, 1], boxes [N, M, 4], scores [N, M], classes [N, M].
 
-    Boxes are x1, y1, x2, y2 in input pixels, or shares of the input if no coordinate was ever
-    above 2. Rows after the count are ignored.
+    Boxes are x1, y1, x2, y2 in input pixels, or shares of the input until half of the boxes of a
+    batch have a coordinate above 2. Rows after the count are ignored.
 
     :param order: indices of the outputs in that order.
     :param input_size: (height, width) of the network's input in pixels, None if unknown.
@@ -92,12 +92,18 @@ class EfficientNmsHead:
         self, boxes: list[npt.NDArray[Any]], *, boxes_given: bool
     ) -> list[npt.NDArray[Any]]:
         """Scale normalized boxes (n, 4) to the input, and remember a model with pixels."""
-        with np.errstate(invalid='ignore'):
-            if self._size is not None and any((one > _MAX_NORMALIZED).any() for one in boxes):
-                self._size = None
+        if self._size is not None and _are_pixels(np.concatenate(boxes)):
+            self._size = None
         if self._size is None or boxes_given:
             return boxes
         return [one.astype(np.float32, copy=False) * self._size for one in boxes]
+
+
+def _are_pixels(boxes: npt.NDArray[Any]) -> bool:
+    """Tell whether boxes (n, 4) are in pixels; a few normalized ones may be too large."""
+    finite = boxes[np.isfinite(boxes).all(axis=1)]
+    large = (finite > _MAX_NORMALIZED).any(axis=1)
+    return bool(len(large) and 2 * np.count_nonzero(large) >= len(large))
 
 
 class EfficientNmsLayout:

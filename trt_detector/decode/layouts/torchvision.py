@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import printable
 from ...values.detections import Detections
 from ..graph_info import GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
@@ -56,19 +57,43 @@ class TorchvisionLayout:
         order = _order(info)
         if order is None:
             return None
-        head = partial(TorchvisionHead, order)
+        rest = [printable(o.name) for n, o in enumerate(info.outputs) if n not in order]
         return LayoutMatch(
-            None, 'boxes, labels, scores', head, Evidence.OUTPUTS, boxes=(order[0], 'corners')
+            None,
+            'boxes, labels, scores',
+            partial(TorchvisionHead, order),
+            Evidence.OUTPUTS,
+            warnings=(f'only boxes are reported: {", ".join(rest)} ignored',) if rest else (),
+            boxes=(order[0], 'corners'),
         )
 
 
 def _order(info: GraphInfo) -> tuple[int, int, int] | None:
-    """Find the indices of the outputs boxes, labels, scores; None if there are others."""
+    """
+    Find the indices of the outputs boxes, labels, scores; None if there are others.
+
+    Masks [n, 1, H, W] of Mask R-CNN, and keypoints [n, K, 3] of Keypoint R-CNN with their scores
+    [n, K], may stand beside them.
+    """
     outputs = list(enumerate(info.outputs))
     boxes = [n for n, out in outputs if len(out.shape) == 2 and out.shape[1] == 4]
     rows = [(n, out) for n, out in outputs if len(out.shape) == 1]
     labels = [n for n, out in rows if np.issubdtype(out.dtype, np.integer)]
     scores = [n for n, out in rows if np.issubdtype(out.dtype, np.floating)]
-    if len(outputs) == 3 and len(boxes) == len(labels) == len(scores) == 1:
-        return boxes[0], labels[0], scores[0]
-    return None
+    if len(rows) != 2 or not len(boxes) == len(labels) == len(scores) == 1:
+        return None
+    order = boxes[0], labels[0], scores[0]
+    rest = sorted((out.shape[1:] for n, out in outputs if n not in order), key=len)
+    if rest and not (_are_masks(rest) or _are_keypoints(rest)):
+        return None
+    return order
+
+
+def _are_masks(shapes: list[tuple[int | None, ...]]) -> bool:
+    """Tell whether shapes without their first dimension are those of masks."""
+    return len(shapes) == 1 and len(shapes[0]) == 3 and shapes[0][0] == 1
+
+
+def _are_keypoints(shapes: list[tuple[int | None, ...]]) -> bool:
+    """Tell whether shapes without their first dimension are those of scores and keypoints."""
+    return [len(shape) for shape in shapes] == [1, 2] and shapes[1][1] == 3
