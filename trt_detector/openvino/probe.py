@@ -44,7 +44,7 @@ def check_int8(provider: Provider) -> None:
     """
     Check that INT8 convolutions are exact.
 
-    :raises EngineError: if they are not: without VNNI, sums of products overflow 16 bits.
+    :raises EngineError: if they are not, as on CPUs without VNNI.
     """
     numbers = np.array([-128, -100, -1, 7, 100, _LARGEST], np.float32)
     weights = np.full((_CHANNELS, _CHANNELS, 3, 3), _LARGEST, np.int8)
@@ -52,7 +52,7 @@ def check_int8(provider: Provider) -> None:
     found = _run(provider, numbers, weights, quantized=True)
     if not np.allclose(found, expected, rtol=1e-3):
         raise EngineError(
-            'OpenVINO computes INT8 convolutions wrongly on this CPU, which has no VNNI: '
+            'OpenVINO computes INT8 convolutions wrongly on this CPU, as on those without VNNI: '
             f'{found.tolist()} instead of {expected.tolist()}; set precision to fp32, or '
             'onnxruntime_provider to cpu'
         )
