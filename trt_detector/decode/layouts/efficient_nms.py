@@ -96,7 +96,8 @@ class EfficientNmsHead:
             self._size = None
         if self._size is None or boxes_given:
             return boxes
-        return [one.astype(np.float32, copy=False) * self._size for one in boxes]
+        with np.errstate(invalid='ignore', over='ignore'):
+            return [one.astype(np.float32, copy=False) * self._size for one in boxes]
 
 
 def _are_pixels(boxes: npt.NDArray[Any]) -> bool:
