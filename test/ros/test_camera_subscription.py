@@ -181,7 +181,7 @@ def test_silence_names_similar_topics_and_remapping() -> None:
     with detector_node(image_timeout=0.3, cli_args=['-r', 'image_raw:=/cam/image']) as running:
         running.publisher(ImageMessage, '/cam/image_color')
         activate(running)
-        status = silence(running, 'camera /cam/image', 'nobody publishes /cam/image')
+        status = silence(running, 'camera /cam/image', 'no publisher of /cam/image')
         assert '(/image_raw is remapped to /cam/image)' in status.message
         silence(running, 'camera /cam/image', 'image topics with a publisher: /cam/image_color')
 
@@ -281,7 +281,7 @@ def test_reliability_stays_if_the_camera_is_started_again() -> None:
         running.client.destroy_publisher(camera)
         wait_until(lambda: not running.node.count_publishers('/image_raw'), 'its end')
         # Longer than the period in which the publishers are looked at.
-        silence(running, 'camera /image_raw', 'nobody publishes /image_raw')
+        silence(running, 'camera /image_raw', 'no publisher of /image_raw')
         session = running.node._health.session
         assert session is not None
         assert not session.subscriptions[0].is_outdated()

@@ -141,7 +141,7 @@ def test_a_silent_camera_is_told_with_the_reason() -> None:
         answer = detect(running)
         assert not answer.success
         assert answer.message.startswith(
-            'no image of /image_raw within 0.3 s: nobody publishes /image_raw'
+            'no image of /image_raw within 0.3 s: no publisher of /image_raw'
         )
         _other = running.publisher(CompressedImage, '/image_raw/compressed')
         wait_until(
@@ -251,7 +251,7 @@ def test_a_lazy_node_subscribes_while_somebody_listens() -> None:
     with detector_node(image_topics=topics, lazy=True, image_timeout=0.1) as running:
         bring_up(running)
         with Camera(running, topics[0]), Camera(running, topics[1]):
-            status = running.status('camera /left/image', lambda s: 'nobody listens' in s.message)
+            status = running.status('camera /left/image', lambda s: 'no subscriber' in s.message)
             assert status.level == b'\0'
             time.sleep(0.5)
             assert not any(is_subscribed(running, topic) for topic in topics)

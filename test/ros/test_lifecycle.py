@@ -368,7 +368,7 @@ def test_node_that_is_configured_needs_no_reminder(monkeypatch: pytest.MonkeyPat
 def test_diagnostics_and_silence_do_not_need_a_running_clock() -> None:
     # Simulated time without /clock stands still at 0.
     with detector_node(use_sim_time=True, image_timeout=0.3, autostart=True) as running:
-        running.status('camera /image_raw', lambda s: 'nobody publishes' in s.message)
+        running.status('camera /image_raw', lambda s: 'no publisher of' in s.message)
         seen = len(running.diagnostics)
         wait_until(lambda: len(running.diagnostics) > seen + 2, 'more diagnostics')
 

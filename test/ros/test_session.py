@@ -422,7 +422,7 @@ def test_silent_camera_is_reported_with_the_reason() -> None:
         assert running.configure()
         assert running.activate()
         status = running.status('camera /image_raw', lambda s: s.level == b'\x01')
-        assert 'nobody publishes /image_raw' in status.message
+        assert 'no publisher of /image_raw' in status.message
         running.publisher(ImageMessage, '/image_raw', qos_profile_sensor_data)
         status = running.status('camera /image_raw', lambda s: 'best effort' in s.message)
         assert 'set qos_reliability to auto' in status.message

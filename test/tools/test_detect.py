@@ -13,6 +13,7 @@ import sys
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 from support.models import lamp_detector
 import trt_detector
@@ -74,6 +75,18 @@ def test_options_reach_the_detector(model: Path, pictures: Path, tmp_path: Path)
     entries = json.loads(out.read_text())
     assert [Path(e['file']).name for e in entries] == ['b.png', 'c.bmp']
     assert [e['detections'] for e in entries] == [[], []]
+
+
+@pytest.mark.skipif(
+    'CUDAExecutionProvider' in onnxruntime.get_available_providers(),
+    reason='ONNX Runtime has a CUDA provider: pip install onnxruntime in its place',
+)
+def test_provider_that_is_missing_is_refused(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ('--images', pictures, '--onnxruntime-provider', 'cuda')
+    assert _run(model, tmp_path / 'out.json', *options) == 1
+    assert 'CUDA' in capsys.readouterr().err
 
 
 def test_tiles_find_what_is_too_small_for_the_whole_picture(model: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_an_unknown_topic_names_the_nearest() -> None:
     (finding,) = judge_topic(TopicReport('/camera/image', image_topics=topics))
     assert finding.status == PROBLEM
     assert finding.text == (
-        'nobody publishes /camera/image; image topics here: /camera/image_raw, /rear/image_raw'
+        'no publisher of /camera/image; image topics here: /camera/image_raw, /rear/image_raw'
     )
     assert finding.remedy == 'use /camera/image_raw'
 
@@ -138,7 +138,7 @@ def test_doctor_names_the_topics_of_the_graph() -> None:
             command, env=environment, capture_output=True, text=True, check=False, timeout=60
         )
     assert done.returncode == 1
-    assert 'nobody publishes /lens/image; image topics here: ' in done.stdout
+    assert 'no publisher of /lens/image; image topics here: ' in done.stdout
     assert 'the node cannot detect in /lens/image; fix the problems above' in done.stdout
 
 

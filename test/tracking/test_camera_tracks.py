@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Test what is published of tracked detections, and when tracks start anew."""
+"""Test what is published of tracked detections, and when tracks start again."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_stamps_that_go_back_start_tracks_anew_with_one_line_per_camera() -> Non
         assert cameras.ids((0, 0.9, 0), at_s=47.5, camera=camera) == [2]
         assert cameras.ids((0, 0.9, 0), at_s=45.0, camera=camera) == [3]
     lines = [
-        f'the tracks of {t} start anew: the stamps went back by 2.500 s' for t in ('/a', '/b')
+        f'the tracks of {t} start again: the stamps went back by 2.500 s' for t in ('/a', '/b')
     ]
     assert cameras.warnings == lines
 
@@ -89,7 +89,7 @@ def test_a_long_pause_starts_tracks_anew_and_names_the_parameter() -> None:
     assert cameras.ids((0, 0.9, 0), at_s=3.0) == [1]
     assert cameras.ids((0, 0.9, 0), at_s=5.5) == [2]
     assert cameras.warnings == [
-        'the tracks of /a start anew: 2.500 s passed between two images, track_buffer is 2 s'
+        'the tracks of /a start again: 2.500 s passed between two images, track_buffer is 2 s'
     ]
 
 
@@ -100,7 +100,7 @@ def test_another_image_size_starts_tracks_anew() -> None:
     assert ids is not None
     assert ids.tolist() == [2]
     assert cameras.warnings == [
-        'the tracks of /a start anew: the size of the images changed from 640x480 to 320x240'
+        'the tracks of /a start again: the size of the images changed from 640x480 to 320x240'
     ]
 
 

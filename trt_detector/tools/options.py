@@ -28,6 +28,7 @@ ENGINE_PARAMETERS = (
     'calib_cache_path',
     'engine_cache_dir',
     'device_id',
+    'onnxruntime_provider',
     'inference_threads',
     'inference_spinning',
     'batch_size',

@@ -64,7 +64,7 @@ def judge_topic(report: TopicReport) -> list[Finding]:
         known = ', '.join(report.image_topics) or 'none'
         near = difflib.get_close_matches(report.topic, report.image_topics, n=1)
         hint = f'use {near[0]}' if near else 'start the camera, and check ROS_DOMAIN_ID'
-        text = f'nobody publishes {report.topic}; image topics here: {known}'
+        text = f'no publisher of {report.topic}; image topics here: {known}'
         return [Finding('publishers', PROBLEM, text, hint)]
     findings = [Finding('publishers', OK, '; '.join(report.publishers))]
     if len(report.types) > 1 or not report.types <= {_RAW, _COMPRESSED}:

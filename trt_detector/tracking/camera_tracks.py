@@ -128,4 +128,4 @@ class CameraTracks:
         now_s = time.monotonic()
         if now_s - camera.logged_s >= _LOG_PERIOD_S:
             camera.logged_s = now_s
-            self._warn(f'the tracks of {camera.topic} start anew: {reason}')
+            self._warn(f'the tracks of {camera.topic} start again: {reason}')

@@ -101,7 +101,7 @@ def test_tracks_start_anew_if_the_stamps_jump(
     bag = bags.write_bag(tmp_path / 'bag', messages)
     assert run(model, bag, tmp_path / 'out', *TRACKER) == 0
     assert ids_of(tmp_path / 'out') == [['1'], ['1'], ['1'], ['2'], ['2']]
-    assert f'run_bag: the tracks of {FRONT} start anew' in capsys.readouterr().err
+    assert f'run_bag: the tracks of {FRONT} start again' in capsys.readouterr().err
 
 
 def test_images_without_stamps_are_tracked_by_their_times_in_the_bag(

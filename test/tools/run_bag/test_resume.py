@@ -258,7 +258,7 @@ def test_an_interrupted_run_with_other_options_is_kept(
     assert main(other) == 1
     error = capsys.readouterr().err
     assert f'holds an interrupted run with another {name}: ' in error
-    assert 'start anew with --overwrite' in error
+    assert 'start again with --overwrite' in error
     assert main([*other, '--overwrite']) == 1
     assert 'continuing after' not in capsys.readouterr().err
     assert (tmp_path / 'out').exists()

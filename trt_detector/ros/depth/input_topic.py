@@ -40,7 +40,7 @@ class InputTopic:
         """
         publishers = node.get_publishers_info_by_topic(self.name)
         if not publishers:
-            return f'nobody publishes {self.name}{self._suggest(node)}'
+            return f'no publisher of {self.name}{self._suggest(node)}'
         offered = sorted({info.topic_type for info in publishers})
         if self.type_name not in offered:
             return f'{self.name} has the type {", ".join(offered)}; expected {self.type_name}'

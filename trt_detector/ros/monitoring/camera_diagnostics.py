@@ -102,7 +102,7 @@ class CameraDiagnostics:
         if started_s is None:
             return CameraStatus('ok', 'not subscribed', values)
         if subscription.entity is None and session.config.lazy:
-            return CameraStatus('ok', 'not subscribed: lazy is true, and nobody listens', values)
+            return CameraStatus('ok', 'not subscribed: lazy is true, no subscriber', values)
         silent_s = now.at_s - max(subscription.opened_s, now.counts.received_s or 0.0)
         is_silent = silent_s > session.config.image_timeout
         error = _describe_errors(now.counts, last.counts)

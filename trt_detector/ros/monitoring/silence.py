@@ -31,7 +31,7 @@ def explain_silence(node: Node, subscription: CameraSubscription) -> str:
     topic = subscription.camera.full_subscription
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
-        return f'nobody publishes {_describe_topic(subscription)}{_suggest(node, subscription)}'
+        return f'no publisher of {_describe_topic(subscription)}{_suggest(node, subscription)}'
     return (
         _explain_type(subscription, publishers)
         or _explain_reliability(subscription, publishers)

@@ -92,7 +92,7 @@ def _start(
         setup.wait_for(
             lambda: not list_missing(),
             setup.start_timeout_s,
-            lambda: f'{contender.name}: nobody publishes {", ".join(list_missing())}',
+            lambda: f'{contender.name}: no publisher of {", ".join(list_missing())}',
             processes,
         )
         yield processes, command

@@ -171,6 +171,6 @@ def _find_difference(
         elif old != new:
             return BagError(
                 f'{path.parent} holds an interrupted run with another {name}: {old!r}, now '
-                f'{new!r}; continue it with the same options, or start anew with --overwrite'
+                f'{new!r}; continue it with the same options, or start again with --overwrite'
             )
     return None

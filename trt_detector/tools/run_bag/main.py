@@ -42,7 +42,6 @@ __all__ = ['main']
 _CANCELLED = 130
 _NAMES = (
     *ENGINE_PARAMETERS,
-    'onnxruntime_provider',
     'max_image_pixels',
     *INPUT_PARAMETERS,
     *SELECTION_PARAMETERS,

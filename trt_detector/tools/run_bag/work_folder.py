@@ -76,7 +76,7 @@ def _check_output(output: Path, bag: Path, *, overwrite: bool) -> None:
     source, target = bag.resolve(), output.resolve()
     if target == source or source in target.parents or target in source.parents:
         raise BagError(
-            f'--output {output} and --bag {bag} lie in each other; choose another --output'
+            f'--output {output} and --bag {bag}: one is inside the other; choose another --output'
         )
     if not output.exists():
         return
