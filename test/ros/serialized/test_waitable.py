@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+import errno
+import mmap
 import threading
 from typing import Any
 
@@ -183,6 +185,26 @@ def test_missing_memory_loses_one_message_only(
     publisher.publish(picture(640, 480, 4))
     cameras.wait(3)
     assert [message.header.stamp.sec for message in cameras.messages] == [1, 3, 4]
+
+
+def test_memory_that_cannot_be_mapped_for_a_while_is_reported_and_images_arrive_later(
+    cameras: Cameras, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[str] = []
+    logger = cameras.node.get_logger()
+    monkeypatch.setattr(logger, 'error', lambda text, **_: logged.append(text))
+    monkeypatch.setattr(cameras.node, 'get_logger', lambda: logger)
+
+    def refuse(*_: Any) -> Any:
+        raise OSError(errno.ENOMEM, 'Cannot allocate memory')
+
+    _, publisher = cameras.subscribe(Image, '/unmapped')
+    with monkeypatch.context() as patch:
+        patch.setattr(mmap, 'mmap', refuse)
+        publisher.publish(picture(8, 8, 1))
+        wait_until(lambda: logged, 'the error')
+    cameras.wait(1)
+    assert 'Cannot allocate memory' in logged[0]
 
 
 def test_memory_is_released_with_the_subscription(cameras: Cameras) -> None:

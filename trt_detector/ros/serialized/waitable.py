@@ -54,16 +54,9 @@ class SerializedWaitable(Waitable):
             return None
         self._is_ready = False
         try:
-            taken = self._taker.take()
-        except (RuntimeError, MemoryError) as error:
+            return self._take()
+        except Exception as error:  # noqa: BLE001 raised by execute()
             return error
-        if taken is None:
-            return None
-        data, memory, info = taken
-        try:
-            return read_image_message(self._subscription.msg_type, data, memory), info
-        except ImageError as error:
-            return DamagedMessage(str(error)), info
 
     async def execute(self, taken_data: _Received | Exception | None) -> None:
         """Pass the message on."""
@@ -96,3 +89,14 @@ class SerializedWaitable(Waitable):
     ) -> None:
         """Allow the subscription to be destroyed again."""
         self._subscription.handle.__exit__(kind, error, trace)
+
+    def _take(self) -> _Received | None:
+        """Take the message and read its fields; one that is damaged has the reason instead."""
+        taken = self._taker.take()
+        if taken is None:
+            return None
+        data, memory, info = taken
+        try:
+            return read_image_message(self._subscription.msg_type, data, memory), info
+        except ImageError as error:
+            return DamagedMessage(str(error)), info
