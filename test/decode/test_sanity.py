@@ -411,7 +411,7 @@ def _predictions(scores: np.ndarray, boxes: np.ndarray | None = None) -> Detecti
     ],
 )
 def test_scores_without_any_background_are_refused(scores: np.ndarray, *, refused: bool) -> None:
-    check = SanityCheck('yolo', None, has_background=True)
+    check = SanityCheck('yolo', None, dense=True)
     if not refused:
         check.probe(_predictions(scores), (SIDE, SIDE))
         return
@@ -421,13 +421,30 @@ def test_scores_without_any_background_are_refused(scores: np.ndarray, *, refuse
     SanityCheck('end_to_end', None).probe(_predictions(scores), (SIDE, SIDE))
 
 
+@pytest.mark.parametrize(
+    ('low', 'high', 'refused'),
+    [(0.5, 0.731, True), (0.5, 0.74, False), (0.49, 0.731, False), (0.9, 0.99, False)],
+)
+def test_queries_may_all_be_objects_but_pass_a_sigmoid_once(
+    low: float, high: float, *, refused: bool
+) -> None:
+    check = SanityCheck('detr_sigmoid', None, queries=True)
+    found = _predictions(np.linspace(low, high, ANCHORS))
+    if not refused:
+        check.probe(found, (SIDE, SIDE))
+        assert check.warnings == ()
+        return
+    with pytest.raises(DecodeError, match=r'for all 84 predictions.*Sigmoid may be applied twice'):
+        check.probe(found, (SIDE, SIDE))
+
+
 @pytest.mark.parametrize(('foreground', 'warned'), [(41, False), (43, True)])
 def test_scores_with_little_background_are_warned_of_once(
     foreground: int, *, warned: bool
 ) -> None:
     scores = np.full(ANCHORS, 0.01)
     scores[:foreground] = 0.3
-    check = SanityCheck('yolo', None, has_background=True)
+    check = SanityCheck('yolo', None, dense=True)
     for _ in range(2):
         check.probe(_predictions(scores), (SIDE, SIDE))
     assert len(check.warnings) == warned
@@ -436,16 +453,16 @@ def test_scores_with_little_background_are_warned_of_once(
 
 def test_scores_that_int8_rounds_to_zero_are_warned_of() -> None:
     scores = np.zeros(ANCHORS)
-    check = SanityCheck('yolo', None, has_background=True, quantized=True)
+    check = SanityCheck('yolo', None, dense=True, quantized=True)
     check.probe(_predictions(scores), (SIDE, SIDE))
     [warning] = check.warnings
     assert 'all 84 predictions have the score 0' in warning
     assert 'without the last Concat' in warning
     # In floating point a black image may give 0.
-    check = SanityCheck('yolo', None, has_background=True)
+    check = SanityCheck('yolo', None, dense=True)
     check.probe(_predictions(scores), (SIDE, SIDE))
     scores[3] = 0.01
-    check = SanityCheck('yolo', None, has_background=True, quantized=True)
+    check = SanityCheck('yolo', None, dense=True, quantized=True)
     check.probe(_predictions(scores), (SIDE, SIDE))
     assert check.warnings == ()
 
@@ -465,7 +482,9 @@ def test_predictions_that_all_lie_in_a_corner_are_refused(
     centers = np.linspace(0, 1, ANCHORS)[:, None] * (right, bottom)
     boxes = np.concatenate((centers - 0.5, centers + 0.5), axis=1)
     found = _predictions(np.full(ANCHORS, 0.01), boxes)
-    # Selected boxes may all be there, and the user may have told the unit.
+    # Boxes of one object may all be there, and the user may have told the unit.
+    few = replace(found, degenerate=2)
+    SanityCheck('yolo', None, dense=True).probe(few, (SIDE, SIDE))
     for given, dense in ((False, False), (True, True)):
         SanityCheck('yolo', None, dense=dense, boxes_given=given).probe(found, (SIDE, SIDE))
     check = SanityCheck('yolo', None, dense=True)

@@ -103,7 +103,7 @@ class Recognized:
     :param warnings: sentences for the user.
     :param assumption: sentence for the user if nothing but the layout tells the preprocessing.
     :param evidence: strength of the evidence for the layout.
-    :param has_background: most predictions are background.
+    :param queries: there is a prediction per query of a DETR.
     :param dense: there is a prediction per anchor.
     """
 
@@ -114,7 +114,7 @@ class Recognized:
     warnings: tuple[str, ...] = ()
     assumption: str = ''
     evidence: Evidence = Evidence.OUTPUTS
-    has_background: bool = False
+    queries: bool = False
     dense: bool = False
 
 
@@ -177,7 +177,7 @@ def recognize(
         warnings=tuple(warnings),
         assumption=match.assumption,
         evidence=match.evidence,
-        has_background=layout.name not in _SELECTED_ROWS,
+        queries=layout.name in _QUERIES,
         dense=layout.name not in (*_SELECTED_ROWS, *_QUERIES),
     )
 

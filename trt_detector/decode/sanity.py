@@ -39,9 +39,11 @@ _MANY_PREDICTIONS = 50
 # More than half of the predictions have a lower score than the first, some than the second.
 _BACKGROUND = 0.2
 _NO_BACKGROUND = 0.5
+_SIGMOID_OF_ONE = 0.7311
 # Part of the input that holds the centers of all predictions only if they are misread.
 _CORNER = 0.25
 
+_TWICE = 'a Sigmoid may be applied twice (set scores to probabilities, or export without one)'
 _HEAD = 'set head to the layout of the model (docs/models.md, "My boxes are wrong")'
 
 
@@ -57,7 +59,7 @@ class SanityCheck:
     :param num_names: number of class names that the user or the model gives, None for none.
     :param boxes_given: the user has told the unit of the boxes.
     :param quantized: the network may be INT8, so scores are rounded coarsely.
-    :param has_background: most predictions are background.
+    :param queries: the network predicts a box per query, of which all may be objects.
     :param dense: there is a prediction per anchor, so predictions are spread over the input.
     """
 
@@ -68,12 +70,12 @@ class SanityCheck:
         *,
         boxes_given: bool = False,
         quantized: bool = False,
-        has_background: bool = False,
+        queries: bool = False,
         dense: bool = False,
     ) -> None:
         self._layout = layout
         self._quantized = quantized
-        self._has_background = has_background
+        self._queries = queries
         self._dense = dense
         self._tolerance = _QUANTIZED_SCORE_TOLERANCE if quantized else _SCORE_TOLERANCE
         self._num_names = num_names
@@ -125,9 +127,13 @@ class SanityCheck:
             self._warn_of_invalid(predictions.invalid)
         if len(predictions) < _MANY_PREDICTIONS:
             return
-        if self._has_background:
+        if self._dense:
             self._check_background(predictions.scores)
-        if self._dense and not self._plausible:
+        elif self._queries:
+            self._check_queries(predictions.scores)
+        # Without those that have no area, the rest may be the boxes around one object.
+        complete = _MANY_PREDICTIONS * predictions.degenerate < len(predictions)
+        if self._dense and complete and not self._plausible:
             self._check_spread(predictions.boxes_xyxy, input_size)
 
     def check(self, detections: Detections, input_size: tuple[int, int]) -> None:
@@ -177,8 +183,7 @@ class SanityCheck:
         """Refuse scores that no prediction of background has, and warn of such as most have."""
         low, high, middle = float(scores.min()), float(scores.max()), float(np.median(scores))
         causes = (
-            'a Sigmoid may be applied twice (set scores to probabilities, or export without the '
-            'second one), or objectness, background or columns of another task may be read as '
+            f'{_TWICE}, or objectness, background or columns of another task may be read as '
             f'classes: {_HEAD}'
         )
         if low >= _NO_BACKGROUND:
@@ -198,6 +203,15 @@ class SanityCheck:
                 f'all {len(scores)} predictions have the score 0: one INT8 scale for boxes and '
                 'scores rounds every score to 0; if the model has one, quantize it without the '
                 'last Concat',
+            )
+
+    def _check_queries(self, scores: npt.NDArray[np.float32]) -> None:
+        """Refuse scores that all lie where a Sigmoid puts scores of 0 to 1."""
+        low, high = float(scores.min()), float(scores.max())
+        if low >= _NO_BACKGROUND and high <= _SIGMOID_OF_ONE:
+            self._refuse(
+                f'scores of {low:.3g} to {high:.3g} for all {len(scores)} predictions; expected '
+                f'nearly 0 for background: {_TWICE}'
             )
 
     def _check_spread(

@@ -144,7 +144,7 @@ class ModelSetup:
             len(self.names) or None,
             boxes_given=self.config.boxes != 'auto',
             quantized=precision in ('int8', 'unknown'),
-            has_background=found.has_background,
+            queries=found.queries,
             dense=found.dense,
         )
 
