@@ -40,7 +40,7 @@ def find_box_form(graph: Any, output: str) -> str:
         node = _skip(makers, name)
         if node is not None and node.op_type == 'Mul':
             node = _find_scaled(makers, node)
-        if node is None or node.op_type != 'Concat':
+        if node is None or node.op_type != 'Concat' or not node.input:
             return ''
         form = _read_form(node, makers, constants)
         if form:

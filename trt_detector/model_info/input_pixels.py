@@ -53,6 +53,8 @@ class InputPixels:
     @property
     def maximum(self) -> float | None:
         """Value of a white pixel that the arithmetic is made for: 255 or 1, None if unknown."""
+        if not self.gain:
+            return None
         mean = abs(self.offset / self.gain)
         if self.offset:
             return 255.0 if mean > _LARGEST_SHARE_MEAN else 1.0
@@ -123,7 +125,7 @@ def _reverses_channels(
     node: Any, name: str, constants: GraphConstants, axes: tuple[int, ...]
 ) -> bool:
     """Tell whether a node gathers the channels 2, 1, 0, or reads their axis backward."""
-    if node.op_type not in ('Gather', 'Slice') or node.input[0] != name:
+    if node.op_type not in ('Gather', 'Slice') or node.input[0] != name or len(node.input) < 2:
         return False
     if node.op_type == 'Gather':
         order = constants.read(node.input[1])
