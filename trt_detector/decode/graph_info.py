@@ -62,6 +62,7 @@ class GraphInfo:
         if unknown.
     :param box_forms: per output name 'centers' or 'corners', if the graph tells how boxes are
         made.
+    :param objectness: names of the outputs whose graph computes objectness before the scores.
     :param output_steps: per output name the distance between its values, if it is quantized.
     :param num_names: number of class names that the user or the model gives, None for none.
     :param task_source: file that the task comes from, '' if unknown.
@@ -74,6 +75,7 @@ class GraphInfo:
     tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
     parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
     box_forms: Mapping[str, str] = field(default_factory=dict)
+    objectness: frozenset[str] = frozenset()
     output_steps: Mapping[str, float] = field(default_factory=dict)
     num_names: int | None = None
     task_source: str = ''

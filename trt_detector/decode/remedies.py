@@ -22,6 +22,10 @@ _OBJECTNESS = (
     'give 81 class_names, if they are classes; else export [N, A, 5 + C] (with a Transpose), '
     'which head yolo_objectness reads'
 )
+_COMPUTED_OBJECTNESS = (
+    'the graph computes objectness before the class scores: export [N, A, 5 + C] (with a '
+    'Transpose), which head yolo_objectness, yolox or yolox_decoded reads'
+)
 _DOCUMENTATION = 'docs/models.md lists every layout; the parameter head chooses one of them'
 
 
@@ -45,6 +49,8 @@ def suggest(info: GraphInfo) -> tuple[str, ...]:
         )
     if ranks == [4] and 1 in (info.outputs[0].shape[1], info.outputs[0].shape[3]):
         found.append('an output has a dimension of 1 too many: export without it (Squeeze)')
+    if any(output.name in info.objectness for output in planes):
+        return _COMPUTED_OBJECTNESS, _DOCUMENTATION
     if any(info.may_be_objectness((output.shape[1] or 4) - 4) for output in planes):
         return _OBJECTNESS, _DOCUMENTATION
     if find_pair(info) is not None:

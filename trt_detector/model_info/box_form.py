@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Form of the boxes in an output, from the arithmetic that makes them."""
+"""Form of the boxes in an output, and objectness beside them, from what makes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from .graph_constants import GraphConstants
 
-__all__ = ['find_box_form']
+__all__ = ['find_box_form', 'has_objectness']
 
 # They move or select boxes, and change neither the order nor the meaning of the four values.
 _TRANSPARENT = frozenset({
@@ -47,6 +47,29 @@ def find_box_form(graph: Any, output: str) -> str:
             return form
         name = node.input[0]
     return ''
+
+
+def has_objectness(graph: Any, output: str) -> bool:
+    """
+    Tell whether predictions are concatenated of boxes, objectness and class scores.
+
+    YOLOX and its like pass objectness and classes through a Sigmoid each, before they are
+    concatenated; the concatenation of feature maps follows.
+
+    :param output: name of an output that has boxes and scores.
+    """
+    makers = {name: node for node in graph.node for name in node.output}
+    name = output
+    for _ in range(_LONGEST_PATH):
+        node = _skip(makers, name)
+        if node is None or node.op_type != 'Concat' or not node.input:
+            return False
+        parts = [_skip(makers, part) for part in node.input]
+        scores = [part is not None and part.op_type == 'Sigmoid' for part in parts]
+        if scores == [False, True, True] and parts[1] is not parts[2]:
+            return True
+        name = node.input[0]
+    return False
 
 
 def _read_form(node: Any, makers: Mapping[str, Any], constants: GraphConstants) -> str:

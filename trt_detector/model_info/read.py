@@ -19,7 +19,7 @@ from ..values.output_part import OutputPart
 from ..values.regular_file import HashedBytes, open_regular, read_hashed
 from ..values.tensor_spec import TensorSpec
 from ..values.user_path import describe_start
-from .box_form import find_box_form
+from .box_form import find_box_form, has_objectness
 from .class_names import parse_names
 from .content import ModelContent
 from .external_data import find_external_files
@@ -77,6 +77,7 @@ class ModelInfo:
     :param parts: per output name, the tensors that are concatenated to it, for outputs of rows
         of seven values.
     :param box_forms: per output name 'centers' or 'corners', if the arithmetic of its boxes tells.
+    :param objectness: names of the outputs that have objectness before the class scores.
     :param output_steps: per output name the distance between its values, for outputs that a
         quantized graph rounds with one scale.
     :param input_pixels: arithmetic of the graph on its pixels before its first layer.
@@ -102,6 +103,7 @@ class ModelInfo:
     tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
     parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
     box_forms: Mapping[str, str] = field(default_factory=dict)
+    objectness: frozenset[str] = frozenset()
     output_steps: Mapping[str, float] = field(default_factory=dict)
     input_pixels: InputPixels = field(default_factory=InputPixels)
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -196,6 +198,11 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
             for spec in outputs
             if len(spec.shape) in _BOX_RANKS and (form := find_box_form(graph, spec.name))
         },
+        objectness=frozenset(
+            spec.name
+            for spec in outputs
+            if len(spec.shape) == 3 and has_objectness(graph, spec.name)
+        ),
         output_steps={
             spec.name: step
             for spec in outputs

@@ -79,6 +79,7 @@ class ModelSetup:
             tails={} if self.model is None else self.model.tails,
             parts={} if self.model is None else self.model.parts,
             box_forms={} if self.model is None else self.model.box_forms,
+            objectness=frozenset() if self.model is None else self.model.objectness,
             output_steps={} if self.model is None else self.model.output_steps,
             num_names=len(self.names) or None,
             task_source=self.sources.get('task', ''),

@@ -158,13 +158,14 @@ class YoloLayout:
         evidence = dense.evidence
         if evidence is Evidence.THREE_ANCHORS or (warnings and evidence < Evidence.ANCHORS):
             evidence = Evidence.ON_REQUEST
-        if not self._transposed and info.may_be_objectness(dense.num_classes):
-            # Without a name nothing tells.
+        index = len(info.outputs) - len(last) + dense.output
+        objectness = info.outputs[index].name in info.objectness
+        if objectness or (not self._transposed and info.may_be_objectness(dense.num_classes)):
+            # The number of classes may be one less.
             evidence = Evidence.ON_REQUEST
         # Exporters put the values first.
         preference = (not self._transposed) + dense.common
         count = dense.num_classes
-        index = len(info.outputs) - len(last) + dense.output
         corners = info.box_forms.get(info.outputs[index].name) == 'corners'
         head = partial(YoloHead, count, transposed=self._transposed, output=index, corners=corners)
         reading = f'boxes and {count} class scores'
