@@ -80,13 +80,14 @@ def test_values_before_anchors_are_refused_with_the_remedy(tmp_path: Path) -> No
         open_planted(path)
 
 
-def test_the_objectness_decides_between_two_readings(tmp_path: Path) -> None:
+def test_rows_have_one_value_less_for_classes(tmp_path: Path) -> None:
     path = _write(tmp_path / 'm.onnx', rows=True)
-    # The graph has no arithmetic, as raw YOLOX has none.
     with open_planted(path, head='yolo_objectness') as detector:
         for found in detector.detect(dark_and_bright()).detections:
             assert_same(found, OBJECTS)
+    # Without arithmetic in the graph it is raw YOLOX.
     with open_planted(path) as detector:
+        assert 'head yolox ' in detector.description
         assert detector.class_names == ('0', '1', '2')
 
 
