@@ -35,7 +35,9 @@ _STARTER = (
     'signal.signal(signal.SIGINT, signal.SIG_DFL); '
     f'ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGINT)}); '
     'os.getppid() == int(sys.argv[1]) or sys.exit(1); '
-    'os.execvp(sys.argv[2], sys.argv[2:])'
+    'cores = sys.argv[2].split(); '
+    'cores and os.sched_setaffinity(0, map(int, cores)); '
+    'os.execvp(sys.argv[3], sys.argv[3:])'
 )
 
 CpuTimes = dict[int, tuple[float, float]]
@@ -71,14 +73,18 @@ class ChildProcess:
     :param name: for messages.
     :param command: program with its arguments.
     :param log: file for its output.
+    :param cores: cores that it may use; empty for those of this process.
     """
 
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, cores: Sequence[int] = ()
+    ) -> None:
         self._name = name
         self._log = log
+        allowed = ' '.join(map(str, cores))
         with log.open('wb') as output:
             self._process = subprocess.Popen(
-                [sys.executable, '-c', _STARTER, str(os.getpid()), *command],
+                [sys.executable, '-c', _STARTER, str(os.getpid()), allowed, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -22,6 +22,7 @@ from ...process.stop_signals import SignalWatch
 from ...process.tuning import use_shared_memory
 from ..command_line import make_parser, parse_arguments, write_file, write_result
 from .contender import Bare, Case, Contender
+from .cores import check_cores, leave_cores
 from .figures import summarize_rounds
 from .isolation import choose_domain, isolate, remove_ports
 from .listener import Listener
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(_parser(), argv)
     try:
         contenders = list_contenders(arguments)
+        check_cores(arguments.cores)
         for path in (arguments.json, arguments.svg):
             _check_output(path)
     except ConfigError as error:
@@ -115,9 +117,10 @@ def _run(
         'rows': rows,
     }
     try:
-        for row in _measure_all(arguments, contenders, stop):
-            rows.append(row)
-            _tell(row)
+        with leave_cores(arguments.cores):
+            for row in _measure_all(arguments, contenders, stop):
+                rows.append(row)
+                _tell(row)
     except KeyboardInterrupt:
         report['failure'] = 'interrupted'
         _say('interrupted')
@@ -168,6 +171,7 @@ def _measure_all(
             warm_up_s=arguments.warm_up,
             start_timeout_s=arguments.start_timeout,
             camera_options=list_camera_options(arguments),
+            cores=tuple(arguments.cores),
         )
         for load in itertools.product(arguments.size, arguments.cameras, arguments.rate):
             size_wh, cameras, rate_hz = load
@@ -237,6 +241,7 @@ def _describe_settings(
         'model': Path(parameters['model_path']).name,
         'parameters': parameters,
         'against': arguments.against,
+        'cores': arguments.cores,
         'seconds': arguments.seconds,
         'warm_up_s': arguments.warm_up,
         'rounds': arguments.rounds,

@@ -105,7 +105,8 @@ def _start_processes(
     processes: list[ChildProcess] = []
     stack.callback(_stop, processes)
     for number, words in enumerate(command.commands):
-        processes.append(ChildProcess(name, words, setup.folder / f'contender_{number}.log'))
+        log = setup.folder / f'contender_{number}.log'
+        processes.append(ChildProcess(name, words, log, setup.cores))
     return processes
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..argument_types import number_between, parse_positive, parse_size
+from ..argument_types import number_between, parse_count, parse_positive, parse_size
 from ..command_line import add_json_option
 from ..play_images.encode import ENCODINGS
 
@@ -113,6 +113,11 @@ def _add_measurement_options(parser: argparse.ArgumentParser) -> None:
     add(
         '--start-timeout', type=_parse_seconds, default=300.0, metavar='S',
         help='maximum time until a node publishes, with the build of its engine. Default: 300.',
+    )  # fmt: skip
+    add(
+        '--cores', type=parse_count, nargs='+', default=[], metavar='N',
+        help='cores of the nodes and of the bare model; the cameras and this program use the '
+        'others. Default: all of them use all cores.',
     )  # fmt: skip
     add(
         '--domain', type=_parse_domain, metavar='ID',

@@ -29,6 +29,7 @@ class Setup:
     :param warm_up_s: time before it, with images.
     :param start_timeout_s: maximum time until a node publishes, with the build of an engine.
     :param camera_options: options of play_images.
+    :param cores: cores of the nodes and of the bare model; empty for all.
     """
 
     listener: Listener
@@ -39,6 +40,7 @@ class Setup:
     warm_up_s: float
     start_timeout_s: float
     camera_options: tuple[str, ...]
+    cores: tuple[int, ...] = ()
 
     @property
     def is_compressed(self) -> bool:
