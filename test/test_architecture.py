@@ -94,7 +94,7 @@ def _rules() -> dict[str, Rule]:
     rules['int8_gate'] = Rule(core, lazy_libraries=onnxruntime)
     rules['model_setup'] = Rule(core, lazy_parts=device)
     rules['factory'] = Rule(
-        core | {'model_setup', 'int8_gate', 'openvino', 'tiling'}, lazy_parts=device
+        core | {'process', 'model_setup', 'int8_gate', 'openvino', 'tiling'}, lazy_parts=device
     )
     rules['evaluation'] = Rule(
         core | {'int8_gate'}, lazy_libraries=frozenset({'faster_coco_eval'})

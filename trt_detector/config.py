@@ -166,8 +166,8 @@ class DetectorConfig(
     )
     inference_threads: int = parameter(
         0,
-        'Threads of ONNX Runtime on the CPU; 0 is one per physical core. With several cameras, '
-        'several images run at once on these threads.',
+        'Threads of ONNX Runtime on the CPU; 0 is one per physical core that the process may use. '
+        'With several cameras, several images run at once on these threads.',
         unit='threads',
         minimum=0,
         maximum=1024,

@@ -49,6 +49,7 @@ from .model_setup import (
 from .onnxruntime_engine import has_provider, OnnxRuntimeEngine, OnnxRuntimeOptions
 from .openvino.engine import OpenVinoEngine
 from .pipeline import Detector
+from .process.usable_cores import count_usable_cores
 from .tiling.tiled_detector import TiledDetector
 from .values.cancellation import interrupt_on
 from .values.device_state import DeviceWatch
@@ -362,7 +363,7 @@ def _open_onnxruntime(
     options = OnnxRuntimeOptions(
         input_shape=size,
         session=SessionOptions(
-            threads=config.inference_threads,
+            threads=config.inference_threads or _count_threads(),
             spinning=config.inference_spinning,
             model_dir=folder if model.external_data and cache is None else None,
             exact=cache is not None,
@@ -411,6 +412,17 @@ def _uses_cache(config: DetectorConfig, cache: Path | None) -> bool:
     return config.precision == 'int8'
 
 
+def _count_threads() -> int:
+    """
+    Count the threads of ONNX Runtime; 0 leaves it to ONNX Runtime, one per physical core.
+
+    It counts the cores of the machine and binds a thread to each of them, whatever this process
+    may use.
+    """
+    cores = count_usable_cores()
+    return cores if cores < (os.cpu_count() or 1) else 0
+
+
 def _count_parallel_runs(config: DetectorConfig) -> int:
     """
     Count the runs of ONNX Runtime on the CPU that may be in progress at once.
@@ -419,7 +431,7 @@ def _count_parallel_runs(config: DetectorConfig) -> int:
     Images of other cameras and tiles fill these gaps: two runs per core, so that a core which
     waits for the host has another one. Parameter inference_threads limits the runs, too.
     """
-    limit = config.inference_threads or 2 * len(os.sched_getaffinity(0))
+    limit = config.inference_threads or 2 * count_usable_cores()
     grid = config.tile_grid
     return min(len(config.image_topics) if grid is None else grid.max_parts, limit)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import math
+import os
 from pathlib import Path
 import threading
 from typing import Any, cast
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from support.models import lamp_detector
+from trt_detector import factory
 from trt_detector.config import DetectorConfig
 from trt_detector.decode import Head
 from trt_detector.engine import BatchSlot, InferenceEngine
@@ -189,3 +191,27 @@ def test_batches_in_flight_are_limited_by_cameras_threads_and_their_size(
         found = [detector.collect(each).detections[0] for each in pending]
     # Batches are collected in the order of their submission, each with its own image.
     assert [each.boxes_xyxy[0, 0] for each in found] == [8 * number for number in range(depth)]
+
+
+@pytest.mark.parametrize(
+    ('usable', 'machine', 'wanted', 'threads', 'runs'),
+    [(2, 16, 0, 2, 4), (1, 16, 0, 1, 2), (16, 16, 0, 0, 8), (2, 16, 5, 5, 5)],
+)
+def test_threads_and_runs_fit_the_cores_that_the_process_may_use(
+    usable: int, machine: int, wanted: int, threads: int, runs: int, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(factory, 'count_usable_cores', lambda: usable)
+    monkeypatch.setattr(os, 'cpu_count', lambda: machine)
+    config = DetectorConfig(
+        model_path=str(lamp_detector(tmp_path / 'lamp.onnx')),
+        backend='onnxruntime',
+        onnxruntime_provider='cpu',
+        batch_size=1,
+        image_topics=tuple(f'/camera_{number}/image_raw' for number in range(8)),
+        inference_threads=wanted,
+    )
+    with create_detector(config) as detector:
+        session = cast(Any, detector.engine)._session
+        assert session.get_session_options().intra_op_num_threads == threads
+        assert detector.engine.get_parallel_runs() == runs
