@@ -451,22 +451,6 @@ def test_scores_with_little_background_are_warned_of_once(
     assert all('half of 84 predictions have a score of 0.3' in text for text in check.warnings)
 
 
-def test_scores_that_int8_rounds_to_zero_are_warned_of() -> None:
-    scores = np.zeros(ANCHORS)
-    check = SanityCheck('yolo', None, dense=True, quantized=True)
-    check.probe(_predictions(scores), (SIDE, SIDE))
-    [warning] = check.warnings
-    assert 'all 84 predictions have the score 0' in warning
-    assert 'without the last Concat' in warning
-    # In floating point a black image may give 0.
-    check = SanityCheck('yolo', None, dense=True)
-    check.probe(_predictions(scores), (SIDE, SIDE))
-    scores[3] = 0.01
-    check = SanityCheck('yolo', None, dense=True, quantized=True)
-    check.probe(_predictions(scores), (SIDE, SIDE))
-    assert check.warnings == ()
-
-
 @pytest.mark.parametrize(
     ('right', 'bottom', 'message'),
     [

@@ -261,7 +261,8 @@ def _describe_rounding(info: GraphInfo) -> list[str]:
     return [
         f'{printable(output.name)} is quantized to INT8 with one scale for boxes and scores: its '
         f'scores are multiples of {step:.3g}, so objects are missed; quantize the model again '
-        'without its last Concat (nodes_to_exclude of ONNX Runtime)'
+        'without its last Concat (nodes_to_exclude of ONNX Runtime), or only its Conv nodes '
+        '(op_types_to_quantize)'
         for output in info.outputs
         if len(output.shape) == 3 and 4 not in output.shape[1:]
         if (step := info.output_steps.get(output.name, 0.0)) > _LARGEST_STEP

@@ -74,7 +74,6 @@ class SanityCheck:
         dense: bool = False,
     ) -> None:
         self._layout = layout
-        self._quantized = quantized
         self._queries = queries
         self._dense = dense
         self._tolerance = _QUANTIZED_SCORE_TOLERANCE if quantized else _SCORE_TOLERANCE
@@ -196,13 +195,6 @@ class SanityCheck:
                 'background',
                 f'half of {len(scores)} predictions have a score of {middle:.3g} or more; '
                 f'expected nearly 0 for most, which are background: {causes}',
-            )
-        if self._quantized and low == high == 0:
-            self._warn(
-                'zero',
-                f'all {len(scores)} predictions have the score 0: one INT8 scale for boxes and '
-                'scores rounds every score to 0; if the model has one, quantize it without the '
-                'last Concat',
             )
 
     def _check_queries(self, scores: npt.NDArray[np.float32]) -> None:
