@@ -658,3 +658,23 @@ def test_a_map_that_may_be_prototypes_is_refused_without_names() -> None:
     )
     with pytest.raises(ModelError, match='may be mask prototypes or another map.*class_names'):
         recognize(GraphInfo(outputs, input_size=(640, 640)))
+
+
+@pytest.mark.parametrize(
+    ('shape', 'dtype', 'names', 'warned'),
+    [
+        ((1, 300, 6), 'f2', 3000, True),
+        ((1, 300, 6), 'f4', 3000, False),
+        ((1, 300, 6), 'f2', 2048, False),
+        ((1, 300, 6), 'f2', None, False),
+        # No class number is written.
+        ((1, 3004, 8400), 'f2', 3000, False),
+    ],
+)
+def test_class_numbers_that_half_precision_confuses_are_warned_of(
+    shape: tuple[int, ...], dtype: str, names: int | None, *, warned: bool
+) -> None:
+    output = TensorSpec('out', shape, np.dtype(dtype))
+    found = recognize(GraphInfo((output,), input_size=(640, 640), num_names=names))
+    assert len(found.warnings) == warned
+    assert all('float16' in text and 'above 2048' in text for text in found.warnings)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import ModelError, printable
+from .export_warnings import describe_exports
 from .graph_info import GraphInfo
 from .head import Evidence, Head, HeadLayout, LayoutMatch
 from .interpretation import interpret
@@ -83,8 +84,6 @@ _SELECTED_ROWS = frozenset({
     'paddle', 'torchvision', 'obb_rows',
     *(name for name in _LAYOUT_OF_NAME if name.startswith('rows_')),
 })  # fmt: skip
-# Of scores: more would decide what is found.
-_LARGEST_STEP = 0.05
 # Layouts of queries: they may lie anywhere.
 _QUERIES = frozenset({'detr', 'detr_sigmoid', 'detr_softmax'})
 # Tasks whose outputs contain boxes that can be separated from the other values.
@@ -157,7 +156,7 @@ def recognize(
         raise ModelError(contradiction)
     if contradiction:
         warnings.append(contradiction)
-    warnings += [*_describe_task(info), *_describe_rounding(info)]
+    warnings += describe_exports(info, layout.name)
     head = interpret(match.build(), layout, info, boxes, scores)
     if indices:
         head = select_outputs(head, indices)
@@ -238,35 +237,6 @@ def _choose(info: GraphInfo) -> tuple[HeadLayout, LayoutMatch]:
             'the parameter head to the right one, or class_names so that their number tells'
         )
     return chosen[0]
-
-
-def _describe_task(info: GraphInfo) -> list[str]:
-    """Describe what is not reported: masks, keypoints, or a map beside the predictions."""
-    plane = info.plane()
-    if info.task not in ('detect', 'obb') or (plane is not None and info.extra_values()):
-        task = info.task if info.task != 'detect' else 'segment'
-        rest = {'segment': ', not its masks', 'pose': ', not its keypoints'}.get(task, '')
-        return [f"the model's task is {task!r}: only its boxes are reported{rest}"]
-    if plane is None:
-        return []
-    return [
-        f'{printable(output.name)} is no mask prototype of {printable(plane[1].name)} and ignored'
-        for index, output in enumerate(info.outputs)
-        if index != plane[0]
-    ]
-
-
-def _describe_rounding(info: GraphInfo) -> list[str]:
-    """Describe outputs of boxes and scores that one INT8 scale rounds too coarsely for scores."""
-    return [
-        f'{printable(output.name)} is quantized to INT8 with one scale for boxes and scores: its '
-        f'scores are multiples of {step:.3g}, so objects are missed; quantize the model again '
-        'without its last Concat (nodes_to_exclude of ONNX Runtime), or only its Conv nodes '
-        '(op_types_to_quantize)'
-        for output in info.outputs
-        if len(output.shape) == 3 and 4 not in output.shape[1:]
-        if (step := info.output_steps.get(output.name, 0.0)) > _LARGEST_STEP
-    ]
 
 
 def _find_contradiction(info: GraphInfo, layout: HeadLayout, match: LayoutMatch) -> str:
