@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 import threading
 import traceback
 from typing import Any, Protocol
@@ -214,8 +213,11 @@ class ImageReceiver:
         self._entities.set_subscriptions(())
         # An executor that stops after a callback keeps what it waited for in use until it spins
         # again: the middleware would go on to receive images for a destroyed subscription.
-        with suppress(ExternalShutdownException):
+        try:
             self._executor.spin_once(timeout_sec=0.0)
+        except (ExternalShutdownException, RuntimeError):  # RCLError derives from it
+            if self._context.ok():
+                raise
 
     def close(self) -> None:
         """Stop and release the executor."""
@@ -246,7 +248,8 @@ class ImageReceiver:
         while not stop.done() and self._context.ok():
             try:
                 self._executor.spin_until_future_complete(stop)
-            except ExternalShutdownException:
+            except (ExternalShutdownException, InvalidHandle):
+                # A context that is shut down destroys the subscriptions of its nodes.
                 return
             except Exception:  # noqa: BLE001 logged; the next images may be fine
                 self._node.get_logger().error(
