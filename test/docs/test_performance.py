@@ -170,6 +170,73 @@ def test_gpu_pipeline() -> None:
                 assert matches(told[1], 100 * rate / fastest)
 
 
+def test_received_images() -> None:
+    table, cameras = read_tables('Received images')
+    rows = read_figures('pipeline_received')['rows']
+    assert {row['device'].split(',')[0] for row in rows if 'device' in row} == {'NVIDIA H200'}
+    for model, batch, engine, *cells in table:
+        own = [row for row in rows if (row['model'], row['batch']) == (model, int(batch))]
+        fastest = max(row['fps'] for row in of_mode(own, 'engine'))
+        assert matches(engine, fastest)
+        for cell, mode in zip(cells, ('pipeline', 'pageable', 'received'), strict=True):
+            (rate,) = [row['fps'] for row in of_mode(own, mode)]
+            told = re.findall(r'[\d.]+', cell)
+            assert matches(told[0], rate)
+            assert matches(told[1], 100 * rate / fastest)
+    files = {'before': 'cameras_gpu_converted', 'now': 'cameras_gpu_taken'}
+    for load, state, *cells in cameras:
+        (row,) = [
+            row
+            for row in read_figures(files[state])['summary']
+            if load.removeprefix(f'{row["cameras"]} x ') == f'{row["size"]} {row["rate_hz"]:g} Hz'
+            and load.startswith(f'{row["cameras"]} x ') == (row['cameras'] > 1)
+        ]
+        times = [row['latency_ms'][part] for part in ('p50', 'p90', 'p99')]
+        values = [*times, row['cpu_ms_per_image'], row['images_per_s']]
+        assert all(map(matches, cells, values))
+
+
+def test_four_cameras_with_own_cores() -> None:
+    table, quiet = read_tables('Four cameras with own cores')
+    ratios = []
+    for place, *cells in table:
+        run, number = (int(part) for part in place.split(','))
+        suffix = '' if run == 1 else '_again'
+        rows = {
+            row['node']: row
+            for row in read_figures(f'four_cameras_own_cores{suffix}')['rows']
+            if row['round'] == number - 1
+        }
+        one, four = rows['trt_detector'], rows['trt_detector, 4 nodes']
+        ratios.append(one['images_per_s'] / four['images_per_s'])
+        values = [
+            one['images_per_s'], four['images_per_s'], ratios[-1],
+            one['cpu_ms_per_image'], four['cpu_ms_per_image'],
+        ]  # fmt: skip
+        assert all(map(matches, cells, values))
+    assert len(ratios) == 8
+    (told,) = re.findall(r'The median of the ratios is (\d\.\d+)', PAGE)
+    assert matches(told, statistics.median(ratios))
+    shared = []
+    for cores, number, *cells in quiet:
+        name = 'one_core' if cores.startswith('one core') else 'shared_cores'
+        rows = {
+            row['node']: row
+            for row in read_figures(f'four_cameras_{name}')['rows']
+            if row['round'] == int(number) - 1
+        }
+        one, four = rows['trt_detector'], rows['trt_detector, 4 nodes']
+        ratio = one['answered'] / four['answered']
+        values = [
+            one['answered'], four['answered'], ratio,
+            one['latency_ms']['p99'], four['latency_ms']['p99'],
+        ]  # fmt: skip
+        assert all(map(matches, cells, values))
+        shared += [ratio] if name == 'shared_cores' else []
+    (told,) = re.findall(r'0\.91 to 1\.04 \(median (\d\.\d+)\)', PAGE)
+    assert matches(told, statistics.median(shared))
+
+
 def test_cost_of_what_is_off() -> None:
     text = ' '.join(PAGE.partition('## What is off')[2].partition('## ')[0].split())
     report = read_figures('cost_when_off')
@@ -221,6 +288,7 @@ def test_commands_of_the_page_parse() -> None:
         ('Below capacity', ['quiet_480', 'quiet_720', 'quiet_1080', 'quiet_no_spinning'], PAGE),
         ('Overload', ['overload_480', 'overload_720', 'overload_1080'], PAGE),
         ('Four cameras, overloaded', ['four_cameras_quiet'], PAGE),
+        ('One camera with own cores', ['own_cores', 'own_cores_overload'], PAGE),
         (
             'Cost per camera', ['scale_cameras', 'scale_cameras_limit', 'scale_cameras_gpu'],
             SCALING,
