@@ -9,7 +9,8 @@ from statistics import median
 
 __all__ = ['LIMITS', 'judge_resources', 'summarize']
 
-LIMITS = {'rss_mib': 64.0, 'anon_mib': 24.0, 'threads': 0.0, 'fds': 2.0, 'cpu_percent': 15.0}
+# rclpy starts the four threads of an executor one by one, as they are needed at once.
+LIMITS = {'rss_mib': 64.0, 'anon_mib': 24.0, 'threads': 3.0, 'fds': 2.0, 'cpu_percent': 15.0}
 """Permitted growth from the first reference period to the last."""
 
 

@@ -31,9 +31,11 @@ def run_with_openvino(*arguments: str, **environment: str) -> subprocess.Complet
             '(there is a wheel for x86-64)'
         )
     paths = [str(folder), str(_ROOT), str(_ROOT / 'test'), *sys.path]
+    # Options of these tests, e.g. for the file of their results, are not those of the process.
+    inherited = {name: value for name, value in os.environ.items() if name != 'PYTEST_ADDOPTS'}
     return subprocess.run(
         [sys.executable, '-X', 'faulthandler', *arguments],
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths)), **environment},
+        env={**inherited, 'PYTHONPATH': os.pathsep.join(filter(None, paths)), **environment},
         cwd=_ROOT,
         capture_output=True,
         text=True,
