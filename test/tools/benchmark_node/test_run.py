@@ -116,7 +116,10 @@ def check_row(row: dict[str, Any]) -> None:
     if not is_bare:
         assert row['sent'] == row['answered'] + row['dropped']
         assert len(values) == row['answered']
-        assert (row['repeated'], row['unmatched']) == (0, 0)
+        # The middleware delivered two messages twice in one of many runs; test_listener.py tests
+        # that they are counted.
+        assert 0 <= row['repeated'] <= row['answered']
+        assert row['unmatched'] == 0
         sent = row['cameras_sent']['images_per_s'] * row['seconds']
         assert row['sent'] == pytest.approx(sent, abs=0.1)
 
