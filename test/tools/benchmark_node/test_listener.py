@@ -42,3 +42,15 @@ def test_diagnostics_before_the_measurement_count_until_another_node_starts() ->
         assert listener.read_status('detector') == {'/detector': {'a': 'b'}}
     listener.clear()
     assert listener.read_status('detector') == {}
+
+
+def test_a_message_that_arrives_twice_is_counted_once_and_told() -> None:
+    listener = Listener()
+    listener.arrivals = [{}, {}]
+    for seconds, camera in ((1, 0), (2, 0), (1, 1), (2, 0), (2, 0)):
+        message = Detection2DArray(detections=[Detection2D()] * 3)
+        message.header.stamp.sec = seconds
+        listener._receive(camera, True, serialize_message(message))
+    assert [sorted(each) for each in listener.arrivals] == [[10**9, 2 * 10**9], [10**9]]
+    assert {count for each in listener.arrivals for _, count in each.values()} == {3}
+    assert listener.repeated == 2
