@@ -143,7 +143,7 @@ class DevicePreprocessor:
         :return: position of the image in the network's input.
         """
         letterbox = _fit(image.width, image.height, self._input_size, self._spec)
-        if image.decoded is not None and out.slot.load_jpeg(out.index, image, letterbox):
+        if out.slot.load_jpeg(out.index, image, letterbox):
             return letterbox
         reduction = image.find_reduction(letterbox.resized_size)
         letterbox = replace(letterbox, reduction=reduction)

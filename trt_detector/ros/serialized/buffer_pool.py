@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 import weakref
 
 import numpy as np
@@ -13,9 +12,6 @@ import numpy.typing as npt
 
 from ...image.reusable_memory import ReusableMemory
 from ...values.recent_peak import RecentPeak
-
-if TYPE_CHECKING:
-    Bytes = npt.NDArray[np.uint8]
 
 __all__ = ['BufferPool']
 
@@ -56,7 +52,7 @@ class BufferPool:
         """Put memory back that was not lent."""
         self._free.append(memory)
 
-    def lend(self, memory: ReusableMemory, length: int) -> Bytes:
+    def lend(self, memory: ReusableMemory, length: int) -> npt.NDArray[np.uint8]:
         """
         Lend the first bytes of memory until the last reference to them.
 

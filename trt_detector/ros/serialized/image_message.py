@@ -93,17 +93,15 @@ class _Reader:
                 f'a message of {len(message)} bytes starts with {kind.hex(" ") or "nothing"}; '
                 'expected plain CDR, 00 00 or 00 01'
             )
-        order = _ENDIANNESS[kind[1]]
-        self._numbers = {code: struct.Struct(order + code) for code in ('i', 'I', 'II', 'iI')}
+        self._order = _ENDIANNESS[kind[1]]
         self._offset = _ENCAPSULATION
 
     def numbers(self, code: str) -> tuple[int, ...]:
         """Read aligned numbers of four bytes."""
-        numbers = self._numbers[code]
         start = (self._offset + 3) & ~3
-        self._offset = start + numbers.size
+        self._offset = start + 4 * len(code)
         self._check(self._offset)
-        return numbers.unpack_from(self._message.data, start)
+        return struct.unpack_from(self._order + code, self._message.data, start)
 
     def byte(self) -> int:
         """Read one byte."""

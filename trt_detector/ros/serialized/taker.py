@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 import ctypes
 from functools import cache
-import os
 from typing import Any
 
 import numpy as np
@@ -80,9 +79,7 @@ class _Rcl:
     """The functions of rcl, which rclpy has loaded already."""
 
     def __init__(self) -> None:
-        suffix = {'nt': '.dll'}.get(os.name, '.so')
-        prefix = '' if os.name == 'nt' else 'lib'
-        self.take = ctypes.CDLL(f'{prefix}rcl{suffix}').rcl_take_serialized_message
+        self.take = ctypes.CDLL('librcl.so').rcl_take_serialized_message
         self.take.argtypes = (
             ctypes.c_void_p,
             ctypes.POINTER(_SerializedMessage),
@@ -90,7 +87,7 @@ class _Rcl:
             ctypes.c_void_p,
         )
         self.take.restype = ctypes.c_int32
-        utilities = ctypes.CDLL(f'{prefix}rcutils{suffix}')
+        utilities = ctypes.CDLL('librcutils.so')
         self._get_error = utilities.rcutils_get_error_string
         self._get_error.argtypes = ()
         self._get_error.restype = _ErrorText
@@ -195,13 +192,11 @@ class SerializedTaker:
     def _make_info(self) -> dict[str, Any]:
         """Make the message info; None is a number that the middleware does not have."""
         info = self._info
-        numbers = {
-            name: getattr(info, name)
-            for name in ('publication_sequence_number', 'reception_sequence_number')
-        }
+        published, received = info.publication_sequence_number, info.reception_sequence_number
         return {
             'source_timestamp': info.source_timestamp,
             'received_timestamp': info.received_timestamp,
             'publisher_gid': {'data': bytes(info.gid)},
-            **{name: None if value == _UNSUPPORTED else value for name, value in numbers.items()},
+            'publication_sequence_number': None if published == _UNSUPPORTED else published,
+            'reception_sequence_number': None if received == _UNSUPPORTED else received,
         }

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-import os
 import queue
 import threading
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from ...errors import ImageError
 from ...image.image import Image
 from ...image.message import read_message
+from ...process.usable_cores import count_usable_cores
 from ..bag.definitions import COMPRESSED_VIDEO, VIDEO_TYPES
 from ..bag.reader import BagMessage, BagReader
 from ..bag.video_stream import VideoStream
@@ -102,7 +102,7 @@ class ReadStage:
         self._pending: dict[tuple[str, int], Future[ReadImage]] = {}
         self._headers: dict[tuple[str, int], ImageHeader] = {}
         self._decoders = ThreadPoolExecutor(
-            min(_MAX_DECODERS, os.cpu_count() or 1), thread_name_prefix='decode'
+            min(_MAX_DECODERS, count_usable_cores()), thread_name_prefix='decode'
         )
         self._thread = threading.Thread(target=self._run, name='read bag', daemon=True)
         self._thread.start()
