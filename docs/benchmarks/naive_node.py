@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=0)
     parser.add_argument('--no-spinning', action='store_true')
     parser.add_argument('--topic', required=True)
+    parser.add_argument('--node-name', default='naive')
     arguments = parser.parse_args()
     naive = Naive(
         arguments.model,
@@ -129,7 +130,7 @@ def main() -> None:
     _, read = find_reader()
 
     rclpy.init()
-    node = rclpy.create_node('naive', namespace='benchmark')
+    node = rclpy.create_node(arguments.node_name, namespace='benchmark')
     publisher = node.create_publisher(Detection2DArray, '~/detections', 10)
 
     def on_image(message: Image) -> None:
