@@ -181,16 +181,15 @@ def test_pages_have_no_placeholders() -> None:
 
 def test_sections_of_the_readme_are_in_order() -> None:
     assert re.findall(r'^## (.*)$', README, flags=re.MULTILINE) == [
-        'Try it',
-        'What is different here',
-        'Use it with ROS 2',
-        'Use it as a library',
-        'Parameters to know',
+        'Run it',
+        'Why this one',
+        'Speed',
         'Topics and services',
+        'Parameters to know',
         'Models',
         'TensorRT and INT8',
-        'Speed',
-        'Comparison',
+        'Tools',
+        'Use it as a library',
         'Status',
         'Limits',
         'More',

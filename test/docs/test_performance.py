@@ -75,7 +75,7 @@ def test_one_camera(heading: str) -> None:
 
 def test_readme_has_the_figures_of_the_page() -> None:
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
-    speed = text.partition('## Speed')[2].partition('## Comparison')[0]
+    speed = text.partition('## Speed')[2].partition('\n## ')[0]
     lines = [line.split('|')[1:-1] for line in speed.splitlines() if line.startswith('|')][2:]
     told = [[cell.strip().replace(' of ', ' / ') for cell in line[2:]] for line in lines]
     (table,) = read_tables('On an H200, 30 images per second')
