@@ -179,7 +179,9 @@ def test_the_changelog_has_the_headings_that_a_release_needs() -> None:
     changelog.populate_changelog_from_rst(entries, released)
     newest, _, contents = next(iter(entries.foreach_version()))
     assert newest == PACKAGE_XML.findtext('version')
-    bullets = [bullet for item in contents for bullet in item]
+    # Paragraphs between the lists are the titles of groups.
+    lists = [item for item in contents if isinstance(item, changelog.BulletList)]
+    bullets = [bullet for items in lists for bullet in items]
     section = re.split(r'^-+$', text, flags=re.MULTILINE)[1]
     assert len(bullets) == len(re.findall(r'^\* ', section, re.MULTILINE)) > 0
 
