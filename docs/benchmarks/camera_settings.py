@@ -238,7 +238,7 @@ def jpeg(width: int, height: int) -> array.array[int]:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print the table of docs/cameras.md."""
+    """Print a row per run; docs/cameras.md has the images that arrived."""
     print('| Camera | Settings | Images | Arrived | Answered | Slowest publish call, ms |')
     print('|---|---|---|---|---|---|')
     for row in rows:
