@@ -75,7 +75,8 @@ class InferenceEngine(ABC):
         if any(not a <= b <= c for a, b, c in zip(smallest, size, largest, strict=True)):
             raise EngineError(
                 f'the input {self.input_spec} cannot run at {size[1]}x{size[0]} pixels; it takes '
-                f'{smallest[1]}x{smallest[0]} to {largest[1]}x{largest[0]}'
+                f'{smallest[1]}x{smallest[0]} to {largest[1]}x{largest[0]}: set input_shape, or '
+                'min_shape and max_shape'
             )
 
     @abstractmethod

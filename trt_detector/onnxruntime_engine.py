@@ -195,7 +195,7 @@ class OnnxRuntimeEngine(InferenceEngine):
         if wanted is not None and size != wanted:
             raise ModelError(
                 f'the input {self._inputs[0]} has a fixed size of {size[1]}x{size[0]} pixels; '
-                f'it cannot run at {wanted[1]}x{wanted[0]}'
+                f'it cannot run at {wanted[1]}x{wanted[0]}; set input_shape to auto'
             )
         return size
 

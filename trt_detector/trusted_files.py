@@ -161,7 +161,9 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
     """Raise UntrustedFileError unless only this user or root can write the file."""
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISREG(status.st_mode):
-        raise UntrustedFileError(f'{path} is not a regular file')
+        raise UntrustedFileError(
+            f'{path} is a folder, pipe, socket or device; name a regular file'
+        )
     if status.st_uid not in (os.geteuid(), 0):
         raise UntrustedFileError(
             f'{path} belongs to user {status.st_uid}, not to this user ({os.geteuid()}) or root: '

@@ -216,7 +216,7 @@ def _match_named(info: GraphInfo, name: str) -> tuple[HeadLayout, LayoutMatch]:
     if match is None:
         raise ModelError(
             f'head is {name!r}, which is {layout.description}; the model has the outputs '
-            f'{info.describe()}'
+            f'{info.describe()}; set head to auto, or to the layout of these outputs'
         )
     return layout, match
 

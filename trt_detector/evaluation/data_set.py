@@ -77,7 +77,7 @@ def read_data_set(
     """
     path = expand_user(path)
     if not path.exists():
-        raise ConfigError(f'data set {path} does not exist')
+        raise ConfigError(f'data set {path} does not exist; check --data')
     if path.is_file() and path.suffix == '.json':
         return _read_coco(path, images or path.parent, class_names)
     if path.is_file() and path.suffix in ('.yaml', '.yml'):
@@ -104,7 +104,8 @@ def _read_coco(path: Path, folder: Path, class_names: Sequence[str]) -> DataSet:
         files = {int(image['id']): folder / image['file_name'] for image in truth['images']}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f'data set {path} is not in the format of COCO annotations: {error!r}'
+            f'data set {path} is not in the format of COCO annotations: {error!r}; expected '
+            'images, annotations and categories'
         ) from error
     if not ids:
         raise ConfigError(
@@ -163,13 +164,19 @@ def _renumbered(data: DataSet, class_names: Sequence[str]) -> DataSet:
 def _read_yolo(name: str, images: Path, class_names: Sequence[str]) -> DataSet:
     """Read a data set in YOLO format: labels/x.txt for images/x.jpg."""
     if not images.is_dir():
-        raise ConfigError(f'data set {name}: {images} is not a folder of pictures')
+        raise ConfigError(
+            f'data set {name}: {images} is not a folder of pictures; check --images, or val in '
+            'data.yaml'
+        )
     labels = images.parent / 'labels'
     if not labels.is_dir():
         # images/val and labels/val
         labels = images.parent.parent / 'labels' / images.name
     if not labels.is_dir():
-        raise ConfigError(f'data set {name}: no folder labels beside {images}')
+        raise ConfigError(
+            f'data set {name}: no folder labels beside {images}; expected labels/x.txt for '
+            'images/x.jpg'
+        )
     samples = []
     for picture in picture_files([images]):
         file = labels / f'{picture.stem}.txt'

@@ -47,7 +47,7 @@ def check_picture(data: bytes) -> None:
     if width * height > _LARGEST_PICTURE:
         raise ImageError(
             f'the image is {width}x{height}, {width * height} pixels; the limit for files is '
-            f'{_LARGEST_PICTURE}'
+            f'{_LARGEST_PICTURE}; make it smaller'
         )
 
 

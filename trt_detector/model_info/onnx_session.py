@@ -108,7 +108,10 @@ def open_session(model_bytes: bytes, wanted: SessionOptions) -> Any:
             )
     except Exception as error:  # ONNX Runtime's own classes share no base but this one
         _check_cancelled(wanted.cancel, error)
-        raise ModelError(f'ONNX Runtime refuses the model: {error}') from error
+        raise ModelError(
+            f'ONNX Runtime refuses the model: {error}; update onnxruntime, or export the model '
+            'again'
+        ) from error
     _check_cancelled(wanted.cancel, None)
     return session
 

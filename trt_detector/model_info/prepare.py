@@ -49,7 +49,7 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
         if size is None:
             raise ModelError(
                 f'{model.path} scales its boxes to {spec.name}, and its input size is unknown; '
-                'set opt_shape'
+                'set input_shape, e.g. 640x640'
             )
         _bake(proto.graph, spec.name, size, image.shape[0] or 1)
     if mask is not None:

@@ -112,7 +112,8 @@ def read_calibration_cache(path: Path) -> CalibrationCache:
         data = read_regular(path, _LARGEST_FILE)
     except OSError as error:
         raise CalibrationCacheError(
-            f'calibration cache {path} cannot be read: {error.strerror or error}'
+            f'calibration cache {path} cannot be read: {error.strerror or error}; name a '
+            'file that calibrate wrote'
         ) from error
     try:
         return parse_calibration_cache(data)

@@ -179,7 +179,7 @@ class DetectionSession:
         if not self._image_queue.wait_idle(_DRAIN_TIMEOUT_S):
             raise EngineError(
                 f'the inference in progress did not end within {_DRAIN_TIMEOUT_S:g} s; the '
-                'device may hang'
+                'device may hang: start the process again'
             )
         self._processor.debug_images.clear()
 
@@ -203,7 +203,10 @@ class DetectionSession:
             self._node.destroy_publisher(self._label_info)
             self._label_info = None
         if self.is_hanging:
-            raise EngineError('the inference thread did not end; the device may hang')
+            raise EngineError(
+                f'the inference thread did not end within {_CLOSE_TIMEOUT_S:g} s; the device may '
+                'hang: start the process again'
+            )
 
     def describe_failure(self) -> str:
         """Describe why detection is to be given up; '' if it is not."""

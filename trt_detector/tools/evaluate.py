@@ -180,7 +180,9 @@ def _measure(
             bar.finish()
             print_warnings(f'evaluate: {name}', detector, printed)
     if data is None:
-        raise ConfigError('no --variant to measure')
+        raise ConfigError(
+            'no --variant to measure; give at least one, e.g. --variant fp32 precision=fp32'
+        )
     return data, results
 
 

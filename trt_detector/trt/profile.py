@@ -98,7 +98,10 @@ def profile_shapes(
         maximum = _default_shape(spec, batch_size, _LARGEST_SIZE)
     shapes = ProfileShapes(minimum, optimum, maximum)
     if not shapes.holds(optimum):
-        raise ConfigError(f'opt_shape {list(optimum)} is not within {shapes}')
+        raise ConfigError(
+            f'opt_shape {list(optimum)} is not within {shapes}; set each number between those of '
+            'min_shape and max_shape'
+        )
     return shapes
 
 

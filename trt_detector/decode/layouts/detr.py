@@ -34,7 +34,8 @@ def require_size(info: GraphInfo) -> tuple[int, int]:
     """
     if info.input_size is None:
         raise ModelError(
-            'the boxes of a DETR are relative to the input size, which is not known; set opt_shape'
+            'the boxes of a DETR are relative to the input size, which is not known; set '
+            'input_shape, e.g. 640x640'
         )
     return info.input_size
 

@@ -150,14 +150,15 @@ class NanoDetLayout:
         if info.input_size is None:
             raise ModelError(
                 'the grid cells of a NanoDet model follow from its input size, which is not '
-                'known; set opt_shape'
+                'known; set input_shape, e.g. 320x320'
             )
         cells, anchors = anchor_count(info.input_size, strides), info.outputs[0].shape[1]
         if anchors not in (None, cells):
             height, width = info.input_size
             raise ModelError(
                 f'head is {self.name!r}, which has {cells} cells on {width}x{height} pixels, but '
-                f'the output has {anchors} rows'
+                f'the output has {anchors} rows; set input_shape to the size of the export, or '
+                'head to auto'
             )
         return NanoDetHead(count, bins, info.input_size, plus=self._plus)
 

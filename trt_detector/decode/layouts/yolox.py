@@ -175,7 +175,7 @@ def _build(info: GraphInfo, count: int, decoded: bool) -> Head:
     if info.input_size is None:
         raise ModelError(
             'the grid cells of a YOLOX model follow from its input size, which is not known; set '
-            'opt_shape'
+            'input_shape, e.g. 640x640'
         )
     return YoloxHead(count, info.input_size, info.outputs[0].shape[1])
 
@@ -188,7 +188,8 @@ def _grid(
     if not fitting:
         raise ModelError(
             f'YOLOX on {input_size[1]}x{input_size[0]} pixels has '
-            f'{anchor_count(input_size, _STRIDES[0])} cells, but the output has {anchors} rows'
+            f'{anchor_count(input_size, _STRIDES[0])} cells, but the output has {anchors} '
+            'rows; set input_shape to the size of the export, or head to auto'
         )
     height, width = input_size
     cells, strides = [], []

@@ -183,7 +183,10 @@ def _count_read(window: Window, read: Mapping[str, Sequence[int]]) -> dict[str, 
     }
     for name, count in counts.items():
         if not count:
-            raise BenchmarkError(f'nothing arrived from {name} during the measurement')
+            raise BenchmarkError(
+                f'nothing arrived from {name} during the measurement; check that it is published, '
+                'or raise --seconds'
+            )
     return {'read': counts} if counts else {}
 
 

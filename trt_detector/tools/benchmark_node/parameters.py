@@ -51,7 +51,9 @@ def collect_parameters(
         values['model_path'] = str(demo)
     path = expand_user(values['model_path'])
     if not path.exists():
-        raise ModelError(f'model_path is {values["model_path"]!r}, which does not exist')
+        raise ModelError(
+            f'model_path is {values["model_path"]!r}, which does not exist; name an ONNX file'
+        )
     values['model_path'] = str(path.resolve())
     values |= {'image_transport': 'compressed' if compressed else 'raw', 'autostart': True}
     return _check(values)
