@@ -101,14 +101,15 @@ def _parser() -> argparse.ArgumentParser:
         help='folder of the pictures, if they are not beside the annotations',
     )
     add('--class-names', nargs='*', help='names of the classes in order, if the model has none')
-    add('--limit', type=int, help='maximum number of pictures')
+    add('--limit', type=int, help='maximum number of pictures. Default: all.')
     add(
         '--variant',
         nargs='+',
         action='append',
         metavar=('NAME', 'PARAMETER=VALUE'),
         default=[],
-        help='detector to measure: a name and its parameters; repeat it for each',
+        help='detector to measure: a name and its parameters; repeat it for each. Default: one with '
+        'the defaults of the parameters.',
     )
     add(
         '--score-threshold',
@@ -116,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         dest='threshold',
         type=float,
         default=0.25,
-        help='minimum score of the detections to compare',
+        help='minimum score of the detections to compare. Default: 0.25.',
     )
     add_json_option(parser)
     add('--html', type=Path, metavar='FILE', help='file for the report')

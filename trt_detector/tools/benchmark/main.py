@@ -128,21 +128,28 @@ def _parser() -> argparse.ArgumentParser:
     add('--model', '--model-path', required=True, help='ONNX file, or a .engine or .plan file')
     add(
         '--images', nargs='+', type=Path,
-        help=f'folder or picture files, the first {_MAX_PICTURES} are used; default: a '
-        'synthetic picture',
+        help=f'folder or picture files, the first {_MAX_PICTURES} are used. Default: a synthetic '
+        'picture.',
     )  # fmt: skip
-    add('--picture-size', type=parse_size, default=(1280, 720), metavar='WxH', help='its size')
+    add(
+        '--picture-size', type=parse_size, default=(1280, 720), metavar='WxH',
+        help='size of the synthetic picture. Default: 1280x720.',
+    )  # fmt: skip
     add('--iterations', type=parse_positive, default=100, help='batches to measure. Default: 100.')
     add('--warm-up', type=parse_count, default=10, help='batches before that. Default: 10.')
-    add('--batch-sizes', nargs='+', type=parse_positive, default=[1, 2, 4], help='Default: 1 2 4.')
-    add('--precisions', nargs='+', choices=_PRECISIONS, help='Default: auto.')
+    add(
+        '--batch-sizes', nargs='+', type=parse_positive, default=[1, 2, 4],
+        help='batch sizes to measure. Default: 1 2 4.',
+    )  # fmt: skip
+    add('--precisions', nargs='+', choices=_PRECISIONS, help='to measure. Default: auto.')
     add(
         '--workspace-fractions', nargs='+', type=float,
         help='shares of the GPU memory that a build may use',
     )  # fmt: skip
     add(
         '--sweep', action='store_true',
-        help=f'unless given, --precisions are {" ".join(_SWEEP_PRECISIONS)} and '
+        help=f'measure several combinations: unless given, --precisions are '
+        f'{" ".join(_SWEEP_PRECISIONS)} and '
         f'--workspace-fractions {" ".join(map(str, _SWEEP_WORKSPACES))}',
     )  # fmt: skip
     add(

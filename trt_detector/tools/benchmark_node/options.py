@@ -96,16 +96,19 @@ def _add_measurement_options(parser: argparse.ArgumentParser) -> None:
         type=_parse_seconds,
         default=20.0,
         metavar='S',
-        help='per row. Default: 20.',
+        help='duration of a measurement. Default: 20.',
     )
     add(
         '--warm-up',
         type=_parse_seconds,
         default=3.0,
         metavar='S',
-        help='before it. Default: 3.',
+        help='time before each measurement, not measured. Default: 3.',
     )
-    add('--rounds', type=parse_positive, default=2, metavar='N', help='Default: 2.')
+    add(
+        '--rounds', type=parse_positive, default=2, metavar='N',
+        help='number of times that each row is measured. Default: 2.',
+    )  # fmt: skip
     add(
         '--sweep', action='store_true',
         help='begin with --rate and increase it by 25 %% until images are dropped',

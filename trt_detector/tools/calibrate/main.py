@@ -133,34 +133,49 @@ def _parser() -> argparse.ArgumentParser:
     inputs.add_argument('--video', type=Path, help='a video file')
     inputs.add_argument('--bag', type=Path, help='folder of a rosbag2 (sqlite3 or mcap)')
     inputs.add_argument('--topic', help='a live image topic; compressed if it ends in /compressed')
-    add('--bag-topics', nargs='*', default=[], help='image topics of the bag; default: all')
-    add('--every', type=_positive, default=10, help='take every k-th image of a live topic')
-    add('--timeout', type=float, default=10.0, help='seconds to wait for a live image')
-    add('--frames', type=_positive, default=400, help='maximum number of frames to calibrate with')
+    add('--bag-topics', nargs='*', default=[], help='image topics of the bag. Default: all.')
+    add(
+        '--every', type=_positive, default=10, metavar='K',
+        help='take every K-th image of a live topic. Default: 10.',
+    )  # fmt: skip
+    add(
+        '--timeout', type=float, default=10.0, metavar='S',
+        help='seconds to wait for a live image. Default: 10.',
+    )  # fmt: skip
+    add(
+        '--frames', type=_positive, default=400, metavar='N',
+        help='maximum number of frames to calibrate with. Default: 400.',
+    )  # fmt: skip
     add(
         '--gate-frames',
         type=int,
         default=32,
         help='frames to keep beside the cache for the INT8 check, at most a quarter of all; they '
-        'are not used for calibration; 0 keeps none',
+        'are not used for calibration; 0 keeps none. Default: 32.',
     )
-    add('--method', choices=METHODS, default='entropy', help='method that chooses the ranges')
+    add(
+        '--method', choices=METHODS, default='entropy',
+        help='method that chooses the ranges. Default: entropy.',
+    )  # fmt: skip
     add(
         '--percentile',
         type=float,
         default=DEFAULT_PERCENTILE,
-        help='minimum share of the values that entropy and percentile keep in range',
+        help='minimum share of the values, in percent, that entropy and percentile keep in range. '
+        'Default: %(default)s.',
     )
     add(
         '--min-difference',
         type=float,
         default=2.0,
-        help='mean difference of gray levels below which frames are duplicates; 0 takes all',
+        help='mean difference of gray levels below which frames are duplicates; 0 takes all. '
+        'Default: 2.',
     )
     add(
         '--tensorrt-version',
         default='10.3.0',
-        help='version in the header; this package reads any version',
+        help='version of TensorRT in the header of the file; this package reads any version. '
+        'Default: %(default)s.',
     )
     add(
         '--sensitivity',
@@ -180,7 +195,8 @@ def _parser() -> argparse.ArgumentParser:
         '--inference-threads',
         type=int,
         default=0,
-        help='threads of ONNX Runtime; 0 is one per core',
+        help='threads of ONNX Runtime; 0 is one per physical core that the process may use. '
+        'Default: 0.',
     )
     add_json_option(parser)
     add_parameter_options(parser, INPUT_PARAMETERS)

@@ -223,25 +223,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--images', required=True, nargs='+', type=Path, help='folders, or picture files'
     )
-    parser.add_argument('--topic', default='image_raw', help='topic (%(default)s)')
+    parser.add_argument('--topic', default='image_raw', help='topic. Default: %(default)s.')
     parser.add_argument(
-        '--rate', type=_positive, default=5.0, help='images per second (%(default)s)'
+        '--rate', type=_positive, default=5.0, help='images per second. Default: 5.'
     )
     parser.add_argument(
         '--count', type=int, help='total number of images to publish, repeating the pictures'
     )
     parser.add_argument('--loop', action='store_true', help='repeat until stopped')
-    parser.add_argument('--encoding', choices=ENCODINGS, default='bgr8', help='(%(default)s)')
+    parser.add_argument('--encoding', choices=ENCODINGS, default='bgr8', help='Default: bgr8.')
     parser.add_argument(
         '--compressed', action='store_true', help='publish CompressedImage on TOPIC/compressed'
     )
-    parser.add_argument('--frame-id', default='camera', help='frame_id (%(default)s)')
+    parser.add_argument('--frame-id', default='camera', help='frame_id. Default: camera.')
     parser.add_argument('--reliable', action='store_true', help='reliable instead of best effort')
     parser.add_argument(
         '--wait-for-subscriber',
         type=_positive,
         metavar='S',
-        help='wait for a subscriber, maximum S seconds',
+        help='wait up to S seconds for a subscriber',
     )
     parser.add_argument(
         '--synchronized',
