@@ -13,12 +13,12 @@ __all__ = ['write_parameters']
 
 _TYPES = {
     'bool': 'true or false',
-    'int': 'whole number',
+    'int': 'integer',
     'float': 'number',
-    'str': 'text',
-    'list[int]': 'list of whole numbers',
+    'str': 'string',
+    'list[int]': 'list of integers',
     'list[float]': 'list of numbers',
-    'list[str]': 'list of texts',
+    'list[str]': 'list of strings',
 }
 
 

@@ -148,9 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add(
         '--sweep', action='store_true',
-        help=f'measure several combinations: unless given, --precisions are '
-        f'{" ".join(_SWEEP_PRECISIONS)} and '
-        f'--workspace-fractions {" ".join(map(str, _SWEEP_WORKSPACES))}',
+        help='measure several combinations: unless given, --precisions are '
+        f'{" ".join(_SWEEP_PRECISIONS)} and --workspace-fractions '
+        f'{" ".join(map(str, _SWEEP_WORKSPACES))}',
     )  # fmt: skip
     add(
         '--compare', action='store_true',
