@@ -134,5 +134,8 @@ def _dla_entry(layers: tuple[LayerInfo, ...]) -> str:
     """Return the report entry for the layers on the DLA; warn if there are none."""
     count = count_dla_layers(layers)
     if not count:
-        _LOG.warning('dla_core is set, but TensorRT runs every layer of this plan on the GPU')
+        _LOG.warning(
+            'dla_core is set, but TensorRT runs every layer of this plan on the GPU; set it to -1, '
+            'or export a model whose layers the DLA supports'
+        )
     return f'{count} of {len(layers)}'
