@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 import rclpy
 from rclpy.exceptions import InvalidHandle
 from rclpy.task import Future
+from trt_detector.config import parameter_specs
 from trt_detector.ros.lifecycle import executable
 
 
@@ -32,6 +34,17 @@ def closed_stream() -> io.StringIO:
     stream = io.StringIO()
     stream.close()
     return stream
+
+
+def test_help_has_every_parameter_as_it_is_described_with_its_default() -> None:
+    parser = executable.make_parser('detector_node', 'A node.', parameter_specs(), 'one per name')
+    text = ' '.join(parser.format_help().split())
+    for spec in parameter_specs():
+        described = f'{spec.name} ({spec.type}): {spec.meaning} Default: '
+        assert described in text
+        shown = text.partition(described)[2]
+        default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
+        assert json.JSONDecoder().raw_decode(shown)[0] == default
 
 
 @pytest.mark.parametrize('make', [BrokenStream, closed_stream, lambda: None])

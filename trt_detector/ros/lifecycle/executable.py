@@ -7,8 +7,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+import json
 import os
 import sys
+import textwrap
 import threading
 import traceback
 from typing import Any
@@ -48,11 +50,11 @@ def make_parser(
     :param specs: parameters of the node, for the help.
     :param nodes: end of the sentence about the names of several nodes.
     """
-    parameters = '\n'.join(f'  {spec.name} ({spec.type}): {spec.meaning}' for spec in specs)
+    parameters = '\n'.join(_describe(spec) for spec in specs)
     parser = argparse.ArgumentParser(
         prog=program,
         description=description,
-        epilog=f'Parameters, given as --ros-args -p NAME:=VALUE:\n{parameters}'.replace('%', '%%'),
+        epilog=f'Parameters, given as --ros-args -p NAME:=VALUE:\n{parameters}',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -62,6 +64,18 @@ def make_parser(
         help=f'names of several nodes in this process, {nodes}',
     )
     return parser
+
+
+def _describe(spec: ParameterSpec) -> str:
+    """Describe a parameter with its type and default in lines of at most 99 columns."""
+    # JSON is YAML, in which parameters are written.
+    return textwrap.fill(
+        f'{spec.name} ({spec.type}): {spec.meaning} Default: {json.dumps(spec.default)}.',
+        width=99,
+        initial_indent='  ',
+        subsequent_indent='      ',
+        break_on_hyphens=False,
+    )
 
 
 def run_nodes(
