@@ -45,6 +45,8 @@ def test_help_has_every_parameter_as_it_is_described_with_its_default() -> None:
         shown = text.partition(described)[2]
         default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
         assert json.JSONDecoder().raw_decode(shown)[0] == default
+    assert 'exit codes: 0 stopped' in text
+    assert '3 a driver call or an inference hangs' in text
 
 
 @pytest.mark.parametrize('make', [BrokenStream, closed_stream, lambda: None])

@@ -29,13 +29,19 @@ from ...process.tuning import use_shared_memory
 from ..log_bridge import forward_logging
 from ..parameter_files import find_unmatched_files, find_unreadable_lists
 from ..sharing.shared_subscriptions import SharedSubscriptions
-from .exit_codes import EXIT_HANGING
+from .exit_codes import EXIT_DEVICE_LOST, EXIT_HANGING
 from .managed_node import ManagedNode
 
 __all__ = ['make_parser', 'run_nodes']
 
 # A transition, services and diagnostics can run at the same time.
 _THREADS = 4
+_EXIT_CODES = f"""exit codes:
+  0  stopped by SIGINT, SIGTERM or SIGHUP
+  1  cannot start
+  2  wrong arguments
+  {EXIT_HANGING}  a driver call or an inference hangs
+  {EXIT_DEVICE_LOST}  a CUDA error that only a new process survives"""
 # Time for an orderly end after a fatal error; a driver that hangs can block it anywhere.
 _END_TIMEOUT_S = 15.0
 
@@ -54,7 +60,7 @@ def make_parser(
     parser = argparse.ArgumentParser(
         prog=program,
         description=description,
-        epilog=f'Parameters, given as --ros-args -p NAME:=VALUE:\n{parameters}',
+        epilog=f'Parameters, given as --ros-args -p NAME:=VALUE:\n{parameters}\n\n{_EXIT_CODES}',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
