@@ -301,10 +301,10 @@ def test_one_name_too_few_is_not_another_layout() -> None:
         (_info((1, 84, 8400)), 'torchvision', "head is 'torchvision', which is boxes .n, 4."),
         (_info((1, 4, 8400)), 'yolo', r"head is 'yolo', .*outputs output0 \[1, 4, 8400\]"),
         (_info((1, 84, 8400)), 'yolov8', "head is 'yolov8'; expected auto or end_to_end, yolo"),
-        (_info((1, 300, 84), input_size=None), 'detr', 'input size, which is not known'),
-        (_info((1, 8400, 85), input_size=None), 'yolox', 'input size, which is not known'),
-        (_info((1, 8400, 112), input_size=None), 'nanodet', 'input size, which is not known'),
-        (_info((1, 8000, 85)), 'yolox', '640x640 pixels has 8400 cells, .* 8000 rows'),
+        (_info((1, 300, 84), input_size=None), 'detr', 'is not known; set input_shape'),
+        (_info((1, 8400, 85), input_size=None), 'yolox', 'is not known; set input_shape'),
+        (_info((1, 8400, 112), input_size=None), 'nanodet', 'is not known; set input_shape'),
+        (_info((1, 8000, 85)), 'yolox', '8400 cells, .* 8000 rows; set input_shape'),
     ],
 )
 def test_a_head_that_cannot_be_is_refused(info: GraphInfo, head: str, message: str) -> None:

@@ -163,7 +163,7 @@ def test_a_dynamic_size_runs_at_the_wanted_one(tmp_path: Path) -> None:
 
 
 def test_a_fixed_size_cannot_be_another(lamp: Path) -> None:
-    with pytest.raises(ModelError, match='fixed size of 64x64 pixels; it cannot run at 96x64'):
+    with pytest.raises(ModelError, match='it cannot run at 96x64; set input_shape to auto'):
         _detector(lamp, opt_shape=(1, 3, 64, 96))
 
 
@@ -201,7 +201,7 @@ def test_a_batch_that_does_not_fit_is_refused(lamp: Path) -> None:
 
 
 def test_a_model_that_onnx_runtime_refuses_is_said() -> None:
-    with pytest.raises(ModelError, match='ONNX Runtime refuses the model'):
+    with pytest.raises(ModelError, match='(?s)ONNX Runtime refuses the model.*export the model again'):
         OnnxRuntimeEngine(b'no model')
 
 

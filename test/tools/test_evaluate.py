@@ -168,10 +168,10 @@ def test_bad_labels_are_named(line: str, message: str, tmp_path: Path) -> None:
 
 
 def test_data_sets_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match='does not exist'):
+    with pytest.raises(ConfigError, match='does not exist; check --data'):
         read_data_set(tmp_path / 'none.json')
     (tmp_path / 'a.json').write_text('{"images": []}')
-    with pytest.raises(ConfigError, match='not in the format of COCO'):
+    with pytest.raises(ConfigError, match='not in the format of COCO.*expected images'):
         read_data_set(tmp_path / 'a.json')
     with pytest.raises(ConfigError, match='no category of .* is a class of the model'):
         read_data_set(TRUTH, None, ['dog'])

@@ -78,7 +78,7 @@ def test_a_dla_that_runs_nothing_is_reported(
     caplog.set_level(logging.WARNING)
     with machine('tensorrt-10.3', dla_cores=1), opened(model, dla_core=0) as engine:
         assert engine.info.report()['layers on the DLA'].startswith('0 of ')
-    assert 'runs every layer of this plan on the GPU' in caplog.text
+    assert 'runs every layer of this plan on the GPU; set it to -1' in caplog.text
 
 
 def test_a_range_of_shapes_for_the_dla_is_refused(model: Path) -> None:
