@@ -108,8 +108,8 @@ def _parser() -> argparse.ArgumentParser:
         action='append',
         metavar=('NAME', 'PARAMETER=VALUE'),
         default=[],
-        help='detector to measure: a name and its parameters; repeat it for each. Default: one with '
-        'the defaults of the parameters.',
+        help='detector to measure: a name and its parameters; repeat it for each. Default: '
+        'one with the defaults of the parameters.',
     )
     add(
         '--score-threshold',

@@ -135,7 +135,7 @@ def _dla_entry(layers: tuple[LayerInfo, ...]) -> str:
     count = count_dla_layers(layers)
     if not count:
         _LOG.warning(
-            'dla_core is set, but TensorRT runs every layer of this plan on the GPU; set it to -1, '
-            'or export a model whose layers the DLA supports'
+            'dla_core is set, but TensorRT runs every layer of this plan on the GPU; set it to '
+            '-1, or export a model whose layers the DLA supports'
         )
     return f'{count} of {len(layers)}'
