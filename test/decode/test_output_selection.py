@@ -147,7 +147,7 @@ def test_the_device_selects_the_candidates_of_the_right_output(tmp_path: Path) -
             path, onnxruntime_provider='cuda', engine_cache_dir=str(tmp_path)
         ) as detector,
     ):
-        assert isinstance(detector._preprocessor, DevicePreprocessor)
+        assert isinstance(detector._runner.preprocessor, DevicePreprocessor)
         found = detector.detect(images).detections
     for one, other in zip(found, expected, strict=True):
         assert len(one) > 20

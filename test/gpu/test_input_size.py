@@ -74,7 +74,7 @@ def test_first_image_chooses_the_input_size(personality: str, model: Path) -> No
 
 def test_size_outside_the_profile_is_an_error_with_the_range(model: Path) -> None:
     with machine('tensorrt-10.3'), _detector(model, 'tensorrt') as detector:
-        engine: InferenceEngine = detector._engine
+        engine: InferenceEngine = detector.engine
         assert engine.get_input_shape_range() == ((64, 64), (256, 256))
         engine.set_input_shape((128, 192))
         assert engine.get_input_shape() == (128, 192)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import logging
 from pathlib import Path
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,13 @@ from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
 from trt_detector.pipeline import batch_choice, Detector
 from trt_detector.pipeline.batch_choice import BatchChoice, choose_batch_size
+from trt_detector.pipeline.batch_runner import BatchRunner
 
 BLACK = Image.from_array(np.zeros((64, 64, 3), np.uint8))
 
 
 class Clock:
-    """Detector whose batches take a given time on a clock of its own."""
+    """Runner whose batches take a given time on a clock of its own."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ms_by_count: dict[int, float]) -> None:
         self.now_s = 0.0
@@ -33,25 +35,22 @@ class Clock:
         self._ms_by_count = ms_by_count
         monkeypatch.setattr(batch_choice.time, 'perf_counter', lambda: self.now_s)
 
-    def get_run_depth(self, batch_size: int) -> int:
+    def get_depth(self, count: int) -> int:
         """Return 2 for batches, and 3 for single images."""
-        return 2 if batch_size > 1 else 3
+        return 2 if count > 1 else 3
 
-    def submit_run(self, images: Sequence[Image]) -> int:
+    def submit(self, images: Sequence[Image]) -> SimpleNamespace:
         """Start a batch."""
         self.counts.append(len(images))
         self.in_flight += 1
         count = len(images)
         self.most_in_flight[count] = max(self.most_in_flight.get(count, 0), self.in_flight)
-        return len(images)
+        return SimpleNamespace(count=count, slot=SimpleNamespace(wait=lambda: None))
 
-    def wait(self, pending: int) -> None:
-        """Do nothing."""
-
-    def collect_run(self, pending: int) -> None:
+    def collect(self, pending: SimpleNamespace) -> None:
         """Let the time of a batch pass."""
         self.in_flight -= 1
-        self.now_s += self._ms_by_count[pending] / 1e3
+        self.now_s += self._ms_by_count[pending.count] / 1e3
 
 
 @pytest.mark.parametrize(
@@ -62,8 +61,8 @@ def test_batch_is_used_only_if_it_takes_10_percent_less_per_image(
     batch_ms: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Single images take 10 ms: 40 ms for four of them.
-    detector = Clock(monkeypatch, {1: 10.0, 4: batch_ms})
-    choice = choose_batch_size(detector, BLACK, 4)
+    runner: Any = Clock(monkeypatch, {1: 10.0, 4: batch_ms})
+    choice = choose_batch_size(runner, BLACK, 4)
     assert choice.batch_size == expected
     assert choice.single_ms == pytest.approx(10.0)
     assert choice.batch_ms == pytest.approx(batch_ms / 4)
@@ -72,28 +71,28 @@ def test_batch_is_used_only_if_it_takes_10_percent_less_per_image(
 def test_both_are_measured_in_turn_on_as_many_images_and_in_flight(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    detector = Clock(monkeypatch, {1: 10.0, 4: 30.0})
-    choose_batch_size(detector, BLACK, 4)
+    runner: Any = Clock(monkeypatch, {1: 10.0, 4: 30.0})
+    choose_batch_size(runner, BLACK, 4)
     a_round = [4, 4] + [1] * 8
     # 60 ms and 80 ms per round: two take the 250 ms of the measurement, but three are the minimum.
-    assert detector.counts == a_round * 3
-    assert detector.most_in_flight == {4: 2, 1: 3}
-    assert detector.in_flight == 0
+    assert runner.counts == a_round * 3
+    assert runner.most_in_flight == {4: 2, 1: 3}
+    assert runner.in_flight == 0
 
 
 def test_fast_model_is_measured_for_a_quarter_of_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    detector = Clock(monkeypatch, {1: 1.0, 4: 3.0})
-    choose_batch_size(detector, BLACK, 4)
+    runner: Any = Clock(monkeypatch, {1: 1.0, 4: 3.0})
+    choose_batch_size(runner, BLACK, 4)
     # 14 ms per round: the 18th begins at 238 ms.
-    assert detector.counts == ([4, 4] + [1] * 8) * 18
+    assert runner.counts == ([4, 4] + [1] * 8) * 18
 
 
 def test_slow_model_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    detector = Clock(monkeypatch, {1: 1000.0, 4: 3000.0})
-    choose_batch_size(detector, BLACK, 4)
-    assert detector.counts == [4, 4] + [1] * 8
+    runner: Any = Clock(monkeypatch, {1: 1000.0, 4: 3000.0})
+    choose_batch_size(runner, BLACK, 4)
+    assert runner.counts == [4, 4] + [1] * 8
 
 
 def test_text_has_the_choice_and_the_figures() -> None:
@@ -113,14 +112,14 @@ def _lamp(tmp_path: Path) -> Path:
 
 def _slow_down(monkeypatch: pytest.MonkeyPatch, slow: int) -> None:
     """Let batches of a number of images take 5 ms longer."""
-    collect = Detector.collect_run
+    collect = BatchRunner.collect
 
-    def delayed(self: Detector, pending: Any) -> Any:
+    def delayed(self: BatchRunner, pending: Any) -> Any:
         if len(pending.letterboxes) == slow:
             time.sleep(0.005)
         return collect(self, pending)
 
-    monkeypatch.setattr(Detector, 'collect_run', delayed)
+    monkeypatch.setattr(BatchRunner, 'collect', delayed)
 
 
 @pytest.mark.parametrize(('slow', 'expected'), [(1, 3), (3, 1)])

@@ -21,6 +21,7 @@ from trt_detector.factory import create_detector, decode_options
 from trt_detector.image.image import Image
 from trt_detector.onnxruntime_engine import OnnxRuntimeEngine
 from trt_detector.pipeline import Detector
+from trt_detector.pipeline.batch_runner import BatchRunner
 from trt_detector.preprocess import Letterbox
 
 
@@ -223,13 +224,13 @@ def test_a_failed_start_frees_the_engine(lamp: Path, monkeypatch: pytest.MonkeyP
 
 def test_warm_up_goes_the_way_of_live_images(lamp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[tuple[int, ...]]] = []
-    fill = Detector._fill
+    fill = BatchRunner.fill
 
-    def note(self: Detector, images: Sequence[Image], slot: Any) -> tuple[Letterbox, ...]:
+    def note(self: BatchRunner, images: Sequence[Image], slot: Any) -> tuple[Letterbox, ...]:
         seen.append([(image.height, image.width) for image in images])
         return fill(self, images, slot)
 
-    monkeypatch.setattr(Detector, '_fill', note)
+    monkeypatch.setattr(BatchRunner, 'fill', note)
     with _detector(lamp, batch_size=3, warmup_iterations=2):
         one = [(64, 64)]
         assert seen == [one, one * 3] * 2

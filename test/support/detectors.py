@@ -100,7 +100,7 @@ def on_cpu(path: Path, folder: Path, images: list[Image]) -> list[Detections]:
     """Return what the CPU finds in each image."""
     values = config(path, folder, backend='onnxruntime', onnxruntime_provider='cpu')
     with create_detector(values) as detector:
-        assert not isinstance(detector._preprocessor, DevicePreprocessor)
+        assert not isinstance(detector._runner.preprocessor, DevicePreprocessor)
         return [detector.detect([image]).detections[0] for image in images]
 
 

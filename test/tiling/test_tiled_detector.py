@@ -278,7 +278,8 @@ def _merge_by_hand(image: Image, path: Path, grid: TileGrid, **values: Any) -> D
     size_wh = (image.width, image.height)
     with create_detector(_config(path, batch_size=1, **values)) as detector:
         height, width = detector.input_size
-        stretch = detector._preprocessor._spec.mode == 'stretch'  # type: ignore[attr-defined]
+        preprocessor: Any = detector._runner.preprocessor
+        stretch = preprocessor._spec.mode == 'stretch'
         parts = []
         for box in grid.find_parts(size_wh, (width, height)):
             left, top, right, bottom = box

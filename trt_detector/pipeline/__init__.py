@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
-from .detector import ChooseInputSize, Detector, PendingBatch
+from .batch_runner import PendingBatch
+from .detector import ChooseInputSize, Detector
 
 __all__ = ['ChooseInputSize', 'Detector', 'PendingBatch']

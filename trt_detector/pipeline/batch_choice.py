@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 import time
-from typing import Any, Protocol
 
 from ..image.image import Image
+from .batch_runner import BatchRunner, PendingBatch
 
 __all__ = ['BatchChoice', 'choose_batch_size']
 
@@ -21,22 +21,6 @@ _MINIMUM_GAIN = 0.1
 _ROUNDS = 3
 _MEASURE_S = 0.25
 _LONGEST_S = 2.0
-
-
-class _Pipeline(Protocol):
-    """The methods of a detector that run batches."""
-
-    def get_run_depth(self, count: int) -> int:
-        """Return the number of batches of a size that may be in flight."""
-
-    def submit_run(self, images: Sequence[Image]) -> Any:
-        """Start a batch."""
-
-    def wait(self, pending: Any) -> None:
-        """Wait until the network has run."""
-
-    def collect_run(self, pending: Any) -> Any:
-        """Wait for a batch and decode it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +50,13 @@ class BatchChoice:
         )
 
 
-def choose_batch_size(detector: _Pipeline, image: Image, largest: int) -> BatchChoice:
+def choose_batch_size(runner: BatchRunner, image: Image, largest: int) -> BatchChoice:
     """
     Measure batches and single images in turn, as the inference thread runs them.
 
     Each round processes the same number of images in both. The fastest round counts.
 
-    :param detector: nothing is in flight. The first run of each size is behind it.
+    :param runner: nothing is in flight. The first run of each size is behind it.
     :param image: every image of the batches.
     :param largest: number of images per batch, at least 2.
     :raises EngineError: if the inference fails.
@@ -82,24 +66,24 @@ def choose_batch_size(detector: _Pipeline, image: Image, largest: int) -> BatchC
     begun = time.perf_counter()
     passed_s = 0.0
     while passed_s < (_LONGEST_S if len(batch_s) < _ROUNDS else _MEASURE_S):
-        batch_s.append(_time_batches(detector, [image] * largest, 2))
-        single_s.append(_time_batches(detector, [image], 2 * largest))
+        batch_s.append(_time_batches(runner, [image] * largest, 2))
+        single_s.append(_time_batches(runner, [image], 2 * largest))
         passed_s = time.perf_counter() - begun
     per_image = 1e3 / (2 * largest)
     return BatchChoice(largest, min(batch_s) * per_image, min(single_s) * per_image)
 
 
-def _time_batches(detector: _Pipeline, images: Sequence[Image], number: int) -> float:
-    """Time a number of batches, with as many in flight as the detector takes."""
-    in_progress: deque[Any] = deque()
-    depth = detector.get_run_depth(len(images))
+def _time_batches(runner: BatchRunner, images: Sequence[Image], number: int) -> float:
+    """Time a number of batches, with as many in flight as the runner takes."""
+    in_progress: deque[PendingBatch] = deque()
+    depth = runner.get_depth(len(images))
     begun = time.perf_counter()
     for _ in range(number):
         if 0 < len(in_progress) == depth - 1:
-            detector.wait(in_progress[0])
-        in_progress.append(detector.submit_run(images))
+            in_progress[0].slot.wait()
+        in_progress.append(runner.submit(images))
         if len(in_progress) >= depth:
-            detector.collect_run(in_progress.popleft())
+            runner.collect(in_progress.popleft())
     while in_progress:
-        detector.collect_run(in_progress.popleft())
+        runner.collect(in_progress.popleft())
     return time.perf_counter() - begun

@@ -87,7 +87,7 @@ class TiledDetector(Detector):
     def get_depth(self, batch_size: int) -> int:
         """Return the number of batches that may be in flight: 1 if they need several runs."""
         parts = batch_size * self._grid.max_parts
-        return self.get_run_depth(parts) if parts <= self.run_size else 1
+        return self._runner.get_depth(parts) if parts <= self.run_size else 1
 
     def has_run(self, count: int) -> bool:
         """Tell whether a batch of count images has run at the present input size."""
@@ -111,7 +111,7 @@ class TiledDetector(Detector):
         self._check_images(images)
         begun_s = time.perf_counter()
         input_wh = self.input_size[::-1]
-        converted = tuple(self._preprocessor.convert(image) for image in images)
+        converted = tuple(self._runner.preprocessor.convert(image) for image in images)
         parts = [
             (number, box)
             for number, image in enumerate(images)
@@ -139,7 +139,7 @@ class TiledDetector(Detector):
         try:
             while batch.started:
                 run, parts = batch.started.popleft()
-                result = self.collect_run(run)
+                result = self._runner.collect(run)
                 batch.results.append(result)
                 rows = zip(parts, run.letterboxes, result.detections, strict=True)
                 for (number, box), letterbox, found in rows:
@@ -165,10 +165,12 @@ class TiledDetector(Detector):
         :raises EngineError: if one cannot start; none of the batch runs then.
         """
         try:
-            while batch.waiting and len(batch.started) < self.get_run_depth(len(batch.waiting[0])):
+            while batch.waiting:
                 parts = batch.waiting[0]
+                if len(batch.started) >= self._runner.get_depth(len(parts)):
+                    break
                 fill = partial(self._fill_parts, batch.images, parts)
-                run = self._start_run(len(parts), fill, batch.options)
+                run = self._runner.start(len(parts), fill, batch.options)
                 batch.started.append((run, batch.waiting.popleft()))
         except BaseException:
             self._discard(batch)
@@ -178,7 +180,7 @@ class TiledDetector(Detector):
         """Release the slots of the runs in progress."""
         while batch.started:
             run, _ = batch.started.popleft()
-            self._slots.release_failed(run.slot)
+            self._runner.slots.release_failed(run.slot)
 
     def _fill_parts(
         self, images: Sequence[Image], parts: Sequence[_Part], slot: BatchSlot
@@ -188,7 +190,7 @@ class TiledDetector(Detector):
         targets = iter(slot.targets(len(parts)))
         for number, group in itertools.groupby(parts, key=lambda part: part[0]):
             boxes = [box for _, box in group]
-            letterboxes += self._preprocessor.fill_parts(
+            letterboxes += self._runner.preprocessor.fill_parts(
                 images[number], boxes, list(itertools.islice(targets, len(boxes)))
             )
         return tuple(letterboxes)

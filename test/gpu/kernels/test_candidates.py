@@ -139,7 +139,7 @@ def on_cpu(path: Path, folder: Path, head: str) -> list[Detections]:
     )  # fmt: skip
     with create_detector(values) as detector:
         assert isinstance(detector.head, CandidateHead)
-        assert detector._slots[0].get_candidates() is None
+        assert detector._runner.slots[0].get_candidates() is None
         return detect_all(detector)
 
 
@@ -171,7 +171,7 @@ def test_every_raw_head_decodes_its_candidates(
         values = open_config(path, tmp_path, backend, head)
         values = values.with_changes(mapped_memory=mapped_memory)
         with create_detector(values) as detector:
-            assert detector._slots[0].get_candidates() is not None
+            assert detector._runner.slots[0].get_candidates() is not None
             found = detect_all(detector)
         gc.collect()
         cuda.assert_clean()
@@ -186,7 +186,7 @@ def test_values_after_the_scores_are_not_downloaded(tmp_path: Path) -> None:
         create_detector(open_config(path, tmp_path, backend, 'yolo')) as detector,
     ):
         found = detect_all(detector)
-        candidates = detector._slots[0].get_candidates()
+        candidates = detector._runner.slots[0].get_candidates()
         assert candidates is not None
         assert {entry.values.shape[1] for entry in candidates} == {4 + CLASSES}
     assert_equal(found, expected)
@@ -201,7 +201,7 @@ def test_small_outputs_are_not_filtered(tmp_path: Path, monkeypatch: pytest.Monk
         device('onnxruntime') as (_, backend),
         create_detector(open_config(path, tmp_path, backend, 'yolo')) as detector,
     ):
-        assert detector._slots[0].get_candidates() is None
+        assert detector._runner.slots[0].get_candidates() is None
         found = detect_all(detector)
     assert_equal(found, expected)
 
@@ -232,7 +232,7 @@ def test_candidate_kernels_on_a_gpu_equal_the_host(
         values = open_config(path, tmp_path, 'tensorrt', head)
         values = values.with_changes(mapped_memory=mapped_memory, cuda_graph=False)
         with create_detector(values) as detector:
-            assert detector._slots[0].get_candidates() is not None
+            assert detector._runner.slots[0].get_candidates() is not None
             found = detect_all(detector)
     assert_equal(found, expected)
 
@@ -249,7 +249,7 @@ def test_every_raw_head_decodes_its_candidates_on_a_gpu(
     path = raw_detector(tmp_path / 'raw.onnx', head, dtype)
     expected = on_cpu(path, tmp_path, head)
     with create_detector(open_config(path, tmp_path, 'onnxruntime', head)) as detector:
-        assert detector._slots[0].get_candidates() is not None
+        assert detector._runner.slots[0].get_candidates() is not None
         found = detect_all(detector)
     assert sum(map(len, expected)) > 100
     for one, other in zip(found, expected, strict=True):
