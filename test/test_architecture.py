@@ -78,7 +78,7 @@ def _rules() -> dict[str, Rule]:
         values | {'parameter_spec', 'decode'}, lazy_libraries=frozenset({'scipy'})
     )
     onnxruntime = frozenset({'onnxruntime'})
-    rules['model_info'] = Rule(values, lazy_libraries=onnxruntime)
+    rules['model_info'] = Rule(values | {'process'}, lazy_libraries=onnxruntime)
     rules['onnxruntime_engine'] = Rule(inputs, lazy_libraries=onnxruntime)
     # The conversion to FP16 is ONNX Runtime's.
     rules['quantize'] = Rule(inputs, lazy_libraries=onnxruntime)

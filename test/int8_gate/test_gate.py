@@ -102,7 +102,7 @@ def test_int8_whose_warm_up_contradicts_the_head(
         if detector.info.precision == 'int8':
             raise DecodeError('scores of 0 to 47.5; expected 0 to 1')
 
-    monkeypatch.setattr('trt_detector.factory._warm_up', warm_up)
+    monkeypatch.setattr('trt_detector.factory.create._warm_up', warm_up)
     config = settings(caches / 'good.calib', int8_gate_action=action)
     if action != 'fp16':
         with pytest.raises(DecodeError, match='scores of 0 to 47.5'):

@@ -75,7 +75,7 @@ def test_the_bytes_are_freed_when_the_engine_is_open(
         described.append(read_model_info(*arguments))  # type: ignore[arg-type]
         return described[-1]
 
-    monkeypatch.setattr('trt_detector.factory.read_model_info', keep)
+    monkeypatch.setattr('trt_detector.factory.create.read_model_info', keep)
     config = DetectorConfig(
         model_path=str(large_model), backend='onnxruntime', warmup_iterations=0
     )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -43,6 +44,17 @@ def test_session_in_the_making_is_cancelled(
     monkeypatch.setattr(onnxruntime, 'InferenceSession', make_session)
     with pytest.raises(BuildCancelledError, match='session was cancelled'):
         open_session(b'model', SessionOptions(cancel=cancel))
+
+
+def test_threads_fit_the_cores_that_the_process_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = lamp_detector(tmp_path / 'lamp.onnx').read_bytes()
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: {0})
+    monkeypatch.setattr(os, 'cpu_count', lambda: 16)
+    for wanted, expected in ((0, 1), (3, 3)):
+        session = open_session(model, SessionOptions(threads=wanted))
+        assert session.get_session_options().intra_op_num_threads == expected
 
 
 def test_session_that_is_made_in_spite_of_the_cancellation_is_dropped(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from support.models import lamp_detector
-from trt_detector import factory
 from trt_detector.config import DetectorConfig
 from trt_detector.decode import Head
 from trt_detector.engine import BatchSlot, InferenceEngine
 from trt_detector.errors import EngineError
-from trt_detector.factory import create_detector
+from trt_detector.factory import backend, create_detector
 from trt_detector.image.image import Image
+from trt_detector.model_info import onnx_session
 from trt_detector.pipeline.batch_slots import SlotPool
 from trt_detector.preprocess import Preprocessor
 from trt_detector.values.engine_info import EngineInfo
@@ -201,7 +201,8 @@ def test_threads_and_runs_fit_the_cores_that_the_process_may_use(
     usable: int, machine: int, wanted: int, threads: int, runs: int, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(factory, 'count_usable_cores', lambda: usable)
+    for module in (backend, onnx_session):
+        monkeypatch.setattr(module, 'count_usable_cores', lambda: usable)
     monkeypatch.setattr(os, 'cpu_count', lambda: machine)
     config = DetectorConfig(
         model_path=str(lamp_detector(tmp_path / 'lamp.onnx')),

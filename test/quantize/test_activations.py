@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,6 +73,24 @@ def test_small_chunks_count_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     small = count(model, images, chunk_bytes=20_000)
     assert len(sessions) > 4
     assert scales(small) == pytest.approx(scales(whole), rel=1e-6)
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason='needs a second core that is not used')
+def test_no_thread_runs_on_a_core_that_the_process_may_not_use() -> None:
+    tasks = Path('/proc/self/task')
+    core = min(os.sched_getaffinity(0))
+
+    def find_cores() -> set[int]:
+        """Open sessions in a thread with one core; find the cores of the threads it starts."""
+        os.sched_setaffinity(0, {core})
+        before = set(tasks.iterdir())
+        counter = ActivationCounter(yolov8_like(), (1, 3, 64, 64))
+        started = set(tasks.iterdir()) - before
+        cores = {core for task in started for core in os.sched_getaffinity(int(task.name))}
+        return cores if counter.histograms else set()
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(find_cores).result() <= {core}
 
 
 def test_only_the_pictures_of_a_batch_count_not_its_padding() -> None:

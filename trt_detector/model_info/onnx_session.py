@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from ..errors import BackendUnavailableError, BuildCancelledError, ModelError
+from ..process.usable_cores import count_usable_cores
 from ..values.cancellation import interrupt_on
 
 __all__ = ['SessionOptions', 'load_onnxruntime', 'open_session']
@@ -21,7 +22,7 @@ class SessionOptions:
     """
     Options of a session.
 
-    :param threads: threads of one run; 0 is one per physical core.
+    :param threads: threads of one run; 0 is one per physical core that this process may use.
     :param spinning: let them spin between two runs.
     :param providers: ONNX Runtime's execution providers, best first: names, or (name, options).
     :param model_dir: folder of the model's external data.
@@ -43,6 +44,16 @@ class SessionOptions:
     memory_arena: bool = True
     required: bool = False
     cancel: threading.Event | None = None
+
+    def count_threads(self) -> int:
+        """
+        Count the threads of one run; 0 leaves it to the runtime, one per physical core.
+
+        ONNX Runtime would count the cores of the machine and bind a thread to each of them,
+        whatever this process may use.
+        """
+        cores = count_usable_cores()
+        return self.threads or (cores if cores < (os.cpu_count() or 1) else 0)
 
 
 def load_onnxruntime() -> Any:
@@ -79,7 +90,7 @@ def open_session(model_bytes: bytes, wanted: SessionOptions) -> Any:
         onnxruntime.preload_dlls()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = wanted.threads
+    options.intra_op_num_threads = wanted.count_threads()
     options.enable_cpu_mem_arena = wanted.memory_arena
     # Frames come at a camera's pace: threads that spin between them burn a core.
     options.add_session_config_entry('session.intra_op.allow_spinning', str(int(wanted.spinning)))

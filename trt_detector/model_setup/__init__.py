@@ -7,7 +7,6 @@ from __future__ import annotations
 from .class_map import map_classes
 from .classes import decode_options
 from .description import describe_detector
-from .input_size import input_size_chooser
 from .preprocessing import Preprocessing
 from .setup import given_metadata, ModelSetup
 
@@ -17,6 +16,5 @@ __all__ = [
     'decode_options',
     'describe_detector',
     'given_metadata',
-    'input_size_chooser',
     'map_classes',
 ]

@@ -42,7 +42,7 @@ class OpenVinoEngine(OnnxRuntimeEngine):
         check_available()
         session, is_int8 = options.session, options.precision == 'int8'
         provider = make_provider(
-            reduced_precision=reduced_precision, threads=options.session.threads
+            reduced_precision=reduced_precision, threads=session.count_threads()
         )
         if is_int8:
             check_int8(provider)

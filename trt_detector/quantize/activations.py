@@ -56,7 +56,7 @@ def open_cpu_session(model: onnx.ModelProto, threads: int, *, exact: bool = Fals
     """
     Open a session of ONNX Runtime on the CPU that keeps no memory between runs.
 
-    :param threads: 0 is one per physical core.
+    :param threads: see :class:`.SessionOptions`.
     :param exact: compute Q/DQ nodes one by one, as :class:`.SessionOptions` describes.
     :raises BackendUnavailableError: if onnxruntime is not installed.
     :raises ModelError: if it refuses the model.
@@ -75,7 +75,7 @@ class ActivationCounter:
 
     :param model: an FP32 network; left as it is.
     :param batch_shape: shape of the batches that :meth:`add` will get.
-    :param threads: threads of ONNX Runtime; 0 is one per physical core.
+    :param threads: see :class:`.SessionOptions`.
     :param chunk_bytes: activations to hold at once; one tensor may exceed it.
     :raises ModelError: if the network cannot be calibrated, or ONNX Runtime refuses it.
     """
