@@ -6,9 +6,9 @@ Compare the pipeline from raw images to detections with the engine alone and wit
 - engine: the network alone on input in device memory, two runs queued, without copies.
 - engine, no graph: the same without CUDA graphs.
 - engine and copies: upload of a batch, network, download of all outputs, in one stream.
-- pipeline: Detector.submit() and collect() with all batch slots in flight, from page-locked
-  images; pageable: from pageable memory; received: from memory as the node takes messages in.
-- one by one: Detector.detect() of page-locked images.
+- pipeline: Detector.submit() and collect() with all batch slots in flight, from memory as the
+  node takes messages in, whose pages the GPU locks; pageable: from other memory.
+- one by one: Detector.detect() of images in memory as of the node.
 - baseline: cv2.resize, float conversion, transpose, session.run(), without decoding.
 
     python3 docs/benchmarks/pipeline.py --json docs/benchmarks/pipeline.json
@@ -109,13 +109,13 @@ def measure(
             | engine_alone(detector, batch, seconds, copies=True)
         )
         for width, height in sizes:
-            images = page_locked_images(detector, width, height, batch)
-            pageable = [Image.from_array(np.array(image.to_bgr())) for image in images]
+            random = np.random.default_rng(1)
+            pixels = random.integers(0, 256, (batch, height, width, 3), np.uint8)
+            pageable = [Image.from_array(array) for array in pixels]
+            images = [receive(image) for image in pageable]
             common['frames'] = f'{width}x{height}'
             rows.append(common | {'mode': 'pipeline'} | pipeline(detector, images, seconds))
             rows.append(common | {'mode': 'pageable'} | pipeline(detector, pageable, seconds))
-            received = [receive(image) for image in images]
-            rows.append(common | {'mode': 'received'} | pipeline(detector, received, seconds))
             rows.append(
                 common
                 | {'mode': 'one by one'}
@@ -123,8 +123,6 @@ def measure(
             )
             # Again at the end, since the clocks may have changed.
             rows.append(common | {'mode': 'engine'} | engine_alone(detector, batch, seconds))
-            for image in images:
-                image.data.base.free()
     session = onnxruntime.InferenceSession(
         str(path), providers=['CUDAExecutionProvider', 'CPUExecutionProvider']
     )
@@ -150,17 +148,6 @@ def baseline(session: Any, pictures: np.ndarray, size: tuple[int, int]) -> Any:
     return session.run(None, {session.get_inputs()[0].name: np.stack(prepared)})
 
 
-def page_locked_images(detector: Detector, width: int, height: int, count: int) -> list[Image]:
-    """Create images of noise in page-locked memory."""
-    cuda = detector._engine.cuda  # type: ignore[attr-defined]
-    images = []
-    for seed in range(count):
-        data = cuda.pagelocked_empty((width * height * 3,), np.uint8)
-        data[:] = np.random.default_rng(seed).integers(0, 256, data.size, np.uint8)
-        images.append(Image(data, width, height, 'bgr8', width * 3, page_locked=True))
-    return images
-
-
 def receive(image: Image) -> Image:
     """Copy an image to memory as of the node, whose pages a GPU locks."""
     memory = ReusableMemory(HEADER_BYTES + image.data.size)
@@ -173,8 +160,8 @@ def engine_alone(
     detector: Detector, batch: int, seconds: float, *, copies: bool = False
 ) -> dict[str, Any]:
     """Run the engine of a detector alone on the memory of its slots, two runs in flight."""
-    engine: Any = detector._engine
-    slots: list[Any] = list(detector._slots)[:2]
+    engine: Any = detector.engine
+    slots: list[Any] = list(detector._runner.slots)[:2]
     cuda = engine.cuda
     events = [cuda.Event(cuda.event_flags.BLOCKING_SYNC) for _ in slots]
     shape = engine.batch_shape(batch)

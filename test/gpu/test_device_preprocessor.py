@@ -9,11 +9,10 @@ from functools import partial
 import gc
 from pathlib import Path
 import threading
-from typing import Any
 from unittest import mock
 
 import cv2
-from doubles.machine import GPU, machine, machine_with_real_cuda
+from doubles.machine import GPU, machine
 from doubles.onnxruntime_double import cuda_provider
 import numpy as np
 import pytest
@@ -29,7 +28,6 @@ from support.detectors import (
 )
 from support.images import make_image
 from support.models import lamp_detector
-from support.requirements import require_cuda
 from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
 from trt_detector.gpu import device_preprocessor, image_upload
@@ -50,7 +48,7 @@ def test_detections_equal_those_of_the_cpu(kind: str, model: Path, tmp_path: Pat
     expected = on_cpu(model, tmp_path, images)
     with device(kind) as (cuda, backend):
         with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            assert isinstance(detector._preprocessor, DevicePreprocessor)
+            assert isinstance(detector._runner.preprocessor, DevicePreprocessor)
             alone = [detector.detect([image]).detections[0] for image in images]
             together = [
                 found
@@ -153,38 +151,6 @@ def test_image_is_not_used_after_submit(kind: str, model: Path, tmp_path: Path) 
         found = detector.collect(pending).detections
     for one, other in zip(found, expected, strict=True):
         assert_same(one, other)
-
-
-@pytest.mark.parametrize(
-    ('encoding', 'size', 'padding'),
-    [
-        ('bgr8', (640, 480), 0), ('bgra8', (200, 150), 8), ('rgb8', (320, 331), 1),
-        ('mono8', (90, 70), 3), ('nv12', (640, 480), 0), ('yuv422', (1280, 720), 0),
-    ],
-)  # fmt: skip
-def test_page_locked_image_is_copied_by_the_device(
-    kind: str, encoding: str, size: tuple[int, int], padding: int, model: Path, tmp_path: Path
-) -> None:
-    image = make_image(encoding, *size, padding, seed=3)
-    (expected,) = on_cpu(model, tmp_path, [image])
-    with device(kind) as (cuda, backend):
-        with create_detector(config(model, tmp_path, backend=backend)) as detector:
-            engine: Any = detector.engine
-            data = engine.cuda.pagelocked_empty((image.data.size,), np.uint8)
-            data[:] = 0
-            locked = replace(image, data=data, page_locked=True)
-            pending = detector.submit([locked])
-            # The copy reads it only when it runs.
-            data[:] = image.data
-            found = detector.collect(pending).detections[0]
-            again = detector.detect([image]).detections[0]
-            data.base.free()
-            del pending, locked
-        gc.collect()
-        cuda.assert_clean()
-    assert_same(found, expected)
-    np.testing.assert_array_equal(found.boxes_xyxy, again.boxes_xyxy)
-    np.testing.assert_array_equal(found.scores, again.scores)
 
 
 def test_buffers_grow_once(kind: str, model: Path, tmp_path: Path) -> None:
@@ -384,7 +350,7 @@ def test_onnxruntime_on_a_gpu(model: Path, tmp_path: Path) -> None:
         details = detector.info.report()
         assert details.get('provider') == 'CUDA', detector.info
         assert detector.info.cuda_graph == CudaGraphUse(used=True), detector.info
-        assert isinstance(detector._preprocessor, DevicePreprocessor)
+        assert isinstance(detector._runner.preprocessor, DevicePreprocessor)
         found = collect_all(detector, images)
         batched = detector.detect(images[:3]).detections
     for one, other in zip([*found, *batched], [*expected, *expected[:3]], strict=True):
@@ -434,27 +400,6 @@ def test_two_gpus_in_one_process(model: Path, tmp_path: Path) -> None:
     for number in range(3):
         for one, other in zip(found[number], expected, strict=True):
             assert_same(one, other)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize('size', [(640, 480), (200, 150), (320, 331), (90, 70), (1920, 1080)])
-def test_gpu_copies_a_page_locked_image(
-    size: tuple[int, int], model: Path, tmp_path: Path
-) -> None:
-    cuda = require_cuda()
-    image = make_image('bgr8', *size, 4, seed=3)
-    with (
-        machine_with_real_cuda('tensorrt-10.3'),
-        create_detector(config(model, tmp_path, backend='tensorrt')) as detector,
-    ):
-        data = cuda.pagelocked_empty((image.data.size,), np.uint8)
-        data[:] = image.data
-        expected = detector.detect([image]).detections[0]
-        found = detector.detect([replace(image, data=data, page_locked=True)]).detections[0]
-        data.base.free()
-    assert len(found)
-    np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
-    np.testing.assert_array_equal(found.scores, expected.scores)
 
 
 def test_memory_of_large_images_is_freed_after_a_while_of_smaller_ones(

@@ -22,34 +22,19 @@ from support.detectors import (
     on_cpu,
     require_cuda_provider,
 )
-from support.images import make_image
+from support.images import arrive, make_image, make_memory
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
-from trt_detector.image.reusable_memory import ReusableMemory
 from trt_detector.image.shared_values import SharedValues
 from trt_detector.pipeline import Detector
 
 KINDS = ['tensorrt-8.6', 'tensorrt-10.3, cuda_python', 'onnxruntime']
-# Of the pixels in a message, after its header.
-OFFSET = 68
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """Path of a model whose output depends on every pixel."""
     return means_model(tmp_path)
-
-
-def arrive(image: Image, memory: ReusableMemory) -> Image:
-    """Write an image to memory as a message does."""
-    data = np.frombuffer(memory.map, np.uint8, image.data.size, OFFSET)
-    data[:] = image.data
-    return replace(image, data=data, memory=memory)
-
-
-def make_memory(image: Image) -> ReusableMemory:
-    """Make memory for an image."""
-    return ReusableMemory(OFFSET + image.data.size)
 
 
 @contextmanager
@@ -183,7 +168,7 @@ def test_detectors_share_images_in_locked_memory(
 
 @pytest.mark.gpu
 @pytest.mark.parametrize('mapped_memory', ['off', 'on'])
-@pytest.mark.parametrize('size', [(640, 480), (320, 331), (1920, 1080), (3840, 2160)])
+@pytest.mark.parametrize('size', [(640, 480), (320, 331), (90, 70), (1920, 1080), (3840, 2160)])
 def test_gpu_reads_the_memory_of_the_message(
     mapped_memory: str, size: tuple[int, int], model: Path, tmp_path: Path
 ) -> None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 import gc
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,9 @@ from doubles.machine import machine_with_real_cuda
 import numpy as np
 import pytest
 from support.detectors import config, device, means_model, pictures, require_cuda_provider
-from support.images import make_image
+from support.images import arrive, make_image, make_memory
 from support.requirements import require_cuda
 from trt_detector.factory import create_detector
-from trt_detector.gpu.device_engine import DeviceEngine
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.gpu.image_upload import ImageUpload
 from trt_detector.gpu.kernels.letterbox import KERNEL_ENCODINGS
@@ -36,7 +34,7 @@ def _on_cpu(path: Path, folder: Path, images: list[Image], **values: Any) -> lis
     )
     with create_detector(parameters) as detector:
         assert isinstance(detector, TiledDetector)
-        assert not isinstance(detector._preprocessor, DevicePreprocessor)
+        assert not isinstance(detector._runner.preprocessor, DevicePreprocessor)
         return [detector.detect([image]).detections[0] for image in images]
 
 
@@ -66,7 +64,7 @@ def test_tiles_give_on_the_device_what_they_give_on_the_cpu(
     with device(kind) as (cuda, backend):
         values = config(model, tmp_path, backend=backend, **TILES | {'batch_size': batch_size})
         with create_detector(values) as detector:
-            assert isinstance(detector._preprocessor, DevicePreprocessor)
+            assert isinstance(detector._runner.preprocessor, DevicePreprocessor)
             found = [detector.detect([image]).detections[0] for image in IMAGES]
         gc.collect()
         cuda.assert_clean()
@@ -88,22 +86,23 @@ def test_a_tile_is_preprocessed_as_an_image_of_its_own(encoding: str, tmp_path: 
     ):
         height, width = tiled.input_size
         boxes = tiled._grid.find_parts((image.width, image.height), (width, height))
-        slot = plain._slots.acquire()
-        tiled_slot = tiled._slots.acquire()
+        slot = plain._runner.slots.acquire()
+        tiled_slot = tiled._runner.slots.acquire()
         by_hand = [
-            plain._preprocessor(image.crop(box), target)
+            plain._runner.preprocessor(image.crop(box), target)
             for box, target in zip(boxes, slot.targets(len(boxes)), strict=True)
         ]
         slot.start(len(boxes), 0.0)
         expected = [output.copy() for output in slot.finish()]
-        fitted = tiled._preprocessor.fill_parts(image, boxes, tiled_slot.targets(len(boxes)))
+        targets = tiled_slot.targets(len(boxes))
+        fitted = tiled._runner.preprocessor.fill_parts(image, boxes, targets)
         tiled_slot.start(len(boxes), 0.0)
         found = tiled_slot.finish()
         assert list(fitted) == by_hand
         for one, wanted in zip(found, expected, strict=True):
             np.testing.assert_allclose(one, wanted, atol=1e-5)
-        plain._slots.release(slot)
-        tiled._slots.release(tiled_slot)
+        plain._runner.slots.release(slot)
+        tiled._runner.slots.release(tiled_slot)
 
 
 @pytest.mark.parametrize(('batch_size', 'uploads'), [(7, 1), (14, 1), (4, 2)])
@@ -128,19 +127,14 @@ def test_a_run_uploads_an_image_once(
     assert begun == [(400, 300)] * uploads
 
 
-def test_page_locked_image_is_copied_by_the_device(tmp_path: Path) -> None:
+def test_image_in_memory_of_a_message_is_copied_by_the_device(tmp_path: Path) -> None:
     model = means_model(tmp_path)
     image = make_image('bgr8', 400, 300, 4)
     (expected,) = _on_cpu(model, tmp_path, [image])
     with device('onnxruntime') as (_, backend):
         values = config(model, tmp_path, backend=backend, **TILES | {'batch_size': 7})
         with create_detector(values) as detector:
-            engine = detector.engine
-            assert isinstance(engine, DeviceEngine)
-            data = engine.cuda.pagelocked_empty((image.data.size,), np.uint8)
-            data[:] = image.data
-            (found,) = detector.detect([replace(image, data=data, page_locked=True)]).detections
-            data.base.free()
+            (found,) = detector.detect([arrive(image, make_memory(image))]).detections
     _assert_near(found, expected)
 
 
@@ -186,7 +180,7 @@ def test_tiles_on_a_gpu_with_onnxruntime(batch_size: int, tmp_path: Path) -> Non
     expected = _on_cpu(model, tmp_path, IMAGES)
     values = config(model, tmp_path, backend='onnxruntime', **TILES | {'batch_size': batch_size})
     with create_detector(values) as detector:
-        assert isinstance(detector._preprocessor, DevicePreprocessor)
+        assert isinstance(detector._runner.preprocessor, DevicePreprocessor)
         assert detector.run_size in ({1, 7} if not batch_size else {batch_size})
         for _ in range(3):
             for image, wanted in zip(IMAGES, expected, strict=True):
@@ -195,19 +189,15 @@ def test_tiles_on_a_gpu_with_onnxruntime(batch_size: int, tmp_path: Path) -> Non
 
 @pytest.mark.gpu
 def test_large_images_on_a_gpu(tmp_path: Path) -> None:
-    cuda = require_cuda()
+    require_cuda()
     model = means_model(tmp_path)
     images = [make_image(encoding, 3840, 2160, seed=3) for encoding in ('bgr8', 'nv12', 'yuv422')]
     expected = _on_cpu(model, tmp_path, images)
     with machine_with_real_cuda('tensorrt-10.3'):
         values = config(model, tmp_path, backend='tensorrt', **TILES | {'batch_size': 7})
         with create_detector(values) as detector:
-            assert isinstance(detector._preprocessor, DevicePreprocessor)
+            assert isinstance(detector._runner.preprocessor, DevicePreprocessor)
             for image, wanted in zip(images, expected, strict=True):
-                data = cuda.pagelocked_empty((image.data.size,), np.uint8)
-                data[:] = image.data
-                locked = replace(image, data=data, page_locked=True)
-                for one in (image, locked):
+                for one in (image, arrive(image, make_memory(image))):
                     (found,) = detector.detect([one]).detections
                     _assert_near(found, wanted, tolerance=60)
-                data.base.free()

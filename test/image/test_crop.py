@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.images import make_image
 from trt_detector.image.image import Image, SUPPORTED_ENCODINGS
+from trt_detector.image.reusable_memory import ReusableMemory
 
 BOX_XYXY = (4, 6, 38, 30)
 
@@ -46,8 +47,8 @@ def test_a_part_may_reach_the_edges_of_an_odd_image() -> None:
     np.testing.assert_array_equal(part.to_bgr(), whole.to_bgr()[20:, 10:])
 
 
-def test_a_part_is_never_taken_for_page_locked() -> None:
+def test_a_part_is_not_in_the_memory_of_the_whole() -> None:
     # A copy is in pageable memory: a direct copy by the GPU would fail.
     array = np.zeros((40, 48, 3), np.uint8)
-    image = Image(array.reshape(-1), 48, 40, 'bgr8', 144, page_locked=True)
-    assert not image.crop((0, 0, 20, 20)).page_locked
+    image = Image(array.reshape(-1), 48, 40, 'bgr8', 144, memory=ReusableMemory(array.nbytes))
+    assert image.crop((0, 0, 20, 20)).memory is None

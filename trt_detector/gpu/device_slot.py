@@ -163,7 +163,8 @@ class DeviceSlot(BatchSlot):
         Begin the upload of an image; the images of a batch are copied in parallel.
 
         :param index: index of the image in the batch.
-        :param image: in one of KERNEL_ENCODINGS; not used after start() unless it is page-locked.
+        :param image: in one of KERNEL_ENCODINGS; not used after start() unless its memory is
+            locked.
         :param letterbox: position of the image in the input.
         :raises EngineError: if CUDA reports an error.
         """
@@ -268,10 +269,10 @@ class DeviceSlot(BatchSlot):
             uploaded = UploadedImage(found.address, found.step, 0, gathered=False)
             self._add_job(index, found.encoding, uploaded, letterbox)
 
-    def start(self, count: int, least_score: float) -> None:
+    def start(self, count: int, minimum_score: float) -> None:
         """Queue kernel, network and download; return at once."""
         try:
-            self._enqueue(count, least_score)
+            self._enqueue(count, minimum_score)
         except self._engine.cuda.Error as error:
             raise make_engine_error('CUDA failed to start the network', error) from error
 
@@ -357,7 +358,7 @@ class DeviceSlot(BatchSlot):
         self._resources.callback(candidates.free)
         return candidates
 
-    def _enqueue(self, count: int, least_score: float) -> None:
+    def _enqueue(self, count: int, minimum_score: float) -> None:
         """Queue all work after the uploads."""
         streams, stream = self._get_streams(), self._engine.stream
         prepared, computed, done = self._events
@@ -380,7 +381,7 @@ class DeviceSlot(BatchSlot):
             self._download(count, shapes, streams.download)
         else:
             shape = shapes[self._candidates.output]
-            self._candidates.enqueue(shape, count, least_score, streams.download)
+            self._candidates.enqueue(shape, count, minimum_score, streams.download)
         self._mark(5, streams.download)
         done.record(streams.download)
 

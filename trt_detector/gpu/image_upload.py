@@ -160,16 +160,14 @@ class ImageUpload:
         :param image: in one of KERNEL_ENCODINGS.
         :param letterbox: position of the image in the input; None if all its rows are needed.
         :return: the image on the device, and the host's part of the copy, to be called before
-            send() in any thread; None for a page-locked image, which the device reads directly
-            and must stay in use until it has.
+            send() in any thread; None for an image in locked memory, which the device reads
+            directly and must stay in use until it has.
         :raises EngineError: if the memory cannot be allocated.
         """
         height = find_height(image, letterbox)
         lock = self._locks.lock(image.memory)
-        if self._mapped and lock is not None:
-            return _map(image, lock), None
-        if (lock is not None or image.page_locked) and not self._mapped:
-            return self._begin_directly(image, height), None
+        if lock is not None:
+            return _map(image, lock) if self._mapped else self._begin_directly(image, height), None
         planar = image.encoding in _PLANES_420
         stored_rows = image.height * 3 // 2 if planar else image.height
         rows = image.data[: image.step * stored_rows].reshape(stored_rows, image.step)
@@ -194,7 +192,7 @@ class ImageUpload:
         """
         Queue the copy of the image to the device in a stream.
 
-        The image is not used after that unless it is page-locked.
+        The image is not used after that unless its memory is locked.
         """
         send, self._send = self._send, None
         if send is not None:

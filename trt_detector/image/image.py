@@ -48,10 +48,9 @@ class Image:
     :param encoding: one of :data:`SUPPORTED_ENCODINGS`.
     :param step: bytes from one row of pixels to the next, padding included.
     :param is_bigendian: byte order of 16-bit values.
-    :param page_locked: the bytes are in page-locked memory of CUDA and do not change until the
-        detections are collected, so a GPU copies them without staging.
     :param memory: memory of the bytes, if the next images come there, too; the bytes do not change
-        as long as anything refers to :attr:`data`. A GPU may lock its pages.
+        as long as anything refers to :attr:`data`. A GPU locks its pages, and then reads the image
+        without staging.
     :param shared: what the detectors that use this image compute from it once; None if one
         detector uses it.
     :param decoded: of a JPEG, its decoded images by their reduction; None if the data are pixels.
@@ -64,7 +63,6 @@ class Image:
     encoding: str
     step: int
     is_bigendian: bool = False
-    page_locked: bool = False
     shared: SharedValues | None = None
     decoded: SharedValues | None = None
     memory: ReusableMemory | None = None
@@ -282,7 +280,6 @@ class Image:
             width=right - left,
             height=bottom - top,
             step=packed.nbytes // len(packed),
-            page_locked=False,
             shared=None,
             memory=None,
         )
