@@ -118,6 +118,15 @@ def test_each_pixel_is_the_average_of_its_block(
     assert difference.mean() <= 3
 
 
+def test_content_is_not_copied_and_may_have_bytes_behind_its_end() -> None:
+    scene = picture(64, 48)
+    for extra in (0, 5, 5000):
+        data = np.frombuffer(encode(scene) + bytes(extra), np.uint8)
+        image = open_compressed(data, 'jpeg')
+        assert np.shares_memory(image.data, data)
+        assert (image.decode().width, image.decode().height) == (64, 48)
+
+
 def test_images_are_decoded_once_when_they_are_needed(decoded: list[int]) -> None:
     scene = picture(64, 48)
     image = open_compressed(encode(scene), 'jpeg')

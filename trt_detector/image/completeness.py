@@ -17,12 +17,16 @@ from .tiff import is_tiff, read_tiff_size
 
 __all__ = ['check_picture', 'is_jpeg', 'read_jpeg_header', 'read_size']
 
+_Content = bytes | memoryview
+
 # 0.4 GB of pixels.
 _LARGEST_PICTURE = 1 << 27
 _JPEG_START = b'\xff\xd8\xff'
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 _START_OF_SCAN = 0xDA
 _END_OF_IMAGE = b'\xff\xd9'
+# An encoder ends with the marker; some drivers send more bytes.
+_END_BYTES = 4096
 # Markers that stand alone, without a length: TEM, RST0 to RST7, SOI.
 _LONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
 # SOF0 to SOF15, without DHT, JPG and DAC, which lie between them.
@@ -51,7 +55,7 @@ def check_picture(data: bytes) -> None:
         )
 
 
-def read_size(data: bytes) -> tuple[int, int]:
+def read_size(data: _Content) -> tuple[int, int]:
     """
     Return (width, height) of a complete JPEG, PNG, WebP or TIFF without decoding it.
 
@@ -60,7 +64,7 @@ def read_size(data: bytes) -> tuple[int, int]:
     """
     if is_jpeg(data):
         return read_jpeg_header(data)[:2]
-    if data.startswith(_PNG_START):
+    if data[: len(_PNG_START)] == _PNG_START:
         return _read_png(data)
     if _is_webp(data):
         return _read_webp(data)
@@ -72,12 +76,12 @@ def read_size(data: bytes) -> tuple[int, int]:
     )
 
 
-def is_jpeg(data: bytes) -> bool:
+def is_jpeg(data: _Content) -> bool:
     """Return whether the data starts as a JPEG file does."""
-    return data.startswith(_JPEG_START)
+    return data[: len(_JPEG_START)] == _JPEG_START
 
 
-def read_jpeg_header(data: bytes) -> tuple[int, int, int]:
+def read_jpeg_header(data: _Content) -> tuple[int, int, int]:
     """
     Return width, height and number of color components of a complete JPEG without decoding it.
 
@@ -107,13 +111,14 @@ def read_jpeg_header(data: bytes) -> tuple[int, int, int]:
         at += 2 + max(2, struct.unpack_from('>H', data, at + 2)[0])
     if header is None:
         raise ImageError('JPEG has no frame header before its first scan; it is damaged')
-    # From the end, where it is: the search from the front takes milliseconds.
-    if data.rfind(_END_OF_IMAGE, at) < 0:
+    # At the end, where it is: the search of everything takes milliseconds.
+    starts = (max(at, len(data) - _END_BYTES), at)
+    if not any(_END_OF_IMAGE in bytes(data[start:]) for start in starts):
         raise ImageError(f'JPEG of {len(data)} bytes has no end marker; it is truncated')
     return header
 
 
-def _read_png(data: bytes) -> tuple[int, int]:
+def _read_png(data: _Content) -> tuple[int, int]:
     """Walk the chunks to IEND and compare their checksums."""
     at = len(_PNG_START)
     if data[at + 4 : at + 8] != b'IHDR':
@@ -132,17 +137,17 @@ def _read_png(data: bytes) -> tuple[int, int]:
     raise ImageError(f'PNG of {len(data)} bytes has no end chunk; it is truncated')
 
 
-def _is_webp(data: bytes) -> bool:
+def _is_webp(data: _Content) -> bool:
     """Return whether the data starts as a WebP file does."""
     return data[:4] == b'RIFF' and data[8:12] == b'WEBP'
 
 
-def _read_webp(data: bytes) -> tuple[int, int]:
+def _read_webp(data: _Content) -> tuple[int, int]:
     """Compare the length with the header, and read the size from the first chunk."""
     expected = 8 + struct.unpack_from('<I', data, 4)[0]
     if len(data) < expected or len(data) < 30:
         raise ImageError(f'WebP has {len(data)} of {max(expected, 30)} bytes; it is truncated')
-    kind = data[12:16]
+    kind = bytes(data[12:16])
     if kind == b'VP8 ' and data[23:26] == b'\x9d\x01\x2a':
         width, height = struct.unpack_from('<HH', data, 26)
         return width & 0x3FFF, height & 0x3FFF

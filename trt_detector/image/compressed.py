@@ -45,7 +45,8 @@ def open_compressed(
     """
     Check a compressed image, and decode it unless it is a JPEG: see :meth:`.image.Image.decode`.
 
-    :param data: content of the file, in any buffer.
+    :param data: content of the file, in any buffer; that of a JPEG is not copied, so it must not
+        change while the image is in use.
     :param transport_format: CompressedImage.format. image_transport writes 'ENCODING; CODEC
         compressed ORDER', e.g. 'bayer_rggb8; png compressed ' or 'rgb8; jpeg compressed bgr8';
         another text, as 'jpeg', says nothing about the pixels.
@@ -58,7 +59,7 @@ def open_compressed(
             f'format is {transport_format[:80]!r}: depth images are not supported; subscribe to '
             'a color, gray or Bayer image'
         )
-    raw = bytes(data)
+    raw = memoryview(data)
     width, height, *components = read_jpeg_header(raw) if is_jpeg(raw) else read_size(raw)
     if width * height > max_pixels:
         raise ImageError(

@@ -19,12 +19,12 @@ _WANTED = frozenset({_WIDTH, _HEIGHT, *(tag for part in _PARTS for tag in part)}
 _FORMATS = {3: 'H', 4: 'I'}
 
 
-def is_tiff(data: bytes) -> bool:
+def is_tiff(data: bytes | memoryview) -> bool:
     """Return whether the data starts as a TIFF file does."""
-    return data[:4] in _STARTS
+    return bytes(data[:4]) in _STARTS
 
 
-def read_tiff_size(data: bytes) -> tuple[int, int]:
+def read_tiff_size(data: bytes | memoryview) -> tuple[int, int]:
     """
     Return (width, height) of the first image of a TIFF file.
 
@@ -32,7 +32,7 @@ def read_tiff_size(data: bytes) -> tuple[int, int]:
     :raises ImageError: if the file is truncated or has no size.
     """
     try:
-        tags = _read_tags(data, _STARTS[data[:4]])
+        tags = _read_tags(data, _STARTS[bytes(data[:4])])
     except struct.error as error:
         raise ImageError(
             f'TIFF of {len(data)} bytes ends in its directory; it is truncated'
@@ -47,7 +47,7 @@ def read_tiff_size(data: bytes) -> tuple[int, int]:
     return tags[_WIDTH][0], tags[_HEIGHT][0]
 
 
-def _read_tags(data: bytes, order: str) -> dict[int, tuple[int, ...]]:
+def _read_tags(data: bytes | memoryview, order: str) -> dict[int, tuple[int, ...]]:
     """Read the wanted tags of the first directory, each once."""
     at = struct.unpack_from(f'{order}I', data, 4)[0]
     tags: dict[int, tuple[int, ...]] = {}
