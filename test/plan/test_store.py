@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 import stat
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -293,11 +294,15 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path, name: str) -> No
         PlanStore(tmp_path / name).check_writable()
 
 
-def test_too_little_space_is_refused_before_the_build(tmp_path: Path) -> None:
+def test_too_little_space_is_refused_before_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = PlanStore(tmp_path)
     store.check_writable()
-    with pytest.raises(PlanError, match='MiB free'):
-        store.check_writable(needed_bytes=2**62)
+    full = SimpleNamespace(f_bavail=3, f_frsize=1 << 20)
+    monkeypatch.setattr(os, 'statvfs', lambda _: full)
+    with pytest.raises(PlanError, match=' has 3 MiB free; expected '):
+        store.check_writable()
     assert list(tmp_path.iterdir()) == []
 
 

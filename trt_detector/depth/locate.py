@@ -15,7 +15,7 @@ from .cut_edges import find_cut_edges
 from .depth_image import DepthImage
 from .surface import find_surface
 
-__all__ = ['check_sizes', 'locate_boxes']
+__all__ = ['locate_boxes']
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,7 +40,7 @@ _ROUNDING_PX = 1.5
 _OUTSIDE_SHARE = 0.1
 
 
-def check_sizes(depth: DepthImage, camera: CameraModel, boxes: Floats) -> float:
+def _check_sizes(depth: DepthImage, camera: CameraModel, boxes: Floats) -> float:
     """
     Check that the depth image, the CameraInfo and the boxes belong to one image.
 
@@ -89,7 +89,7 @@ def locate_boxes(
     """
     is_finite = np.isfinite(boxes).all(axis=1)
     is_good = is_finite & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
-    scale = check_sizes(depth, camera, boxes[is_good])
+    scale = _check_sizes(depth, camera, boxes[is_good])
     good = boxes[is_good]
     # Integers of the camera model are the centers of pixels.
     rays = camera.rays(_key_points(good).reshape(-1, 2) - 0.5).reshape(-1, 5, 2)

@@ -24,7 +24,7 @@ from ..values.user_path import expand_user
 from .agreement import Agreement, low_threshold, run_gate
 from .check_store import CheckStore, describe_check
 
-__all__ = ['accept_int8', 'fallback_config', 'find_gate_frames', 'open_accepted']
+__all__ = ['fallback_config', 'find_gate_frames', 'open_accepted']
 
 OpenDetector = Callable[[DetectorConfig], Detector]
 
@@ -49,10 +49,12 @@ def open_accepted(config: DetectorConfig, open_detector: OpenDetector) -> Detect
     INT8 outputs that contradict the head already in the warm-up are refused, too.
 
     :param open_detector: makes a detector from parameters, INT8 unchecked.
-    :raises DetectorError: as :func:`accept_int8`, or if the detector cannot be opened.
+    :raises AccuracyError: if INT8 is refused and int8_gate_action is fail.
+    :raises DetectorError: if the detector cannot be opened, or the check that int8_gate_images
+        asks for cannot be made.
     """
     try:
-        return accept_int8(config, open_detector(config), open_detector)
+        return _accept_int8(config, open_detector(config), open_detector)
     except DecodeError as error:
         is_int8 = bool(config.calib_cache_path) and config.precision in ('auto', 'int8')
         if not is_int8 or config.int8_gate_action != 'fp16':
@@ -64,7 +66,7 @@ def open_accepted(config: DetectorConfig, open_detector: OpenDetector) -> Detect
     return detector
 
 
-def accept_int8(
+def _accept_int8(
     config: DetectorConfig, detector: Detector, open_detector: OpenDetector
 ) -> Detector:
     """
@@ -74,9 +76,6 @@ def accept_int8(
     returned detector holds the verdict.
 
     :param config: the parameters that it was made from.
-    :param open_detector: makes a detector from parameters, INT8 unchecked.
-    :raises AccuracyError: if INT8 is refused and int8_gate_action is fail.
-    :raises DetectorError: if the check that int8_gate_images asks for cannot be made.
     """
     with ExitStack() as undo:
         undo.callback(detector.close)

@@ -27,7 +27,6 @@ from .plan_hmac import PlanHmac
 __all__ = [
     'PlanEntry',
     'Rejection',
-    'entry_directories',
     'find_unusable_manifest',
     'iterate_manifests',
 ]
@@ -138,7 +137,7 @@ class PlanEntry:
         return Rejection(f'{error.filename} is missing; an earlier build was interrupted')
 
 
-def entry_directories(root: Path) -> list[Path]:
+def _entry_directories(root: Path) -> list[Path]:
     """List the folders of all entries in a store."""
     pattern = '*-' + '[0-9a-f]' * _DIGEST_DIGITS
     return [path for path in root.glob(pattern) if path.is_dir() and not path.is_symlink()]
@@ -146,7 +145,7 @@ def entry_directories(root: Path) -> list[Path]:
 
 def iterate_manifests(root: Path) -> Iterator[tuple[Path, Manifest]]:
     """Yield path and content of every valid manifest in a store."""
-    for directory in entry_directories(root):
+    for directory in _entry_directories(root):
         for path in directory.glob('*.engine.json'):
             # Unreadable manifests are reported when their own key is loaded.
             with contextlib.suppress(OSError, PlanError):
@@ -159,7 +158,7 @@ def find_unusable_manifest(root: Path, model_name: str) -> str:
 
     :return: path, reason and remedy as one sentence, '' if there is none.
     """
-    for directory in entry_directories(root):
+    for directory in _entry_directories(root):
         if directory.name[: -_DIGEST_DIGITS - 1] != model_name:
             continue
         for path in directory.glob('*.engine.json'):

@@ -127,11 +127,10 @@ class PlanStore:
                 return _loaded(entry, found)
             return session.build_and_store(found)
 
-    def check_writable(self, needed_bytes: int = _MINIMUM_FREE_BYTES) -> None:
+    def check_writable(self) -> None:
         """
         Check that a plan can be stored.
 
-        :param needed_bytes: required free space in bytes.
         :raises PlanError: if the folder cannot be created or written, or lacks free space.
         """
         try:
@@ -146,10 +145,11 @@ class PlanStore:
                 'set engine_cache_dir to a folder of this user'
             ) from error
         free = space.f_bavail * space.f_frsize
-        if free < needed_bytes:
+        if free < _MINIMUM_FREE_BYTES:
             raise PlanError(
                 f'plan folder {self._root} has {free >> 20} MiB free; expected '
-                f'{needed_bytes >> 20} MiB or more; free some space, or set engine_cache_dir'
+                f'{_MINIMUM_FREE_BYTES >> 20} MiB or more; free some space, or set '
+                'engine_cache_dir'
             )
 
     def timing_cache_path(self, library: str, version: str, device: DeviceKey) -> Path:

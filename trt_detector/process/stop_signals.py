@@ -13,10 +13,10 @@ import threading
 from types import FrameType
 from typing import Any
 
-__all__ = ['SignalWatch', 'find_stop_signals']
+__all__ = ['SignalWatch']
 
 
-def find_stop_signals() -> tuple[signal.Signals, ...]:
+def _find_stop_signals() -> tuple[signal.Signals, ...]:
     """
     List the signals that ask a process to end.
 
@@ -43,7 +43,7 @@ class SignalWatch:
     the socket and with it the event.
 
     :param event: event to set.
-    :param numbers: signals to watch; None for those of :func:`find_stop_signals`.
+    :param numbers: signals to watch; None for those that ask a process to end.
     :raises ValueError: outside the main thread.
     """
 
@@ -51,7 +51,7 @@ class SignalWatch:
         self, event: threading.Event, numbers: Sequence[signal.Signals] | None = None
     ) -> None:
         self._event = event
-        self._numbers = find_stop_signals() if numbers is None else tuple(numbers)
+        self._numbers = _find_stop_signals() if numbers is None else tuple(numbers)
         self._resources = ExitStack()
         with ExitStack() as undo:
             self._reader, writer = socket.socketpair()

@@ -64,11 +64,6 @@ class CalibrationCache:
         return _match_header(self.header)[2]
 
     @property
-    def version_number(self) -> int:
-        """Return the version in the header as TensorRT writes it: 101401."""
-        return int(_match_header(self.header)[1])
-
-    @property
     def sha256(self) -> str:
         """Return the hash of the file that :meth:`to_bytes` gives."""
         return hashlib.sha256(self.to_bytes()).hexdigest()

@@ -16,7 +16,7 @@ from ..config import DetectorConfig
 from ..errors import ConfigError
 from ..parameter_spec import check_all, describe_fields, ParameterSpec, suggest
 
-__all__ = ['DETECTOR_PARAMETERS', 'NodeParameters']
+__all__ = ['DETECTOR_PARAMETERS', 'RosParameters']
 
 ConfigT = TypeVar('ConfigT')
 
@@ -26,7 +26,7 @@ _PAIRS = 'class_score_thresholds'
 _FOREIGN_PREFIXES = ('use_sim_time', 'qos_overrides.', 'start_type_description_service')
 
 
-class NodeParameters(Generic[ConfigT]):
+class RosParameters(Generic[ConfigT]):
     """
     ROS parameters of a node: declared, read and checked by a configuration.
 
@@ -131,7 +131,7 @@ class NodeParameters(Generic[ConfigT]):
         }
 
 
-DETECTOR_PARAMETERS = NodeParameters(DetectorConfig)
+DETECTOR_PARAMETERS = RosParameters(DetectorConfig)
 """Parameters of the detector node."""
 
 

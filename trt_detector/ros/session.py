@@ -73,7 +73,7 @@ class DetectionSession:
         watch: WatchDevice,
     ) -> None:
         self._node = node
-        self._watch = watch
+        self._watch_device = watch
         self.config = config
         self.cameras: tuple[CameraTopics, ...] = name_camera_topics(
             config,
@@ -153,7 +153,7 @@ class DetectionSession:
             '~/label_info',
             QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
         )
-        self.device = self._watch(detector.info)
+        self.device = self._watch_device(detector.info)
         self.progress = None
         self.detector = detector
 

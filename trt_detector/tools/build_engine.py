@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -182,24 +183,11 @@ def _run_cancellable(work: Callable[[], BuildReport], cancel: threading.Event) -
 
     TensorRT may run for minutes, during which Python handles no signal in its thread.
     """
-    results: list[BuildReport] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the main thread
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name='build_engine')
     with ExitStack() as stack:
         if threading.current_thread() is threading.main_thread():
             stack.callback(SignalWatch(cancel, [signal.SIGINT]).close)
-        thread.start()
-        thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
+        thread = stack.enter_context(ThreadPoolExecutor(1, 'build_engine'))
+        return thread.submit(work).result()
 
 
 def _read_options(arguments: argparse.Namespace) -> DetectorConfig:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 import contextlib
 from dataclasses import asdict
 import importlib
@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.topic:
         findings = [*_ros(), *_topic(arguments.topic, arguments.seconds)]
     else:
-        findings = [*_software(), *_inference(arguments.device_id), *_ros(), *_folders(arguments)]
+        findings = [*_software(), *_inference(arguments.device_id), *_ros()]
+        findings.append(_engine_folder(arguments.engine_cache_dir))
     can_run = all(finding.status != PROBLEM for finding in findings)
     if arguments.json != Path('-'):
         _print(findings)
@@ -298,32 +299,27 @@ def _users_of_fast_dds(folder: Path) -> set[int]:
     return users
 
 
-def _folders(arguments: argparse.Namespace) -> Iterator[Finding]:
-    """Check the folder of built engines."""
+def _engine_folder(chosen: str) -> Finding:
+    """
+    Check the folder of built engines.
+
+    :param chosen: parameter engine_cache_dir.
+    """
     from ..plan import find_cache_dir, PlanStore
 
-    def check() -> Finding:
-        chosen = arguments.engine_cache_dir
+    try:
         folder = find_cache_dir(chosen)
         existed = folder.is_dir()
         PlanStore(folder).check_writable()
-        plans = len(list(folder.glob('*/*.engine')))
-        free = shutil.disk_usage(folder).free
-        if not existed:
-            # Leave no trace; another process may have begun to use the folder.
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        return Finding('engine folder', OK, f'{folder}: {plans} engine(s), {free >> 20} MiB free')
-
-    yield _guarded('engine folder', check)
-
-
-def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
-    """Return a finding; a DetectorError becomes a note with its remedy."""
-    try:
-        return check()
     except DetectorError as error:
-        return Finding(name, NOTE, 'engines are built at each start', str(error))
+        return Finding('engine folder', NOTE, 'engines are built at each start', str(error))
+    plans = len(list(folder.glob('*/*.engine')))
+    free = shutil.disk_usage(folder).free
+    if not existed:
+        # Leave no trace; another process may have begun to use the folder.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    return Finding('engine folder', OK, f'{folder}: {plans} engine(s), {free >> 20} MiB free')
 
 
 if __name__ == '__main__':

@@ -12,12 +12,12 @@ from ..errors import PlanError
 from ..trusted_files import read_trusted, write_atomic
 from .library import TensorRTLibrary
 
-__all__ = ['RuntimeCache', 'runtime_cache_path']
+__all__ = ['RuntimeCache']
 
 _LOG = logging.getLogger(__name__)
 
 
-def runtime_cache_path(plan_path: Path) -> Path:
+def _runtime_cache_path(plan_path: Path) -> Path:
     """Return the path of the runtime cache of a plan."""
     return plan_path.with_name(f'{plan_path.name}.kernels')
 
@@ -35,7 +35,7 @@ class RuntimeCache:
     """
 
     def __init__(self, library: TensorRTLibrary, cuda_engine: Any, plan_path: Path | None) -> None:
-        self._path = None if plan_path is None else runtime_cache_path(plan_path)
+        self._path = None if plan_path is None else _runtime_cache_path(plan_path)
         self._stored = self._read()
         runtime_config = cuda_engine.create_runtime_config()
         runtime_config.dynamic_shapes_kernel_specialization_strategy = library.enum(

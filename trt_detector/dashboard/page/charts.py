@@ -10,7 +10,7 @@ from html import escape
 import json
 import math
 
-__all__ = ['draw_chart', 'nice_limit', 'Series']
+__all__ = ['draw_chart', 'Series']
 
 _WIDTH, _HEIGHT = 1000, 200
 
@@ -40,7 +40,7 @@ def draw_chart(
     :param unit: of the values, escaped by this function as the names are.
     """
     known = [value for line in series for value in line.values if value is not None]
-    limit = nice_limit(max(known, default=0.0))
+    limit = _nice_limit(max(known, default=0.0))
     paths = ''.join(
         f'<path class="line line-{index}" d="{_make_path(times_s, line, now_s, span_s, limit)}"/>'
         for index, line in enumerate(series)
@@ -74,7 +74,7 @@ def draw_chart(
     )
 
 
-def nice_limit(value: float) -> float:
+def _nice_limit(value: float) -> float:
     """Round up to 1, 2 or 5 times a power of ten, for the end of an axis; 1 for zero."""
     if not value > 0 or not math.isfinite(value):
         return 1.0

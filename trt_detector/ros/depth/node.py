@@ -8,13 +8,13 @@ from typing import Any
 
 from ...depth.config import DepthConfig
 from ..lifecycle.managed_node import ManagedNode
-from ..parameters import NodeParameters
+from ..parameters import RosParameters
 from .diagnostics import DepthDiagnostics, DepthHealth
 from .session import DepthSession
 
 __all__ = ['Detections3DNode']
 
-_PARAMETERS = NodeParameters(DepthConfig)
+_PARAMETERS = RosParameters(DepthConfig)
 
 
 class Detections3DNode(ManagedNode):

@@ -20,7 +20,7 @@ from rclpy.waitable import Waitable
 
 from ...errors import ConfigError, DetectorError
 from ..image_receiver import ImageGroup, ImageReceiver, Receiver
-from ..parameters import NodeParameters
+from ..parameters import RosParameters
 from ..steady_timer import create_steady_timer
 from .health import LifecycleHealth
 
@@ -54,7 +54,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def __init__(
         self,
         name: str,
-        parameters: NodeParameters[Any],
+        parameters: RosParameters[Any],
         health: Callable[[Callable[[], str]], LifecycleHealth],
         *,
         receiver: Receiver | None = None,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import median_low
 import threading
 import time
@@ -61,13 +61,6 @@ class CameraCounts:
     received_s: float | None = None
 
 
-@dataclass(slots=True)
-class _Window:
-    """Newest samples of one stage."""
-
-    samples: deque[float] = field(default_factory=lambda: deque(maxlen=_WINDOW))
-
-
 class SessionStatistics:
     """
     Counts per camera and stage times; thread-safe.
@@ -77,9 +70,9 @@ class SessionStatistics:
 
     def __init__(self, cameras: int) -> None:
         self._counts = [CameraCounts() for _ in range(cameras)]
-        self._stages = {stage: _Window() for stage in STAGES}
-        self._ages = [_Window() for _ in range(cameras)]
-        self._recent_ages: list[deque[tuple[float, float]]] = [
+        self._stages: dict[str, deque[float]] = {stage: deque(maxlen=_WINDOW) for stage in STAGES}
+        # Time of the publication, and the age.
+        self._ages: list[deque[tuple[float, float]]] = [
             deque(maxlen=_WINDOW) for _ in range(cameras)
         ]
         self._lock = threading.Lock()
@@ -121,29 +114,28 @@ class SessionStatistics:
         """Add one sample to each given stage of :data:`STAGES`."""
         with self._lock:
             for stage, value in times_ms.items():
-                self._stages[stage].samples.append(value)
+                self._stages[stage].append(value)
 
     def add_age(self, camera: int, age_ms: float) -> None:
         """Add the age of a published image, from its stamp."""
         with self._lock:
-            self._stages['age'].samples.append(age_ms)
-            self._ages[camera].samples.append(age_ms)
-            self._recent_ages[camera].append((time.monotonic(), age_ms))
+            self._stages['age'].append(age_ms)
+            self._ages[camera].append((time.monotonic(), age_ms))
 
     def age_percentiles_ms(self, camera: int) -> tuple[float, float] | None:
         """Compute p50 and p99 of the ages of one camera; None without samples."""
         with self._lock:
-            samples = list(self._ages[camera].samples)
-        if not samples:
+            ages_ms = [age for _, age in self._ages[camera]]
+        if not ages_ms:
             return None
-        p50, p99 = np.percentile(samples, (50, 99))
+        p50, p99 = np.percentile(ages_ms, (50, 99))
         return float(p50), float(p99)
 
     def recent_age_ms(self, camera: int, seconds: float) -> float | None:
         """Find the median age among the images of the last seconds; None without any."""
         since_s = time.monotonic() - seconds
         with self._lock:
-            ages_ms = [age for at_s, age in self._recent_ages[camera] if at_s >= since_s]
+            ages_ms = [age for at_s, age in self._ages[camera] if at_s >= since_s]
         # Not the mean of two: the age of no image at all.
         return median_low(ages_ms) if ages_ms else None
 
@@ -155,8 +147,8 @@ class SessionStatistics:
     def percentiles_ms(self) -> dict[str, tuple[float, float, float]]:
         """Compute p50, p95 and p99 of every stage with samples, over the newest 512."""
         with self._lock:
-            samples = {name: list(w.samples) for name, w in self._stages.items() if w.samples}
+            samples = {stage: list(values) for stage, values in self._stages.items() if values}
         return {
-            name: tuple(float(p) for p in np.percentile(values, (50, 95, 99)))  # type: ignore[misc]
-            for name, values in samples.items()
+            stage: tuple(np.percentile(values, (50, 95, 99)).tolist())
+            for stage, values in samples.items()
         }

@@ -11,27 +11,22 @@ from typing import Any
 from ...errors import BagError
 
 __all__ = [
-    'COMPRESSED_IMAGE',
     'COMPRESSED_VIDEO',
     'DETECTIONS',
-    'FFMPEG_PACKET',
     'IMAGE_TYPES',
-    'RAW_IMAGE',
     'VIDEO_TYPES',
     'load_rosbags',
     'make_typestore',
 ]
 
-RAW_IMAGE = 'sensor_msgs/msg/Image'
-COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 COMPRESSED_VIDEO = 'foxglove_msgs/msg/CompressedVideo'
-FFMPEG_PACKET = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
+_FFMPEG_PACKET = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'
 
-IMAGE_TYPES = frozenset({RAW_IMAGE, COMPRESSED_IMAGE})
+IMAGE_TYPES = frozenset({'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'})
 """Types whose messages hold one whole image each."""
 
-VIDEO_TYPES = frozenset({COMPRESSED_VIDEO, FFMPEG_PACKET})
+VIDEO_TYPES = frozenset({COMPRESSED_VIDEO, _FFMPEG_PACKET})
 """Types whose messages are packets of a video."""
 
 _LOG = logging.getLogger(__name__)
@@ -41,7 +36,7 @@ _GIVEN = {
     COMPRESSED_VIDEO: (
         'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format'
     ),
-    FFMPEG_PACKET: (
+    _FFMPEG_PACKET: (
         'std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n'
         'uint8 flags\nbool is_bigendian\nuint8[] data'
     ),

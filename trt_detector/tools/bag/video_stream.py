@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import BagError, ImageError
 from ...image.image import Image
 
-__all__ = ['VideoStream', 'load_av']
+__all__ = ['VideoStream']
 
 # A decoder may hold back as many images as H.264 can reorder.
 _LONGEST_DELAY = 17
@@ -26,7 +26,7 @@ _DECODERS = {
 Decoded = tuple[int, 'Image | ImageError']
 
 
-def load_av() -> Any:
+def _load_av() -> Any:
     """
     Import PyAV.
 
@@ -51,7 +51,7 @@ class VideoStream:
     """
 
     def __init__(self, max_pixels: int) -> None:
-        self._av = load_av()
+        self._av = _load_av()
         self._max_pixels = max_pixels
         self._codec = ''
         self._context: Any = None

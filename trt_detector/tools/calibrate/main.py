@@ -35,6 +35,7 @@ from ...quantize.sampling import Coverage, FrameSampler
 from ...quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from ...values.progress import Progress
 from ...values.user_path import expand_user
+from ..argument_types import parse_positive
 from ..command_line import (
     add_json_option,
     make_parser,
@@ -72,7 +73,6 @@ class _Job:
     gate_frames: int
     min_difference: float
     tensorrt_version: str
-    threads: int
     sensitivity: Path | None
     tensorrt: bool
 
@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     inputs.add_argument('--topic', help='a live image topic; compressed if it ends in /compressed')
     add('--bag-topics', nargs='*', default=[], help='image topics of the bag. Default: all.')
     add(
-        '--every', type=_positive, default=10, metavar='K',
+        '--every', type=parse_positive, default=10, metavar='K',
         help='take every K-th image of a live topic. Default: 10.',
     )  # fmt: skip
     add(
@@ -143,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         help='seconds to wait for a live image. Default: 10.',
     )  # fmt: skip
     add(
-        '--frames', type=_positive, default=400, metavar='N',
+        '--frames', type=parse_positive, default=400, metavar='N',
         help='maximum number of frames to calibrate with. Default: 400.',
     )  # fmt: skip
     add(
@@ -203,13 +203,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    """Return a number of 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number of 1 or more')
-    return int(text)
-
-
 def _job(arguments: argparse.Namespace) -> _Job:
     """Read the options."""
     values = given_parameters(arguments, INPUT_PARAMETERS)
@@ -237,7 +230,6 @@ def _job(arguments: argparse.Namespace) -> _Job:
         gate_frames=max(0, arguments.gate_frames),
         min_difference=arguments.min_difference,
         tensorrt_version=arguments.tensorrt_version,
-        threads=arguments.threads,
         sensitivity=arguments.sensitivity,
         tensorrt=arguments.tensorrt,
     )
@@ -321,7 +313,8 @@ def _rank(
     def show(done: int, total: int, name: str) -> None:
         bar(Progress(f'alone in INT8: {name}', done / total, time.monotonic() - start))
 
-    ranked = rank_layers(network, cache, batches, threads=job.threads, on_layer=show)
+    threads = job.config.inference_threads
+    ranked = rank_layers(network, cache, batches, threads=threads, on_layer=show)
     return {
         'model': job.model.path.name,
         'error': 'relative root mean square error at the inputs of the head tail',
@@ -341,7 +334,7 @@ def _count(
         if counter is None:
             # The first picture may have chosen the input size.
             network = _network(job, detector)
-            counter = ActivationCounter(network, batch.shape, threads=job.threads)
+            counter = ActivationCounter(network, batch.shape, threads=job.config.inference_threads)
         counter.add(batch, count)
     if counter is None:
         raise ImageError('no frame could be calibrated; name an input with pictures')
