@@ -20,6 +20,7 @@ from .graph_info import GraphInfo
 __all__ = [
     'CandidateHead',
     'DecodeOptions',
+    'DoubtingHead',
     'Evidence',
     'Head',
     'HeadLayout',
@@ -163,6 +164,18 @@ class CandidateHead(Head, Protocol):
         """
 
 
+@runtime_checkable
+class DoubtingHead(Head, Protocol):
+    """Decoder that knows values which contradict its layout."""
+
+    def find_doubt(self, outputs: Sequence[npt.NDArray[Any]]) -> str:
+        """
+        Find what contradicts the layout in the outputs of a batch.
+
+        :return: sentence for the user, '' if nothing does.
+        """
+
+
 @unique
 class Evidence(IntEnum):
     """Strength of the evidence that a graph has a certain layout, weakest first."""
@@ -198,6 +211,7 @@ class LayoutMatch:
     :param evidence: strength of the evidence for this reading.
     :param preference: decides between readings of equal evidence; the larger one is more common.
     :param warnings: sentences for the user: assumptions of this reading.
+    :param doubt: sentence for the user, unless the parameter head names the layout.
     :param preset: preprocessing that this graph expects, '' for that of the layout.
     :param assumption: sentence for the user if nothing but the layout tells the preprocessing.
     :param rotated: the boxes have angles.
@@ -211,6 +225,7 @@ class LayoutMatch:
     evidence: Evidence
     preference: int = 0
     warnings: tuple[str, ...] = ()
+    doubt: str = ''
     preset: str = ''
     assumption: str = ''
     rotated: bool = False

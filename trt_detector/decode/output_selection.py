@@ -15,7 +15,7 @@ from ..values.candidates import CandidateRule, Candidates
 from ..values.detections import Detections
 from .feature_maps import find_stride
 from .graph_info import GraphInfo
-from .head import CandidateHead, DecodeOptions, Head
+from .head import CandidateHead, DecodeOptions, DoubtingHead, Head
 
 __all__ = ['SelectedCandidateHead', 'SelectedHead', 'find_outputs', 'find_part', 'select_outputs']
 
@@ -45,6 +45,12 @@ class SelectedHead:
     ) -> list[Detections]:
         """Decode a batch, see :class:`.head.Head`."""
         return self._head.decode([outputs[index] for index in self._indices], options)
+
+    def find_doubt(self, outputs: Sequence[npt.NDArray[Any]]) -> str:
+        """Find what contradicts the layout, see :class:`.head.DoubtingHead`."""
+        if not isinstance(self._head, DoubtingHead):
+            return ''
+        return self._head.find_doubt([outputs[index] for index in self._indices])
 
 
 class SelectedCandidateHead(SelectedHead):

@@ -4,16 +4,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 import logging
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DecodeError
+from ..values.candidates import Candidates
 from ..values.detections import Detections
-from .head import DecodeOptions
+from .doubts import (
+    check_background,
+    check_corners,
+    check_queries,
+    check_rows,
+    check_spread,
+    Doubt,
+    HELP,
+    read_rows,
+)
+from .first_boxes import FirstBoxes
+from .head import CandidateHead, DecodeOptions, DoubtingHead, Head
 
 __all__ = ['SanityCheck']
 
@@ -29,22 +43,11 @@ _TINY = 1.0
 # Number of batches of live images of which every prediction is checked.
 _LIVE_PROBES = 3
 _NO_LIMIT = 1 << 30
-# Number of boxes that are compared with the edges of the input, and the part of its size that a
-# box may reach beyond them.
-_BOXES_TO_SEE = 30
-_MARGIN = 0.1
 # From this number of predictions on, most are background, and those of anchors are spread over the
 # whole input.
 _MANY_PREDICTIONS = 50
-# More than half of the predictions have a lower score than the first, some than the second.
-_BACKGROUND = 0.2
-_NO_BACKGROUND = 0.5
-_SIGMOID_OF_ONE = 0.7311
-# Part of the input that holds the centers of all predictions only if they are misread.
-_CORNER = 0.25
-
-_TWICE = 'a Sigmoid may be applied twice (set scores to probabilities, or export without one)'
-_HEAD = 'set head to the layout of the model (docs/models.md, "My boxes are wrong")'
+# In radians: a full turn and a bit.
+_LARGEST_ANGLE = 6.4
 
 
 class SanityCheck:
@@ -79,7 +82,7 @@ class SanityCheck:
         self._tolerance = _QUANTIZED_SCORE_TOLERANCE if quantized else _SCORE_TOLERANCE
         self._num_names = num_names
         self._plausible = boxes_given
-        self._boxes_seen = self._outside = 0
+        self._first_boxes = FirstBoxes(layout, suppresses=dense)
         self._probes = _LIVE_PROBES
         self._seen: set[str] = set()
         self.warnings: tuple[str, ...] = ()
@@ -126,14 +129,38 @@ class SanityCheck:
             self._warn_of_invalid(predictions.invalid)
         if len(predictions) < _MANY_PREDICTIONS:
             return
+        boxes = predictions.boxes_xyxy
         if self._dense:
-            self._check_background(predictions.scores)
+            self._tell(check_background(predictions.scores))
         elif self._queries:
-            self._check_queries(predictions.scores)
+            self._tell(check_queries(predictions))
         # Without those that have no area, the rest may be the boxes around one object.
-        complete = _MANY_PREDICTIONS * predictions.degenerate < len(predictions)
-        if self._dense and complete and not self._plausible:
-            self._check_spread(predictions.boxes_xyxy, input_size)
+        if _MANY_PREDICTIONS * predictions.degenerate >= len(predictions):
+            return
+        if self._dense or self._queries:
+            self._tell(check_corners(self._layout, boxes, certain=self._dense))
+        if self._dense and not self._plausible:
+            self._tell(check_spread(boxes, input_size))
+
+    def probe_outputs(
+        self,
+        head: Head,
+        outputs: Sequence[npt.NDArray[Any]],
+        candidates: Sequence[Candidates] | None,
+    ) -> None:
+        """
+        Check every value of a batch that was decoded for :meth:`probe`.
+
+        :param candidates: per image, None if the outputs have them.
+        :raises DecodeError: if they cannot come from a network of this layout.
+        """
+        if isinstance(head, CandidateHead):
+            rule = head.candidate_rule
+            for rows in read_rows(rule, outputs, candidates):
+                self._tell(check_rows(self._layout, rule, rows, self._tolerance))
+        if isinstance(head, DoubtingHead):
+            text = head.find_doubt(outputs)
+            self._tell(Doubt('head', text, certain=False) if text else None)
 
     def check(self, detections: Detections, input_size: tuple[int, int]) -> None:
         """
@@ -148,7 +175,7 @@ class SanityCheck:
                 'degenerate',
                 f'{detections.degenerate} candidates have no area (x2 <= x1 or y2 <= y1): the '
                 f'columns of the boxes may be in another order than {self._layout} has them; '
-                f'{_HEAD}',
+                f'{HELP}',
             )
         if not len(detections):
             if detections.invalid:
@@ -156,10 +183,13 @@ class SanityCheck:
             return
         self._check_scores(detections.scores[:1])
         self._check_classes(detections)
+        if detections.angles is not None and np.abs(detections.angles).max() > _LARGEST_ANGLE:
+            largest = float(np.abs(detections.angles).max())
+            self._refuse(f'an angle of {largest:.4g}; expected radians: export angles as radians')
         if not self._plausible:
             self._check_boxes(detections.boxes_xyxy, input_size)
-        if self._boxes_seen < _BOXES_TO_SEE:
-            self._count_outside(detections.boxes_xyxy, input_size)
+        for doubt in self._first_boxes.add(detections, input_size):
+            self._tell(doubt)
 
     def _check_scores(self, scores: npt.NDArray[np.float32]) -> None:
         """Refuse scores outside 0 to 1."""
@@ -170,58 +200,13 @@ class SanityCheck:
             return
         found = f'scores of {low:.3g} to {high:.3g}' if low != high else f'a score of {high:.3g}'
         if low >= 0 and len(scores) > 1 and bool((scores == np.rint(scores)).all()):
-            hint = f'the column of the scores seems to hold class numbers: {_HEAD}'
+            hint = f'the column of the scores seems to hold class numbers: {HELP}'
         else:
             hint = (
                 'set scores to logits if the model ends without a Sigmoid; if columns of another '
-                f'task (keypoints, an angle) are read as classes, {_HEAD}'
+                f'task (keypoints, an angle) are read as classes, {HELP}'
             )
         self._refuse(f'{found}; expected 0 to 1: {hint}')
-
-    def _check_background(self, scores: npt.NDArray[np.float32]) -> None:
-        """Refuse scores that no prediction of background has, and warn of such as most have."""
-        low, high, middle = float(scores.min()), float(scores.max()), float(np.median(scores))
-        causes = (
-            f'{_TWICE}, or objectness, background or columns of another task may be read as '
-            f'classes: {_HEAD}'
-        )
-        if low >= _NO_BACKGROUND:
-            self._refuse(
-                f'scores of {low:.3g} to {high:.3g} for all {len(scores)} predictions; expected '
-                f'nearly 0 for most, which are background: {causes}'
-            )
-        if middle >= _BACKGROUND:
-            self._warn(
-                'background',
-                f'half of {len(scores)} predictions have a score of {middle:.3g} or more; '
-                f'expected nearly 0 for most, which are background: {causes}',
-            )
-
-    def _check_queries(self, scores: npt.NDArray[np.float32]) -> None:
-        """Refuse scores that all lie where a Sigmoid puts scores of 0 to 1."""
-        low, high = float(scores.min()), float(scores.max())
-        if low >= _NO_BACKGROUND and high <= _SIGMOID_OF_ONE:
-            self._refuse(
-                f'scores of {low:.3g} to {high:.3g} for all {len(scores)} predictions; expected '
-                f'nearly 0 for background: {_TWICE}'
-            )
-
-    def _check_spread(
-        self, boxes_xyxy: npt.NDArray[np.float32], input_size: tuple[int, int]
-    ) -> None:
-        """Refuse predictions whose centers all lie in the top left corner."""
-        centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
-        right, bottom = (float(value) for value in centers.max(axis=0))
-        height, width = input_size
-        if right >= _CORNER * width or bottom >= _CORNER * height:
-            return
-        hint = 'offsets in cells (YOLOX) may be read as pixels: '
-        if max(right, bottom) <= _UNIT:
-            hint = 'set boxes to normalized if the model writes them so; otherwise '
-        self._refuse(
-            f'the centers of all {len(boxes_xyxy)} predictions lie left of {right:.3g} and above '
-            f'{bottom:.3g} on {width}x{height} pixels: {hint}{_HEAD}'
-        )
 
     def _warn_of_invalid(self, count: int) -> None:
         """Warn of an image that has nothing but non-finite candidates."""
@@ -236,7 +221,7 @@ class SanityCheck:
         if detections.class_error > _CLASS_TOLERANCE:
             self._refuse(
                 f'class values that are up to {detections.class_error:.2f} from a whole number: '
-                f'the columns are in another order than {self._layout} has them; {_HEAD}'
+                f'the columns are in another order than {self._layout} has them; {HELP}'
             )
         if self._num_names is None or not len(detections):
             return
@@ -245,7 +230,7 @@ class SanityCheck:
             self._warn(
                 'classes',
                 f'class {largest} was found, but there are {self._num_names} class names (0 to '
-                f'{self._num_names - 1}): give all of them in class_names, or {_HEAD}',
+                f'{self._num_names - 1}): give all of them in class_names, or {HELP}',
             )
 
     def _check_boxes(
@@ -267,25 +252,15 @@ class SanityCheck:
         fault = 'smaller than a pixel' if tiny[0] else 'far outside the input'
         self._refuse(
             f'boxes that are {fault} (e.g. {box} on {width}x{height} pixels): set boxes to {unit} '
-            f'if the model writes them so; otherwise {_HEAD}'
+            f'if the model writes them so; otherwise {HELP}'
         )
 
-    def _count_outside(
-        self, boxes_xyxy: npt.NDArray[np.float32], input_size: tuple[int, int]
-    ) -> None:
-        """Warn if most of the first boxes reach far beyond the edges of the input."""
-        size = np.array((input_size[1], input_size[0]))
-        above = boxes_xyxy[:, :2] < -_MARGIN * size
-        beyond = (above | (boxes_xyxy[:, 2:] > (1 + _MARGIN) * size)).any(axis=1)
-        self._boxes_seen += len(boxes_xyxy)
-        self._outside += int(np.count_nonzero(beyond))
-        if self._boxes_seen >= _BOXES_TO_SEE and 2 * self._outside > self._boxes_seen:
-            self._warn(
-                'outside',
-                f'{self._outside} of the first {self._boxes_seen} boxes reach far beyond the '
-                f'input of {input_size[1]}x{input_size[0]} pixels: corners may be read as center '
-                f'and size; {_HEAD}',
-            )
+    def _tell(self, doubt: Doubt | None) -> None:
+        """Refuse or warn of what a check found."""
+        if doubt is not None and doubt.certain:
+            self._refuse(doubt.text)
+        elif doubt is not None:
+            self._warn(doubt.kind, doubt.text)
 
     def _refuse(self, text: str) -> None:
         """Raise the error for an image, and keep its text once among the warnings."""

@@ -68,6 +68,7 @@ class BatchDecoder:
             everything = self._sanity.probe_options(options)
             for one in self._run_head(outputs, candidates, everything, count):
                 self._sanity.probe(one, self._input_size)
+            self._sanity.probe_outputs(self._head, outputs, candidates)
         for limit in (maximum, 4 * maximum, _NO_LIMIT):
             limited = options
             if limit != maximum:
