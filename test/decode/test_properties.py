@@ -61,6 +61,9 @@ LAYOUTS: dict[str, Shapes] = {
     'detr_rows': {'out': ((ROWS, 6), 'f4')},
     'detr_sigmoid': {'pred_boxes': ((ROWS, 4), 'f4'), 'pred_logits': ((ROWS, CLASSES), 'f4')},
     'detr_softmax': {'pred_boxes': ((ROWS, 4), 'f4'), 'pred_logits': ((ROWS, CLASSES + 1), 'f4')},
+    'detr_softmax_first': {
+        'pred_boxes': ((ROWS, 4), 'f4'), 'pred_logits': ((ROWS, CLASSES + 1), 'f4'),
+    },
     'detr_deploy': {
         'labels': ((ROWS,), 'i8'), 'boxes': ((ROWS, 4), 'f4'), 'scores': ((ROWS,), 'f4'),
     },
@@ -167,12 +170,16 @@ def _random(layout: str, seed: int, spoil: float) -> list[np.ndarray]:
         # Squared or as exponents, pixels would be boxes of millions of pixels, and the shift of
         # suppression would round them by a quarter of a pixel.
         pixels = layout not in (
-            'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'yolox', 'yolo_grid',
-            'darknet_grid',
+            'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'detr_softmax_first', 'yolox',
+            'yolo_grid', 'darknet_grid',
         )  # fmt: skip
         values = rng.uniform(0, 1, shape) * np.where(rng.random(shape) < 0.3 * pixels, WIDTH, 1)
         bad = rng.random(shape) < spoil
-        outputs.append(np.where(bad, rng.choice(strange, shape), values).astype(spec.dtype))
+        values = np.where(bad, rng.choice(strange, shape), values)
+        if spec.name == 'detection_classes':
+            # They are numbered from 1.
+            values[np.abs(values) < 1] = 1
+        outputs.append(values.astype(spec.dtype))
     return outputs
 
 
@@ -276,7 +283,7 @@ def test_scores_that_are_no_numbers_give_no_detection_and_are_counted(
     result = _run(layout, outputs, options, 96, 64)
     assert len(result.detections[0]) == 0
     # Less than nothing scores too little: that needs no warning, but a share of it is none.
-    assert (result.invalid > 0) == (value != -np.inf or layout == 'detr_softmax')
+    assert (result.invalid > 0) == (value != -np.inf or 'detr_softmax' in layout)
     assert result.invalid == result.detections[0].invalid
 
 
@@ -357,9 +364,10 @@ def test_half_precision_outputs_are_decoded(layout: str) -> None:
 
 # Their networks have suppressed duplicates already.
 SUPPRESSED = (
-    'end_to_end', 'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'detr_deploy',
-    'efficient_nms', 'tf_detection', 'mmdeploy', 'paddle', 'torchvision', 'rows_box_class_score',
-    'rows_box_score_class', 'rows_class_score_box', 'rows_score_class_box', 'obb_rows',
+    'end_to_end', 'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'detr_softmax_first',
+    'detr_deploy', 'efficient_nms', 'tf_detection', 'mmdeploy', 'paddle', 'torchvision',
+    'rows_box_class_score', 'rows_box_score_class', 'rows_class_score_box',
+    'rows_score_class_box', 'obb_rows',
 )  # fmt: skip
 
 
@@ -453,7 +461,10 @@ def test_every_raw_layout_of_one_output_has_a_rule() -> None:
 
 
 # Boxes of these are relative to the input size, see docs/models.md.
-NORMALIZED = ('yolov4', 'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'tf_detection')
+NORMALIZED = (
+    'yolov4', 'detr', 'detr_rows', 'detr_sigmoid', 'detr_softmax', 'detr_softmax_first',
+    'tf_detection',
+)  # fmt: skip
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)

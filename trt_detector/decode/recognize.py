@@ -61,6 +61,7 @@ LAYOUTS: tuple[HeadLayout, ...] = (
     DetrRowsLayout(),
     DetrLogitsLayout('sigmoid'),
     DetrLogitsLayout('softmax'),
+    DetrLogitsLayout('softmax', background_first=True),
     DetrDeployLayout(),
     EfficientNmsLayout(),
     TfDetectionLayout(),
@@ -85,7 +86,7 @@ _SELECTED_ROWS = frozenset({
     *(name for name in _LAYOUT_OF_NAME if name.startswith('rows_')),
 })  # fmt: skip
 # Layouts of queries: they may lie anywhere.
-_QUERIES = frozenset({'detr', 'detr_sigmoid', 'detr_softmax'})
+_QUERIES = frozenset({'detr', 'detr_sigmoid', 'detr_softmax', 'detr_softmax_first'})
 # Tasks whose outputs contain boxes that can be separated from the other values.
 _BOX_TASKS = ('detect', 'segment', 'pose', 'obb')
 
@@ -151,6 +152,8 @@ def recognize(
         info = replace(info, outputs=tuple(info.outputs[index] for index in indices))
     layout, match = _choose(info) if name == 'auto' else _match_named(info, name)
     warnings = list(match.warnings)
+    if match.doubt and name == 'auto':
+        warnings.append(match.doubt)
     contradiction = _find_contradiction(info, layout, match)
     if contradiction and name == 'auto':
         raise ModelError(contradiction)

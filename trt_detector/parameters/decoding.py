@@ -70,6 +70,7 @@ class DecodingParameters:
             'detr_rows',
             'detr_sigmoid',
             'detr_softmax',
+            'detr_softmax_first',
             'detr_deploy',
             'efficient_nms',
             'tf_detection',
