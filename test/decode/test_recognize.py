@@ -678,3 +678,54 @@ def test_class_numbers_that_half_precision_confuses_are_warned_of(
     found = recognize(GraphInfo((output,), input_size=(640, 640), num_names=names))
     assert len(found.warnings) == warned
     assert all('float16' in text and 'above 2048' in text for text in found.warnings)
+
+
+@pytest.mark.parametrize('names', [None, 15, 16])
+def test_an_angle_is_neither_a_class_nor_beside_objectness(names: int | None) -> None:
+    info = _info((1, 8400, 20), num_names=names, **_tail('Cos', 'Sin', 'Sigmoid', 'Mul'))
+    with pytest.raises(ModelError, match='turns boxes by an angle: export .N, 4 . C . 1, A.'):
+        recognize(info)
+
+
+@pytest.mark.parametrize(
+    ('info', 'told'),
+    [
+        (_info((1, 8400, 85), **_tail('Add', 'Mul')), True),
+        (_info((1, 6001, 85)), True),
+        # The graph, the number of anchors or of names tell.
+        (_info((1, 8400, 85), objectness=frozenset({'output0'}), **_tail('Add', 'Mul')), False),
+        (_info((1, 25200, 85)), False),
+        (_info((1, 8400, 85), num_names=80, **_tail('Add', 'Mul')), False),
+    ],
+)
+def test_objectness_by_the_common_number_of_classes_is_told(
+    info: GraphInfo, *, told: bool
+) -> None:
+    found = recognize(info)
+    assert found.name == 'yolo_objectness'
+    assert [text for text in found.warnings if 'or set head to yolo_transposed' in text] == list(
+        found.warnings
+    )
+    assert len(found.warnings) == told
+    # The user has told.
+    assert recognize(info, 'yolo_objectness').warnings == ()
+
+
+@pytest.mark.parametrize('boxes_first', [True, False])
+def test_the_preprocessing_of_damo_yolo_is_asked_for(*, boxes_first: bool) -> None:
+    shapes = {'boxes': (1, 8400, 4), 'scores': (1, 8400, 80)}
+    names = list(shapes) if boxes_first else list(reversed(shapes))
+    found = recognize(_info(*(shapes[name] for name in names), names=names))
+    assert (found.name, found.preset) == ('boxes_scores', 'yolo')
+    assert ('preprocess_preset: efficientdet' in found.assumption) != boxes_first
+
+
+@pytest.mark.parametrize(('queries', 'fits'), [(900, True), (8400, False), (7000, False)])
+def test_raw_outputs_of_anchors_are_no_queries(queries: int, *, fits: bool) -> None:
+    # As FCOS and RetinaNet call them; their boxes are distances.
+    info = _info(
+        (1, queries, 80), (1, queries, 4), (1, queries, 1), num_names=80,
+        names=['cls_logits', 'bbox_regression', 'bbox_ctrness'],
+    )  # fmt: skip
+    assert (_read(info) == 'detr_sigmoid') == fits
+    assert fits or 'no head layout fits' in _read(info)

@@ -37,7 +37,13 @@ def _describe_task(info: GraphInfo) -> list[str]:
     if info.task not in ('detect', 'obb') or (plane is not None and info.extra_values()):
         task = info.task if info.task != 'detect' else 'segment'
         rest = {'segment': ', not its masks', 'pose': ', not its keypoints'}.get(task, '')
-        return [f"the model's task is {task!r}: only its boxes are reported{rest}"]
+        text = f"the model's task is {task!r}: only its boxes are reported{rest}"
+        if info.task != task and info.num_names is None:
+            text += (
+                f' (assumed, because of a map with {info.extra_values()} channels; if the model '
+                'has no masks, give class_names)'
+            )
+        return [text]
     if plane is None:
         return []
     return [

@@ -30,6 +30,8 @@ _SELECTED_VALUES = 6
 _ATTENTION = frozenset({'GridSample', 'MultiscaleDeformableAttnPlugin_TRT'})
 # The inverse sigmoid, with which a DETR refines its boxes.
 _LOGARITHM = 'Log'
+# The raw head of YOLO OBB turns its distances by the angle.
+_ROTATION = frozenset({'Cos', 'Sin'})
 
 
 def agree(*dimensions: int | None) -> bool:
@@ -111,6 +113,10 @@ class GraphInfo:
         """Tell whether an output's tail refines boxes as the DETR family does."""
         tail = self.tail(output) or frozenset()
         return self.has_attention and bool(tail & (_ATTENTION | {_LOGARITHM}))
+
+    def rotates(self, output: TensorSpec) -> bool:
+        """Tell whether an output's tail turns boxes by an angle, as YOLO OBB does."""
+        return (self.tail(output) or frozenset()) >= _ROTATION
 
     def tail(self, output: TensorSpec) -> frozenset[str] | None:
         """Get the operators in an output's tail, None if unknown."""

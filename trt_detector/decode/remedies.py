@@ -26,6 +26,7 @@ _COMPUTED_OBJECTNESS = (
     'the graph computes objectness before the class scores: export [N, A, 5 + C] (with a '
     'Transpose), which head yolo_objectness, yolox or yolox_decoded reads'
 )
+_ANGLE = 'the graph turns boxes by an angle: export [N, 4 + C + 1, A], which head yolo_obb reads'
 _DOCUMENTATION = 'docs/models.md lists every layout; the parameter head chooses one of them'
 
 
@@ -49,6 +50,8 @@ def suggest(info: GraphInfo) -> tuple[str, ...]:
         )
     if ranks == [4] and 1 in (info.outputs[0].shape[1], info.outputs[0].shape[3]):
         found.append('an output has a dimension of 1 too many: export without it (Squeeze)')
+    if any(info.rotates(output) for output in planes):
+        return _ANGLE, _DOCUMENTATION
     if any(output.name in info.objectness for output in planes):
         return _COMPUTED_OBJECTNESS, _DOCUMENTATION
     if any(info.may_be_objectness((output.shape[1] or 4) - 4) for output in planes):

@@ -19,6 +19,8 @@ _TRANSPARENT = frozenset({
 _LONGEST_PATH = 32
 # Sizes of YOLOX and of YOLOv5 before the factor that makes pixels of them.
 _SIZES = frozenset({'Exp', 'Pow'})
+# They fill a tensor with a constant.
+_FILLED = frozenset({'Constant', 'ConstantOfShape', 'Expand', 'Tile'})
 
 
 def find_box_form(graph: Any, output: str) -> str:
@@ -54,7 +56,7 @@ def has_objectness(graph: Any, output: str) -> bool:
     Tell whether predictions are concatenated of boxes, objectness and class scores.
 
     YOLOX and its like pass objectness and classes through a Sigmoid each, before they are
-    concatenated; the concatenation of feature maps follows.
+    concatenated; the concatenation of feature maps follows. The objectness of YOLOv6 is 1.
 
     :param output: name of an output that has boxes and scores.
     """
@@ -67,6 +69,8 @@ def has_objectness(graph: Any, output: str) -> bool:
         parts = [_skip(makers, part) for part in node.input]
         scores = [part is not None and part.op_type == 'Sigmoid' for part in parts]
         if scores == [False, True, True] and parts[1] is not parts[2]:
+            return True
+        if len(parts) == 3 and _is_filled(parts[1]):
             return True
         name = node.input[0]
     return False
@@ -107,6 +111,11 @@ def _skip(makers: Mapping[str, Any], name: str) -> Any:
             break
         node = makers.get(node.input[0])
     return node
+
+
+def _is_filled(node: Any) -> bool:
+    """Tell whether a tensor is constant; initializers have no node."""
+    return node is None or node.op_type in _FILLED
 
 
 def _halves(node: Any, constants: GraphConstants) -> bool:

@@ -11,11 +11,13 @@ from ..config import DetectorConfig
 from ..decode import DecodeOptions
 from ..errors import ConfigError
 
-__all__ = ['decode_options', 'find_class_ids']
+__all__ = ['decode_options', 'describe_first_name', 'find_class_ids']
 
 # '#9' is class number 9, whatever the classes are called.
 _NUMBER_SIGN = '#'
 _NAMES_IN_MESSAGE = 20
+# Names of class 0 of models that count their classes from 1.
+_BACKGROUND = frozenset({'', 'background', 'bg', 'n/a', 'none', 'unused'})
 
 
 def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> DecodeOptions:
@@ -43,6 +45,25 @@ def decode_options(config: DetectorConfig, class_names: Sequence[str]) -> Decode
             for threshold in _class_thresholds(text, class_names)
         ),
     )
+
+
+def describe_first_name(layout: str, class_names: Sequence[str]) -> tuple[str, ...]:
+    """
+    Describe class names that may be off by one: TorchVision counts classes from 1.
+
+    :param layout: name of the head layout.
+    :return: sentences for the user.
+    """
+    if layout != 'torchvision' or not class_names:
+        return ()
+    first = class_names[0]
+    if first.strip(' _').lower() in _BACKGROUND:
+        return ()
+    text = (
+        f'TorchVision counts its classes from 1, but the first class name is {first!r}: give '
+        "class_names a first name 'background' unless this model counts from 0"
+    )
+    return (text,)
 
 
 def _class_thresholds(text: str, class_names: Sequence[str]) -> list[tuple[int, float]]:

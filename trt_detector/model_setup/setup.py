@@ -17,6 +17,7 @@ from ..errors import ConfigError, ModelError
 from ..model_info import merge_metadata, ModelInfo, parse_names, read_plan_metadata
 from ..preprocess import CpuPreprocessor, Preprocessor
 from ..values.tensor_spec import TensorSpec
+from .classes import describe_first_name
 from .graph_pixels import adapt_to_graph
 from .preprocessing import choose_preprocessing, Preprocessing
 
@@ -85,8 +86,11 @@ class ModelSetup:
             task_source=self.sources.get('task', ''),
         )
         config = self.config
-        return recognize(
+        found = recognize(
             info, config.head, outputs=config.outputs, boxes=config.boxes, scores=config.scores
+        )
+        return replace(
+            found, warnings=(*found.warnings, *describe_first_name(found.name, self.names))
         )
 
     def recognize_before_load(self, input_size: tuple[int, int]) -> Recognized | None:
@@ -125,10 +129,18 @@ class ModelSetup:
         """Return the class names, after a check of their number."""
         count = found.head.num_classes
         if self.names and count is not None and len(self.names) != count:
+            rest, hint = count - len(self.names), ''
+            if found.name == 'yolo' and rest == 1:
+                hint = ', or set head to yolo_obb if the last value is the angle of a box'
+            elif found.name in ('yolo', 'yolo_transposed') and rest > 1:
+                hint = (
+                    f', or task (and kpt_shape) in {self.path.stem}.yaml if the last {rest} '
+                    'values are keypoints or mask coefficients'
+                )
             raise ConfigError(
                 f'{self.names_source} has {len(self.names)} names and the model has {count} '
                 f'classes ({found.head.layout}); give one name per class in '
-                'class_names'
+                f'class_names{hint}'
             )
         if not self.names and count is not None:
             return tuple(str(number) for number in range(count))

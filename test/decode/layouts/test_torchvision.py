@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from support.heads import build
+from trt_detector.config import DetectorConfig
 from trt_detector.decode import DecodeOptions, GraphInfo, recognize
 from trt_detector.errors import ModelError
+from trt_detector.factory import create_detector
 from trt_detector.values.tensor_spec import TensorSpec
 
 BOXES = np.array([[10, 20, 40, 50], [50, 4, 90, 36]], np.float32)
@@ -57,3 +62,20 @@ def test_other_outputs_beside_them_are_refused(more: dict[str, np.ndarray]) -> N
     own = {'boxes': BOXES, 'labels': LABELS, 'scores': SCORES}
     with pytest.raises(ModelError, match='no head layout fits'):
         recognize(_info({**own, **more}))
+
+
+@pytest.mark.parametrize(
+    ('first', 'told'), [('__background__', False), ('Background', False), ('cone', True)]
+)
+def test_names_without_a_background_are_told(first: str, *, told: bool, tmp_path: Path) -> None:
+    path = build('torchvision', tmp_path / 'm.onnx')
+    config = DetectorConfig(
+        model_path=str(path),
+        backend='onnxruntime',
+        warmup_iterations=0,
+        class_names=(first, 'ball', 'box', 'lamp'),
+    )
+    with create_detector(config) as detector:
+        found = [text for text in detector.info.warnings if 'first class name' in text]
+    assert len(found) == told
+    assert all("is 'cone': give class_names a first name" in text for text in found)

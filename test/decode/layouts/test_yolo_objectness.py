@@ -28,11 +28,12 @@ COUNTS = [(HEIGHT // s) * (WIDTH // s) for s in STRIDES]
 CLASSES = 3
 
 
-def _write(path: Path, *, rows: bool, objectness: bool = True) -> Path:
+def _write(path: Path, *, rows: bool, objectness: bool = True, ones: bool = False) -> Path:
     """
     Write a graph that concatenates boxes, objectness and classes per feature map.
 
     :param rows: the output is [N, A, 5 + C], else [N, 5 + C, A].
+    :param ones: the objectness is a constant 1, as YOLOv6 has it.
     """
     rng = np.random.default_rng(0)
     raw = np.full((5 + CLASSES, sum(COUNTS)), -9, np.float32)
@@ -53,10 +54,13 @@ def _write(path: Path, *, rows: bool, objectness: bool = True) -> Path:
         for level in range(len(COUNTS))
         for name, part in parts.items()
     }
+    filled = {name: planted.pop(name) for name in list(planted) if ones and name[:3] == 'obj'}
     plant(path, planted, sigmoid=[name for name in planted if not name.startswith('box')])
     model = onnx.load(path)
     graph = model.graph
     make = helper.make_node
+    for name, value in filled.items():
+        graph.initializer.append(numpy_helper.from_array(np.ones_like(value), name))
     for level in range(len(COUNTS)):
         names = [f'{name}{level}' for name in parts]
         graph.node.append(make('Concat', names, [f'level{level}'], axis=1))
@@ -99,3 +103,12 @@ def test_scores_without_objectness_are_told_apart(*, objectness: bool, tmp_path:
         with open_planted(path) as detector:
             [found, _] = detector.detect(dark_and_bright()).detections
         assert_same(found, OBJECTS)
+
+
+def test_a_constant_objectness_is_recognized(tmp_path: Path) -> None:
+    path = _write(tmp_path / 'm.onnx', rows=True, ones=True)
+    assert has_objectness(onnx.load(path).graph, 'rows')
+    with open_planted(path, head='yolo_objectness') as detector:
+        for found in detector.detect(dark_and_bright()).detections:
+            assert_same(found, OBJECTS)
+        assert detector.info.warnings == ()

@@ -29,6 +29,12 @@ from .paddle import PADDLE_PREPROCESSING
 __all__ = ['BoxesScoresHead', 'BoxesScoresLayout']
 
 
+_DAMO = (
+    'the scores come before the boxes, as DAMO-YOLO writes them, but the preprocessing of '
+    'YOLO-NAS is assumed (yolo): DAMO-YOLO needs preprocess_preset: efficientdet'
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Pair:
     """Outputs of boxes and scores, and how the scores lie: [N, A, C] or [N, C, A]."""
@@ -139,13 +145,16 @@ class BoxesScoresLayout:
         if pair is None:
             return None
         unit = 'normalized boxes' if self.normalized else 'boxes in pixels'
+        assumption = '' if pair.classes_last else PADDLE_PREPROCESSING
+        if pair.classes_last and not self.normalized and pair.scores < pair.boxes:
+            assumption = _DAMO
         return LayoutMatch(
             pair.num_classes,
             f'{unit} and {pair.num_classes} class scores of {pair.anchors} anchors',
             partial(self._build, info, pair),
             evidence=self._rate(info, pair),
             preset='' if pair.classes_last else 'detr',
-            assumption='' if pair.classes_last else PADDLE_PREPROCESSING,
+            assumption=assumption,
         )
 
     def _rate(self, info: GraphInfo, pair: _Pair) -> Evidence:

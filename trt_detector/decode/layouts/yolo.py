@@ -159,14 +159,18 @@ class YoloLayout:
         if evidence is Evidence.THREE_ANCHORS or (warnings and evidence < Evidence.ANCHORS):
             evidence = Evidence.ON_REQUEST
         index = len(info.outputs) - len(last) + dense.output
-        objectness = info.outputs[index].name in info.objectness
-        if objectness or (not self._transposed and info.may_be_objectness(dense.num_classes)):
+        output = info.outputs[index]
+        if (
+            output.name in info.objectness
+            or info.rotates(output)
+            or (not self._transposed and info.may_be_objectness(dense.num_classes))
+        ):
             # The number of classes may be one less.
             evidence = Evidence.ON_REQUEST
         # Exporters put the values first.
         preference = (not self._transposed) + dense.common
         count = dense.num_classes
-        corners = info.box_forms.get(info.outputs[index].name) == 'corners'
+        corners = info.box_forms.get(output.name) == 'corners'
         head = partial(YoloHead, count, transposed=self._transposed, output=index, corners=corners)
         reading = f'boxes and {count} class scores'
         return LayoutMatch(count, reading, head, evidence, preference, warnings)

@@ -22,8 +22,6 @@ __all__ = ['ObbRowsHead', 'ObbRowsLayout', 'YoloObbHead', 'YoloObbLayout']
 
 _TASK = 'obb'
 _ROW_VALUES = 7
-# The raw head turns its distances by the angle.
-_ROTATION = frozenset({'Cos', 'Sin'})
 
 
 class YoloObbHead:
@@ -133,12 +131,11 @@ class YoloObbLayout:
         dense = read_dense(info, 5, values_last=False)
         if dense is None:
             return None
-        tail = info.tail(info.outputs[dense.output]) or frozenset()
         evidence = Evidence.ON_REQUEST
         if dense.evidence > Evidence.ON_REQUEST:
             if info.task == _TASK:
                 evidence = Evidence.METADATA
-            elif tail >= _ROTATION:
+            elif info.rotates(info.outputs[dense.output]):
                 evidence = Evidence.OPERATORS
         count = dense.num_classes
         head = partial(YoloObbHead, count, dense.output)

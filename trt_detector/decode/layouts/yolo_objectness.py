@@ -14,11 +14,17 @@ import numpy.typing as npt
 from ...values.candidates import CandidateRule, Candidates
 from ...values.detections import Detections
 from ..graph_info import GraphInfo
-from ..head import DecodeOptions, LayoutMatch
+from ..head import DecodeOptions, Evidence, LayoutMatch
 from ..postprocess import centers_to_corners, filter_and_suppress, finite_rows
 from .yolo import read_dense
 
 __all__ = ['YoloObjectnessHead', 'YoloObjectnessLayout', 'decode_objectness', 'objectness_rule']
+
+
+_ASSUMED = (
+    '85 values per prediction are read as objectness and 80 classes, because nothing tells '
+    'whether they are 81 classes: give class_names, or set head to yolo_transposed if they are'
+)
 
 
 def objectness_rule(num_classes: int, output: int) -> CandidateRule:
@@ -95,12 +101,16 @@ class YoloObjectnessLayout:
         dense = read_dense(info, 5, values_last=True)
         if dense is None:
             return None
-        count = dense.num_classes
+        count, output = dense.num_classes, info.outputs[dense.output]
+        rotates = info.rotates(output)
+        three = dense.evidence is Evidence.THREE_ANCHORS
+        assumed = dense.common and not three and output.name not in info.objectness
         return LayoutMatch(
             count,
             f'boxes, objectness and {count} class scores',
             partial(YoloObjectnessHead, count, dense.output),
-            dense.evidence,
+            Evidence.ON_REQUEST if rotates else dense.evidence,
             dense.common,
+            doubt=_ASSUMED if assumed else '',
             boxes=(dense.output, 'centers'),
         )
