@@ -20,7 +20,7 @@ from support.planted import (
     WIDTH,
 )  # fmt: skip
 from trt_detector.decode import GraphInfo, recognize
-from trt_detector.errors import ModelError
+from trt_detector.errors import DecodeError, ModelError
 from trt_detector.image.image import Image
 from trt_detector.values.tensor_spec import TensorSpec
 
@@ -84,6 +84,23 @@ def test_without_a_count_all_rows_are_read(tmp_path: Path) -> None:
     with open_planted(plant(tmp_path / 'm.onnx', outputs)) as detector:
         found = detector.detect(dark_and_bright()).detections
     assert_same(found[0], PLANTED[0])
+
+
+def test_real_class_numbers_from_0_are_refused(tmp_path: Path) -> None:
+    outputs = _outputs(plugin=False)
+    # Padding has neither class nor score.
+    outputs['detection_classes'][0, 1:] = 0
+    outputs['detection_scores'][0, 1:] = 0
+    with open_planted(plant(tmp_path / 'm.onnx', outputs), batch_size=1) as detector:
+        dark, bright = dark_and_bright()
+        found = detector.detect([dark]).detections
+        assert_same(found[0], PLANTED[0][:1])
+    outputs['detection_classes'] -= 1
+    with (
+        open_planted(plant(tmp_path / 'm.onnx', outputs), batch_size=1) as detector,
+        pytest.raises(DecodeError, match='has class 0, but .* export detection_classes as int'),
+    ):
+        detector.detect([bright])
 
 
 def test_rows_that_are_not_finite_are_counted_and_left_out(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ _NAMES = ('detection_boxes', 'detection_scores', 'detection_classes')
 _RANKS = (3, 2, 2)
 _COUNT = 'num_detections'
 _Y_FIRST = (1, 0, 3, 2)
+# Score of rows that hold nothing.
+_PADDING = 0.01
 
 
 class TfDetectionHead:
@@ -77,6 +79,13 @@ class TfDetectionHead:
             with np.errstate(invalid='ignore', over='ignore'):
                 pixels = boxes[n, rows][:, _Y_FIRST].astype(np.float32) * self._size
                 class_ids = classes[n, rows].astype(np.float32) - self._first_class
+                before = (np.rint(class_ids) == -1) & (scores[n, rows] > _PADDING)
+            if before.any() and self._first_class:
+                raise DecodeError(
+                    'detection_classes has class 0, but real numbers are counted from 1, as '
+                    "TensorFlow's are: export detection_classes as integers (Cast), which are "
+                    'counted from 0'
+                )
             found.append(
                 filter_and_suppress(pixels, scores[n, rows], class_ids, options, suppress=False)
             )
