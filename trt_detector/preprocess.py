@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+import functools
 import math
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -188,9 +189,11 @@ class Letterbox:
 
         :param boxes_xyxy: (n, 4) in pixels.
         """
-        gain, offset = self._gain_offset()
-        limit = np.asarray(self.source_size * 2, np.float32)
-        return np.clip((boxes_xyxy - offset) / gain, 0, limit).astype(np.float32, copy=False)
+        gain, offset, limit = _find_mapping(self)
+        mapped = (boxes_xyxy - offset) / gain
+        np.maximum(mapped, 0, out=mapped)
+        np.minimum(mapped, limit, out=mapped)
+        return mapped.astype(np.float32)
 
     def rotated_to_source(
         self, boxes_xyxy: npt.NDArray[Any], angles: npt.NDArray[Any]
@@ -204,7 +207,7 @@ class Letterbox:
         :param angles: (n,) in radians, from the x axis to the y axis.
         :return: boxes and angles in the original image.
         """
-        gains, offsets = self._gain_offset()
+        gains, offsets, _ = _find_mapping(self)
         gain = gains[:2]
         centers = ((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2 - offsets[:2]) / gain
         sizes = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
@@ -216,14 +219,21 @@ class Letterbox:
         turned = np.arctan2(along[:, 1], along[:, 0])
         return boxes.astype(np.float32), turned.astype(np.float32)
 
-    def _gain_offset(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return scale and shift of x1, y1, x2, y2 from the original image to the input."""
-        # The decoded image may reach beyond the right and the lower edge of the original.
-        covered = [side * self.reduction for side in self.decoded_size]
-        gain_x = self.resized_size[0] / covered[0]
-        gain_y = self.resized_size[1] / covered[1]
-        offset = (self.left, self.top) * 2
-        return np.array((gain_x, gain_y) * 2), np.array(offset, np.float64)
+
+@functools.lru_cache(maxsize=64)
+def _find_mapping(
+    letterbox: Letterbox,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Find scale, shift and limits of x1, y1, x2, y2, from the original image to the input."""
+    # The decoded image may reach beyond the right and the lower edge of the original.
+    covered = [side * letterbox.reduction for side in letterbox.decoded_size]
+    gain_x = letterbox.resized_size[0] / covered[0]
+    gain_y = letterbox.resized_size[1] / covered[1]
+    return (
+        np.array((gain_x, gain_y) * 2),
+        np.array((letterbox.left, letterbox.top) * 2, np.float64),
+        np.array(letterbox.source_size * 2, np.float64),
+    )
 
 
 @dataclass(frozen=True, slots=True)

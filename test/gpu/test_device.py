@@ -145,13 +145,15 @@ def test_failed_allocation_frees_all_memory(cuda: Any) -> None:
 @pytest.mark.parametrize('personality', ['tensorrt-8.6', 'tensorrt-10.16', 'tensorrt-11.4'])
 def test_engine_computes_on_device_memory(personality: str, cuda: Any, model: Path) -> None:
     config = DetectorConfig(precision='fp32', backend='tensorrt', **SHAPES)
+    # A library that an earlier test used, e.g. nvImageCodec, may leave one current.
+    before = device_memory.get_context()
     with machine_with_real_cuda(personality):
         plan = build_once(config, read_model_info(model), batch_size=4).plan
         with TensorRTEngine(plan) as engine:
             for shape in [(2, 3, 64, 64), (4, 3, 96, 128), (1, 3, 32, 32)]:
                 batch = pictures(*shape)
                 np.testing.assert_array_equal(engine.run(batch)[0], reference(model, batch))
-    assert device_memory.get_context() is None
+    assert device_memory.get_context() == before
 
 
 def test_a_hundred_engines_leak_no_memory(cuda: Any, model: Path) -> None:

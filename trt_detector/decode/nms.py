@@ -35,6 +35,7 @@ def batched_nms(
     max_detections: int,
     *,
     class_agnostic: bool = False,
+    images: npt.NDArray[np.intp] | None = None,
 ) -> npt.NDArray[np.intp]:
     """
     Keep the best box of every group of overlapping boxes.
@@ -46,8 +47,10 @@ def batched_nms(
     :param scores: (n,), finite.
     :param class_ids: (n,) integers, 0 or more.
     :param iou_threshold: 0 to 1.
-    :param max_detections: maximum number of kept boxes.
+    :param max_detections: maximum number of kept boxes, of all images together.
     :param class_agnostic: boxes of different classes suppress each other.
+    :param images: (n,) image of each box, of at most 1,000 boxes; None if they are of one image.
+        The result is that of each image alone.
     :return: indices of the kept boxes, best first.
     """
     count = len(scores)
@@ -57,14 +60,26 @@ def batched_nms(
     order = np.argsort(-scores, kind='stable')
     ids = np.zeros(count, np.intp) if class_agnostic else class_ids.take(order)
     boxes = boxes_xyxy.take(order, axis=0)
+    owners = None if images is None else images.take(order)
     # Boxes without area divide zero by zero: NaN is not above the limit, so they are kept.
     with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
         if not class_agnostic and count <= _MAX_SHIFTED:
-            boxes += (ids.astype(np.float32) * (boxes.max() + np.float32(1)))[:, None]
+            boxes += (ids.astype(np.float32) * (_highest(boxes, owners) + np.float32(1)))[:, None]
+        if owners is not None:
+            ids = owners * (int(ids.max()) + 1) + ids
         kept = OpenBoxes(np.ascontiguousarray(boxes.T), ids, np.float32(limit)).keep(
             max_detections
         )
     return order.take(kept[:max_detections])
+
+
+def _highest(boxes: _Array, images: npt.NDArray[np.intp] | None) -> Any:
+    """Find the highest coordinate in the image of each box, (n,) or one for all."""
+    if images is None:
+        return boxes.max()
+    highest = np.full(int(images.max()) + 1, -np.inf, np.float32)
+    np.maximum.at(highest, images, boxes.max(axis=1))
+    return highest.take(images)
 
 
 @lru_cache(maxsize=8)

@@ -195,7 +195,8 @@ class SanityCheck:
         """Refuse scores outside 0 to 1."""
         if not len(scores):
             return
-        low, high = float(scores.min()), float(scores.max())
+        # Of a single one, without the calls of NumPy.
+        low, high = (float(scores[0]),) * 2 if len(scores) == 1 else (scores.min(), scores.max())
         if low >= -self._tolerance and high <= 1 + self._tolerance:
             return
         found = f'scores of {low:.3g} to {high:.3g}' if low != high else f'a score of {high:.3g}'

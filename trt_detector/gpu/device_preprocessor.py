@@ -143,11 +143,13 @@ class DevicePreprocessor:
         :return: position of the image in the network's input.
         """
         letterbox = _fit(image.width, image.height, self._input_size, self._spec)
-        if out.slot.load_jpeg(out.index, image, letterbox):
-            return letterbox
-        reduction = image.find_reduction(letterbox.resized_size)
-        letterbox = replace(letterbox, reduction=reduction)
-        out.slot.load(out.index, self.convert(image.decode(reduction)), letterbox)
+        if image.decoded is not None:
+            if out.slot.load_jpeg(out.index, image, letterbox):
+                return letterbox
+            reduction = image.find_reduction(letterbox.resized_size)
+            letterbox = replace(letterbox, reduction=reduction)
+            image = image.decode(reduction)
+        out.slot.load(out.index, self.convert(image), letterbox)
         return letterbox
 
     def convert(self, image: Image) -> Image:

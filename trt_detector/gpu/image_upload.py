@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import EngineError
 from ..image.image import Image
 from ..preprocess import Letterbox
 from ..values.recent_peak import RecentPeak
@@ -176,15 +175,16 @@ class ImageUpload:
         if gathered:
             wanted = _find_rows(image.height, height, planar)
             step, chroma_row = image.step, 2 * height
-            view = self._allocate(len(wanted), step)
+            buffer = self._allocate(len(wanted) * step)
+            view = buffer.view((len(wanted), step))
             # With mode='raise', take() would use a temporary buffer.
             work = partial(np.take, rows, wanted, axis=0, out=view, mode='clip')
         else:
             step = image.width * KERNEL_ENCODINGS[image.encoding][1]
             chroma_row = image.height
-            view = self._allocate(stored_rows, step)
+            buffer = self._allocate(stored_rows * step)
+            view = buffer.view((stored_rows, step))
             work = partial(np.copyto, view, rows[:, :step])
-        buffer = self._get_buffer()
         self._send = partial(buffer.upload, view)
         return UploadedImage(buffer.address, step, chroma_row * step, gathered), work
 
@@ -207,8 +207,7 @@ class ImageUpload:
         rows, step, gathered, copies = _plan_copies(
             image.width, image.height, image.step, image.encoding, height
         )
-        self._allocate(rows, step)
-        address = self._get_buffer().address
+        address = self._allocate(rows * step).address
 
         def send(stream: Any) -> None:
             for copy in copies:
@@ -217,25 +216,19 @@ class ImageUpload:
         self._send = send
         return UploadedImage(address, step, image.height * step, gathered)
 
-    def _get_buffer(self) -> TensorBuffer:
-        """
-        Return the buffer.
-
-        :raises EngineError: if there is none.
-        """
-        if self._buffer is None:
-            raise EngineError('an image upload was used before begin() or after free()')
-        return self._buffer
-
     def free(self) -> None:
         """Free the memory; calling it again does nothing."""
         buffer, self._buffer, self._send = self._buffer, None, None
         if buffer is not None:
             buffer.free()
 
-    def _allocate(self, rows: int, step: int) -> npt.NDArray[np.uint8]:
-        """Return page-locked memory for rows of step bytes, [rows, step]."""
-        size = rows * step
+    def _allocate(self, size: int) -> TensorBuffer:
+        """
+        Allocate the buffer, unless it is large enough.
+
+        :param size: in bytes.
+        :raises EngineError: if there is not enough memory.
+        """
         shrunk = self._size.note(size)
         if self._buffer is None or shrunk or not self._buffer.holds(size):
             self.free()
@@ -244,4 +237,4 @@ class ImageUpload:
             self._buffer = TensorBuffer(
                 self._cuda, 'image', np.dtype(np.uint8), (nbytes,), mapped=self._mapped
             )
-        return self._buffer.view((rows, step))
+        return self._buffer

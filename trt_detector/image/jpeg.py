@@ -30,8 +30,8 @@ def reduce_size(size_wh: tuple[int, int], reduction: int) -> tuple[int, int]:
 
     The last pixel of a row or column may lie partly outside the image.
     """
-    width, height = (-(-side // reduction) for side in size_wh)
-    return width, height
+    width, height = size_wh
+    return -(-width // reduction), -(-height // reduction)
 
 
 def find_reduction(size_wh: tuple[int, int], minimum_wh: tuple[int, int]) -> int:

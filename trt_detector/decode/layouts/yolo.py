@@ -18,9 +18,23 @@ from ...values.detections import Detections
 from ...values.tensor_spec import TensorSpec
 from ..graph_info import GraphInfo, MAX_QUERIES
 from ..head import DecodeOptions, Evidence, LayoutMatch
-from ..postprocess import best_of_classes, centers_to_corners, filter_and_suppress, finite_rows
+from ..joined import filter_images, join_candidates
+from ..postprocess import (
+    best_of_classes,
+    centers_to_corners,
+    filter_and_suppress,
+    finite_rows,
+)
 
 __all__ = ['YoloLayout', 'YoloHead', 'DenseOutput', 'read_dense']
+
+_Rows = tuple[
+    npt.NDArray[np.intp],
+    npt.NDArray[np.float32],
+    npt.NDArray[np.float32],
+    npt.NDArray[np.intp],
+    npt.NDArray[np.bool_] | None,
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +128,14 @@ class YoloHead:
         self, candidates: Sequence[Candidates], options: DecodeOptions
     ) -> list[Detections]:
         """Decode the candidates of a batch, see :class:`.head.CandidateHead`."""
-        return [self._decode_one(found.values.T, options) for found in candidates]
+        joined = join_candidates(candidates)
+        if joined is None:
+            return [self._decode_one(found.values.T, options) for found in candidates]
+        values, images = joined
+        found, boxes, scores, class_ids, finite = self._read(values.T, options)
+        return filter_images(
+            boxes, scores, class_ids, images.take(found), len(candidates), options, finite=finite
+        )
 
     def _decode_one(self, columns: npt.NDArray[Any], options: DecodeOptions) -> Detections:
         """
@@ -122,14 +143,25 @@ class YoloHead:
 
         :param columns: (4 + C, A).
         """
+        _, boxes, scores, class_ids, finite = self._read(columns, options)
+        return filter_and_suppress(boxes, scores, class_ids, options, suppress=True, finite=finite)
+
+    def _read(self, columns: npt.NDArray[Any], options: DecodeOptions) -> _Rows:
+        """
+        Read the predictions that reach the minimum score.
+
+        :param columns: (4 + C, A).
+        :return: their indices, boxes, scores and classes, and the mask of the finite ones.
+        """
         # Most anchors are background: one pass over the scores leaves a few candidates.
         found, scores = best_of_classes(columns[4:], options.minimum_value)
-        candidates = columns[:, found].astype(np.float32, copy=False)
+        # A device has selected the candidates with the same minimum.
+        chosen = columns if len(found) == columns.shape[1] else columns[:, found]
+        candidates = chosen.astype(np.float32, copy=False)
         with np.errstate(invalid='ignore', over='ignore'):
             finite = finite_rows(candidates, axis=0)
             boxes = candidates[:4].T if self._corners else centers_to_corners(candidates[:4].T)
-        class_ids = candidates[4:].argmax(axis=0)
-        return filter_and_suppress(boxes, scores, class_ids, options, suppress=True, finite=finite)
+        return found, boxes, scores, candidates[4:].argmax(axis=0), finite
 
 
 class YoloLayout:
