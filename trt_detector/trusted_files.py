@@ -68,15 +68,14 @@ def read_trusted(
         return data
 
 
-def read_trusted_hashed(path: Path, *, follow_links: bool = False) -> HashedBytes:
+def read_trusted_hashed(path: Path) -> HashedBytes:
     """
-    Read and hash a file that only its owner, this user or root, can write.
+    Read and hash a file that only its owner, this user or root, can write; no symbolic link.
 
-    :param follow_links: whether path may be a symbolic link.
     :raises UntrustedFileError: if another user could write it, or it is no regular file.
     :raises OSError: if it cannot be read.
     """
-    with _open_trusted(path, follow_links=follow_links) as file:
+    with _open_trusted(path, follow_links=False) as file:
         return read_hashed(file)
 
 

@@ -9,7 +9,7 @@ import re
 
 import pytest
 from support.ros_graph import detector_node, StubFactory
-from trt_detector.image import SUPPORTED_ENCODINGS
+from trt_detector.image.encodings import SUPPORTED_ENCODINGS
 
 PAGE = (Path(__file__).resolve().parents[2] / 'docs' / 'interfaces.md').read_text('utf-8')
 # What every node of rclpy has; releases differ in these.

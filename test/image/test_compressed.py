@@ -8,13 +8,16 @@ from array import array
 from pathlib import Path
 import struct
 from types import SimpleNamespace
+from typing import Any
 import zlib
 
 import cv2
 import numpy as np
 import pytest
 from trt_detector.errors import ImageError
-from trt_detector.image import decode_compressed, Image, read_message
+from trt_detector.image.compressed import open_compressed
+from trt_detector.image.image import Image
+from trt_detector.image.message import read_message
 
 # Smooth, so that JPEG and color conversions lose little of it.
 _ROWS, _COLUMNS = np.mgrid[0:320, 0:480]
@@ -30,6 +33,11 @@ def encoded(suffix: str, pixels: np.ndarray = SCENE) -> bytes:
     done, data = cv2.imencode(suffix, pixels, lossless)
     assert done
     return data.tobytes()
+
+
+def decode_compressed(data: Any, text: str = '', **limits: int) -> Image:
+    """Open a compressed image and decode it."""
+    return open_compressed(data, text, **limits).decode()
 
 
 def mosaic(scene: np.ndarray, pattern: str) -> np.ndarray:

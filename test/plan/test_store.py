@@ -18,7 +18,7 @@ from support.plans import Builder, CHANGES, content, make_device, make_key, sha
 from trt_detector.errors import BuildCancelledError, BuildError, PlanError
 from trt_detector.plan import (
     BuiltPlan,
-    default_cache_dir,
+    find_cache_dir,
     PlanKey,
     PlanStore,
     read_prebuilt_plan,
@@ -479,13 +479,13 @@ def test_a_prebuilt_plan_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    assert default_cache_dir() == tmp_path / 'trt_detector'
+    assert find_cache_dir('') == tmp_path / 'trt_detector'
     monkeypatch.setenv('HOME', str(tmp_path / 'home'))
     for value in ('', 'relative/path'):
         monkeypatch.setenv('XDG_CACHE_HOME', value)
-        assert default_cache_dir() == tmp_path / 'home' / '.cache' / 'trt_detector'
+        assert find_cache_dir('') == tmp_path / 'home' / '.cache' / 'trt_detector'
     monkeypatch.delenv('XDG_CACHE_HOME')
-    assert default_cache_dir() == tmp_path / 'home' / '.cache' / 'trt_detector'
+    assert find_cache_dir('') == tmp_path / 'home' / '.cache' / 'trt_detector'
 
 
 @pytest.mark.parametrize('keep', [0, -1])
@@ -560,4 +560,4 @@ def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
     monkeypatch.setattr(Path, 'home', homeless)
     with pytest.raises(PlanError, match='engine_cache_dir'):
-        default_cache_dir()
+        find_cache_dir('')

@@ -104,15 +104,6 @@ def convert_everything(model: onnx.ModelProto) -> onnx.ModelProto:
     return converted
 
 
-def test_excluded_nodes_stay_fp32() -> None:
-    model = yolox_like()
-    name = analyse_head(model).convolutions[3]
-    converted = convert_to_fp16(model, exclude=[name])
-    types = types_of(converted)
-    (node,) = [n for n in converted.graph.node if n.name == name]
-    assert {types[n] for n in node.input} == {TensorProto.FLOAT}
-
-
 @pytest.mark.parametrize('name', DETECTORS)
 def test_few_casts_are_left(name: str) -> None:
     casts = [n for n in convert_to_fp16(DETECTORS[name]()).graph.node if n.op_type == 'Cast']

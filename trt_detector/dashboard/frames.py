@@ -75,23 +75,22 @@ class FrameStore:
             return set(self._asked_s)
 
 
-def shrink_jpeg(jpeg: bytes, max_edge: int = _MAX_EDGE) -> bytes:
+def shrink_jpeg(jpeg: bytes) -> bytes:
     """
     Shrink a JPEG file of more pixels than a page can show.
 
-    :param max_edge: limit of width and height in pixels.
     :return: the file itself if it is small enough or cannot be read.
     """
     coded = np.frombuffer(jpeg, np.uint8)
     # An eighth of the size is decoded in a fraction of the time, and tells the size.
     eighth = cv2.imdecode(coded, cv2.IMREAD_REDUCED_COLOR_8)
-    if eighth is None or max(eighth.shape) * 8 <= max_edge + 7:
+    if eighth is None or max(eighth.shape) * 8 <= _MAX_EDGE + 7:
         return jpeg
     half = cv2.imdecode(coded, cv2.IMREAD_REDUCED_COLOR_2)
     if half is None:
         return jpeg
     height, width = half.shape[:2]
-    scale = min(1.0, max_edge / max(height, width))
+    scale = min(1.0, _MAX_EDGE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(half, size, interpolation=cv2.INTER_AREA) if scale < 1 else half
     _, encoded = cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])

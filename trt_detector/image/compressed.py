@@ -13,7 +13,7 @@ from ..errors import ImageError
 from .completeness import is_jpeg, read_jpeg_header, read_size
 from .image import Image
 
-__all__ = ['MAX_IMAGE_PIXELS', 'decode_compressed', 'open_compressed']
+__all__ = ['MAX_IMAGE_PIXELS', 'open_compressed']
 
 MAX_IMAGE_PIXELS = 64_000_000
 """Default limit of width times height."""
@@ -23,20 +23,6 @@ _COLOR = frozenset(
 )  # fmt: skip
 _BAYER = frozenset({'bayer_rggb', 'bayer_bggr', 'bayer_gbrg', 'bayer_grbg'})
 _FLAGS = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-
-
-def decode_compressed(
-    data: Any, transport_format: str = '', *, max_pixels: int = MAX_IMAGE_PIXELS
-) -> Image:
-    """
-    Decode a JPEG, PNG, WebP or TIFF of a camera, in the orientation of the sensor.
-
-    For the parameters see :func:`open_compressed`.
-
-    :raises ImageError: if the format is not supported, the image is too large, truncated or
-        damaged.
-    """
-    return open_compressed(data, transport_format, max_pixels=max_pixels).decode()
 
 
 def open_compressed(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from .key import DeviceKey, get_engine_filename, PlanKey
 from .manifest import BuiltPlan, Manifest, PRECISIONS, StoredPlan
 from .plan_hmac import hmac_path, PlanHmac, read_plan_key
-from .store import default_cache_dir, find_cache_dir, PlanStore, read_plan_file, read_prebuilt_plan
+from .store import find_cache_dir, PlanStore, read_plan_file, read_prebuilt_plan
 
 __all__ = [
     'PRECISIONS',
@@ -18,7 +18,6 @@ __all__ = [
     'PlanKey',
     'PlanStore',
     'StoredPlan',
-    'default_cache_dir',
     'find_cache_dir',
     'get_engine_filename',
     'hmac_path',

@@ -24,7 +24,6 @@ from .plan_hmac import PlanHmac
 
 __all__ = [
     'PlanStore',
-    'default_cache_dir',
     'find_cache_dir',
     'read_plan_file',
     'read_prebuilt_plan',
@@ -33,7 +32,7 @@ __all__ = [
 _MINIMUM_FREE_BYTES = 64 * 2**20
 
 
-def default_cache_dir() -> Path:
+def _default_cache_dir() -> Path:
     """
     Return the default plan folder: trt_detector in XDG_CACHE_HOME, or in ~/.cache.
 
@@ -55,10 +54,10 @@ def find_cache_dir(chosen: str) -> Path:
     """
     Return the folder for plans and the files that belong to them.
 
-    :param chosen: engine_cache_dir, '' for :func:`default_cache_dir`.
+    :param chosen: engine_cache_dir, '' for the one of this user.
     :raises PlanError: if chosen is '' and the user has no home folder.
     """
-    return expand_user(chosen) if chosen else default_cache_dir()
+    return expand_user(chosen) if chosen else _default_cache_dir()
 
 
 class PlanStore:

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import onnx
 
 from ..errors import ModelError
@@ -20,9 +18,7 @@ __all__ = ['convert_to_fp16']
 _QDQ_OPSET = 19
 
 
-def convert_to_fp16(
-    model: onnx.ModelProto, *, keep_io: bool = True, exclude: Sequence[str] = ()
-) -> onnx.ModelProto:
+def convert_to_fp16(model: onnx.ModelProto, *, keep_io: bool = True) -> onnx.ModelProto:
     """
     Convert a copy of a network to FP16.
 
@@ -30,7 +26,6 @@ def convert_to_fp16(
     counts in steps of half a pixel.
 
     :param keep_io: keep inputs and outputs FP32.
-    :param exclude: names of further nodes to leave in FP32.
     :raises ModelError: if it cannot be converted.
     """
     # Imported here: it takes a second, and a start from a stored plan does not need it.
@@ -40,7 +35,7 @@ def convert_to_fp16(
     model = raise_opset(model, _QDQ_OPSET if quantized else get_opset(model))
     for node in model.graph.node:
         node.name = node_name(node)
-    blocked = sorted(analyse_head(model).decode_nodes | set(exclude))
+    blocked = sorted(analyse_head(model).decode_nodes)
     try:
         converted: onnx.ModelProto = convert_float_to_float16(
             model, keep_io_types=keep_io, node_block_list=blocked

@@ -24,6 +24,8 @@ _LEVELS = {
     'VERBOSE': logging.NOTSET,
 }
 _KEPT = 200
+# Of the lines, in the error of this package.
+_EXPLAINING = 5
 _LOCK = threading.Lock()
 _LOGGERS: dict[Any, tuple[Any, weakref.WeakSet[LogLines]]] = {}
 
@@ -80,9 +82,9 @@ class LogLines:
         """Return the warnings that calls of this thread caused, without duplicates."""
         return _texts(line for line in self._of_thread() if not line.is_error)
 
-    def explain(self, maximum: int = 5) -> str:
+    def explain(self) -> str:
         """Return ': ' and the last errors on one line, or '' if there are none."""
-        errors = self.errors()[-maximum:]
+        errors = self.errors()[-_EXPLAINING:]
         return ': ' + ' | '.join(errors) if errors else ''
 
     def _of_thread(self) -> Iterator[_Line]:
