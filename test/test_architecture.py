@@ -86,15 +86,14 @@ def _rules() -> dict[str, Rule]:
     rules['gpu'] = Rule(stages, lazy_libraries=CUDA_LIBRARIES)
     rules['trt'] = Rule(stages | {'gpu'}, lazy_libraries=TENSORRT_LIBRARIES)
     rules['openvino'] = Rule(stages)
-    rules['pipeline'] = Rule(stages)
+    rules['tiling'] = Rule(values | {'parameter_spec', 'decode'})
+    rules['pipeline'] = Rule(stages | {'tiling'})
     core = stages | {'pipeline'}
-    # The configuration imports its parameters, and the grid that they describe.
-    rules['tiling'] = Rule(core)
     device = frozenset({'gpu', 'trt'})
     rules['int8_gate'] = Rule(core, lazy_libraries=onnxruntime)
     rules['model_setup'] = Rule(core, lazy_parts=device)
     rules['factory'] = Rule(
-        core | {'process', 'model_setup', 'int8_gate', 'openvino', 'tiling'}, lazy_parts=device
+        core | {'process', 'model_setup', 'int8_gate', 'openvino'}, lazy_parts=device
     )
     rules['evaluation'] = Rule(
         core | {'int8_gate'}, lazy_libraries=frozenset({'faster_coco_eval'})

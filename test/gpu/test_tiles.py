@@ -19,7 +19,7 @@ from trt_detector.gpu.device_preprocessor import DevicePreprocessor
 from trt_detector.gpu.image_upload import ImageUpload
 from trt_detector.gpu.kernels.letterbox import KERNEL_ENCODINGS
 from trt_detector.image.image import Image
-from trt_detector.tiling.tiled_detector import TiledDetector
+from trt_detector.pipeline.tiled_detector import TiledDetector
 from trt_detector.values.detections import Detections
 
 TILES = {'tiling': '3x2', 'tile_overlap': 0.2, 'iou_threshold': 0.9}

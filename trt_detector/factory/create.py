@@ -33,7 +33,7 @@ from ..model_setup.input_size import (
     set_trained_size,
 )
 from ..pipeline import Detector
-from ..tiling.tiled_detector import TiledDetector
+from ..pipeline.tiled_detector import TiledDetector
 from ..values.cancellation import interrupt_on
 from ..values.device_state import DeviceWatch
 from ..values.engine_info import EngineInfo

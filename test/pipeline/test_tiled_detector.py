@@ -26,10 +26,10 @@ from trt_detector.factory import create_detector
 from trt_detector.image.compressed import open_compressed
 from trt_detector.image.image import Image
 from trt_detector.pipeline import Detector
+from trt_detector.pipeline.tiled_detector import TiledDetector
 from trt_detector.preprocess import CpuPreprocessor, PreprocessSpec
 from trt_detector.tiling.grid import TileGrid
 from trt_detector.tiling.merge import merge_parts, PartDetections
-from trt_detector.tiling.tiled_detector import TiledDetector
 from trt_detector.values.detections import Detections
 from trt_detector.values.engine_info import EngineInfo
 from trt_detector.values.tensor_spec import TensorSpec

@@ -15,13 +15,14 @@ from typing import Any
 from ..decode import DecodeOptions
 from ..engine import BatchSlot
 from ..image.image import Image
-from ..pipeline import Detector, PendingBatch
 from ..preprocess import Letterbox
+from ..tiling.grid import Box, TileGrid
+from ..tiling.merge import merge_parts, PartDetections
 from ..values.batch_result import BatchResult, StageTimes
 from ..values.detections import Detections
 from ..values.engine_info import EngineInfo
-from .grid import Box, TileGrid
-from .merge import merge_parts, PartDetections
+from .batch_runner import PendingBatch
+from .detector import Detector
 
 __all__ = ['TiledDetector']
 
@@ -61,9 +62,9 @@ class TiledDetector(Detector):
     The parts of a batch of images fill as few runs of the engine as its batch size allows, and
     several runs are in progress at once if the engine can.
 
-    :param arguments: as for :class:`.pipeline.Detector`.
+    :param arguments: as for :class:`.detector.Detector`.
     :param grid: number and overlap of the tiles.
-    :param options: as for :class:`.pipeline.Detector`.
+    :param options: as for :class:`.detector.Detector`.
     """
 
     def __init__(self, *arguments: Any, grid: TileGrid, **options: Any) -> None:
@@ -94,7 +95,7 @@ class TiledDetector(Detector):
         return count in self._images_run
 
     def fit_input_size(self, image: Image) -> None:
-        """Choose the input size for an image anew, see :class:`.pipeline.Detector`."""
+        """Choose the input size for an image anew, see :class:`.detector.Detector`."""
         self._images_run.clear()
         super().fit_input_size(image)
 
