@@ -171,18 +171,7 @@ def test_gpu_pipeline() -> None:
 
 
 def test_received_images() -> None:
-    table, cameras = read_tables('Received images')
-    rows = read_figures('pipeline_received')['rows']
-    assert {row['device'].split(',')[0] for row in rows if 'device' in row} == {'NVIDIA H200'}
-    for model, batch, engine, *cells in table:
-        own = [row for row in rows if (row['model'], row['batch']) == (model, int(batch))]
-        fastest = max(row['fps'] for row in of_mode(own, 'engine'))
-        assert matches(engine, fastest)
-        for cell, mode in zip(cells, ('pipeline', 'pageable', 'received'), strict=True):
-            (rate,) = [row['fps'] for row in of_mode(own, mode)]
-            told = re.findall(r'[\d.]+', cell)
-            assert matches(told[0], rate)
-            assert matches(told[1], 100 * rate / fastest)
+    (cameras,) = read_tables('Received images')
     files = {'before': 'cameras_gpu_converted', 'now': 'cameras_gpu_taken'}
     for load, state, *cells in cameras:
         (row,) = [
@@ -193,6 +182,28 @@ def test_received_images() -> None:
         ]
         times = [row['latency_ms'][part] for part in ('p50', 'p90', 'p99')]
         values = [*times, row['cpu_ms_per_image'], row['images_per_s']]
+        assert all(map(matches, cells, values))
+
+
+def test_four_cameras_on_a_gpu() -> None:
+    (table,) = read_tables('Four cameras on a GPU')
+    rows = {}
+    for name, cores in (('720', 4), ('1080', 4), ('1080_below', 4), ('one_core', 1)):
+        figures = read_figures(f'four_cameras_gpu_{name}')
+        assert len(figures['settings']['cores']) == cores
+        for row in figures['rows']:
+            load = f'4 x {row["size"]} {row["rate_hz"]:g} Hz'
+            rows[load, cores, row['round'] + 1, row['node']] = row
+    assert len(table) * 2 == len(rows)
+    for load, cores, number, *cells in table:
+        place = load, {'one': 1, 'four': 4}[cores], int(number)
+        pair = [rows[(*place, name)] for name in ('trt_detector', 'trt_detector, 4 nodes')]
+        rates = [row['images_per_s'] for row in pair]
+        values = [
+            *rates, rates[0] / rates[1],
+            *(row['latency_ms']['p99'] for row in pair),
+            *(row['cpu_ms_per_image'] for row in pair),
+        ]  # fmt: skip
         assert all(map(matches, cells, values))
 
 
