@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+import signal
 import sys
 import time
 
@@ -64,6 +65,18 @@ def test_what_a_command_starts_ends_with_it(
     while any(_is_alive(pid) for pid in pids):
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
+
+
+def test_commands_share_a_session_but_not_the_signals_of_the_terminal(tmp_path: Path) -> None:
+    process = start(tmp_path, STUBBORN)
+    try:
+        pids = wait_until_two_run(process)
+        assert {os.getsid(pid) for pid in pids} == {os.getsid(0)}
+        assert {os.getpgid(pid) for pid in pids} == {pids[0]} != {os.getpgid(0)}
+    finally:
+        for pid in process.read_cpu():
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
 
 
 def _is_alive(pid: int) -> bool:

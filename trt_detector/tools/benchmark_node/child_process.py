@@ -26,12 +26,16 @@ _TICK_S = 1 / os.sysconf('SC_CLK_TCK')
 _STOP_TIMEOUT_S = 20.0
 _LAST_LINES = 15
 # Fields of /proc/PID/stat after the name of the process.
-_STATE, _SESSION, _USER, _SYSTEM = 0, 3, 11, 12
+_STATE, _GROUP, _USER, _SYSTEM = 0, 2, 11, 12
 _PR_SET_PDEATHSIG = 1
-# The process gets SIGINT if this one is killed; it may be dead before that is set. A job in the
-# background of a shell has SIGINT ignored, which its children would inherit.
+# Linux can give each session the same share of the cores (autogroup), however many processes it
+# has. So all share the session of this one, as under ros2 launch; in a process group of its own,
+# a command is out of reach of Ctrl-C. It gets SIGINT if this process is killed, which may have
+# happened before that is set. A job in the background of a shell has SIGINT ignored, which its
+# children would inherit.
 _STARTER = (
     'import ctypes, os, signal, sys; '
+    'os.setpgid(0, 0); '
     'signal.signal(signal.SIGINT, signal.SIG_DFL); '
     f'ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGINT)}); '
     'os.getppid() == int(sys.argv[1]) or sys.exit(1); '
@@ -65,7 +69,7 @@ class Memory:
 
 class ChildProcess:
     """
-    Command in a session of its own.
+    Command in a process group of its own.
 
     Signals of the terminal do not reach it. What the command starts belongs to it: its CPU time
     and memory count, and it ends with it.
@@ -88,7 +92,6 @@ class ChildProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
 
     def check(self) -> None:
@@ -151,10 +154,10 @@ class ChildProcess:
                 continue
 
     def _members(self) -> Iterator[tuple[int, tuple[float, float]]]:
-        """Yield the processes of its session, with their CPU times."""
+        """Yield the processes of its group, with their CPU times."""
         for folder in Path('/proc').glob('[0-9]*'):
             fields = _read_stat(folder)
-            if fields and int(fields[_SESSION]) == self._process.pid and fields[_STATE] != 'Z':
+            if fields and int(fields[_GROUP]) == self._process.pid and fields[_STATE] != 'Z':
                 times = (int(fields[_USER]) * _TICK_S, int(fields[_SYSTEM]) * _TICK_S)
                 yield int(folder.name), times
 
