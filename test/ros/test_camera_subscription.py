@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+import re
 import threading
 from typing import Any
 
@@ -25,6 +28,7 @@ from support.ros_graph import (
 )
 from trt_detector.ros.camera_subscription import choose_reliability
 from trt_detector.ros.image_queue import ImageQueue
+from vision_msgs.msg import Detection2DArray
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 
@@ -205,6 +209,61 @@ def test_silence_is_logged_and_warned_of_by_the_node(capfd: pytest.CaptureFixtur
         running.status('detector', is_fine)
     logged = capfd.readouterr().err
     assert logged.count('/b/image: no image for') == 1
+
+
+@contextmanager
+def other_camera(running: Any, topic: str) -> Iterator[Any]:
+    """Publish compressed images in another participant."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=running.node.context.get_domain_id())
+    camera = rclpy.create_node('camera', context=context, use_global_arguments=False)
+    try:
+        yield camera.create_publisher(CompressedImage, topic, 1)
+    finally:
+        camera.destroy_node()
+        rclpy.try_shutdown(context=context)
+
+
+@pytest.mark.parametrize('transport', ['raw', 'compressed'])
+def test_remedy_for_compressed_images_of_another_name_works(transport: str) -> None:
+    settings: Any = {'image_timeout': 0.3, 'image_transport': transport}
+    with (
+        detector_node(image_topics=['/cam/jpeg'], **settings) as running,
+        other_camera(running, '/cam/jpeg'),
+    ):
+        activate(running)
+        text = silence(running, 'camera /cam/jpeg', 'in image_topics, and start').message
+    remedy = re.search(r'name it (\S+) in image_topics.*--ros-args (-r) (\S+)"', text)
+    assert remedy is not None, text
+    topic, *arguments = remedy.groups()
+    with detector_node(image_topics=[topic], cli_args=arguments, **settings) as running:
+        arrays = running.collect(Detection2DArray, '/detector/detections')
+        with other_camera(running, '/cam/jpeg') as camera:
+            activate(running)
+            status = silence(running, 'camera /cam/jpeg', 'publisher(s) of /cam/jpeg')
+            assert '/cam/jpeg/compressed is remapped to /cam/jpeg' in status.message
+            data = cv2.imencode('.jpg', np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+            camera.publish(CompressedImage(format='jpeg', data=data))
+            wait_until(lambda: len(arrays) == 1, 'the detections')
+
+
+def test_silence_refuses_depth() -> None:
+    topic = '/depth/compressedDepth'
+    with (
+        detector_node(image_topics=[topic], image_timeout=0.3) as running,
+        other_camera(running, topic),
+    ):
+        activate(running)
+        silence(running, f'camera {topic}', 'name a topic with color, gray or Bayer images')
+
+
+def test_silence_names_the_topic_that_the_appended_suffix_is_remapped_to() -> None:
+    arguments = ['-r', 'image_raw/compressed:=/cam/jpeg']
+    settings: Any = {'image_timeout': 0.3, 'image_transport': 'compressed'}
+    with detector_node(cli_args=arguments, **settings) as running:
+        activate(running)
+        status = silence(running, 'camera /image_raw', 'no publisher of /cam/jpeg')
+        assert '(/image_raw/compressed is remapped to /cam/jpeg)' in status.message
 
 
 def test_camera_that_sends_nothing_is_told_from_a_missing_one() -> None:

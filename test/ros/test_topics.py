@@ -29,6 +29,22 @@ def test_topics_of_one_camera() -> None:
     assert name_topics('/a/b/compressed', transport='compressed')[0][0] == '/a/b/compressed'
 
 
+@pytest.mark.parametrize('topic', ['/cam/jpeg/compressed', '/image/compressed'])
+@pytest.mark.parametrize('transport', ['raw', 'compressed'])
+def test_remapped_topic_is_compressed_if_its_name_was(topic: str, transport: str) -> None:
+    config = DetectorConfig(image_topics=(topic,), image_transport=transport)
+    (camera,) = name_camera_topics(config, lambda name: {topic: '/cam/jpeg'}.get(name, name))
+    assert camera.compressed
+    assert (camera.subscription, camera.full_subscription) == (topic, '/cam/jpeg')
+
+
+def test_appended_topic_is_remapped() -> None:
+    rules = {'/image/compressed': '/cam/jpeg'}
+    config = DetectorConfig(image_topics=('/image',), image_transport='compressed')
+    (camera,) = name_camera_topics(config, lambda topic: rules.get(topic, topic))
+    assert (camera.image, camera.full_subscription) == ('/image', '/cam/jpeg')
+
+
 @pytest.mark.parametrize('topic', ['~/debug_image', '~/debug_image/compressed'])
 @pytest.mark.parametrize('transport', ['raw', 'compressed'])
 def test_own_debug_images_are_no_camera(topic: str, transport: str) -> None:

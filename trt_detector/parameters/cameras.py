@@ -25,7 +25,8 @@ class CameraParameters:
     image_transport: str = parameter(
         'raw',
         'Image message: raw is sensor_msgs/Image, compressed is sensor_msgs/CompressedImage '
-        '(JPEG, PNG, WebP, TIFF). A topic that ends in /compressed is always compressed.',
+        '(JPEG, PNG, WebP, TIFF). A topic that ends in /compressed, before or after remapping, is '
+        'always compressed.',
         choices=('raw', 'compressed'),
     )
     max_image_pixels: int = parameter(

@@ -58,16 +58,18 @@ def name_camera_topics(
     cameras = []
     for topic in config.image_topics:
         image = resolve_topic(topic, resolve, 'image_topics holds')
-        is_suffixed = image.endswith(_SUFFIX)
+        # A topic that is compressed although its name does not end so is remapped.
+        is_suffixed = topic.endswith(_SUFFIX) or image.endswith(_SUFFIX)
         # Only image_transport compressed appends the suffix; a topic that has it is compressed.
         appended = config.image_transport == 'compressed' and not is_suffixed
-        full = f'{image}{_SUFFIX}' if appended else image
+        plain = f'{image}{_SUFFIX}' if appended else topic
+        full = resolve_topic(plain, resolve, 'image_topics holds')
         cameras.append(
             CameraTopics(
                 image=image,
                 given=image if expand is None else expand(topic),
                 # The plain name, so that remapping is applied once.
-                subscription=full if appended else topic,
+                subscription=plain,
                 full_subscription=full,
                 compressed=appended or is_suffixed,
                 detections='~/detections' if single else f'{_namespace(image)}/detections',

@@ -19,6 +19,7 @@ __all__ = ['explain_silence']
 _RAW_TYPE = 'sensor_msgs/msg/Image'
 _COMPRESSED_TYPE = 'sensor_msgs/msg/CompressedImage'
 _SUFFIX = '/compressed'
+_DEPTH_SUFFIX = '/compressedDepth'
 
 
 def explain_silence(node: Node, subscription: CameraSubscription) -> str:
@@ -44,9 +45,16 @@ def explain_silence(node: Node, subscription: CameraSubscription) -> str:
 def _describe_topic(subscription: CameraSubscription) -> str:
     """Name the subscribed topic, with the name before remapping."""
     camera = subscription.camera
-    if camera.given == camera.image:
-        return camera.full_subscription
-    return f'{camera.full_subscription} ({camera.given} is remapped to {camera.image})'
+    renamed = [(camera.given, camera.image)]
+    if camera.subscription.startswith('/'):
+        # With the suffix that image_transport appends, for which there can be a rule of its own.
+        renamed.append((camera.subscription, camera.full_subscription))
+    rules = dict.fromkeys(
+        f'{before} is remapped to {after}' for before, after in renamed if before != after
+    )
+    return (
+        f'{camera.full_subscription} ({", ".join(rules)})' if rules else camera.full_subscription
+    )
 
 
 def _suggest(node: Node, subscription: CameraSubscription) -> str:
@@ -58,7 +66,10 @@ def _suggest(node: Node, subscription: CameraSubscription) -> str:
             'in image_topics'
         )
     plain = topic.removesuffix(_SUFFIX)
-    if subscription.camera.compressed and node.count_publishers(plain):
+    publishers = node.get_publishers_info_by_topic(plain) if plain != topic else []
+    if publishers:
+        if {info.topic_type for info in publishers} == {_COMPRESSED_TYPE}:
+            return f', but {plain} is published, with compressed images: {_tell_remapping(plain)}'
         return f', but {plain} is published: set image_transport to raw, and image_topics to it'
     image_types = {_RAW_TYPE, _COMPRESSED_TYPE}
     others = [
@@ -87,16 +98,23 @@ def _explain_type(subscription: CameraSubscription, publishers: Sequence[Any]) -
         f'{_describe_topic(subscription)} has the type {", ".join(offered)}, but the node '
         f'subscribes to {expected}'
     )
-    if offered == [_COMPRESSED_TYPE]:
-        return (
-            f'{text}: rename the topic so that it ends in {_SUFFIX}, or set image_transport to '
-            'compressed'
-        )
+    topic = subscription.camera.full_subscription
+    if offered == [_COMPRESSED_TYPE] and not topic.endswith(_DEPTH_SUFFIX):
+        return f'{text}: {_tell_remapping(topic)}'
     if offered == [_RAW_TYPE]:
         return (
-            f'{text}: set image_transport to raw, or remap the topic to a name without {_SUFFIX}'
+            f'{text}: set image_transport to raw, and give the topic a name without {_SUFFIX} in '
+            'image_topics'
         )
-    return f'{text}: name an image topic in image_topics'
+    return f'{text}: name a topic with color, gray or Bayer images in image_topics'
+
+
+def _tell_remapping(topic: str) -> str:
+    """Describe how to subscribe to compressed images on a topic whose name does not tell."""
+    return (
+        f'name it {topic}{_SUFFIX} in image_topics, and start the node with "--ros-args -r '
+        f'{topic}{_SUFFIX}:={topic}"'
+    )
 
 
 def _explain_reliability(subscription: CameraSubscription, publishers: Sequence[Any]) -> str:
