@@ -31,6 +31,19 @@ def test_points_of_a_line_are_in_proportion() -> None:
     assert {'a & b', 'rate', 'one', '<two>', '0', '8', '20'} <= set(texts)
 
 
+def test_powers_of_ten_are_at_equal_distances_on_logarithmic_axes() -> None:
+    line = [(0.0, 5.0), (1.0, 0.02), (10.0, 0.2), (1000.0, 20.0)]
+    chart = line_chart('a', 'number', ['n'], [line], values='time in ms', logarithmic=True)
+    root = ET.fromstring(chart)
+    (drawn,) = [path.get('points', '').split() for path in root.iter(f'{SVG}polyline')]
+    (x1, y1), (x10, y10), (x1000, y1000) = (tuple(map(float, p.split(','))) for p in drawn)
+    assert x1000 - x10 == pytest.approx(2 * (x10 - x1), abs=0.2)
+    assert y10 - y1000 == pytest.approx(2 * (y1 - y10), abs=0.2)
+    texts = {text.text for text in root.iter(f'{SVG}text')}
+    assert {'time in ms', 'number', '1', '10', '100', '1000', '0.01', '0.1'} <= texts
+    assert not {'10000', '0.001'} & texts
+
+
 @pytest.mark.parametrize('largest', [0.0, 0.3, 8.0, 9.7, 99.0, 237.7])
 def test_axis_ends_at_a_round_number_at_or_above_the_largest_value(largest: float) -> None:
     root = ET.fromstring(line_chart('a', 'x', ['n'], [[(1.0, largest)]], values='y'))

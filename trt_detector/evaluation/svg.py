@@ -99,6 +99,7 @@ def line_chart(
     lines: Sequence[Sequence[tuple[float, float]]],
     *,
     values: str = '',
+    logarithmic: bool = False,
 ) -> str:
     """
     Return lines over a common axis, both axes from 0.
@@ -107,8 +108,12 @@ def line_chart(
     :param names: of the lines.
     :param lines: points (x, y) of each line, in order.
     :param values: name and unit of the vertical axis.
+    :param logarithmic: both axes, from and to a power of ten; points at 0 or below are left out.
     """
-    across, up = (_Axis([point[way] for line in lines for point in line]) for way in (0, 1))
+    if logarithmic:
+        lines = [[point for point in line if min(point) > 0] for line in lines]
+    make_axis = _Logarithmic if logarithmic else _Linear
+    across, up = (make_axis([point[way] for line in lines for point in line]) for way in (0, 1))
     width, height = _PLOT_WH
     parts = [_open(width + 90, height + 90 + 20 * len(names), title)]
     parts += _draw_axes(across, up, axis, values)
@@ -148,7 +153,7 @@ def stacked(charts: Sequence[str], title: str = '', description: str = '') -> st
     return '\n'.join([head, *texts, _STYLE, paper, *parts, '</svg>'])
 
 
-class _Axis:
+class _Linear:
     """
     Axis from 0.
 
@@ -167,7 +172,28 @@ class _Axis:
         return value / self._end
 
 
-def _draw_axes(across: _Axis, up: _Axis, axis: str, values: str) -> list[str]:
+class _Logarithmic:
+    """
+    Axis from and to a power of ten.
+
+    :param values: to be shown, above 0.
+    """
+
+    def __init__(self, values: Sequence[float]) -> None:
+        logarithms = [math.log10(value) for value in values] or [0.0]
+        # Rounded first: the logarithm of 1000 may be a bit below 3.
+        self._begin = math.floor(round(min(logarithms), 9))
+        self._end = max(math.ceil(round(max(logarithms), 9)), self._begin + 1)
+        self.ticks = [10.0**power for power in range(self._begin, self._end + 1)]
+
+    def place(self, value: float) -> float:
+        """Return a share of the axis."""
+        return (math.log10(value) - self._begin) / (self._end - self._begin)
+
+
+def _draw_axes(
+    across: _Linear | _Logarithmic, up: _Linear | _Logarithmic, axis: str, values: str
+) -> list[str]:
     """Return the grid, and the numbers and names of two axes."""
     width, height = _PLOT_WH
     right, bottom = _LEFT + width, _TOP + height
