@@ -621,6 +621,10 @@ def test_eighty_one_classes_may_be_objectness(
         ((84, 8400), (19, 160, 160), None, {'task': 'detect'}, 80),
         ((84, 8400), (19, 160, 160), None, {'task': 'segment'}, 61),
         ((116, 8400), (32, 160, 160), None, {}, 80),
+        # No room for a box, a class and 32 coefficients; just enough.
+        ((36, 8400), (32, 160, 160), None, {}, 32),
+        ((37, 8400), (32, 160, 160), None, {}, 1),
+        ((7, 8400), (19, 160, 160), None, {}, 3),
         # Channels last.
         ((116, 8400), (160, 160, 32), None, {'task': 'segment'}, 80),
         # Selected rows.

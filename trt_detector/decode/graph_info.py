@@ -224,6 +224,10 @@ class GraphInfo:
         if self.num_names is not None:
             told = {self.num_names + box for box in (4, 5)}
             return 0 if told & set(values) else channels
+        others = [dim for dim in values if not self.anchors_per_cell(dim)]
+        if others and max(others) <= channels + 4:
+            # There is no room for a box, a class and the coefficients.
+            return 0
         if channels == _COMMON_PROTOTYPES or channels + _SELECTED_VALUES in values:
             return channels
         raise ModelError(
