@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from support import networks
 from trt_detector.config import DetectorConfig
-from trt_detector.decode import sanity
+from trt_detector.decode import doubts
 from trt_detector.engine import InferenceEngine
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
@@ -30,8 +30,8 @@ PICTURE = Image.from_array(
 @pytest.fixture(autouse=True)
 def _implausible_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Accept predictions of random weights, which find no background."""
-    monkeypatch.setattr(sanity, '_NO_BACKGROUND', 2.0)
-    monkeypatch.setattr(sanity, '_CORNER', 0.0)
+    monkeypatch.setattr(doubts, '_NO_BACKGROUND', 2.0)
+    monkeypatch.setattr(doubts, '_CORNER', 0.0)
 
 
 @pytest.fixture(name='model')
