@@ -33,22 +33,23 @@ def test_lists_become_tuples_and_integers_become_floats() -> None:
         ({'max_image_pixels': 0}, 'max_image_pixels is 0; expected 1 to 2000000000 pixels$'),
         ({'diagnostics_period': 0.0}, 'expected 0.1 to 60 s'),
         ({'backend': 'cuda'}, "backend is 'cuda'; expected one of auto, tensorrt"),
-        ({'batch_size': 2.0}, 'batch_size is 2.0 of type float; expected int'),
-        ({'batch_size': True}, 'batch_size is True of type bool; expected int'),
-        ({'autostart': 1}, 'autostart is 1 of type int; expected bool'),
+        ({'batch_size': 2.0}, 'batch_size is 2.0; expected an integer'),
+        ({'batch_size': True}, 'batch_size is True; expected an integer'),
+        ({'autostart': 1}, 'autostart is 1; expected true or false'),
         (
             {'image_topics': '/cam'},
-            r"image_topics is '/cam'; expected a list of str, e.g. image_topics: \['/cam'\]$",
+            r"image_topics is '/cam'; expected a list of strings, e.g. image_topics: \['/cam'\]$",
         ),
         (
             {'image_topics': '[/a, "b"]'},
-            r"expected a list of str, e.g. image_topics: \['/a', 'b'\]$",
+            r"expected a list of strings, e.g. image_topics: \['/a', 'b'\]$",
         ),
         (
             {'regions': 'include 0,0 1,0 1,1'},
-            r"expected a list of str, e.g. regions: \['include 0,0 1,0 1,1'\]$",
+            r"expected a list of strings, e.g. regions: \['include 0,0 1,0 1,1'\]$",
         ),
-        ({'image_topics': 5}, r'image_topics is 5; expected a list of str$'),
+        ({'image_topics': 5}, r'image_topics is 5; expected a list of strings$'),
+        ({'anchors': ['wide']}, "anchors holds 'wide'; expected a list of numbers$"),
         ({'image_topics': []}, 'image_topics is empty'),
         ({'image_topics': ['']}, 'image_topics holds an empty string'),
         ({'image_topics': ['a', 'a']}, r"image_topics names \['a'\] more than once"),
@@ -75,7 +76,7 @@ def test_changes_are_checked_as_a_whole() -> None:
 @pytest.mark.parametrize(('given', 'kept'), [('on', 'on'), (True, 'on'), (False, 'off')])
 def test_on_and_off_may_come_as_switches_which_they_are_in_yaml(given: Any, kept: str) -> None:
     assert DetectorConfig.from_mapping({'mapped_memory': given}).mapped_memory == kept
-    with pytest.raises(ConfigError, match='expected str'):
+    with pytest.raises(ConfigError, match='expected a string'):
         DetectorConfig.from_mapping({'backend': given is True})
     with pytest.raises(ConfigError, match='mapped_memory is .*expected one of auto, on, off'):
         DetectorConfig(mapped_memory='yes')

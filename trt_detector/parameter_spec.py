@@ -27,6 +27,7 @@ __all__ = [
 
 # Beside the sign, as ROS parameters have them.
 _LARGEST_BITS = 63
+_TYPE_WORDS = {'bool': 'true or false', 'int': 'integer', 'float': 'number', 'str': 'string'}
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
 
@@ -56,6 +57,19 @@ class ParameterSpec:
     maximum: float | None
     choices: tuple[str, ...]
     live: bool
+
+    @property
+    def type_words(self) -> str:
+        """Type in words, e.g. 'list of strings'."""
+        if self.type.startswith('list['):
+            return f'list of {_TYPE_WORDS[self.type[5:-1]]}s'
+        return _TYPE_WORDS[self.type]
+
+    @property
+    def expected_type(self) -> str:
+        """Type in words for an error, e.g. 'a list of strings'."""
+        words = self.type_words
+        return words if self.type == 'bool' else f'{"an" if words[0] == "i" else "a"} {words}'
 
 
 def parameter(
@@ -132,7 +146,7 @@ def check_value(spec: ParameterSpec, value: Any) -> Any:
             value = (value,)
         if isinstance(value, str | bytes | dict) or not hasattr(value, '__iter__'):
             raise ConfigError(
-                f'{spec.name} is {show_value(value)}; expected a list of {spec.type[5:-1]}'
+                f'{spec.name} is {show_value(value)}; expected {spec.expected_type}'
                 f'{_show_as_list(spec, value)}'
             )
         return tuple(_checked_scalar(spec, spec.type[5:-1], item) for item in value)
@@ -163,10 +177,8 @@ def _checked_scalar(spec: ParameterSpec, type_name: str, value: Any) -> Any:
     if isinstance(value, bool) and ('on' if value else 'off') in spec.choices:
         value = 'on' if value else 'off'  # YAML reads these words as booleans
     if not isinstance(value, python_type) or (type_name == 'int' and isinstance(value, bool)):
-        raise ConfigError(
-            f'{spec.name} is {show_value(value)} of type {type(value).__name__}; '
-            f'expected {spec.type}'
-        )
+        verb = 'holds' if spec.type.startswith('list[') else 'is'
+        raise ConfigError(f'{spec.name} {verb} {show_value(value)}; expected {spec.expected_type}')
     if type_name == 'str':
         _check_text(spec, value)
     elif type_name in ('int', 'float'):

@@ -11,16 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ['write_parameters']
 
-_TYPES = {
-    'bool': 'true or false',
-    'int': 'integer',
-    'float': 'number',
-    'str': 'string',
-    'list[int]': 'list of integers',
-    'list[float]': 'list of numbers',
-    'list[str]': 'list of strings',
-}
-
 
 def write_parameters() -> str:
     """Write one section of Markdown per parameter."""
@@ -31,7 +21,7 @@ def write_parameters() -> str:
 
 def _write(spec: ParameterSpec) -> str:
     """Write the section of one parameter."""
-    rows = [f'Type: {_TYPES[spec.type]}', f'Default: {_show(spec.default)}']
+    rows = [f'Type: {spec.type_words}', f'Default: {_show(spec.default)}']
     if spec.choices:
         rows.append('One of: ' + ', '.join(f'`{choice}`' for choice in spec.choices))
     elif spec.minimum is not None:

@@ -116,7 +116,7 @@ def test_sizes_are_pixels_or_shares(parameters: dict[str, Any], kept: list[int])
         ({'min_size': 0.5, 'max_size': 0.2}, 'no box has both'),
         ({'max_size': 1.0}, '1 is one pixel: numbers below 1 are shares'),
         ({'regions': ['include 0,0 1,0', 'exclude 0,0']}, '^2 errors in parameters'),
-        ({'regions': 'include 0,0 1,0 1,1'}, 'expected a list of str'),
+        ({'regions': 'include 0,0 1,0 1,1'}, 'expected a list of strings'),
         ({'regions': ['include 0,0 1,0'], 'max_rate': [1, 2, 3]}, '^2 errors in parameters'),
     ],
 )

@@ -115,12 +115,12 @@ def test_live_parameters_change_the_detector_at_once() -> None:
     ('name', 'value', 'reason'),
     [
         ('score_threshold', 1.5, 'score_threshold is 1.5; expected 0 to 1'),
-        ('score_threshold', 'high', "score_threshold is 'high' of type str"),
+        ('score_threshold', 'high', "score_threshold is 'high'; expected a number"),
         ('max_detections', 0, 'max_detections is 0; expected 1 to'),
-        ('max_detections', 2.5, 'max_detections is 2.5 of type float'),
+        ('max_detections', 2.5, 'max_detections is 2.5; expected an integer'),
         ('classes', ['zebra'], "classes holds 'zebra'; expected names or numbers of: car"),
-        ('classes', 'car', "classes is 'car'; expected a list of str"),
-        ('publish_debug_image', 1, 'publish_debug_image is 1 of type int'),
+        ('classes', 'car', "classes is 'car'; expected a list of strings"),
+        ('publish_debug_image', 1, 'publish_debug_image is 1; expected true or false'),
     ],
 )
 def test_wrong_values_are_refused_with_the_reason(name: str, value: Any, reason: str) -> None:
@@ -201,7 +201,7 @@ def test_setting_the_present_value_succeeds_while_configured() -> None:
 @pytest.mark.parametrize('value', ['true', 1, 'yes'])
 def test_autostart_of_a_wrong_type_is_refused_at_start(value: Any) -> None:
     with (
-        pytest.raises(ConfigError, match=r'autostart is .* expected bool'),
+        pytest.raises(ConfigError, match=r'autostart is .* expected true or false'),
         detector_node(autostart=value),
     ):
         pass

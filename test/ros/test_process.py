@@ -452,7 +452,7 @@ def test_autostart_of_a_wrong_type_ends_the_process() -> None:
     with node_process(*parameters(autostart='true'), domain=next_domain()) as process:
         output = output_at_end(process)
     assert process.returncode == 1
-    assert "cannot start: autostart is 'true' of type str; expected bool" in output
+    assert "cannot start: autostart is 'true'; expected true or false" in output
 
 
 @pytest.mark.parametrize('values', [{'HOME': None}, {'ROS_LOG_DIR': '/proc/none'}])

@@ -39,7 +39,7 @@ def test_a_grid_is_read(tiling: str, expected: TileGrid | None) -> None:
         ({'tiling': 'Auto'}, "tiling is 'Auto'; expected none"),
         ({'tiling': '1x1'}, 'the whole image is among the parts anyway'),
         ({'tiling': '16x16'}, '256 tiles; expected at most 255'),
-        ({'tiling': False}, 'tiling is False of type bool; expected str'),
+        ({'tiling': False}, 'tiling is False; expected a string'),
         ({'tile_overlap': -0.1}, r'tile_overlap is -0\.1; expected 0 to 0\.75'),
         ({'tile_overlap': 0.8}, r'tile_overlap is 0\.8; expected 0 to 0\.75'),
         ({'tile_overlap': float('nan')}, 'tile_overlap is nan'),

@@ -290,7 +290,7 @@ def test_charts_are_well_formed_and_to_scale() -> None:
     [
         (['--variant', 'x', 'precision'], 'is not parameter=value'),
         (['--variant', 'x', 'color=red'], 'is not parameter=value'),
-        (['--variant', 'x', 'batch_size=two'], "batch_size is 'two'; expected int"),
+        (['--variant', 'x', 'batch_size=two'], "batch_size is 'two'; expected an integer"),
         (['--variant', 'x', '--variant', 'x'], "'x': expected a unique name"),
         (['--limit', '0'], '--limit is 0'),
         (['--images', '/nowhere'], '16 of 16 pictures are missing'),

@@ -141,22 +141,24 @@ def _variants(arguments: argparse.Namespace) -> dict[str, DetectorConfig]:
 def _setting(variant: str, text: str) -> tuple[str, Any]:
     """Return name and value of 'parameter=value'; items of a list are separated by commas."""
     name, separator, value = text.partition('=')
-    types = {spec.name: spec.type for spec in parameter_specs()}
-    if not separator or name not in types:
+    specs = {spec.name: spec for spec in parameter_specs()}
+    if not separator or name not in specs:
         raise ConfigError(
             f'--variant {variant}: {text!r} is not parameter=value with one of '
-            f'{", ".join(sorted(types))}'
+            f'{", ".join(sorted(specs))}'
         )
     convert: dict[str, Callable[[str], Any]] = {
         'int': int, 'float': float, 'str': str, 'bool': lambda word: word.lower() == 'true',
     }  # fmt: skip
-    kind = types[name]
+    kind = specs[name].type
     try:
         if kind.startswith('list['):
             return name, [convert[kind[5:-1]](item) for item in value.split(',') if item]
         return name, convert[kind](value)
     except ValueError as error:
-        raise ConfigError(f'--variant {variant}: {name} is {value!r}; expected {kind}') from error
+        raise ConfigError(
+            f'--variant {variant}: {name} is {value!r}; expected {specs[name].expected_type}'
+        ) from error
 
 
 def _measure(

@@ -43,7 +43,7 @@ def test_help_lists_every_parameter() -> None:
     finished = run_program('--help')
     assert finished.returncode == 0
     assert 'usage: detections_3d' in finished.stdout
-    for name in ('sync_tolerance (float)', 'target_frame (str)', 'min_valid_share'):
+    for name in ('sync_tolerance (number)', 'target_frame (string)', 'min_valid_share'):
         assert name in finished.stdout
 
 

@@ -40,7 +40,7 @@ def test_help_has_every_parameter_as_it_is_described_with_its_default() -> None:
     parser = executable.make_parser('detector_node', 'A node.', parameter_specs(), 'one per name')
     text = ' '.join(parser.format_help().split())
     for spec in parameter_specs():
-        described = f'{spec.name} ({spec.type}): {spec.meaning} Default: '
+        described = f'{spec.name} ({spec.type_words}): {spec.meaning} Default: '
         assert described in text
         shown = text.partition(described)[2]
         default = list(spec.default) if isinstance(spec.default, tuple) else spec.default

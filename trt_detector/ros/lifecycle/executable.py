@@ -76,7 +76,7 @@ def _describe(spec: ParameterSpec) -> str:
     """Describe a parameter with its type and default in lines of at most 99 columns."""
     # JSON is YAML, in which parameters are written.
     return textwrap.fill(
-        f'{spec.name} ({spec.type}): {spec.meaning} Default: {json.dumps(spec.default)}.',
+        f'{spec.name} ({spec.type_words}): {spec.meaning} Default: {json.dumps(spec.default)}.',
         width=99,
         initial_indent='  ',
         subsequent_indent='      ',
