@@ -9,8 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from trt_detector.decode import DecodeOptions, joined
-from trt_detector.decode.head import RawValues
+from trt_detector.decode.head import CandidateHead, RawValues
+from trt_detector.decode.layouts.nanodet import NanoDetHead
 from trt_detector.decode.layouts.yolo import YoloHead
+from trt_detector.decode.layouts.yolo_objectness import YoloObjectnessHead
+from trt_detector.decode.layouts.yolox import YoloxDecodedHead, YoloxHead
 from trt_detector.values.candidates import Candidates
 from trt_detector.values.detections import Detections
 
@@ -89,11 +92,28 @@ def test_a_candidate_that_is_no_box_is_counted_in_its_image(row: int, value: flo
     assert_equal(decode_together(images, DecodeOptions()), expected)
 
 
-def test_many_candidates_and_single_images_are_decoded_one_by_one() -> None:
+def test_more_than_a_thousand_candidates_are_decoded_image_by_image() -> None:
     options = DecodeOptions(max_detections=20)
-    for images in ([candidates(1001, 1), candidates(5, 2)], [candidates(9, 3)]):
-        assert joined.join_candidates(images) is None
-        assert_equal(decode_together(images, options), decode_alone(images, options))
+    images = [candidates(1001, 1), candidates(5, 2)]
+    assert_equal(decode_together(images, options), decode_alone(images, options))
+
+
+@pytest.mark.parametrize(
+    'head',
+    [
+        YoloObjectnessHead(CLASSES - 1, 0),
+        YoloxHead(CLASSES - 1, (64, 64)),
+        YoloxDecodedHead(CLASSES - 1),
+        NanoDetHead(1, 2, (64, 64), plus=False),
+    ],
+)
+def test_other_heads_give_the_detections_of_each_image(head: CandidateHead) -> None:
+    images = [candidates(count, seed) for seed, count in enumerate([30, 0, 1, 12])]
+    for image in images:
+        image.values[:, 2:4] = image.values[:, 2:4] / 20
+    expected = [head.decode_candidates([image], DecodeOptions())[0] for image in images]
+    assert sum(map(len, expected)) > 5
+    assert_equal(head.decode_candidates(images, DecodeOptions()), expected)
 
 
 def test_no_candidates_at_all() -> None:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -17,88 +18,109 @@ from .head import DecodeOptions
 from .nms import batched_nms
 from .postprocess import all_finite, filter_and_suppress, mask_wanted
 
-__all__ = ['filter_images', 'join_candidates']
+__all__ = ['Rows', 'decode_images']
 
 # The suppression treats more boxes of one image in another way.
 _MOST = 1000
+_ALL = slice(None)
 
-_Array = npt.NDArray[Any]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """
+    Candidates that a head has read.
+
+    :param found: (n,) their indices among the predictions that it was given, ascending.
+    :param boxes_xyxy: float32 (n, 4) in pixels of the network's input.
+    :param scores: float32 (n,).
+    :param class_ids: (n,).
+    :param finite: (n,), mask of the candidates that come from finite values; None for all.
+    :param are_scores: the scores are final, even if the network's values are logits.
+    """
+
+    found: npt.NDArray[np.intp]
+    boxes_xyxy: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+    class_ids: npt.NDArray[np.intp]
+    finite: npt.NDArray[np.bool_] | None
+    are_scores: bool = False
+
+    def select(self, options: DecodeOptions, part: slice = _ALL) -> Detections:
+        """
+        Select the candidates of one image; see :func:`.postprocess.filter_and_suppress`.
+
+        :param part: the rows of the image.
+        """
+        return filter_and_suppress(
+            self.boxes_xyxy[part], self.scores[part], self.class_ids[part], options,
+            suppress=True, finite=None if self.finite is None else self.finite[part],
+            are_scores=self.are_scores,
+        )  # fmt: skip
 
 
-def join_candidates(
+def decode_images(
     candidates: Sequence[Candidates],
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]] | None:
-    """
-    Join the candidates of the images of a batch, unless that gains nothing.
-
-    :return: (n, values), and (n,) the image of each; None if there is one image, or so many
-        candidates that :func:`filter_images` would part them.
-    """
-    counts = [len(found.numbers) for found in candidates]
-    if len(candidates) < 2 or sum(counts) > _MOST:
-        return None
-    values = np.concatenate([found.values for found in candidates])
-    return values, np.repeat(np.arange(len(candidates)), counts)
-
-
-def filter_images(
-    boxes_xyxy: _Array,
-    scores: _Array,
-    class_ids: npt.NDArray[np.intp],
-    images: npt.NDArray[np.intp],
-    count: int,
+    read: Callable[[npt.NDArray[Any], npt.NDArray[Any], DecodeOptions], Rows],
     options: DecodeOptions,
-    *,
-    finite: npt.NDArray[np.bool_] | None,
 ) -> list[Detections]:
     """
-    Select the candidates of several images; see :func:`.postprocess.filter_and_suppress`.
+    Decode the candidates of the images of a batch, together if that is worth it.
 
     The result is that of each image alone.
 
-    :param boxes_xyxy: (n, 4) in pixels of the network's input, of at most 1,000 candidates.
-    :param scores: (n,) float32.
-    :param class_ids: (n,).
+    :param read: reads (n, values) with their (n,) indices of the predictions.
+    """
+    counts = [len(found.numbers) for found in candidates]
+    if len(candidates) < 2 or sum(counts) > _MOST:
+        return [read(found.values, found.numbers, options).select(options) for found in candidates]
+    rows = read(
+        np.concatenate([found.values for found in candidates]),
+        np.concatenate([found.numbers for found in candidates]),
+        options,
+    )
+    images = np.repeat(np.arange(len(candidates)), counts).take(rows.found)
+    return _select_images(rows, images, len(candidates), options)
+
+
+def _select_images(
+    rows: Rows, images: npt.NDArray[np.intp], count: int, options: DecodeOptions
+) -> list[Detections]:
+    """
+    Select the candidates of several images.
+
+    :param rows: at most 1,000.
     :param images: (n,) number of the image of each candidate, ascending.
     :param count: number of images.
-    :param finite: (n,), mask of the candidates that come from finite values; None for all.
     """
-    own_scores = options.to_scores(scores)
-    scaled = options.raw.box_scale is not None
-    if scaled or finite is not None or not _all_plain(boxes_xyxy, own_scores, class_ids):
-        return [
-            filter_and_suppress(
-                boxes_xyxy[part], scores[part], class_ids[part], options, suppress=True,
-                finite=None if finite is None else finite[part],
-            )
-            for part in _find_parts(images, count)
-        ]  # fmt: skip
-    class_ids = options.map_classes(class_ids)
-    wanted = mask_wanted(own_scores, class_ids, options).nonzero()[0]
-    boxes, own_scores = boxes_xyxy.take(wanted, axis=0), own_scores.take(wanted)
+    scores = rows.scores if rows.are_scores else options.to_scores(rows.scores)
+    if options.raw.box_scale is not None or not _are_plain(rows, scores):
+        return [rows.select(options, part) for part in _find_parts(images, count)]
+    class_ids = options.map_classes(rows.class_ids)
+    wanted = mask_wanted(scores, class_ids, options).nonzero()[0]
+    boxes, scores = rows.boxes_xyxy.take(wanted, axis=0), scores.take(wanted)
     ids, images = class_ids.take(wanted).astype(np.int32), images.take(wanted)
     if options.iou_threshold < 1:
         kept = batched_nms(
-            boxes, own_scores, ids, options.iou_threshold, len(ids), images=images,
+            boxes, scores, ids, options.iou_threshold, len(ids), images=images,
             class_agnostic=options.class_agnostic,
         )  # fmt: skip
     else:
-        kept = np.argsort(-own_scores, kind='stable')
+        kept = np.argsort(-scores, kind='stable')
     # By image, and highest score first as before.
     kept = kept.take(np.argsort(images.take(kept), kind='stable'))
-    boxes, own_scores, ids = boxes.take(kept, axis=0), own_scores.take(kept), ids.take(kept)
+    boxes, scores, ids = boxes.take(kept, axis=0), scores.take(kept), ids.take(kept)
     found = []
     for part in _find_parts(images.take(kept), count):
-        rows = slice(part.start, min(part.stop, part.start + options.max_detections))
-        found.append(Detections(boxes[rows], own_scores[rows], ids[rows]))
+        best = slice(part.start, min(part.stop, part.start + options.max_detections))
+        found.append(Detections(boxes[best], scores[best], ids[best]))
     return found
 
 
-def _all_plain(boxes_xyxy: _Array, scores: _Array, class_ids: npt.NDArray[np.intp]) -> bool:
+def _are_plain(rows: Rows, scores: npt.NDArray[np.float32]) -> bool:
     """Tell whether certainly every candidate is finite and has an area; nearly always so."""
-    if not all_finite(boxes_xyxy, scores, class_ids, None):
+    if not all_finite(rows.boxes_xyxy, scores, rows.class_ids, rows.finite):
         return False
-    return bool((boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all())
+    return bool((rows.boxes_xyxy[:, 2:] > rows.boxes_xyxy[:, :2]).all())
 
 
 def _find_parts(images: npt.NDArray[np.intp], count: int) -> list[slice]:

@@ -16,7 +16,8 @@ from ...values.candidates import CandidateRule, Candidates
 from ...values.detections import Detections
 from ..graph_info import anchor_count, GraphInfo
 from ..head import DecodeOptions, Evidence, Head, LayoutMatch
-from ..postprocess import filter_and_suppress, finite_rows
+from ..joined import decode_images, Rows
+from ..postprocess import finite_rows
 
 __all__ = ['NanoDetHead', 'NanoDetLayout']
 
@@ -62,20 +63,20 @@ class NanoDetHead:
             best = rows[:, : self.num_classes].max(axis=1)
             # Not 'best >= minimum': NaN has to be counted, every comparison with it is false.
             kept = np.flatnonzero(~(best < options.minimum_value))
-            found.append(self._decode_rows(rows[kept], kept, options))
+            found.append(self._read(rows[kept], kept, options).select(options))
         return found
 
     def decode_candidates(
         self, candidates: Sequence[Candidates], options: DecodeOptions
     ) -> list[Detections]:
         """Decode the candidates of a batch, see :class:`.head.CandidateHead`."""
-        return [self._decode_rows(found.values, found.numbers, options) for found in candidates]
+        return decode_images(candidates, self._read, options)
 
-    def _decode_rows(
-        self, rows: npt.NDArray[Any], numbers: npt.NDArray[Any], options: DecodeOptions
-    ) -> Detections:
+    def _read(
+        self, rows: npt.NDArray[Any], numbers: npt.NDArray[Any], _options: DecodeOptions
+    ) -> Rows:
         """
-        Decode the predictions of some cells.
+        Read the predictions of some cells.
 
         :param rows: (n, C + 4 B).
         :param numbers: (n,) indices of the cells.
@@ -92,9 +93,8 @@ class NanoDetHead:
             boxes = np.concatenate(
                 (centers - distances[:, :2], centers + distances[:, 2:]), axis=1
             )
-        return filter_and_suppress(
-            boxes, scores.max(axis=1), scores.argmax(axis=1), options, suppress=True, finite=finite
-        )
+        number = np.arange(len(rows))
+        return Rows(number, boxes, scores.max(axis=1), scores.argmax(axis=1), finite)
 
 
 class NanoDetLayout:

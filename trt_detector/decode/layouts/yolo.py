@@ -18,23 +18,10 @@ from ...values.detections import Detections
 from ...values.tensor_spec import TensorSpec
 from ..graph_info import GraphInfo, MAX_QUERIES
 from ..head import DecodeOptions, Evidence, LayoutMatch
-from ..joined import filter_images, join_candidates
-from ..postprocess import (
-    best_of_classes,
-    centers_to_corners,
-    filter_and_suppress,
-    finite_rows,
-)
+from ..joined import decode_images, Rows
+from ..postprocess import best_of_classes, centers_to_corners, finite_rows
 
 __all__ = ['YoloLayout', 'YoloHead', 'DenseOutput', 'read_dense']
-
-_Rows = tuple[
-    npt.NDArray[np.intp],
-    npt.NDArray[np.float32],
-    npt.NDArray[np.float32],
-    npt.NDArray[np.intp],
-    npt.NDArray[np.bool_] | None,
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +115,7 @@ class YoloHead:
         self, candidates: Sequence[Candidates], options: DecodeOptions
     ) -> list[Detections]:
         """Decode the candidates of a batch, see :class:`.head.CandidateHead`."""
-        joined = join_candidates(candidates)
-        if joined is None:
-            return [self._decode_one(found.values.T, options) for found in candidates]
-        values, images = joined
-        found, boxes, scores, class_ids, finite = self._read(values.T, options)
-        return filter_images(
-            boxes, scores, class_ids, images.take(found), len(candidates), options, finite=finite
-        )
+        return decode_images(candidates, self._read_rows, options)
 
     def _decode_one(self, columns: npt.NDArray[Any], options: DecodeOptions) -> Detections:
         """
@@ -143,15 +123,19 @@ class YoloHead:
 
         :param columns: (4 + C, A).
         """
-        _, boxes, scores, class_ids, finite = self._read(columns, options)
-        return filter_and_suppress(boxes, scores, class_ids, options, suppress=True, finite=finite)
+        return self._read(columns, options).select(options)
 
-    def _read(self, columns: npt.NDArray[Any], options: DecodeOptions) -> _Rows:
+    def _read_rows(
+        self, rows: npt.NDArray[Any], _numbers: npt.NDArray[Any], options: DecodeOptions
+    ) -> Rows:
+        """Read candidates, (n, 4 + C)."""
+        return self._read(rows.T, options)
+
+    def _read(self, columns: npt.NDArray[Any], options: DecodeOptions) -> Rows:
         """
         Read the predictions that reach the minimum score.
 
         :param columns: (4 + C, A).
-        :return: their indices, boxes, scores and classes, and the mask of the finite ones.
         """
         # Most anchors are background: one pass over the scores leaves a few candidates.
         found, scores = best_of_classes(columns[4:], options.minimum_value)
@@ -161,7 +145,7 @@ class YoloHead:
         with np.errstate(invalid='ignore', over='ignore'):
             finite = finite_rows(candidates, axis=0)
             boxes = candidates[:4].T if self._corners else centers_to_corners(candidates[:4].T)
-        return found, boxes, scores, candidates[4:].argmax(axis=0), finite
+        return Rows(found, boxes, scores, candidates[4:].argmax(axis=0), finite)
 
 
 class YoloLayout:

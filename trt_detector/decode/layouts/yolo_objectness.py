@@ -15,10 +15,11 @@ from ...values.candidates import CandidateRule, Candidates
 from ...values.detections import Detections
 from ..graph_info import GraphInfo
 from ..head import DecodeOptions, Evidence, LayoutMatch
-from ..postprocess import centers_to_corners, filter_and_suppress, finite_rows
+from ..joined import decode_images, Rows
+from ..postprocess import centers_to_corners, finite_rows
 from .yolo import read_dense
 
-__all__ = ['YoloObjectnessHead', 'YoloObjectnessLayout', 'decode_objectness', 'objectness_rule']
+__all__ = ['YoloObjectnessHead', 'YoloObjectnessLayout', 'objectness_rule', 'read_objectness']
 
 
 _ASSUMED = (
@@ -32,9 +33,11 @@ def objectness_rule(num_classes: int, output: int) -> CandidateRule:
     return CandidateRule(output, values_last=True, values=5 + num_classes, first=4, last=5)
 
 
-def decode_objectness(rows: npt.NDArray[Any], options: DecodeOptions) -> Detections:
+def read_objectness(
+    rows: npt.NDArray[Any], _numbers: npt.NDArray[Any] | None, options: DecodeOptions
+) -> Rows:
     """
-    Decode the predictions of one image; a score is objectness times class score.
+    Read the predictions of an image or of several; a score is objectness times class score.
 
     :param rows: (A, 5 + C), center x, y, width, height in input pixels, objectness, scores.
     """
@@ -48,9 +51,7 @@ def decode_objectness(rows: npt.NDArray[Any], options: DecodeOptions) -> Detecti
         best = candidates[:, 5:].max(axis=1)
         scores = options.to_scores(candidates[:, 4]) * options.to_scores(best)
     class_ids = candidates[:, 5:].argmax(axis=1)
-    return filter_and_suppress(
-        boxes, scores, class_ids, options, suppress=True, finite=finite, are_scores=True
-    )
+    return Rows(found, boxes, scores, class_ids, finite, are_scores=True)
 
 
 class YoloObjectnessHead:
@@ -76,13 +77,13 @@ class YoloObjectnessHead:
     ) -> list[Detections]:
         """Decode a batch, see :class:`.head.Head`."""
         batch = outputs[self._output][:, :, : self._values]
-        return [decode_objectness(rows, options) for rows in batch]
+        return [read_objectness(rows, None, options).select(options) for rows in batch]
 
     def decode_candidates(
         self, candidates: Sequence[Candidates], options: DecodeOptions
     ) -> list[Detections]:
         """Decode the candidates of a batch, see :class:`.head.CandidateHead`."""
-        return [decode_objectness(found.values, options) for found in candidates]
+        return decode_images(candidates, read_objectness, options)
 
 
 class YoloObjectnessLayout:

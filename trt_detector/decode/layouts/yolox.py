@@ -16,8 +16,9 @@ from ...values.candidates import Candidates
 from ...values.detections import Detections
 from ..graph_info import anchor_count, GraphInfo
 from ..head import DecodeOptions, Evidence, Head, LayoutMatch
-from ..postprocess import filter_and_suppress, finite_rows
-from .yolo_objectness import decode_objectness, objectness_rule
+from ..joined import decode_images, Rows
+from ..postprocess import finite_rows
+from .yolo_objectness import objectness_rule, read_objectness
 
 __all__ = ['YoloxLayout', 'YoloxDecodedHead', 'YoloxHead']
 
@@ -53,7 +54,7 @@ class YoloxHead:
         self, candidates: Sequence[Candidates], options: DecodeOptions
     ) -> list[Detections]:
         """Decode the candidates of a batch, see :class:`.head.CandidateHead`."""
-        return [self._decode_rows(found.values, found.numbers, options) for found in candidates]
+        return decode_images(candidates, self._read, options)
 
     def _decode_one(self, rows: npt.NDArray[Any], options: DecodeOptions) -> Detections:
         """
@@ -63,13 +64,13 @@ class YoloxHead:
         """
         objectness = rows[:, 4].astype(np.float32, copy=False)
         found = np.flatnonzero(~(objectness < options.minimum_value))
-        return self._decode_rows(rows[found], found, options)
+        return self._read(rows[found], found, options).select(options)
 
-    def _decode_rows(
+    def _read(
         self, rows: npt.NDArray[Any], numbers: npt.NDArray[Any], options: DecodeOptions
-    ) -> Detections:
+    ) -> Rows:
         """
-        Decode the predictions of some cells.
+        Read the predictions of some cells.
 
         :param rows: (n, 5 + C).
         :param numbers: (n,) indices of the cells.
@@ -84,9 +85,7 @@ class YoloxHead:
             best = candidates[:, 5:].max(axis=1)
             scores = options.to_scores(candidates[:, 4]) * options.to_scores(best)
         class_ids = candidates[:, 5:].argmax(axis=1)
-        return filter_and_suppress(
-            boxes, scores, class_ids, options, suppress=True, finite=finite, are_scores=True
-        )
+        return Rows(np.arange(len(rows)), boxes, scores, class_ids, finite, are_scores=True)
 
 
 class YoloxDecodedHead:
@@ -106,13 +105,13 @@ class YoloxDecodedHead:
         self, outputs: Sequence[npt.NDArray[Any]], options: DecodeOptions
     ) -> list[Detections]:
         """Decode a batch, see :class:`.head.Head`."""
-        return [decode_objectness(rows, options) for rows in outputs[0]]
+        return [read_objectness(rows, None, options).select(options) for rows in outputs[0]]
 
     def decode_candidates(
         self, candidates: Sequence[Candidates], options: DecodeOptions
     ) -> list[Detections]:
         """Decode the candidates of a batch, see :class:`.head.CandidateHead`."""
-        return [decode_objectness(found.values, options) for found in candidates]
+        return decode_images(candidates, read_objectness, options)
 
 
 class YoloxLayout:
