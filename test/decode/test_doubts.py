@@ -150,15 +150,29 @@ def test_corners_are_not_read_as_center_and_size(columns: int, tmp_path: Path) -
         detector.detect([IMAGE])
 
 
-def test_corners_of_queries_may_be_boxes_around_everything() -> None:
-    count = 60
-    low = np.full((count, 2), 1.0)
-    boxes = np.concatenate((low, low * 60), axis=1).astype(np.float32)
-    found = Detections(boxes, np.full(count, 0.01, np.float32), np.zeros(count, np.int32))
+def _read_corners(low: np.ndarray, high: np.ndarray) -> Detections:
+    """Read corners (n, 2) as center and size."""
+    boxes = np.concatenate((low - high / 2, low + high / 2), axis=1).astype(np.float32)
+    count = len(boxes)
+    return Detections(boxes, np.full(count, 0.01, np.float32), np.zeros(count, np.int32))
+
+
+def test_corners_of_queries_are_told() -> None:
+    low = np.linspace(0, 1, 60)[:, None] * (WIDTH - 9, HEIGHT - 9)
     check = SanityCheck('detr_sigmoid', None, queries=True)
-    check.probe(found, (HEIGHT, WIDTH))
+    check.probe(_read_corners(low, low + 8), (HEIGHT, WIDTH))
     [told] = check.warnings
     assert 'wider than their center x' in told
+
+
+@pytest.mark.parametrize('flags', [{'dense': True}, {'queries': True}])
+def test_boxes_that_fill_the_input_are_no_corners(flags: dict[str, bool]) -> None:
+    near = np.random.default_rng(2).uniform(0, 9, (60, 2))
+    size = np.array((WIDTH, HEIGHT)) - near
+    check = SanityCheck('yolo', None, **flags)
+    # Right centers and sizes, of which each is wider than its center x.
+    check.probe(_read_corners((near + size) / 2, size - near), (HEIGHT, WIDTH))
+    assert check.warnings == ()
 
 
 RULE = CandidateRule(0, values_last=False, values=6, first=4, last=6)

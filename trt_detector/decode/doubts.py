@@ -45,6 +45,8 @@ _CENTERS = frozenset({
 _CORNER = 0.25
 # In pixels: the largest coordinate of normalized boxes.
 _UNIT = 1.5
+# Share of the input's size that right boxes hardly ever exceed.
+_BEYOND = 1.1
 # A score that is high, one that is low, and one that no second class has beside a high one.
 _HIGH = 0.5
 _LOW = 0.1
@@ -223,25 +225,34 @@ def check_queries(predictions: Detections) -> Doubt | None:
 
 
 def check_corners(
-    layout: str, boxes_xyxy: npt.NDArray[np.float32], *, certain: bool
+    layout: str,
+    boxes_xyxy: npt.NDArray[np.float32],
+    input_size: tuple[int, int],
+    *,
+    certain: bool,
 ) -> Doubt | None:
     """
     Find boxes that are corners, read as center and size: x2 > x1 and y2 > y1 are true for all.
 
+    Boxes that fill the input are so, too, but do not reach far beyond it.
+
     :param boxes_xyxy: (n, 4) of every prediction.
-    :param certain: they lie all over the input.
+    :param input_size: (height, width) in pixels.
+    :param certain: there is a prediction per anchor.
     """
     if layout not in _CENTERS:
         return None
     sizes = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
     centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
-    if not (sizes > centers).all():
+    beyond = boxes_xyxy[:, 2:] > _BEYOND * np.array((input_size[1], input_size[0]))
+    if not (sizes > centers).all() or beyond.mean(axis=0).min() < _LOW:
         return None
     return Doubt(
         'corners',
         f'all {len(sizes)} predictions are wider than their center x and higher than their center '
-        'y: x1, y1, x2, y2 seem to be read as center x, y, width, height: open the ONNX file of '
-        'the plan, which may tell, or export center x, y, width, height',
+        'y, and some reach far beyond the input: x1, y1, x2, y2 seem to be read as center x, y, '
+        'width, height: open the ONNX file of the plan, which may tell, or export center x, y, '
+        'width, height',
         certain=certain,
     )
 

@@ -138,7 +138,7 @@ class SanityCheck:
         if _MANY_PREDICTIONS * predictions.degenerate >= len(predictions):
             return
         if self._dense or self._queries:
-            self._tell(check_corners(self._layout, boxes, certain=self._dense))
+            self._tell(check_corners(self._layout, boxes, input_size, certain=self._dense))
         if self._dense and not self._plausible:
             self._tell(check_spread(boxes, input_size))
 
