@@ -106,6 +106,55 @@ def test_cpu_time_and_memory_are_those_of_all_its_processes(tmp_path: Path) -> N
     assert memory.peak_rss_mib >= memory.rss_mib > memory.pss_mib > 0
 
 
+def test_a_child_in_a_group_of_its_own_belongs_to_it(tmp_path: Path) -> None:
+    program = """
+import subprocess, sys, time
+if len(sys.argv) == 1:
+    subprocess.Popen([sys.executable, __file__, 'child'], start_new_session=True)
+time.sleep(600)
+"""
+    process = start(tmp_path, program)
+    try:
+        pids = wait_until_two_run(process)
+    finally:
+        process.interrupt()
+        process.wait()
+    assert not any(_is_alive(pid) for pid in pids)
+
+
+def test_cpu_time_of_a_child_that_has_ended_counts(tmp_path: Path) -> None:
+    program = """
+import subprocess, sys, time
+if len(sys.argv) > 1:
+    while time.process_time() < 0.3:
+        pass
+else:
+    subprocess.run([sys.executable, __file__, 'child'])
+    print('ended', flush=True)
+    time.sleep(600)
+"""
+    process = start(tmp_path, program)
+    try:
+        deadline_s = time.monotonic() + 60
+        while 'ended' not in (tmp_path / 'log').read_text(encoding='utf-8'):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        times = process.read_cpu()
+    finally:
+        process.interrupt()
+        process.wait()
+    assert len(times) == 1
+    # Clock ticks are 10 ms.
+    assert sum(map(sum, times.values())) >= 0.28
+
+
+def test_a_process_that_has_ended_uses_no_memory(tmp_path: Path) -> None:
+    process = start(tmp_path, '')
+    process.wait()
+    memory = process.read_memory()
+    assert (memory.rss_mib, memory.peak_rss_mib, memory.pss_mib) == (0.0, 0.0, 0.0)
+
+
 def test_the_end_of_a_process_is_an_error_with_its_last_lines(tmp_path: Path) -> None:
     process = start(tmp_path, 'print("the reason")\nraise SystemExit(3)')
     process.wait()

@@ -40,7 +40,7 @@ def test_images_of_the_measurement_are_counted_and_timed() -> None:
     # One image before, one after, one without an answer, one whose answer comes after the end.
     cameras = [sent(900, 1000, 1500, 2000, 2900, 3100)]
     found = arrived(_900=920, _1000=1030, _2000=2050, _2900=3010, _3100=3110)
-    row = summarize_window(WINDOW, cameras, [found], repeated=0)
+    row = summarize_window(WINDOW, cameras, [found], repeated=[])
     assert (row['sent'], row['answered'], row['dropped']) == (4, 3, 1)
     assert row['raw']['latency_ms'] == [30.0, 50.0, 110.0]
     assert row['latency_ms']['p50'] == 50.0
@@ -62,7 +62,7 @@ def test_images_of_the_measurement_are_counted_and_timed() -> None:
 def test_cameras_are_told_apart_and_the_slowest_is_named() -> None:
     cameras = [sent(1000, 2000), sent(1000, 2000)]
     found = [arrived(_1000=1010, _2000=2010), arrived(_2000=2090)]
-    row = summarize_window(WINDOW, cameras, found, repeated=0)
+    row = summarize_window(WINDOW, cameras, found, repeated=[])
     assert (row['sent'], row['answered'], row['images']) == (4, 3, 3)
     assert row['slowest_camera_per_s'] == 0.5
     assert row['unmatched'] == 0
@@ -70,18 +70,18 @@ def test_cameras_are_told_apart_and_the_slowest_is_named() -> None:
 
 def test_cameras_with_one_topic_are_matched_by_their_stamps() -> None:
     shared = arrived(_1000=1010, _1001=1020)
-    row = summarize_window(WINDOW, [sent(1000), sent(1001)], [shared, shared], repeated=0)
+    row = summarize_window(WINDOW, [sent(1000), sent(1001)], [shared, shared], repeated=[])
     assert (row['answered'], row['images'], row['unmatched']) == (2, 2, 0)
     assert sorted(row['raw']['latency_ms']) == [10.0, 19.0]
 
 
 def test_a_node_that_invents_stamps_is_refused() -> None:
     with pytest.raises(BenchmarkError, match='must copy the header'):
-        summarize_window(WINDOW, [sent(1000)], [arrived(_1007=1010)], repeated=0)
+        summarize_window(WINDOW, [sent(1000)], [arrived(_1007=1010)], repeated=[])
 
 
 def test_no_answer_in_time_is_a_result() -> None:
-    row = summarize_window(WINDOW, [sent(1000)], [{}], repeated=0)
+    row = summarize_window(WINDOW, [sent(1000)], [{}], repeated=[])
     assert (row['sent'], row['dropped'], row['images_per_s']) == (1, 1, 0.0)
     assert row['latency_ms'] is row['age_ms'] is row['cpu_ms_per_image'] is None
 
@@ -97,8 +97,8 @@ def test_rounds_are_pooled_and_failures_left_out() -> None:
     load: dict[str, Any] = {'size': '640x480', 'rate_hz': 10.0, 'cameras': 1, 'node': 'a'}
     slow = arrived(_1000=1030, _2000=2050)
     rounds = [
-        summarize_window(WINDOW, [sent(1000, 2000)], [slow], repeated=0),
-        summarize_window(WINDOW, [sent(1000, 2000)], [arrived(_1000=1010)], repeated=0),
+        summarize_window(WINDOW, [sent(1000, 2000)], [slow], repeated=[]),
+        summarize_window(WINDOW, [sent(1000, 2000)], [arrived(_1000=1010)], repeated=[]),
     ]
     rows = [load | row for row in rounds] + [load | {'node': 'b', 'failed': 'why'}]
     (entry,) = summarize_rounds(rows)
@@ -108,6 +108,43 @@ def test_rounds_are_pooled_and_failures_left_out() -> None:
     assert entry['images_per_s'] == 0.75
     # Only the first round has two arrivals.
     assert entry['age_ms']['p50'] == 1050.0
+
+
+def test_age_of_all_rounds_is_never_below_the_latency() -> None:
+    load: dict[str, Any] = {'size': '640x480', 'rate_hz': 10.0, 'cameras': 1, 'node': 'a'}
+    cameras = [sent(1000, 1100, 1200)]
+    # The answers of the second round are 500 ms later.
+    rows = [
+        load | summarize_window(WINDOW, cameras, [arrived(_1000=a, _1100=b, _1200=c)], repeated=[])
+        for a, b, c in ((1010, 1110, 1210), (1510, 1610, 1710))
+    ]
+    (entry,) = summarize_rounds(rows)
+    # 110, 110, 610 and 610 ms: each image is replaced by the next one.
+    assert entry['age_ms']['p50'] == 360.0
+    assert entry['age_ms']['max'] == 610.0
+    assert all(entry['age_ms'][key] >= entry['latency_ms'][key] for key in ('p90', 'p99', 'max'))
+
+
+def test_an_older_answer_that_comes_later_replaces_nothing() -> None:
+    cameras = [sent(1000, 1100, 1200)]
+    found = arrived(_1100=1150, _1000=1160, _1200=1250)
+    row = summarize_window(WINDOW, cameras, [found], repeated=[])
+    assert row['raw']['age_ms'] == [150.0]
+    assert row['answered'] == 3
+
+
+def test_counts_are_those_of_the_measurement() -> None:
+    # Before, in and after the measurement.
+    found = arrived(_900=920, _1000=1010, _7=910, _8=1020, _9=3010)
+    row = summarize_window(
+        WINDOW, [sent(900, 1000)], [found], repeated=[900 * MS, 1000 * MS, 3000 * MS]
+    )
+    assert (row['sent'], row['repeated'], row['unmatched']) == (1, 1, 1)
+
+
+def test_a_node_that_copies_stamps_is_accepted_if_nothing_arrives_in_time() -> None:
+    row = summarize_window(WINDOW, [sent(900)], [arrived(_900=920, _7=930)], repeated=[])
+    assert (row['sent'], row['images_per_s']) == (0, 0.0)
 
 
 def test_percentiles_are_those_of_numpy() -> None:
@@ -131,3 +168,9 @@ def test_log_of_a_camera_is_read(tmp_path: Path) -> None:
     images = count_images(log)
     assert images.publish_ms == {3: 0.5, 5: 0.5, 7: 0.5}
     assert images.between(3, 7) == [3, 5]
+
+
+def test_a_line_that_a_camera_is_writing_is_left_out(tmp_path: Path) -> None:
+    log = tmp_path / 'camera.jsonl'
+    log.write_text('{"stamp_ns": 3, "publish_ms": 0.5}\n{"stamp_ns": 1', encoding='utf-8')
+    assert count_images(log).publish_ms == {3: 0.5}

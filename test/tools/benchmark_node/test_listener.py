@@ -50,7 +50,17 @@ def test_a_message_that_arrives_twice_is_counted_once_and_told() -> None:
     for seconds, camera in ((1, 0), (2, 0), (1, 1), (2, 0), (2, 0)):
         message = Detection2DArray(detections=[Detection2D()] * 3)
         message.header.stamp.sec = seconds
-        listener._receive(camera, True, serialize_message(message))
+        listener._receive(listener.arrivals[camera], True, serialize_message(message))
     assert [sorted(each) for each in listener.arrivals] == [[10**9, 2 * 10**9], [10**9]]
     assert {count for each in listener.arrivals for _, count in each.values()} == {3}
-    assert listener.repeated == 2
+    assert listener.repeated == [2 * 10**9] * 2
+
+
+def test_a_message_after_the_end_of_its_subscription_harms_nothing() -> None:
+    listener = Listener()
+    with listener.receive([]):
+        found = {}
+        listener._receive(found, False, serialize_message(Detection2DArray()))
+        listener.clear()
+        listener._receive(found, False, serialize_message(Detection2DArray()))
+    assert listener.arrivals == []

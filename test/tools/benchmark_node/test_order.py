@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 import importlib
+from pathlib import Path
 import threading
 from typing import Any
 
@@ -16,6 +17,16 @@ from trt_detector.tools.benchmark_node.child_process import BenchmarkError
 from trt_detector.tools.benchmark_node.contender import Case, Contender
 from trt_detector.tools.benchmark_node.report import LIMIT
 from trt_detector.tools.benchmark_node.selection import list_contenders, PACED
+
+COSTS = (
+    'images_per_s', 'cpu_ms_per_image', 'user_ms_per_image', 'system_ms_per_image', 'cores',
+    'other_cores', 'rss_mib', 'peak_rss_mib', 'pss_mib', 'seconds', 'sent', 'answered', 'dropped',
+)  # fmt: skip
+ROW = {
+    'size': '640x480', 'rate_hz': 10.0, 'cameras': 1, 'node': 'a', **dict.fromkeys(COSTS, 1),
+    'raw': {'latency_ms': [1.0], 'age_ms': []},
+}  # fmt: skip
+MACHINE = {'cpu': 'CPU', 'processors': 2, 'gpu': '', 'load_average': 0.5}
 
 # The package has the function of this name.
 main: Any = importlib.import_module('trt_detector.tools.benchmark_node.main')
@@ -87,3 +98,15 @@ def test_what_failed_is_not_tried_again_under_the_same_load(sweep: bool) -> None
 def test_bare_loops_are_those_that_were_asked_for(bare: str, names: list[str]) -> None:
     rows = run('--rounds', '1', '--bare', bare)
     assert [row['node'] for row in rows] == ['trt_detector', *names]
+
+
+def test_the_table_is_printed_if_a_file_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'plot.svg').mkdir()
+    arguments = main._parser().parse_args(['--svg', str(tmp_path / 'plot.svg')])
+    report = {'rows': [ROW], 'machine': MACHINE, 'settings': {'model': 'm.onnx', 'sweep': False}}
+    assert main._write_report(arguments, report) == 1
+    output, errors = capsys.readouterr()
+    assert '| 640x480 10 Hz | a ' in output
+    assert f'cannot write {tmp_path / "plot.svg"}' in errors

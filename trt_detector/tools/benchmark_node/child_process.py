@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -25,8 +25,9 @@ __all__ = [
 _TICK_S = 1 / os.sysconf('SC_CLK_TCK')
 _STOP_TIMEOUT_S = 20.0
 _LAST_LINES = 15
-# Fields of /proc/PID/stat after the name of the process.
-_STATE, _GROUP, _USER, _SYSTEM = 0, 2, 11, 12
+# Fields of /proc/PID/stat after the name of the process; times of children are of ended ones.
+_STATE, _PARENT, _GROUP = 0, 1, 2
+_USER, _SYSTEM, _CHILDREN_USER, _CHILDREN_SYSTEM = 11, 12, 13, 14
 _PR_SET_PDEATHSIG = 1
 # Linux can give each session the same share of the cores (autogroup), however many processes it
 # has. So all share the session of this one, as under ros2 launch; in a process group of its own,
@@ -45,7 +46,7 @@ _STARTER = (
 )
 
 CpuTimes = dict[int, tuple[float, float]]
-"""Seconds in user mode and in the kernel per process id."""
+"""Seconds in user mode and in the kernel per process id, with those of its ended children."""
 
 
 class BenchmarkError(DetectorError):
@@ -71,8 +72,8 @@ class ChildProcess:
     """
     Command in a process group of its own.
 
-    Signals of the terminal do not reach it. What the command starts belongs to it: its CPU time
-    and memory count, and it ends with it.
+    Signals of the terminal do not reach it. What the command starts belongs to it, also in another
+    group: its CPU time and memory count, and it ends with it.
 
     :param name: for messages.
     :param command: program with its arguments.
@@ -93,6 +94,8 @@ class ChildProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+        # Its processes may open further ones.
+        self._groups = {self._process.pid}
 
     def check(self) -> None:
         """
@@ -110,12 +113,23 @@ class ChildProcess:
         return '\n  '.join(['its last lines:', *lines[-_LAST_LINES:]]) if lines else 'no output'
 
     def read_cpu(self) -> CpuTimes:
-        """Read the CPU times of its processes."""
-        return dict(self._members())
+        """Read the CPU times of its processes, those in other groups included."""
+        stats = {int(folder.name): _read_stat(folder) for folder in Path('/proc').glob('[0-9]*')}
+        alive = {pid: fields for pid, fields in stats.items() if fields and fields[_STATE] != 'Z'}
+        children: dict[int, list[int]] = {}
+        for pid, fields in alive.items():
+            children.setdefault(int(fields[_PARENT]), []).append(pid)
+        groups = {pid: int(fields[_GROUP]) for pid, fields in alive.items()}
+        found = [pid for pid, group in groups.items() if group in self._groups]
+        for pid in found:  # grows meanwhile
+            found += [child for child in children.get(pid, ()) if child not in found]
+        # A process is in the group of this one until it has opened its own.
+        self._groups |= {groups[pid] for pid in found} - {os.getpgrp()}
+        return {pid: _read_times(alive[pid]) for pid in found}
 
     def read_memory(self) -> Memory:
         """Read the memory of its processes."""
-        values = [_read_memory(pid) for pid, _ in self._members()]
+        values = [(0.0, 0.0, 0.0), *(_read_memory(pid) for pid in self.read_cpu())]
         return Memory(*(round(sum(column), 1) for column in zip(*values, strict=True)))
 
     def interrupt(self) -> None:
@@ -133,33 +147,32 @@ class ChildProcess:
 
     def _is_running(self) -> bool:
         """Return whether one of its processes runs."""
-        return self._process.poll() is None or any(self._members())
+        return self._process.poll() is None or bool(self.read_cpu())
 
     def _kill(self) -> None:
         """Kill its processes, and remove the shared memory that they leave behind."""
-        segments = [path for pid, _ in self._members() for path in find_segments(pid)]
+        segments = [path for pid in self.read_cpu() for path in find_segments(pid)]
         self._signal(signal.SIGKILL)
         self._process.wait()
-        while any(self._members()):
+        while self.read_cpu():
             time.sleep(0.01)
         for path in segments:
             path.unlink(missing_ok=True)
 
     def _signal(self, number: signal.Signals) -> None:
         """Send a signal to its processes."""
-        for pid, _ in self._members():
+        for pid in self.read_cpu():
             try:
                 os.kill(pid, number)
             except ProcessLookupError:  # it has just ended
                 continue
 
-    def _members(self) -> Iterator[tuple[int, tuple[float, float]]]:
-        """Yield the processes of its group, with their CPU times."""
-        for folder in Path('/proc').glob('[0-9]*'):
-            fields = _read_stat(folder)
-            if fields and int(fields[_GROUP]) == self._process.pid and fields[_STATE] != 'Z':
-                times = (int(fields[_USER]) * _TICK_S, int(fields[_SYSTEM]) * _TICK_S)
-                yield int(folder.name), times
+
+def _read_times(fields: Sequence[str]) -> tuple[float, float]:
+    """Return the times of a process and of its ended children in user mode and in the kernel."""
+    user = int(fields[_USER]) + int(fields[_CHILDREN_USER])
+    system = int(fields[_SYSTEM]) + int(fields[_CHILDREN_SYSTEM])
+    return user * _TICK_S, system * _TICK_S
 
 
 def _read_stat(folder: Path) -> list[str]:

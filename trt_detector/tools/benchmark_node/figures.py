@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 import json
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,19 @@ from .child_process import BenchmarkError, Memory
 from .listener import Arrival
 
 __all__ = [
-    'count_images', 'DROPPED_SHARE', 'percentiles', 'SentImages', 'summarize_bare',
-    'summarize_rounds', 'summarize_window', 'Window',
+    'count_images', 'DROPPED_SHARE', 'is_overloaded', 'percentiles', 'reaches_rate', 'SentImages',
+    'summarize_bare', 'summarize_rounds', 'summarize_window', 'Window',
 ]  # fmt: skip
 
 DROPPED_SHARE = 0.01
 """Share of dropped images above which a node is overloaded."""
 
+# A camera that sends a smaller share of its images has reached its own limit.
+_SENT_SHARE = 0.95
+
 _RANKS = (50, 90, 99)
 _IDENTITY = ('size', 'rate_hz', 'cameras', 'node')
-_COUNTS = ('sent', 'answered', 'dropped')
+_SUMS = ('seconds', 'sent', 'answered', 'dropped')
 _MEDIANS = (
     'images_per_s', 'cpu_ms_per_image', 'user_ms_per_image', 'system_ms_per_image', 'cores',
     'other_cores', 'rss_mib', 'peak_rss_mib', 'pss_mib',
@@ -70,8 +72,8 @@ class SentImages:
 
 
 def count_images(log: Path) -> SentImages:
-    """Read the log of a camera."""
-    lines = log.read_text(encoding='utf-8').splitlines() if log.is_file() else []
+    """Read the log of a camera; it may be writing the last line."""
+    lines = log.read_text(encoding='utf-8').split('\n')[:-1] if log.is_file() else []
     entries = [json.loads(line) for line in lines]
     return SentImages({entry['stamp_ns']: entry['publish_ms'] for entry in entries})
 
@@ -89,7 +91,7 @@ def summarize_window(
     window: Window,
     cameras: Sequence[SentImages],
     arrivals: Sequence[Mapping[int, Arrival]],
-    repeated: int,
+    repeated: Sequence[int],
 ) -> dict[str, Any]:
     """
     Return the figures of a node.
@@ -97,38 +99,37 @@ def summarize_window(
     :param window: readings of its processes.
     :param cameras: what each camera sent.
     :param arrivals: time of arrival in ns and number of detections by stamp, per camera.
-    :param repeated: messages whose stamp had arrived before.
+    :param repeated: stamps of messages whose stamp had arrived before.
     :raises BenchmarkError: if messages arrive, but none with the stamp of an image.
     """
     matched = _match(window, cameras, arrivals)
     received = [len(inside) for inside in matched.in_time]
-    unmatched = len({stamp for found in arrivals for stamp in found} - matched.every_stamp)
-    if unmatched and not sum(received):
+    arrived = {stamp: at_ns for found in arrivals for stamp, (at_ns, _) in found.items()}
+    if arrived and not matched.every_stamp & arrived.keys():
         raise BenchmarkError(
-            f'{unmatched} messages arrived, none with the stamp of an image: the node must copy '
-            'the header of the image'
+            f'{len(arrived)} messages arrived, none with the stamp of an image: the node must '
+            'copy the header of the image'
         )
+    others_ns = [at_ns for stamp, at_ns in arrived.items() if stamp not in matched.every_stamp]
     latency_ms = [(at_ns - stamp_ns) / 1e6 for stamp_ns, (at_ns, _) in matched.answered]
     detections = [count for _, (_, count) in matched.answered]
-    # The newest detections grow older until the next ones arrive.
-    age_ms = [
-        (later_ns - stamp_ns) / 1e6
-        for inside in matched.in_time
-        for (_, stamp_ns), (later_ns, _) in pairwise(inside)
-    ]
+    age_ms = [age for inside in matched.in_time for age in _list_ages_ms(inside)]
     return {
         'sent': matched.sent,
         'answered': len(matched.answered),
         'dropped': matched.sent - len(matched.answered),
-        'repeated': repeated,
-        'unmatched': unmatched,
+        'repeated': _count_inside(window, repeated),
+        'unmatched': _count_inside(window, others_ns),
         'latency_ms': percentiles(latency_ms),
         'age_ms': percentiles(age_ms),
         'slowest_camera_per_s': round(min(received) / _duration_s(window), 3),
         'detections_per_image': round(float(np.mean(detections)), 3) if detections else None,
         **_costs(window, sum(received)),
         'cameras_sent': _describe_cameras(window, cameras),
-        'raw': {'latency_ms': [round(value, 2) for value in latency_ms]},
+        'raw': {
+            'latency_ms': [round(value, 2) for value in latency_ms],
+            'age_ms': [round(value, 2) for value in age_ms],
+        },
     }
 
 
@@ -164,6 +165,25 @@ def _match(
         in_time.append([pair for pair in times if window.begin_ns <= pair[0] < window.end_ns])
     every_stamp = {stamp for camera in cameras for stamp in camera.publish_ms}
     return _Matched(sent, answered, in_time, every_stamp)
+
+
+def _count_inside(window: Window, times_ns: Sequence[int]) -> int:
+    """Count the times in a measurement."""
+    return sum(window.begin_ns <= time_ns < window.end_ns for time_ns in times_ns)
+
+
+def _list_ages_ms(in_time: Sequence[tuple[int, int]]) -> Iterator[float]:
+    """
+    Yield the age of the newest detections just before newer ones arrive.
+
+    :param in_time: sorted (time of arrival, stamp).
+    """
+    newest_ns = 0
+    for at_ns, stamp_ns in in_time:
+        if stamp_ns > newest_ns:
+            if newest_ns:
+                yield (at_ns - newest_ns) / 1e6
+            newest_ns = stamp_ns
 
 
 def summarize_bare(
@@ -205,17 +225,25 @@ def summarize_rounds(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _summarize_group(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the rounds of one load and contender together."""
     entry: dict[str, Any] = {'rounds': len(rows)}
-    entry |= {name: sum(row[name] for row in rows) for name in _COUNTS if name in rows[0]}
-    for name in ('latency_ms', 'run_ms'):
-        if name in rows[0]:
+    entry |= {name: sum(row[name] for row in rows) for name in _SUMS if name in rows[0]}
+    for name in ('latency_ms', 'age_ms', 'run_ms'):
+        if name in rows[0]['raw']:
             entry[name] = percentiles([value for row in rows for value in row['raw'][name]])
-    ages = [row['age_ms'] for row in rows if row.get('age_ms')]
-    if ages:
-        entry['age_ms'] = {rank: _median([each[rank] for each in ages]) for rank in ages[0]}
     for name in _MEDIANS:
         known = [row[name] for row in rows if row[name] is not None]
         entry[name] = _median(known) if known else None
     return entry
+
+
+def is_overloaded(row: Mapping[str, Any]) -> bool:
+    """Tell whether a node dropped too many images."""
+    return bool(row['dropped'] > DROPPED_SHARE * row['sent'])
+
+
+def reaches_rate(row: Mapping[str, Any]) -> bool:
+    """Tell whether the cameras sent as many images as they should."""
+    expected = row['rate_hz'] * row['cameras'] * row['seconds']
+    return bool(row['sent'] >= _SENT_SHARE * expected)
 
 
 def _median(values: Sequence[float]) -> float:

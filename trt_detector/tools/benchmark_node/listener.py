@@ -37,7 +37,7 @@ class Listener:
         self._resources = ExitStack()
         self._node: Any = None
         self.arrivals: list[dict[int, Arrival]] = []
-        self.repeated = 0
+        self.repeated: list[int] = []
         self._statuses: dict[str, Any] = {}
 
     def __enter__(self) -> Listener:
@@ -81,9 +81,9 @@ class Listener:
         from rclpy.qos import QoSProfile
 
         # The diagnostics stay: a short measurement may end before the next ones arrive.
-        self.arrivals, self.repeated = [{} for _ in topics], 0
+        self.arrivals, self.repeated = [{} for _ in topics], []
         with ExitStack() as stack:
-            for number, topic in enumerate(topics):
+            for topic, found in zip(topics, self.arrivals, strict=True):
                 kind = self.find_type(topic)
                 message_type = _import_stamped(topic, kind)
                 policy = match_reliability(self._node.get_publishers_info_by_topic(topic))
@@ -91,7 +91,7 @@ class Listener:
                     stack,
                     message_type,
                     topic,
-                    partial(self._receive, number, kind == _DETECTIONS),
+                    partial(self._receive, found, kind == _DETECTIONS),
                     QoSProfile(depth=_DEPTH, reliability=policy),
                 )
             yield
@@ -139,7 +139,7 @@ class Listener:
 
     def clear(self) -> None:
         """Forget everything that has arrived, before another node starts."""
-        self.arrivals, self.repeated = [], 0
+        self.arrivals, self.repeated = [], []
         self._statuses = {}
 
     def find_failure(self) -> str:
@@ -164,14 +164,14 @@ class Listener:
         subscription = self._node.create_subscription(message_type, topic, callback, qos, raw=True)
         stack.callback(self._node.destroy_subscription, subscription)
 
-    def _receive(self, number: int, has_detections: bool, message: bytes) -> None:
-        """Store the time of one message."""
+    def _receive(self, found: dict[int, Arrival], has_detections: bool, message: bytes) -> None:
+        """Store the time of one message; it may come after the end of its subscription."""
         now_ns = time.time_ns()
         stamp_ns, count = parse_header(message, has_detections)
-        if stamp_ns in self.arrivals[number]:
-            self.repeated += 1
+        if stamp_ns in found:
+            self.repeated.append(stamp_ns)
         else:
-            self.arrivals[number][stamp_ns] = (now_ns, count)
+            found[stamp_ns] = (now_ns, count)
 
     def _keep(self, message: Any) -> None:
         """Keep the newest diagnostics."""

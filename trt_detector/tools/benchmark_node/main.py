@@ -137,8 +137,12 @@ def _write_report(arguments: argparse.Namespace, report: dict[str, Any]) -> int:
     report['summary'] = summarize_rounds(rows)
     code = write_result('benchmark_node', arguments.json, report)
     if report['summary']:
-        if arguments.svg is not None:
-            write_file(arguments.svg, as_svg(report))
+        try:
+            if arguments.svg is not None:
+                write_file(arguments.svg, as_svg(report))
+        except OSError as error:  # the table is still of use
+            _say(f'cannot write {arguments.svg}: {error.strerror}')
+            code = 1
         if arguments.json != Path('-'):
             print(as_text(report))
     failed = not rows or any('failed' in row for row in rows)

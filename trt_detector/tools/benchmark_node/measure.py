@@ -12,6 +12,7 @@ from pathlib import Path
 import time
 from typing import Any
 
+from ...errors import DetectorError
 from .child_process import (
     BenchmarkError,
     ChildProcess,
@@ -23,7 +24,8 @@ from .child_process import (
 from .contender import Bare, Case, Command, Contender, list_cameras
 from .figures import (
     count_images,
-    DROPPED_SHARE,
+    is_overloaded,
+    reaches_rate,
     summarize_bare,
     summarize_window,
     Window,
@@ -34,11 +36,10 @@ from .setup import Setup
 
 __all__ = ['measure', 'sweep']
 
-# An image that was sent at the end of the measurement is still answered.
+# An image that was sent at the end of the measurement is still answered, by a slow node later.
 _DRAIN_S = 1.0
+_LONGEST_DRAIN_S = 10.0
 _SWEEP_FACTOR = 1.25
-# A camera that sends fewer images has reached its own limit.
-_SENT_SHARE = 0.95
 
 
 def measure(contender: Contender, case: Case, setup: Setup) -> dict[str, Any]:
@@ -60,17 +61,19 @@ def sweep(contender: Contender, case: Case, setup: Setup) -> Iterator[tuple[Case
     Measure one contender at growing rates, until images drop or the cameras are at their limit.
 
     :param case: its rate is the first one.
-    :return: the load and the figures of each step.
-    :raises BenchmarkError: if it cannot be measured.
+    :return: the load and the figures of each step; a step that fails is the last one.
+    :raises BenchmarkError: if the contender does not start.
     :raises KeyboardInterrupt: if it is interrupted.
     """
     with _start(contender, case, setup) as (processes, command):
         while True:
-            row = _measure_load(processes, command, case, setup)
+            try:
+                row = _measure_load(processes, command, case, setup)
+            except (DetectorError, OSError) as error:
+                yield case, {'failed': str(error)}
+                return
             yield case, row
-            drops = row['dropped'] > DROPPED_SHARE * row['sent']
-            expected = case.rate_hz * case.cameras * setup.seconds
-            if drops or row['sent'] < _SENT_SHARE * expected:
+            if is_overloaded(row) or not reaches_rate(row | case.to_json()):
                 return
             case = replace(case, rate_hz=float(f'{case.rate_hz * _SWEEP_FACTOR:.3g}'))
 
@@ -154,7 +157,7 @@ def _measure_load(
         read |= stack.enter_context(read_pages(command.pages))
         with _cameras(case, setup) as (cameras, logs):
             setup.wait_for(
-                lambda: all(listener.arrivals),
+                lambda: _have_answers(logs, listener),
                 setup.start_timeout_s,
                 lambda: (
                     f'{sum(not each for each in listener.arrivals)} of {case.cameras} '
@@ -163,12 +166,33 @@ def _measure_load(
                 [*processes, *cameras],
             )
             window = _observe(processes, cameras, setup)
-            setup.sleep(_DRAIN_S)
+            _drain(window.end_ns, setup)
             for process in (*processes, *cameras):
                 process.check()
         images = [count_images(log) for log in logs]
         row = summarize_window(window, images, listener.arrivals, listener.repeated)
     return row | _count_read(window, read) | _read_diagnostics(listener)
+
+
+def _have_answers(logs: Sequence[Path], listener: Listener) -> bool:
+    """Return whether something arrived for each camera since it began to send."""
+    if not all(listener.arrivals):
+        return False
+    starts_ns = (min(count_images(log).publish_ms, default=None) for log in logs)
+    return all(
+        start_ns is not None and max(at_ns for at_ns, _ in list(found.values())) >= start_ns
+        for start_ns, found in zip(starts_ns, listener.arrivals, strict=True)
+    )
+
+
+def _drain(end_ns: int, setup: Setup) -> None:
+    """Wait for the detections of the last images, which later ones follow."""
+    setup.sleep(_DRAIN_S)
+    deadline_s = time.monotonic() + _LONGEST_DRAIN_S - _DRAIN_S
+    while time.monotonic() < deadline_s:
+        if all(max(list(found), default=0) >= end_ns for found in setup.listener.arrivals):
+            return
+        setup.sleep(0.05)
 
 
 def _count_read(window: Window, read: Mapping[str, Sequence[int]]) -> dict[str, Any]:
@@ -234,11 +258,9 @@ def _observe(
     setup.sleep(setup.seconds)
     after, busy_s = _read_all(processes), read_busy_s() - busy_s
     others_s, end_ns = _known_s(cameras) - others_s, time.time_ns()
+    # Not per process: the time of a child that has ended moves to its parent.
     user_s, system_s = (
-        sum(
-            times[kind] - before.get(pid, (0.0, 0.0))[kind]
-            for pid, times in after.items()
-        )
+        max(0.0, _sum_s(after, kind) - _sum_s(before, kind))
         for kind in (0, 1)
     )  # fmt: skip
     memories = [process.read_memory() for process in processes]
@@ -254,6 +276,11 @@ def _observe(
 def _read_all(processes: Sequence[ChildProcess]) -> CpuTimes:
     """Read the CPU times of several processes."""
     return {pid: times for process in processes for pid, times in process.read_cpu().items()}
+
+
+def _sum_s(times: CpuTimes, kind: int) -> float:
+    """Sum the CPU times in user mode (0) or in the kernel (1)."""
+    return sum(pair[kind] for pair in times.values())
 
 
 def _known_s(cameras: Sequence[ChildProcess]) -> float:

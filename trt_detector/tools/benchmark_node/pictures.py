@@ -29,7 +29,7 @@ def write_pictures(
     :param folder: for the files.
     :param compressed: JPEG, as cameras send it; else PNG, without loss.
     :return: file per size.
-    :raises BenchmarkError: if the picture of the demo is not installed.
+    :raises BenchmarkError: if the picture of the demo is not installed, or a file not written.
     :raises ImageError: if the picture cannot be read.
     """
     path = picture or find_package_file(_PICTURE)
@@ -41,6 +41,10 @@ def write_pictures(
         file = folder / f'{width}x{height}.{"jpg" if compressed else "png"}'
         # Hardly compressed: a PNG is read once, and large.
         options = [] if compressed else [cv2.IMWRITE_PNG_COMPRESSION, 1]
-        cv2.imwrite(str(file), cv2.resize(pixels, (width, height)), options)
+        if not cv2.imwrite(str(file), cv2.resize(pixels, (width, height)), options):
+            raise BenchmarkError(
+                f'cannot write a picture of {width}x{height} to {folder}; the side of a JPEG has '
+                'at most 65535 pixels, and the disk must not be full'
+            )
         written[width, height] = file
     return written

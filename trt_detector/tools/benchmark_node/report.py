@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import math
 from typing import Any
 
 from ...evaluation.svg import bar_chart, line_chart, stacked
-from .figures import DROPPED_SHARE
+from .figures import DROPPED_SHARE, is_overloaded, reaches_rate
 
 __all__ = ['as_svg', 'as_text', 'find_saturation', 'LIMIT', 'share_of_limit']
 
@@ -48,7 +49,7 @@ def as_text(report: _Row) -> str:
     )
     parts = [what, '', *table, '', _NOTES]
     if report['settings']['sweep']:
-        parts += ['', *(_describe_saturation(name, summary) for name in _nodes(summary))]
+        parts += ['', *_describe_saturations(summary)]
     failed = [row for row in report['rows'] if 'failed' in row]
     parts += [f'not measured: {row["node"]} at {_load(row)}: {row["failed"]}' for row in failed]
     return '\n'.join(parts)
@@ -82,8 +83,7 @@ def _plot_over_rates(title: str, known: Sequence[tuple[_Row, float]]) -> str:
     """Return a line per node, size and number of cameras."""
     lines: dict[str, list[tuple[float, float]]] = {}
     for row, value in known:
-        count = f'{row["cameras"]} x ' if row['cameras'] > 1 else ''
-        name = f'{row["node"]}, {count}{row["size"]}'
+        name = f'{row["node"]}, {_cameras(row)}'
         lines.setdefault(name, []).append((row['rate_hz'], value))
     axis = 'images per second and camera'
     return line_chart(title, axis, list(lines), [sorted(line) for line in lines.values()])
@@ -107,29 +107,41 @@ def share_of_limit(row: _Row, summary: Sequence[_Row]) -> float | None:
     return float(row['images_per_s'] / limits[0]['images_per_s'])
 
 
-def find_saturation(node: str, summary: Sequence[_Row]) -> _Row | None:
-    """Return the row of a node with the highest rate without drops, None if all have drops."""
-    own = [row for row in summary if row['node'] == node and 'dropped' in row]
-    good = [row for row in own if row['dropped'] <= DROPPED_SHARE * row['sent']]
+def find_saturation(rows: Sequence[_Row]) -> _Row | None:
+    """
+    Return the row with the highest rate below all rates with drops, None if there is none.
+
+    :param rows: of the summary, of one node, size and number of cameras.
+    """
+    drops_hz = min((row['rate_hz'] for row in rows if is_overloaded(row)), default=math.inf)
+    good = [row for row in rows if row['rate_hz'] < drops_hz and row['answered']]
     return max(good, key=lambda row: float(row['rate_hz']), default=None)
 
 
-def _describe_saturation(node: str, summary: Sequence[_Row]) -> str:
-    """Return a line about the highest rate without drops."""
-    row = find_saturation(node, summary)
+def _describe_saturations(summary: Sequence[_Row]) -> list[str]:
+    """Return a line per node, size and number of cameras about the highest rate without drops."""
+    groups: dict[str, list[_Row]] = {}
+    for row in summary:
+        if 'dropped' in row:
+            groups.setdefault(f'{row["node"]}, {_cameras(row)}', []).append(row)
+    return [f'{name}: {_describe_saturation(rows)}' for name, rows in groups.items()]
+
+
+def _describe_saturation(rows: Sequence[_Row]) -> str:
+    """Describe the highest rate without drops."""
+    row = find_saturation(rows)
+    if row is None and not any(map(is_overloaded, rows)):
+        return 'no image was sent and answered in time; raise --rate or --seconds'
     if row is None:
-        return f'{node}: images drop at the first rate already; begin with a lower --rate'
+        return 'images drop at the first rate already; begin with a lower --rate'
+    rate_hz, reason = row['rate_hz'], ''
+    if not reaches_rate(row):
+        rate_hz, reason = row['sent'] / row['seconds'] / row['cameras'], ', all that cameras sent'
     latency = row['latency_ms']
     return (
-        f'{node}: up to {row["rate_hz"]:g} images/s per camera with at most '
-        f'{DROPPED_SHARE:.0%} dropped, there p50 {latency["p50"]:.1f} ms, p99 '
-        f'{latency["p99"]:.1f} ms'
+        f'up to {rate_hz:.3g} images/s per camera{reason}, with at most {DROPPED_SHARE:.0%} '
+        f'dropped, there p50 {latency["p50"]:.1f} ms, p99 {latency["p99"]:.1f} ms'
     )
-
-
-def _nodes(summary: Sequence[_Row]) -> list[str]:
-    """List the nodes, without the bare model."""
-    return list(dict.fromkeys(row['node'] for row in summary if 'dropped' in row))
 
 
 def _make_cells(row: _Row, summary: Sequence[_Row]) -> list[str]:
@@ -153,8 +165,13 @@ def _make_cells(row: _Row, summary: Sequence[_Row]) -> list[str]:
 
 def _load(row: _Row) -> str:
     """Return size, rate and number of the cameras."""
+    return f'{_cameras(row)} {row["rate_hz"]:g} Hz'
+
+
+def _cameras(row: _Row) -> str:
+    """Return number and size of the cameras."""
     count = f'{row["cameras"]} x ' if row['cameras'] > 1 else ''
-    return f'{count}{row["size"]} {row["rate_hz"]:g} Hz'
+    return f'{count}{row["size"]}'
 
 
 def _key(row: _Row) -> tuple[Any, ...]:
