@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 import sys
 import time
@@ -16,26 +16,16 @@ from typing import Any, TYPE_CHECKING
 import numpy.typing as npt
 
 from ... import __version__
-from ...config import DetectorConfig
-from ...errors import DetectorError, ImageError, ModelError
+from ...errors import DetectorError, ImageError
 from ...factory import create_detector
 from ...image.image import Image
-from ...model_info import ModelInfo, prepare_model, read_model_info
+from ...model_info import prepare_model
 from ...pipeline import Detector
 from ...quantize import CalibrationCache
-from ...quantize.calibration import (
-    CalibrationMethod,
-    gate_folder,
-    make_cache,
-    report_path,
-    write_calibration,
-)
+from ...quantize.calibration import gate_folder, make_cache, report_path, write_calibration
 from ...quantize.histogram import MagnitudeHistogram
 from ...quantize.sampling import Coverage, FrameSampler
-from ...quantize.thresholds import DEFAULT_PERCENTILE, METHODS
 from ...values.progress import Progress
-from ...values.user_path import expand_user
-from ..argument_types import parse_positive
 from ..command_line import (
     add_json_option,
     make_parser,
@@ -44,10 +34,11 @@ from ..command_line import (
     write_json,
     write_result,
 )
-from ..options import add_parameter_options, given_parameters, INPUT_PARAMETERS
+from ..options import add_parameter_options, INPUT_PARAMETERS
 from ..progress_bar import ProgressBar
 from .frames import GateFrames, InputBatches
-from .sources import BagSource, FrameSource, PictureSource, TopicSource, VideoSource
+from .job import add_options, Job, open_source, read_job
+from .sources import FrameSource
 
 if TYPE_CHECKING:
     import onnx
@@ -61,22 +52,6 @@ _SENSITIVITY_BATCHES = 8
 _SHOWN_LAYERS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """Options of a calibration run."""
-
-    config: DetectorConfig
-    model: ModelInfo
-    method: CalibrationMethod
-    output: Path
-    frames: int
-    gate_frames: int
-    min_difference: float
-    tensorrt_version: str
-    sensitivity: Path | None
-    tensorrt: bool
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the tool.
@@ -87,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(_parser(), argv)
     bar = ProgressBar(sys.stderr)
     try:
-        job = _job(arguments)
-        source = _source(arguments)
+        job = read_job(arguments)
+        source = open_source(arguments)
         try:
             report = _calibrate(job, source, bar)
         finally:
@@ -119,134 +94,13 @@ def _parser() -> argparse.ArgumentParser:
         ],
         exit_codes={0: 'the cache is written', 1: 'it cannot be created', _CANCELLED: 'cancelled'},
     )
-    add = parser.add_argument
-    add(
-        '--model',
-        '--model-path',
-        required=True,
-        type=Path,
-        help='ONNX file of the detector, in FP32',
-    )
-    add('--output', required=True, type=Path, metavar='X.calib', help='file to write')
-    inputs = parser.add_mutually_exclusive_group(required=True)
-    inputs.add_argument('--images', nargs='+', type=Path, help='a folder, or picture files')
-    inputs.add_argument('--video', type=Path, help='a video file')
-    inputs.add_argument('--bag', type=Path, help='folder of a rosbag2 (sqlite3 or mcap)')
-    inputs.add_argument('--topic', help='a live image topic; compressed if it ends in /compressed')
-    add('--bag-topics', nargs='*', default=[], help='image topics of the bag. Default: all.')
-    add(
-        '--every', type=parse_positive, default=10, metavar='K',
-        help='take every K-th image of a live topic. Default: 10.',
-    )  # fmt: skip
-    add(
-        '--timeout', type=float, default=10.0, metavar='S',
-        help='seconds to wait for a live image. Default: 10.',
-    )  # fmt: skip
-    add(
-        '--frames', type=parse_positive, default=400, metavar='N',
-        help='maximum number of frames to calibrate with. Default: 400.',
-    )  # fmt: skip
-    add(
-        '--gate-frames',
-        type=int,
-        default=32,
-        help='frames to keep beside the cache for the INT8 check, at most a quarter of all; they '
-        'are not used for calibration; 0 keeps none. Default: 32.',
-    )
-    add(
-        '--method', choices=METHODS, default='entropy',
-        help='method that chooses the ranges. Default: entropy.',
-    )  # fmt: skip
-    add(
-        '--percentile',
-        type=float,
-        default=DEFAULT_PERCENTILE,
-        help='minimum share of the values, in percent, that entropy and percentile keep in range. '
-        'Default: %(default)s.',
-    )
-    add(
-        '--min-difference',
-        type=float,
-        default=2.0,
-        help='mean difference of gray levels below which frames are duplicates; 0 takes all. '
-        'Default: 2.',
-    )
-    add(
-        '--tensorrt-version',
-        default='10.3.0',
-        help='version of TensorRT in the header of the file; this package reads any version. '
-        'Default: %(default)s.',
-    )
-    add(
-        '--sensitivity',
-        type=Path,
-        metavar='FILE',
-        help='also rank the layers by the error if each alone is INT8; write the ranking to this '
-        'JSON file',
-    )
-    add(
-        '--tensorrt',
-        action='store_true',
-        help="use TensorRT's own entropy calibrator on the GPU of this machine (TensorRT up to "
-        '10); --method and --percentile are not used',
-    )
-    add(
-        '--threads',
-        '--inference-threads',
-        type=int,
-        default=0,
-        help='threads of ONNX Runtime; 0 is one per physical core that the process may use. '
-        'Default: 0.',
-    )
+    add_options(parser)
     add_json_option(parser)
     add_parameter_options(parser, INPUT_PARAMETERS)
     return parser
 
 
-def _job(arguments: argparse.Namespace) -> _Job:
-    """Read the options."""
-    values = given_parameters(arguments, INPUT_PARAMETERS)
-    config = DetectorConfig.from_mapping({
-        'model_path': str(arguments.model),
-        'backend': 'onnxruntime',
-        'onnxruntime_provider': 'cpu',
-        'precision': 'fp32',
-        'batch_size': 0,
-        'warmup_iterations': 0,
-        'inference_threads': arguments.threads,
-        **values,
-    })  # fmt: skip
-    model = read_model_info(expand_user(arguments.model))
-    if model.precision != 'fp32':
-        raise ModelError(
-            f'{model.path} is {model.precision}; calibrate the FP32 export of the network'
-        )
-    return _Job(
-        config=config,
-        model=model,
-        method=CalibrationMethod(arguments.method, arguments.percentile),
-        output=expand_user(arguments.output),
-        frames=arguments.frames,
-        gate_frames=max(0, arguments.gate_frames),
-        min_difference=arguments.min_difference,
-        tensorrt_version=arguments.tensorrt_version,
-        sensitivity=arguments.sensitivity,
-        tensorrt=arguments.tensorrt,
-    )
-
-
-def _source(arguments: argparse.Namespace) -> FrameSource:
-    """Open the source of the frames."""
-    if arguments.images is not None:
-        return PictureSource(arguments.images)
-    if arguments.video is not None:
-        return VideoSource(arguments.video)
-    if arguments.bag is not None:
-        return BagSource(arguments.bag, arguments.bag_topics)
-    return TopicSource(arguments.topic, arguments.every, arguments.timeout)
-
-
-def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) -> dict[str, Any]:
+def _calibrate(job: Job, source: FrameSource, bar: Callable[[Progress], None]) -> dict[str, Any]:
     """Calibrate; write the cache, its report and the gate frames; return the report."""
     start = time.monotonic()
     wanted = job.frames + job.gate_frames
@@ -299,7 +153,7 @@ def _calibrate(job: _Job, source: FrameSource, bar: Callable[[Progress], None]) 
 
 
 def _rank(
-    job: _Job,
+    job: Job,
     network: onnx.ModelProto,
     cache: CalibrationCache,
     batches: Sequence[npt.NDArray[Any]],
@@ -324,7 +178,7 @@ def _rank(
 
 
 def _count(
-    job: _Job, detector: Detector, inputs: Iterator[tuple[npt.NDArray[Any], int]]
+    job: Job, detector: Detector, inputs: Iterator[tuple[npt.NDArray[Any], int]]
 ) -> dict[str, MagnitudeHistogram]:
     """Return the histograms of the network's activations."""
     from ...quantize.activations import ActivationCounter
@@ -342,7 +196,7 @@ def _count(
 
 
 def _calibrate_on_device(
-    job: _Job, detector: Detector, inputs: Iterator[tuple[npt.NDArray[Any], int]]
+    job: Job, detector: Detector, inputs: Iterator[tuple[npt.NDArray[Any], int]]
 ) -> CalibrationCache:
     """Return the cache of TensorRT's own calibrator."""
     from ...trt.builder.batch_calibrator import calibrate_on_device
@@ -352,7 +206,7 @@ def _calibrate_on_device(
     return calibrate_on_device(job.config, data, path, (batch for batch, _ in inputs))
 
 
-def _network(job: _Job, detector: Detector) -> onnx.ModelProto:
+def _network(job: Job, detector: Detector) -> onnx.ModelProto:
     """Return the network that the detector runs."""
     from ...quantize.model_file import load_onnx_bytes
 
@@ -361,7 +215,7 @@ def _network(job: _Job, detector: Detector) -> onnx.ModelProto:
 
 
 def _report(
-    job: _Job, coverage: Coverage, batches: InputBatches, gate_frames: int
+    job: Job, coverage: Coverage, batches: InputBatches, gate_frames: int
 ) -> dict[str, Any]:
     """Return the entries of the calibration report, which are the same in every run."""
     frames = asdict(coverage)
@@ -381,7 +235,7 @@ def _report(
     }
 
 
-def _sentence(job: _Job, report: dict[str, Any]) -> str:
+def _sentence(job: Job, report: dict[str, Any]) -> str:
     """Format the result as text."""
     coverage = report['coverage']
     result = (
