@@ -96,12 +96,16 @@ def test_objectness_that_the_user_told_is_no_doubt(
     assert found.class_ids.tolist() == [2]
 
 
-def test_objectness_as_a_class_comes_with_a_second_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize('rows_first', [True, False])
+def test_objectness_as_a_class_comes_with_a_second_one(
+    *, rows_first: bool, tmp_path: Path
+) -> None:
     rows = _rows(6, 3, objectness=0)
-    with _open(tmp_path, rows, class_names=_names(6)) as detector:
+    with _open(tmp_path, rows if rows_first else rows.T, class_names=_names(6)) as detector:
         detector.detect([IMAGE])
         [told] = detector.info.warnings
     assert '3 of 3 predictions of class 0 have a second class' in told
+    assert ('(with a Transpose) and set head to yolo_objectness' in told) != rows_first
     with _open(tmp_path, rows, class_names=_names(5), head='yolo_objectness') as detector:
         found = detector.detect([IMAGE]).detections[0]
         assert detector.info.warnings == ()
@@ -193,6 +197,7 @@ def test_values_on_a_device_are_checked_like_those_of_the_output() -> None:
         assert found is not None
         assert found.certain
         assert 'values down to -0.5 in the last 1 of 2 class columns' in found.text
+        assert 'yolo_obb' in found.text
 
 
 @pytest.mark.parametrize(
@@ -256,3 +261,17 @@ def test_angles_in_degrees_are_refused(tmp_path: Path) -> None:
         pytest.raises(DecodeError, match='an angle of 30; expected radians'),
     ):
         detector.detect([IMAGE])
+
+
+def test_selected_rows_of_a_detr_are_told_from_corners(tmp_path: Path) -> None:
+    rows = np.zeros((10, 6), np.float32)
+    rows[0] = (20 / WIDTH, 35 / HEIGHT, 20 / WIDTH, 30 / HEIGHT, 0.9, 1)
+    rows[1] = (0.2, 0.2, 0.3, 0.3, 0.8, 0)
+    with (
+        _open(tmp_path, rows) as detector,
+        pytest.raises(DecodeError, match='set boxes to normalized .*, head to detr_rows if'),
+    ):
+        detector.detect([IMAGE])
+    with _open(tmp_path, rows, head='detr_rows') as detector:
+        found = detector.detect([IMAGE]).detections[0]
+    np.testing.assert_allclose(found.boxes_xyxy[:1], CORNERS, atol=1e-3)

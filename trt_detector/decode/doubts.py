@@ -108,13 +108,13 @@ def check_rows(
         if layout not in _CLASSES:
             return None
         scores = rows[:, rule.first : rule.last]
-        doubt = _check_negative(scores, tolerance) or _check_first_class(scores)
+        doubt = _check_negative(layout, scores, tolerance) or _check_first_class(layout, scores)
         if doubt is None and layout == 'yolo_obb':
             doubt = _check_angle(rows[:, rule.last])
         return doubt
 
 
-def _check_negative(scores: npt.NDArray[Any], tolerance: float) -> Doubt | None:
+def _check_negative(layout: str, scores: npt.NDArray[Any], tolerance: float) -> Doubt | None:
     """Find columns of classes with values below 0: the best class of a prediction hides them."""
     lowest = np.where(np.isfinite(scores), scores, 0).min(axis=0)
     wrong = np.flatnonzero(lowest < -tolerance)
@@ -123,11 +123,12 @@ def _check_negative(scores: npt.NDArray[Any], tolerance: float) -> Doubt | None:
         return None
     last = len(wrong) == total - wrong[0] < total
     place = f'the last {len(wrong)} of {total}' if last else f'{len(wrong)} of {total}'
+    angle = 'set head to yolo_obb for an angle, else ' if layout == 'yolo' and last else ''
     return Doubt(
         'negative',
         f'values down to {float(lowest.min()):.3g} in {place} class columns; expected 0 to 1: an '
-        'angle, mask coefficients or keypoints may be read as classes: set head to yolo_obb for '
-        f'an angle, else give task and kpt_shape in <stem>.yaml, or {HELP}',
+        f'angle, mask coefficients or keypoints may be read as classes: {angle}give task and '
+        f'kpt_shape in <stem>.yaml, or {HELP}',
         certain=True,
     )
 
@@ -145,7 +146,7 @@ def _check_angle(angles: npt.NDArray[Any]) -> Doubt | None:
     )
 
 
-def _check_first_class(scores: npt.NDArray[Any]) -> Doubt | None:
+def _check_first_class(layout: str, scores: npt.NDArray[Any]) -> Doubt | None:
     """Find a first class that comes with another one always, as objectness does."""
     if scores.shape[1] < 2:
         return None
@@ -155,11 +156,14 @@ def _check_first_class(scores: npt.NDArray[Any]) -> Doubt | None:
     count = int(np.count_nonzero(found[:, 1:].max(axis=1) >= _SECOND))
     if count < _NEARLY_ALL * len(found):
         return None
+    remedy = 'export [N, A, 5 + C] (with a Transpose) and set'
+    if layout == 'yolo_transposed':
+        remedy = 'set'
     return Doubt(
         'objectness',
         f'{count} of {len(found)} predictions of class 0 have a second class: class 0 may be '
-        'objectness; if it is, set head to yolo_objectness (yolox or yolox_decoded for YOLOX) '
-        'and class_names, or export [N, A, 5 + C]',
+        f'objectness; if it is, {remedy} head to yolo_objectness (yolox or yolox_decoded for '
+        f'YOLOX), with {scores.shape[1] - 1} class_names',
         certain=False,
     )
 

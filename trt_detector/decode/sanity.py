@@ -251,9 +251,11 @@ class SanityCheck:
         box = ', '.join(f'{value:.4g}' for value in boxes_xyxy[0].tolist())
         unit = 'normalized' if tiny[0] else 'pixels'
         fault = 'smaller than a pixel' if tiny[0] else 'far outside the input'
+        rows = ', head to detr_rows if they are centers and sizes (RT-DETR)'
+        rows = rows if tiny[0] and self._layout == 'end_to_end' else ''
         self._refuse(
             f'boxes that are {fault} (e.g. {box} on {width}x{height} pixels): set boxes to {unit} '
-            f'if the model writes them so; otherwise {HELP}'
+            f'if the model writes them so{rows}; otherwise {HELP}'
         )
 
     def _tell(self, doubt: Doubt | None) -> None:
