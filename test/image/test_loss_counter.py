@@ -32,6 +32,21 @@ def test_new_subscription_does_not_count_what_was_published_before() -> None:
     assert counter.lost == 1
 
 
+def test_loss_is_recent_until_two_images_arrive_one_after_the_other() -> None:
+    counter = LossCounter()
+    counter.add_event(2)
+    assert counter.lost_recently == 2
+    recent = []
+    for number in (1, 2, 5, 6, 7):
+        counter.add_image(info(number), 0)
+        recent.append(counter.lost_recently)
+    # 3 and 4 are missing between the second and the third image.
+    assert recent == [2, 0, 2, 0, 0]
+    counter.add_image(info(9), 0)
+    counter.restart()
+    assert (counter.lost_recently, counter.lost) == (0, 5)
+
+
 def test_numbers_without_the_publisher_are_not_used() -> None:
     counter = LossCounter()
     for number in (1, 500, 2, 501):

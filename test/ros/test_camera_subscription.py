@@ -26,6 +26,7 @@ from support.ros_graph import (
     values_of,
     wait_until,
 )
+from trt_detector.image.loss_counter import LossCounter
 from trt_detector.ros.camera_subscription import choose_reliability
 from trt_detector.ros.image_queue import ImageQueue
 from vision_msgs.msg import Detection2DArray
@@ -209,6 +210,14 @@ def test_silence_is_logged_and_warned_of_by_the_node(capfd: pytest.CaptureFixtur
         running.status('detector', is_fine)
     logged = capfd.readouterr().err
     assert logged.count('/b/image: no image for') == 1
+
+
+def test_loss_long_ago_is_no_reason_for_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with detector_node(image_timeout=0.3) as running:
+        running.publisher(ImageMessage, '/image_raw')
+        activate(running)
+        monkeypatch.setattr(LossCounter, 'lost', 1)
+        silence(running, 'camera /image_raw', '1 publisher(s) of /image_raw send nothing')
 
 
 @contextmanager

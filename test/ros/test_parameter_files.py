@@ -133,12 +133,18 @@ def test_lists_that_ros_cannot_read_have_a_remedy(
     if remedy is not None:
         assert found[0].startswith(f'{file}, line 3: ')
         assert remedy in found[0]
-    context = rclpy.Context()
-    try:
-        rclpy.init(args=arguments, context=context)
-        is_read = True
-    except Exception:
-        is_read = False
-    finally:
-        rclpy.try_shutdown(context=context)
-    assert is_read == (remedy is None), 'ROS itself decides what needs a remedy'
+    rule = ':='.join(line.split(': ', 1))
+    given = ['--ros-args', '-p', rule]
+    found = find_unreadable_lists(given)
+    assert len(found) == (remedy is not None)
+    assert remedy is None or (found[0].startswith(f'-p {rule}: ') and remedy in found[0])
+    for each in (arguments, given):
+        context = rclpy.Context()
+        try:
+            rclpy.init(args=each, context=context)
+            is_read = True
+        except Exception:
+            is_read = False
+        finally:
+            rclpy.try_shutdown(context=context)
+        assert is_read == (remedy is None), 'ROS itself decides what needs a remedy'

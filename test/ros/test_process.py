@@ -402,6 +402,7 @@ def test_signal_during_a_long_warm_up_ends_the_process_cleanly(tmp_path: Path) -
         output = output_at_end(process)
     assert process.returncode == 0, output
     assert 'the warm-up was cancelled' in output
+    assert 'autostart failed' not in output
 
 
 def test_process_with_a_hanging_driver_call_exits_with_an_error() -> None:

@@ -47,6 +47,8 @@ class LossCounter:
         self._by_stamps = 0
         self._last_stamp_ns = 0
         self._spacings_ns: deque[int] = deque(maxlen=_STAMPS)
+        self._lost_at_last = 0
+        self._lost_at_last_but_one = 0
 
     def add_image(self, info: Mapping[str, Any], stamp_ns: int) -> None:
         """
@@ -61,18 +63,10 @@ class LossCounter:
         with self._lock:
             if number is None or source is None:
                 self._add_stamp(stamp_ns)
-                return
-            self._has_numbers = True
-            self._received_s = time.monotonic()
-            publisher = bytes(source['data'])
-            last = self._last_numbers.get(publisher)
-            if last is None:
-                self._by_events += self._events_in_silence
-            elif number > last:
-                # It includes those that events reported in the meantime.
-                self._by_numbers += number - last - 1
-            self._events_in_silence = 0
-            self._last_numbers[publisher] = number
+            else:
+                self._add_number(number, bytes(source['data']))
+            self._lost_at_last_but_one = self._lost_at_last
+            self._lost_at_last = self._count()
 
     def add_event(self, lost: int) -> None:
         """
@@ -94,14 +88,19 @@ class LossCounter:
             self._events_in_silence = 0
             self._last_numbers.clear()
             self._last_stamp_ns = 0
+            self._lost_at_last = self._lost_at_last_but_one = self._count()
 
     @property
     def lost(self) -> int:
         """Number of lost images."""
         with self._lock:
-            if self._has_numbers or self._by_events:
-                return self._by_numbers + self._by_events + self._events_in_silence
-            return self._by_stamps
+            return self._count()
+
+    @property
+    def lost_recently(self) -> int:
+        """Number of images lost just before or after the last received one."""
+        with self._lock:
+            return self._count() - self._lost_at_last_but_one
 
     @property
     def method(self) -> str:
@@ -110,6 +109,25 @@ class LossCounter:
             if self._has_numbers:
                 return 'sequence numbers'
             return 'events' if self._by_events else 'header stamps'
+
+    def _count(self) -> int:
+        """Count the lost images by the best source."""
+        if self._has_numbers or self._by_events:
+            return self._by_numbers + self._by_events + self._events_in_silence
+        return self._by_stamps
+
+    def _add_number(self, number: int, publisher: bytes) -> None:
+        """Count how many images of a publisher are missing before this one."""
+        self._has_numbers = True
+        self._received_s = time.monotonic()
+        last = self._last_numbers.get(publisher)
+        if last is None:
+            self._by_events += self._events_in_silence
+        elif number > last:
+            # It includes those that events reported in the meantime.
+            self._by_numbers += number - last - 1
+        self._events_in_silence = 0
+        self._last_numbers[publisher] = number
 
     def _add_stamp(self, stamp_ns: int) -> None:
         """Estimate how many images are missing before this one."""

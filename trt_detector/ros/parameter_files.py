@@ -16,6 +16,7 @@ from ..model_info.text_files import read_text, read_yaml
 __all__ = ['find_unmatched_files', 'find_unreadable_lists']
 
 _OPTION = '--params-file'
+_RULES = ('-p', '--param')
 _PARAMETERS = 'ros__parameters'
 # Item of a list in brackets like 2:0.3 or car:vehicle, which the YAML parser of ROS does not read.
 _UNQUOTED_PAIR = re.compile(r'(?<=[\[,])\s*([\w ]+:[\w.]+)\s*(?=[,\]])')
@@ -50,15 +51,18 @@ def find_unreadable_lists(arguments: Sequence[str]) -> list[str]:
     """
     Write a sentence about every list in brackets that only other YAML parsers read.
 
-    :param arguments: command line, whose parameter files ROS could not parse.
+    :param arguments: command line, whose parameters or parameter files ROS could not parse.
     """
     sentences = []
-    for option, file in pairwise(arguments):
-        if option != _OPTION:
-            continue
-        for number, line in enumerate(_read_text(file).splitlines(), start=1):
-            if remedy := _find_remedy(line.partition('#')[0]):
-                sentences.append(f'{file}, line {number}: {remedy}')
+    for option, value in pairwise(arguments):
+        if option in _RULES and (remedy := _find_remedy(value.partition(':=')[2])):
+            sentences.append(
+                f'{option} {value}: {remedy}; the shell needs double quotes around the whole'
+            )
+        if option == _OPTION:
+            for number, line in enumerate(_read_text(value).splitlines(), start=1):
+                if remedy := _find_remedy(line.partition('#')[0]):
+                    sentences.append(f'{value}, line {number}: {remedy}')
     return sentences
 
 

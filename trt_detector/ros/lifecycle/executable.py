@@ -233,6 +233,7 @@ def _run(nodes: Sequence[ManagedNode], stop: threading.Event) -> bool:
     for node in nodes:
         node.get_logger().info('stopping')
     for node in nodes:
+        node.is_ending = True
         node.cancel_build()
     # The executor still runs, so that the service call of a transition in progress is answered.
     finalized = [node.finalize() for node in nodes]

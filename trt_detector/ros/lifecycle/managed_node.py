@@ -70,6 +70,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._receiver: Any = self._own_receiver or receiver
         self._is_hanging = False
         self._failure = ''
+        #: The process is about to end; set by the executable.
+        self.is_ending = False
         #: Called with an exit code if only a new process can go on; set by the executable.
         self.on_fatal: Callable[[int], None] | None = None
         parameters.declare(self)
@@ -332,7 +334,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Configure and activate once."""
         self._start_timer.cancel()
         try:
-            if not self.bring_up() and self.get_state_label() != 'finalized':
+            if not self.bring_up() and not self.is_ending:
                 self.log_next_step('autostart failed')
         except Exception:  # noqa: BLE001 logged; an exception here would end the executor
             self.get_logger().error(f'autostart failed:\n{traceback.format_exc()}')

@@ -131,8 +131,8 @@ def _explain_reliability(subscription: CameraSubscription, publishers: Sequence[
 
 
 def _explain_loss(subscription: CameraSubscription) -> str:
-    """Explain that every image is lost in transit, if the middleware reports lost messages."""
-    lost = subscription.loss.lost
+    """Explain that the images are lost in transit, if the latest were."""
+    lost = subscription.loss.lost_recently
     if not lost:
         return ''
     return (
