@@ -127,6 +127,26 @@ def test_plain_distances_are_decoded_if_the_user_names_the_layout(tmp_path: Path
         assert_same(found[image], clip(suppress(_decode(maps, image, bins=1))))
 
 
+@pytest.mark.parametrize('classes', [3, 8])
+@pytest.mark.parametrize('boxes_first', [True, False])
+def test_plain_distances_are_told_from_classes_in_any_order(
+    classes: int, *, boxes_first: bool, tmp_path: Path
+) -> None:
+    maps = _maps(1, bins=1, classes=classes)
+    maps = {stride: (np.abs(boxes), scores) for stride, (boxes, scores) in maps.items()}
+    outputs = {
+        f'map{stride} {part}': maps[stride][part]
+        for stride in STRIDES
+        for part in ((0, 1) if boxes_first else (1, 0))
+    }
+    path = plant(tmp_path / 'm.onnx', outputs)
+    names = tuple(f'name {number}' for number in range(classes))
+    with open_planted(path, head='yolo_split', class_names=names) as detector:
+        found = detector.detect(dark_and_bright()).detections
+    for image in (0, 1):
+        assert_same(found[image], clip(suppress(_decode(maps, image, bins=1))))
+
+
 def test_one_name_too_few_is_an_error(tmp_path: Path) -> None:
     path = _rockchip(_maps(0, classes=4), tmp_path / 'm.onnx', total=False)
     with pytest.raises(ConfigError, match='has 3 names and the model has 4 classes'):

@@ -218,7 +218,10 @@ def _read_level(info: GraphInfo, cells: CellMap, outputs: list[int]) -> SplitMap
             return None
         box = plain[0]
     else:
-        box = 0
+        # Boxes have a multiple of four channels, classes as many as there are names.
+        classes = [n for n in (0, 1) if channels[n] % 4]
+        classes = classes or [n for n in (0, 1) if channels[n] == info.num_names]
+        box = 1 - classes[0] if len(classes) == 1 else 0
     if channels[box] % 4:
         return None
     return SplitMap(cells, outputs[box], outputs[1 - box], 0, channels[box] // 4)
