@@ -78,3 +78,6 @@ def test_camera_settings_name_what_works_with_the_node_as_it_is() -> None:
     other = dds.describe_camera_settings({'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'})
     assert 'FASTDDS' not in other
     assert 'docs/cameras.md' in other
+    assert 'publish reliable' in text
+    for environ in ({}, {'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'}):
+        assert 'publish reliable' not in dds.describe_camera_settings(environ, is_reliable=True)

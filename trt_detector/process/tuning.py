@@ -151,13 +151,20 @@ def release_memory() -> bool:
         return False
 
 
-def describe_camera_settings(environ: MutableMapping[str, str] = os.environ) -> str:
+def describe_camera_settings(
+    environ: MutableMapping[str, str] = os.environ, *, is_reliable: bool = False
+) -> str:
     """
     Describe how to start a camera so that its images are not lost.
 
     :param environ: environment variables of this process.
+    :param is_reliable: the camera publishes reliable already.
     """
     others = 'publish reliable, or send compressed images'
+    if is_reliable:
+        # Lost are those that the camera replaces before they are sent, or this node before it
+        # takes them.
+        others = 'send compressed images, or fewer, or relieve the CPU of this machine'
     settings = ' '.join(f'{name}={value}' for name, value in camera_environment(environ).items())
     if not settings:
         return f'{others}; see docs/cameras.md for settings of the middleware'

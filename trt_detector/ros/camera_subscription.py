@@ -124,6 +124,11 @@ class CameraSubscription:
         return self.camera.subscription if entity is None else str(entity.topic_name)
 
     @property
+    def is_reliable(self) -> bool:
+        """Whether the subscription is reliable."""
+        return bool(self.reliability == ReliabilityPolicy.RELIABLE)
+
+    @property
     def users(self) -> int:
         """Number of detectors of this process that share the subscription; 0 without one."""
         entity = self.entity

@@ -164,6 +164,11 @@ class ImageReceiver:
         """
         callbacks = SubscriptionEventCallbacks()
         callbacks.message_lost = lambda event: on_lost(event.total_count_change)
+        # The message of rclpy says that nothing will be received, which is true for 0.5 s only.
+        callbacks.incompatible_qos = lambda _: self._node.get_logger().info(
+            f'a publisher of {camera.full_subscription} is best effort, the subscription is '
+            'reliable: with qos_reliability auto it follows, else nothing of it is received'
+        )
         try:
             subscription = self._create(message_type, camera, qos, on_message, callbacks)
         except UnsupportedEventTypeError:

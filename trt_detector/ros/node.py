@@ -20,6 +20,7 @@ from .lifecycle.exit_codes import EXIT_DEVICE_LOST
 from .lifecycle.managed_node import ManagedNode
 from .monitoring.diagnostics import Diagnostics, NodeHealth
 from .monitoring.metrics_server import MetricsServer
+from .monitoring.other_publishers import describe_other_publishers
 from .on_demand.services import DemandServices
 from .parameters import DETECTOR_PARAMETERS
 from .recovery.supervisor import Supervisor
@@ -143,9 +144,12 @@ class DetectorNode(ManagedNode):
         if not self._health.namesakes:
             self._health.namesakes = self._find_namesakes()
         session.start()
-        for camera in session.cameras:
-            topic = self.resolve_topic_name(camera.detections)
+        topics = [self.resolve_topic_name(camera.detections) for camera in session.cameras]
+        for camera, topic in zip(session.cameras, topics, strict=True):
             self.get_logger().info(f'detecting in {camera.image}, publishing {topic}')
+        if others := describe_other_publishers(self, topics):
+            self.get_logger().warning(others)
+        self._health.shared_topics = others
         if self._bond is not None:
             self._bond.start()
         self._supervisor.start()

@@ -70,9 +70,10 @@ def judge_topic(report: TopicReport) -> list[Finding]:
     if len(report.types) > 1 or not report.types <= {_RAW, _COMPRESSED}:
         text = f'type is {", ".join(sorted(report.types))}; expected {_RAW} or {_COMPRESSED}'
         return [*findings, Finding('type', PROBLEM, text, 'choose an image topic')]
+    settings = describe_camera_settings(is_reliable=report.reliability == 'reliable')
     if not report.received:
         text = f'no image in {report.seconds:.1f} s with reliability {report.reliability}'
-        return [*findings, Finding('rate', PROBLEM, text, describe_camera_settings())]
+        return [*findings, Finding('rate', PROBLEM, text, settings)]
     rate = report.received / report.seconds
     text = (
         f'{report.received} images in {report.seconds:.1f} s, {rate:.1f} Hz, '
@@ -85,7 +86,7 @@ def judge_topic(report: TopicReport) -> list[Finding]:
         findings.append(Finding('image', OK, report.content))
     sent = report.received + report.lost
     text = f'{report.lost} of {sent} images lost, by {report.loss_method}'
-    remedy = describe_camera_settings() if report.lost else ''
+    remedy = settings if report.lost else ''
     findings.append(Finding('loss', NOTE if report.lost else OK, text, remedy))
     return findings
 

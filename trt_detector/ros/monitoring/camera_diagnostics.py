@@ -124,9 +124,10 @@ class CameraDiagnostics:
         received = max(now.counts.received - first.counts.received, 1)
         lost = now.lost - first.lost
         if lost >= _MINIMUM_LOST and lost / (received + lost) > _LOSS_SHARE:
+            is_reliable = self._session.subscriptions[self._number].is_reliable
             text = (
                 f'{lost} of {received + lost} images were lost in transit; '
-                f'{describe_camera_settings()}'
+                f'{describe_camera_settings(is_reliable=is_reliable)}'
             )
             self._log('loss', text)
             return 'warn', text

@@ -29,11 +29,14 @@ class NodeHealth(LifecycleHealth):
     :param session: resources of the configured node; None if it is not configured.
     :param hang: sentence about an inference that hangs; '' if none does.
     :param recovery: sentence about the next attempt to recover; '' if none is planned.
+    :param shared_topics: sentence about other nodes that published to the topics of the detections
+        at the last activation; '' if there were none.
     """
 
     session: DetectionSession | None = None
     hang: str = ''
     recovery: str = ''
+    shared_topics: str = ''
 
     @property
     def problem(self) -> str:
@@ -101,8 +104,11 @@ class Diagnostics(StatusPublisher):
         values = {'state': state, 'last error': self._health.last_error}
         problem = self._health.problem
         level, text = ('error', problem) if problem else ('ok', state)
-        if self._health.namesakes and not problem:
-            level, text = 'warn', f'{state}; {self._health.namesakes}'
+        others = self._health.namesakes or (
+            self._health.shared_topics if state == 'active' else ''
+        )
+        if others and not problem:
+            level, text = 'warn', f'{state}; {others}'
         hardware = ''
         if session is not None:
             values['model'] = session.config.model_path

@@ -20,6 +20,8 @@ _RAW_TYPE = 'sensor_msgs/msg/Image'
 _COMPRESSED_TYPE = 'sensor_msgs/msg/CompressedImage'
 _SUFFIX = '/compressed'
 _DEPTH_SUFFIX = '/compressedDepth'
+# Of other detectors.
+_DEBUG_SUFFIX = '/debug_image'
 
 
 def explain_silence(node: Node, subscription: CameraSubscription) -> str:
@@ -75,7 +77,9 @@ def _suggest(node: Node, subscription: CameraSubscription) -> str:
     others = [
         name
         for name, types in node.get_topic_names_and_types()
-        if image_types & set(types) and _has_camera(node, name)
+        if image_types & set(types)
+        and not name.removesuffix(_SUFFIX).endswith(_DEBUG_SUFFIX)
+        and _has_camera(node, name)
     ]
     near = difflib.get_close_matches(topic, others, n=3, cutoff=0.0)
     return f'; image topics with a publisher: {", ".join(near)}' if near else ''
@@ -120,7 +124,7 @@ def _tell_remapping(topic: str) -> str:
 def _explain_reliability(subscription: CameraSubscription, publishers: Sequence[Any]) -> str:
     """Explain a reliable subscription to best-effort publishers."""
     offered = {info.qos_profile.reliability for info in publishers}
-    if subscription.reliability != ReliabilityPolicy.RELIABLE:
+    if not subscription.is_reliable:
         return ''
     if ReliabilityPolicy.RELIABLE in offered:
         return ''
@@ -137,5 +141,5 @@ def _explain_loss(subscription: CameraSubscription) -> str:
         return ''
     return (
         f'{lost} images of {_describe_topic(subscription)} were lost in transit; '
-        f'{describe_camera_settings()}'
+        f'{describe_camera_settings(is_reliable=subscription.is_reliable)}'
     )
