@@ -155,6 +155,23 @@ def test_a_process_that_has_ended_uses_no_memory(tmp_path: Path) -> None:
     assert (memory.rss_mib, memory.peak_rss_mib, memory.pss_mib) == (0.0, 0.0, 0.0)
 
 
+def test_a_process_that_has_just_started_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[ChildProcess] = []
+    kill = ChildProcess._kill
+
+    def note_kill(process: ChildProcess) -> None:
+        killed.append(process)
+        kill(process)
+
+    monkeypatch.setattr(ChildProcess, '_kill', note_kill)
+    process = start(tmp_path, 'import time; time.sleep(600)')
+    process.interrupt()
+    process.wait()
+    assert killed == []
+
+
 def test_the_end_of_a_process_is_an_error_with_its_last_lines(tmp_path: Path) -> None:
     process = start(tmp_path, 'print("the reason")\nraise SystemExit(3)')
     process.wait()

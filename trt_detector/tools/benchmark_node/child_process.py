@@ -120,11 +120,13 @@ class ChildProcess:
         for pid, fields in alive.items():
             children.setdefault(int(fields[_PARENT]), []).append(pid)
         groups = {pid: int(fields[_GROUP]) for pid, fields in alive.items()}
-        found = [pid for pid, group in groups.items() if group in self._groups]
+        if self._process.returncode is None:
+            # It may not have opened its group yet.
+            groups[self._process.pid] = self._process.pid
+        found = [pid for pid in alive if groups[pid] in self._groups]
         for pid in found:  # grows meanwhile
             found += [child for child in children.get(pid, ()) if child not in found]
-        # A process is in the group of this one until it has opened its own.
-        self._groups |= {groups[pid] for pid in found} - {os.getpgrp()}
+        self._groups |= {groups[pid] for pid in found}
         return {pid: _read_times(alive[pid]) for pid in found}
 
     def read_memory(self) -> Memory:
