@@ -136,6 +136,10 @@ class Detector:
         choice = self._batch_choice
         return self.engine.get_batch_size() if choice is None else choice.batch_size
 
+    def count_inputs(self, size_wh: tuple[int, int]) -> int:  # noqa: ARG002 as with tiles
+        """Return the number of inputs of the network that an image of a size takes."""
+        return 1
+
     @property
     def input_size(self) -> tuple[int, int]:
         """Return (height, width) of the network's input in pixels."""

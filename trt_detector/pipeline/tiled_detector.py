@@ -85,6 +85,10 @@ class TiledDetector(Detector):
         """Return the number of images whose parts fit into one run; 1 if not even one does."""
         return max(1, self.run_size // self._grid.max_parts)
 
+    def count_inputs(self, size_wh: tuple[int, int]) -> int:
+        """Return the number of parts of an image of a size, itself among them."""
+        return len(self._grid.find_parts(size_wh, self.input_size[::-1]))
+
     def get_depth(self, batch_size: int) -> int:
         """Return the number of batches that may be in flight: 1 if they need several runs."""
         parts = batch_size * self._grid.max_parts

@@ -17,6 +17,30 @@ from trt_detector.tools.benchmark_node.bare import run_loop
 MODEL = Path(__file__).resolve().parents[3] / 'demo' / 'models' / 'demo_raw.onnx'
 
 
+@pytest.mark.parametrize(('batch_size', 'size', 'images'), [(3, 3, 1), (1, 1, 1 / 3)])
+def test_an_image_with_tiles_counts_as_one(batch_size: int, size: int, images: float) -> None:
+    config = DetectorConfig(
+        model_path=str(MODEL), backend='onnxruntime', batch_size=batch_size, tiling='2x1'
+    )
+    stop = threading.Event()
+    shapes = []
+    with create_detector(config) as detector:
+        inputs = detector.count_inputs((1280, 720))
+        run = detector.engine.run
+
+        def count(batch: np.ndarray) -> Any:
+            shapes.append(batch.shape)
+            stop.set()
+            return run(batch)
+
+        detector.engine.run = count  # type: ignore[method-assign]
+        runs = run_loop(detector, 0.0, stop, inputs)
+    # Two tiles and the whole image.
+    assert inputs == 3
+    assert {shape[0] for shape in shapes} == {size}
+    assert {number for _, _, number in runs} == {images}
+
+
 @pytest.mark.parametrize(('cameras', 'batch_size', 'at_once'), [(1, 1, 1), (2, 1, 2), (3, 3, 2)])
 @pytest.mark.parametrize('rate_hz', [0.0, 500.0])
 def test_network_runs_as_often_at_once_as_in_the_node(

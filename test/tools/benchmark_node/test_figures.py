@@ -125,6 +125,14 @@ def test_age_of_all_rounds_is_never_below_the_latency() -> None:
     assert all(entry['age_ms'][key] >= entry['latency_ms'][key] for key in ('p90', 'p99', 'max'))
 
 
+def test_age_of_a_node_that_catches_up_after_the_end_is_not_below_its_latency() -> None:
+    cameras = [sent(1000, 2000, 2900, 3500)]
+    found = arrived(_1000=1010, _2000=2010, _2900=4900, _3500=4910)
+    row = summarize_window(WINDOW, cameras, [found], repeated=[])
+    assert row['latency_ms']['max'] == 2000.0
+    assert row['raw']['age_ms'] == [1010.0, 2900.0, 2010.0]
+
+
 def test_an_older_answer_that_comes_later_replaces_nothing() -> None:
     cameras = [sent(1000, 1100, 1200)]
     found = arrived(_1100=1150, _1000=1160, _1200=1250)

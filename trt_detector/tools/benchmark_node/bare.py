@@ -54,30 +54,34 @@ def _run() -> None:
     cameras = len(config.image_topics)
     with create_detector(config, default_batch_size=cameras, cancel=stop) as detector:
         # As in the node, the first image may choose the input size.
-        detector.detect([Image.from_file(values['picture'])])
+        image = Image.from_file(values['picture'])
+        detector.detect([image])
+        inputs = detector.count_inputs((image.width, image.height))
         result.with_suffix('.ready').touch()
-        runs = run_loop(detector, values['rate_hz'], stop)
+        runs = run_loop(detector, values['rate_hz'], stop, inputs)
         report = {'batch_size': detector.batch_size, 'runs': runs, **_describe(detector)}
     result.write_text(json.dumps(report), encoding='utf-8')
     watch.ignore()
 
 
 def run_loop(
-    detector: Detector, rate_hz: float, stop: threading.Event
-) -> list[tuple[int, float, int]]:
+    detector: Detector, rate_hz: float, stop: threading.Event, inputs: int = 1
+) -> list[tuple[int, float, float]]:
     """
     Run the network on zeros until the event is set, as many runs at once as the detector uses.
 
     :param detector: its input size is settled.
     :param rate_hz: images per second; 0 is back to back.
     :param stop: set to end.
+    :param inputs: of the network per image, several with tiles.
     :return: time of the end in ns, duration in ms and images of each run.
     """
-    engine, count = detector.engine, detector.batch_size
-    batch = np.zeros(engine.batch_shape(count), engine.input_spec.dtype)
+    engine, size = detector.engine, min(detector.run_size, detector.batch_size * inputs)
+    batch = np.zeros(engine.batch_shape(size), engine.input_spec.dtype)
+    count = size / inputs
     at_once = min(engine.get_parallel_runs(), detector.depth)
     period_s = count * at_once / rate_hz if rate_hz else 0.0
-    runs: list[tuple[int, float, int]] = []
+    runs: list[tuple[int, float, float]] = []
 
     def run_until_stopped(number: int) -> None:
         next_s = time.monotonic() + period_s * number / at_once

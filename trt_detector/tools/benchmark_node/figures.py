@@ -113,7 +113,7 @@ def summarize_window(
     others_ns = [at_ns for stamp, at_ns in arrived.items() if stamp not in matched.every_stamp]
     latency_ms = [(at_ns - stamp_ns) / 1e6 for stamp_ns, (at_ns, _) in matched.answered]
     detections = [count for _, (_, count) in matched.answered]
-    age_ms = [age for inside in matched.in_time for age in _list_ages_ms(inside)]
+    age_ms = [age for arrived in matched.all_arrivals for age in _list_ages_ms(arrived, window)]
     return {
         'sent': matched.sent,
         'answered': len(matched.answered),
@@ -140,12 +140,14 @@ class _Matched:
 
     :param sent: number of images of the measurement.
     :param answered: stamp and arrival of those with detections.
-    :param in_time: sorted (time of arrival, stamp) of what arrived in the measurement, per camera.
+    :param all_arrivals: sorted (time of arrival, stamp), per camera.
+    :param in_time: those of them that arrived in the measurement.
     :param every_stamp: of all images, also before and after the measurement.
     """
 
     sent: int
     answered: list[tuple[int, Arrival]]
+    all_arrivals: list[list[tuple[int, int]]]
     in_time: list[list[tuple[int, int]]]
     every_stamp: set[int]
 
@@ -156,15 +158,16 @@ def _match(
     """Match the arrivals with the images by their stamps."""
     sent = 0
     answered: list[tuple[int, Arrival]] = []
-    in_time = []
+    all_arrivals, in_time = [], []
     for camera, found in zip(cameras, arrivals, strict=True):
         stamps = camera.between(window.begin_ns, window.end_ns)
         sent += len(stamps)
         answered += [(stamp, found[stamp]) for stamp in stamps if stamp in found]
         times = sorted((found[stamp][0], stamp) for stamp in camera.publish_ms if stamp in found)
+        all_arrivals.append(times)
         in_time.append([pair for pair in times if window.begin_ns <= pair[0] < window.end_ns])
     every_stamp = {stamp for camera in cameras for stamp in camera.publish_ms}
-    return _Matched(sent, answered, in_time, every_stamp)
+    return _Matched(sent, answered, all_arrivals, in_time, every_stamp)
 
 
 def _count_inside(window: Window, times_ns: Sequence[int]) -> int:
@@ -172,16 +175,18 @@ def _count_inside(window: Window, times_ns: Sequence[int]) -> int:
     return sum(window.begin_ns <= time_ns < window.end_ns for time_ns in times_ns)
 
 
-def _list_ages_ms(in_time: Sequence[tuple[int, int]]) -> Iterator[float]:
+def _list_ages_ms(arrivals: Sequence[tuple[int, int]], window: Window) -> Iterator[float]:
     """
     Yield the age of the newest detections just before newer ones arrive.
 
-    :param in_time: sorted (time of arrival, stamp).
+    It is that of the images that latencies are of, so that none is below its latency.
+
+    :param arrivals: sorted (time of arrival, stamp).
     """
     newest_ns = 0
-    for at_ns, stamp_ns in in_time:
+    for at_ns, stamp_ns in arrivals:
         if stamp_ns > newest_ns:
-            if newest_ns:
+            if window.begin_ns <= newest_ns < window.end_ns:
                 yield (at_ns - newest_ns) / 1e6
             newest_ns = stamp_ns
 
@@ -199,7 +204,7 @@ def summarize_bare(
     return {
         'batch_size': report['batch_size'],
         'run_ms': percentiles(run_ms),
-        **_costs(window, sum(run[2] for run in inside)),
+        **_costs(window, round(sum(run[2] for run in inside), 3)),
         'cameras_sent': _describe_cameras(window, cameras),
         'ran': report['ran'],
         'raw': {'run_ms': [round(value, 2) for value in run_ms]},
@@ -256,7 +261,7 @@ def _duration_s(window: Window) -> float:
     return (window.end_ns - window.begin_ns) / 1e9
 
 
-def _costs(window: Window, images: int) -> dict[str, Any]:
+def _costs(window: Window, images: float) -> dict[str, Any]:
     """Return rate, CPU time and memory."""
     seconds = _duration_s(window)
 

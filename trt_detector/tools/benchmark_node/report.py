@@ -136,10 +136,11 @@ def _describe_saturation(rows: Sequence[_Row]) -> str:
         return 'images drop at the first rate already; begin with a lower --rate'
     rate_hz, reason = row['rate_hz'], ''
     if not reaches_rate(row):
-        rate_hz, reason = row['sent'] / row['seconds'] / row['cameras'], ', all that cameras sent'
+        rate_hz = round(row['sent'] / row['seconds'] / row['cameras'], 1)
+        reason = ', all that cameras sent'
     latency = row['latency_ms']
     return (
-        f'up to {rate_hz:.3g} images/s per camera{reason}, with at most {DROPPED_SHARE:.0%} '
+        f'up to {rate_hz:g} images/s per camera{reason}, with at most {DROPPED_SHARE:.0%} '
         f'dropped, there p50 {latency["p50"]:.1f} ms, p99 {latency["p99"]:.1f} ms'
     )
 
