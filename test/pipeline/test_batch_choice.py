@@ -166,3 +166,17 @@ def test_first_image_that_sets_the_input_size_also_chooses_the_batch_size(
         assert detector.batch_size == 3
         detector.detect([BLACK] * 3)
         assert detector.batch_size == 1
+        # The next image has the same size, or another one that leads to the same input size.
+        choice = detector.info.report()['batch choice']
+        detector.fit_input_size(BLACK)
+        assert detector.info.report()['batch choice'] == choice
+
+
+def test_another_warm_up_measures_full_batches_again(
+    lamp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _slow_down(monkeypatch, 3)
+    with _open(lamp) as detector:
+        assert detector.batch_size == 1
+        detector.warm_up(1)
+        assert 'in batches of 3' in detector.info.report()['batch choice']

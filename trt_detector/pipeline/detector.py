@@ -287,7 +287,8 @@ class Detector:
                         self._runner.run_black([1, self.run_size])
                     elif self.engine.info.device_id is not None:
                         self._runner.run_black([1])
-            self._measure_batches()
+            if self._batch_choice is None:
+                self._measure_batches()
         except Exception as error:
             self._runner.slots.close()
             self._failure = f'{type(error).__name__}: {error}'
@@ -312,6 +313,7 @@ class Detector:
                 self.engine.warm_up(1)
             self.engine.warm_up(iterations - 1)
             return
+        self._batch_choice = None
         sizes = sorted({1, self.run_size})
         if self._sanity is not None:
             self._sanity.expect_warm_up()
