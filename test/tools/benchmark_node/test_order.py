@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 import pytest
+from trt_detector.errors import ImageError
 from trt_detector.tools.benchmark_node.child_process import BenchmarkError
 from trt_detector.tools.benchmark_node.contender import Case, Contender
 from trt_detector.tools.benchmark_node.report import LIMIT
@@ -110,3 +111,19 @@ def test_the_table_is_printed_if_a_file_cannot_be_written(
     output, errors = capsys.readouterr()
     assert '| 640x480 10 Hz | a ' in output
     assert f'cannot write {tmp_path / "plot.svg"}' in errors
+
+
+def test_an_error_at_the_start_leaves_an_older_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ('isolate', 'use_shared_memory', 'describe_machine'):
+        monkeypatch.setattr(main, name, lambda *_: [])
+    file = tmp_path / 'report.json'
+    file.write_text('older', encoding='utf-8')
+    picture = tmp_path / 'missing.png'
+    arguments = main._parser().parse_args(
+        ['--json', str(file), '--picture', str(picture), '--domain', '1']
+    )
+    with pytest.raises(ImageError, match='cannot read'):
+        main._run(arguments, list_contenders(arguments), threading.Event())
+    assert file.read_text(encoding='utf-8') == 'older'

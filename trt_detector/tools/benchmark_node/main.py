@@ -127,7 +127,8 @@ def _run(
     finally:
         if arguments.domain is None:
             remove_ports(domain)
-        code = _write_report(arguments, report)
+        # An error at the start must not replace an older report.
+        code = _write_report(arguments, report) if rows or 'failure' in report else 1
     return _INTERRUPTED if 'failure' in report else code
 
 
