@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the detections_3d node, which brings itself to active."""
 
+from pathlib import Path
+
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -45,6 +47,11 @@ def generate_launch_description() -> LaunchDescription:
 def make_actions(context: LaunchContext) -> list:
     """Create the node; an empty argument does not override the parameter file."""
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    # launch_ros only warns, and starts the node with the defaults.
+    if given['params_file'] and not Path(given['params_file']).is_file():
+        raise RuntimeError(
+            f'params_file {given["params_file"]!r} is no file; see config/detections_3d.yaml'
+        )
     parameters = [given['params_file']] if given['params_file'] else []
     parameters += [{PARAMETERS[name]: given[name]} for name in PARAMETERS if given[name]]
     if given['use_sim_time']:

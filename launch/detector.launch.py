@@ -7,6 +7,8 @@ If the node cannot be configured or activated, the launch ends with an error, un
 end_launch_on_exit is false.
 """
 
+from pathlib import Path
+
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -93,6 +95,11 @@ def make_settings(request: str) -> list:
 
 def make_node(given: dict) -> LifecycleNode:
     """Create the node; an empty argument does not override the parameter file."""
+    # launch_ros only warns, and starts the node with the defaults.
+    if given['params_file'] and not Path(given['params_file']).is_file():
+        raise RuntimeError(
+            f'params_file {given["params_file"]!r} is no file; see config/detector.yaml'
+        )
     parameters = [given['params_file']] if given['params_file'] else []
     if given['model']:
         parameters.append({'model_path': given['model']})

@@ -195,6 +195,14 @@ def test_wrong_arguments_are_refused(argument: str, message: str) -> None:
     assert message in output
 
 
+@pytest.mark.parametrize('name', ['detector.launch.py', 'detections_3d.launch.py'])
+def test_missing_parameter_file_is_refused(name: str) -> None:
+    with launch(name, 'params_file:=/no/such.yaml') as process:
+        output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "params_file '/no/such.yaml' is no file" in output
+
+
 def test_launch_stays_if_it_is_told_to() -> None:
     arguments = ('model:=/no/such.onnx', 'end_launch_on_exit:=false')
     with launch('detector.launch.py', *arguments) as process:

@@ -95,6 +95,19 @@ def test_auto_follows_the_publishers(capfd: pytest.CaptureFixture[str]) -> None:
     assert 'No messages will be received' not in capfd.readouterr().err
 
 
+def test_reason_is_that_of_the_present_publishers() -> None:
+    with detector_node() as running:
+        activate(running)
+        for number in (1, 2):
+            running.publisher(ImageMessage, '/image_raw', qos_profile_sensor_data)
+            text = f'0 of {number} publishers are reliable'
+            status = running.status(
+                'camera /image_raw',
+                lambda s, text=text: values_of(s)['reliability chosen because'] == text,
+            )
+            assert values_of(status)['reliability'] == 'best_effort'
+
+
 @pytest.mark.parametrize('name', ['reliable', 'best_effort'])
 def test_given_reliability_is_kept(name: str) -> None:
     other = QoSProfile(depth=1, reliability=BEST_EFFORT if name == 'reliable' else RELIABLE)

@@ -115,7 +115,11 @@ class CameraSubscription:
             return False
         reliability, reason = self._choose()
         # Without a publisher it stays: a camera that is started again most likely sends as before.
-        return reliability != self.reliability and reason != _NO_PUBLISHER
+        if reason == _NO_PUBLISHER:
+            return False
+        if reliability == self.reliability:
+            self.reason = reason
+        return bool(reliability != self.reliability)
 
     @property
     def topic(self) -> str:
