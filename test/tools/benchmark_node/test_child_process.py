@@ -9,6 +9,7 @@ from pathlib import Path
 import signal
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from trt_detector.tools.benchmark_node import child_process
@@ -77,6 +78,42 @@ def test_commands_share_a_session_but_not_the_signals_of_the_terminal(tmp_path: 
         for pid in process.read_cpu():
             os.kill(pid, signal.SIGKILL)
         process.wait()
+
+
+def test_several_processes_that_do_not_end_take_one_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = []
+    for name in ('first', 'second'):
+        (tmp_path / name).mkdir()
+        processes.append(start(tmp_path / name, STUBBORN))
+    for process in processes:
+        wait_until_two_run(process)
+    while any(
+        (tmp_path / name / 'log').read_text().count('ready') < 2 for name in ('first', 'second')
+    ):
+        time.sleep(0.01)
+    # A clock that only waiting advances.
+    now_s, killed_s = 0.0, []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now_s
+        now_s += seconds
+
+    def kill(process: ChildProcess) -> None:
+        killed_s.append(now_s)
+        process._signal(signal.SIGKILL)
+
+    clock = SimpleNamespace(monotonic=lambda: now_s, sleep=sleep)
+    monkeypatch.setattr(child_process, 'time', clock)
+    monkeypatch.setattr(child_process, '_STOP_TIMEOUT_S', 0.1)
+    monkeypatch.setattr(ChildProcess, '_kill', kill)
+    for process in processes:
+        process.interrupt()
+    for process in processes:
+        process.wait()
+    assert len(killed_s) == 2
+    assert killed_s[0] == killed_s[1] <= 0.15
 
 
 def _is_alive(pid: int) -> bool:

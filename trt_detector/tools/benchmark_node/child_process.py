@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 import os
 from pathlib import Path
 import re
@@ -96,6 +97,7 @@ class ChildProcess:
             )
         # Its processes may open further ones.
         self._groups = {self._process.pid}
+        self._deadline_s = math.inf
 
     def check(self) -> None:
         """
@@ -136,13 +138,13 @@ class ChildProcess:
 
     def interrupt(self) -> None:
         """Send SIGINT."""
+        self._deadline_s = time.monotonic() + _STOP_TIMEOUT_S
         self._signal(signal.SIGINT)
 
     def wait(self) -> None:
-        """Wait for the end after :meth:`interrupt`; kill what is still there after a timeout."""
-        deadline_s = time.monotonic() + _STOP_TIMEOUT_S
+        """Wait for the end; kill what is still there a timeout after :meth:`interrupt`."""
         while self._is_running():
-            if time.monotonic() > deadline_s:
+            if time.monotonic() > self._deadline_s:
                 self._kill()
                 return
             time.sleep(0.02)
