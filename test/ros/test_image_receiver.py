@@ -4,19 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 import threading
 from typing import Any
 
 import pytest
 import rclpy
-from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from std_msgs.msg import String
 from support.ros_graph import next_domain, ros_context, StubFactory, WAIT_S, wait_until
 from trt_detector.ros.image_receiver import ImageReceiver
 from trt_detector.ros.node import DetectorNode
 from trt_detector.ros.sharing.shared_subscriptions import SharedSubscriptions
+from trt_detector.ros.topics import CameraTopics
 
 
 def shut_down_as_a_signal_does(context: Any) -> None:
@@ -55,24 +57,90 @@ def test_active_node_is_destroyed_with_its_context_or_afterwards(
     wait_until(lambda: not images.is_alive(), 'the end of the thread')
 
 
-def test_a_subscription_that_is_destroyed_with_its_context_ends_the_thread_without_an_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def refuse(_stop: Any) -> None:
-        raise InvalidHandle('destruction was requested')
-
+@pytest.fixture
+def receiving() -> Iterator[tuple[ImageReceiver, Node, list[str]]]:
+    """Yield a receiver, its node, and the errors that the node logs."""
     logged: list[str] = []
-    with ros_context() as context:
+    with ros_context() as context, pytest.MonkeyPatch.context() as patch:
         node = Node('receiving', context=context, use_global_arguments=False)
         logger = node.get_logger()
-        monkeypatch.setattr(logger, 'error', lambda text, **_: logged.append(text))
-        monkeypatch.setattr(node, 'get_logger', lambda: logger)
+        patch.setattr(logger, 'error', lambda text, **_: logged.append(text))
+        patch.setattr(node, 'get_logger', lambda: logger)
         receiver = ImageReceiver(node)
-        monkeypatch.setattr(receiver._executor, 'spin_until_future_complete', refuse)
-        receiver.start([])
-        assert receiver._thread is not None
-        receiver._thread.join(WAIT_S)
-        assert not receiver._thread.is_alive()
+        yield receiver, node, logged
         receiver.close()
         node.destroy_node()
+
+
+def subscribe(receiver: ImageReceiver, on_message: Callable[..., None]) -> Any:
+    """Subscribe to strings, which rclpy converts, on the topic of :func:`publish`."""
+    camera = CameraTopics(
+        '/words',
+        '/words',
+        'words',
+        '/words',
+        compressed=False,
+        detections='',
+        debug_image='',
+        annotations='',
+    )
+    return receiver.subscribe(String, camera, QoSProfile(depth=10), on_message, lambda _: None)
+
+
+def wait_for_end(receiver: ImageReceiver) -> None:
+    """Wait for the end of the thread."""
+    thread = receiver._thread
+    assert thread is not None
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+
+
+def test_a_subscription_that_is_destroyed_with_its_context_ends_the_thread_without_an_error(
+    receiving: tuple[ImageReceiver, Node, list[str]],
+) -> None:
+    receiver, _, logged = receiving
+    subscription = subscribe(receiver, print)
+    subscription.handle.destroy_when_not_in_use()
+    receiver.start([subscription])
+    wait_for_end(receiver)
     assert not logged
+
+
+def test_a_context_that_is_shut_down_ends_the_thread_without_an_error(
+    receiving: tuple[ImageReceiver, Node, list[str]],
+) -> None:
+    receiver, node, logged = receiving
+    shut_down_as_a_signal_does(node.context)
+    receiver.start([])
+    wait_for_end(receiver)
+    assert not logged
+
+
+def test_messages_after_an_exception_in_a_callback_are_received(
+    receiving: tuple[ImageReceiver, Node, list[str]],
+) -> None:
+    receiver, node, logged = receiving
+    words: list[str] = []
+
+    def on_message(message: Any, info: Mapping[str, Any]) -> None:
+        words.append(message.data)
+        assert info['source_timestamp'] > 0
+        if len(words) == 1:
+            raise ValueError('bad word')
+
+    subscription = subscribe(receiver, on_message)
+    receiver.start([subscription])
+    publisher = node.create_publisher(String, '/words', 10)
+    wait_until(lambda: publisher.get_subscription_count() == 1, 'the subscription')
+    for word in ('one', 'two'):
+        publisher.publish(String(data=word))
+    wait_until(lambda: len(words) == 2, 'both messages')
+    assert words == ['one', 'two']
+    (text,) = logged
+    assert 'ValueError: bad word' in text
+    receiver.stop()
+    publisher.publish(String(data='three'))
+    receiver.start([subscription])
+    wait_until(lambda: len(words) == 3, 'the message that waited')
+    receiver.stop()
+    receiver.unsubscribe(subscription)

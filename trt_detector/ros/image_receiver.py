@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 import threading
 import traceback
 from typing import Any, Protocol
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
-from rclpy.task import Future
 from rclpy.waitable import Waitable
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -32,6 +32,10 @@ except ImportError:  # Humble
     )
 
 __all__ = ['ImageGroup', 'ImageReceiver', 'Receiver']
+
+# Between two looks whether the context is shut down, which does not end a wait.
+_LOOK_PERIOD_NS = 200_000_000
+_RETRY_S = 0.2
 
 OnMessage = Callable[[Any, Mapping[str, Any]], None]
 OnLost = Callable[[int], None]
@@ -75,72 +79,23 @@ class ImageGroup(MutuallyExclusiveCallbackGroup):
     """
 
 
-class _Entities:
-    """Stand-in for a node that shows an executor image subscriptions only."""
-
-    timers = clients = services = guards = ()
-
-    def __init__(self) -> None:
-        self.subscriptions: Sequence[Subscription] = ()
-        self.waitables: Sequence[Waitable] = ()
-        self.serialized: dict[Subscription, SerializedWaitable] = {}
-        self.executor: Any = None
-
-    def set_subscriptions(self, subscriptions: Sequence[Subscription]) -> None:
-        """Replace the subscriptions and their events."""
-        self.waitables = (
-            *(handler for each in subscriptions for handler in each.event_handlers),
-            *(self.serialized[each] for each in subscriptions if each in self.serialized),
-        )
-        self.subscriptions = tuple(each for each in subscriptions if each not in self.serialized)
-
-
-class _UnlockedContext:
-    """
-    Context for an executor, whose state can be read while it is being shut down.
-
-    A context that is shut down destroys its nodes and holds its lock meanwhile; a node waits for
-    the thread that receives its images, which must not wait for that lock.
-
-    :param context: context of rclpy.
-    """
-
-    def __init__(self, context: Any) -> None:
-        self._context = context
-
-    def __getattr__(self, name: str) -> Any:
-        """Read an attribute of the context."""
-        return getattr(self._context, name)
-
-    def ok(self) -> bool:
-        """Tell whether the context is initialized and not shut down."""
-        handle = self._context.handle
-        try:
-            with handle:
-                return bool(handle.ok())
-        except InvalidHandle:
-            return False
-
-
 class ImageReceiver:
     """
     Runs the callbacks of image subscriptions.
 
-    rclpy rebuilds its wait set after each callback, three times in a multithreaded executor. For
-    a node with twenty services that costs more than taking a 1920x1080 image; for a few
-    subscriptions alone it costs almost nothing.
+    The executors of rclpy make a new wait set of all entities of a node after each callback, and a
+    task of each callback. For a node with twenty services that costs more than taking a 1920x1080
+    image. This one waits for the subscriptions alone, with the same wait set again and again.
 
     :param node: owns the subscriptions and hides them from its own executor.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._entities = _Entities()
-        self._context: Any = _UnlockedContext(node.context)
-        # Kept as long as the node: a context keeps every executor that was ever created.
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._entities)
-        self._stop: Future | None = None
+        self._serialized: dict[Subscription, SerializedWaitable] = {}
+        # Wakes the thread.
+        self._guard = rclpy_implementation.GuardCondition(node.context.handle)
+        self._is_stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def subscribe(
@@ -182,12 +137,12 @@ class ImageReceiver:
                     f'images are converted by rclpy, which is slower: {error}', once=True
                 )
             else:
-                self._entities.serialized[subscription] = waitable
+                self._serialized[subscription] = waitable
         return subscription
 
     def unsubscribe(self, entity: Subscription) -> None:
         """Destroy a subscription, while no callback runs."""
-        waitable = self._entities.serialized.pop(entity, None)
+        waitable = self._serialized.pop(entity, None)
         if waitable is not None:
             waitable.close()
         self._node.destroy_subscription(entity)
@@ -202,32 +157,25 @@ class ImageReceiver:
 
         :raises EngineError: if no thread can be started.
         """
-        self._entities.set_subscriptions(subscriptions)
-        stop = Future()
-        thread = threading.Thread(target=self._spin, args=(stop,), name='images', daemon=True)
+        self._is_stopped.clear()
+        thread = threading.Thread(
+            target=self._run, args=(tuple(subscriptions),), name='images', daemon=True
+        )
         start_thread(thread, 'the thread of the images')
-        self._stop, self._thread = stop, thread
+        self._thread = thread
 
     def stop(self) -> None:
         """Wait for the running callback and run no more; calling it again does nothing."""
-        if self._thread is None or self._stop is None:
-            return
-        self._stop.set_result(None)
-        self._thread.join()
-        self._thread = self._stop = None
-        self._entities.set_subscriptions(())
-        # An executor that stops after a callback keeps what it waited for in use until it spins
-        # again: the middleware would go on to receive images for a destroyed subscription.
-        try:
-            self._executor.spin_once(timeout_sec=0.0)
-        except (ExternalShutdownException, RuntimeError):  # RCLError derives from it
-            if self._context.ok():
-                raise
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._is_stopped.set()
+            self._guard.trigger_guard_condition()
+            thread.join()
 
     def close(self) -> None:
-        """Stop and release the executor."""
+        """Stop and release the guard condition."""
         self.stop()
-        self._executor.shutdown()
+        self._guard.destroy_when_not_in_use()
 
     def _create(
         self,
@@ -248,16 +196,83 @@ class ImageReceiver:
             event_callbacks=callbacks,
         )
 
-    def _spin(self, stop: Future) -> None:
+    def _run(self, subscriptions: Sequence[Subscription]) -> None:
         """Thread main loop."""
-        while not stop.done() and self._context.ok():
+        context = self._node.context.handle
+        converted = [each for each in subscriptions if each not in self._serialized]
+        waitables: list[Waitable] = [
+            *(handler for each in subscriptions for handler in each.event_handlers),
+            *(self._serialized[each] for each in subscriptions if each in self._serialized),
+        ]
+        handles = (context, self._guard, *(each.handle for each in converted), *waitables)
+        with ExitStack() as stack:
             try:
-                self._executor.spin_until_future_complete(stop)
-            except (ExternalShutdownException, InvalidHandle):
+                # Nothing of it is destroyed before the end of this block.
+                for handle in handles:
+                    stack.enter_context(handle)
+            except InvalidHandle:
                 # A context that is shut down destroys the subscriptions of its nodes.
                 return
-            except Exception:  # noqa: BLE001 logged; the next images may be fine
-                self._node.get_logger().error(
-                    f'exception while receiving images:\n{traceback.format_exc()}',
-                    throttle_duration_sec=5.0,
-                )
+            while not self._is_stopped.is_set() and context.ok():
+                try:
+                    self._wait_and_execute(converted, waitables)
+                except Exception:  # noqa: BLE001 logged; the next images may be fine
+                    if context.ok():
+                        self._log_exception()
+                        self._is_stopped.wait(_RETRY_S)
+
+    def _wait_and_execute(
+        self, converted: Sequence[Subscription], waitables: Sequence[Waitable]
+    ) -> None:
+        """Run callbacks until :meth:`stop`, or until the context is shut down."""
+        context = self._node.context.handle
+        counts = [each.get_num_entities() for each in waitables]
+        messages = len(converted) + sum(each.num_subscriptions for each in counts)
+        events = sum(each.num_events for each in counts)
+        wait_set = rclpy_implementation.WaitSet(messages, 1, 0, 0, 0, events, context)
+        while not self._is_stopped.is_set() and context.ok():
+            wait_set.clear_entities()
+            wait_set.add_guard_condition(self._guard)
+            indices = [wait_set.add_subscription(each.handle) for each in converted]
+            for waitable in waitables:
+                waitable.add_to_wait_set(wait_set)
+            wait_set.wait(_LOOK_PERIOD_NS)
+            for subscription, index in zip(converted, indices, strict=True):
+                if wait_set.is_ready('subscription', index):
+                    self._execute(_take_converted, subscription)
+            for waitable in waitables:
+                if waitable.is_ready(wait_set):
+                    self._execute(_take_waitable, waitable)
+
+    def _execute(self, take: Callable[[Any], None], entity: Any) -> None:
+        """Take what is ready and run the callback, unless stopped meanwhile."""
+        if self._is_stopped.is_set():
+            return
+        try:
+            take(entity)
+        except Exception:  # noqa: BLE001 logged; the next images may be fine
+            self._log_exception()
+
+    def _log_exception(self) -> None:
+        """Log the exception that is being handled."""
+        self._node.get_logger().error(
+            f'exception while receiving images:\n{traceback.format_exc()}',
+            throttle_duration_sec=5.0,
+        )
+
+
+def _take_converted(subscription: Subscription) -> None:
+    """Take a message as rclpy converts it, and run the callback."""
+    taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+    if taken is not None:
+        subscription.callback(*taken)
+
+
+def _take_waitable(waitable: Waitable) -> None:
+    """Take what is ready, and run the callback, which does not wait for anything."""
+    run = waitable.execute(waitable.take_data())
+    try:
+        run.send(None)
+    except StopIteration:
+        return
+    run.close()
