@@ -155,6 +155,8 @@ class ImageReceiver:
         """
         Start to run the callbacks of these subscriptions.
 
+        :param subscriptions: of :meth:`subscribe`, or others whose callbacks take a message and
+            its message info.
         :raises EngineError: if no thread can be started.
         """
         self._is_stopped.clear()

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.node import Node
@@ -44,7 +44,7 @@ class InfoSubscription:
         self.entity = self._node.create_subscription(
             CameraInfo,
             self._topic,
-            self._on_info,
+            self._receive,
             QoSProfile(depth=1, reliability=reliability, durability=durability),
             callback_group=ImageGroup(),
         )
@@ -58,6 +58,10 @@ class InfoSubscription:
     def is_outdated(self) -> bool:
         """Tell whether the publishers offer something else by now."""
         return self._list_publishers() != [] and self._choose() != self._policies
+
+    def _receive(self, message: Any, _: Mapping[str, Any]) -> None:
+        """Pass a message on without its message info."""
+        self._on_info(message)
 
     def _list_publishers(self) -> list[Any]:
         """List the publishers of the topic."""
