@@ -82,6 +82,17 @@ def test_other_types_are_a_problem(types: set[str]) -> None:
     assert 'std_msgs/msg/String' in finding.text
 
 
+@pytest.mark.parametrize('topic', ['/camera/jpeg', '/camera/jpeg/compressed'])
+def test_compressed_images_of_another_name_need_a_remapping(topic: str) -> None:
+    types = frozenset({'sensor_msgs/msg/CompressedImage'})
+    found = by_name(judge_topic(report(topic=topic, types=types)))
+    if topic.endswith('/compressed'):
+        assert 'name' not in found
+        return
+    assert found['name'].status == NOTE
+    assert f'-r {topic}/compressed:={topic}' in found['name'].remedy
+
+
 def test_an_image_that_cannot_be_read_is_a_problem() -> None:
     assert by_name(judge_topic(report(error='encoding is 32FC1')))['image'].status == PROBLEM
 

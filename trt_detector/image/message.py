@@ -10,7 +10,14 @@ from ..errors import ImageError
 from .compressed import MAX_IMAGE_PIXELS, open_compressed
 from .image import Image
 
-__all__ = ['check_pixel_count', 'open_message', 'read_message', 'read_stamp_ns', 'stamp_to_ns']
+__all__ = [
+    'check_pixel_count',
+    'describe_compressed_topic',
+    'open_message',
+    'read_message',
+    'read_stamp_ns',
+    'stamp_to_ns',
+]
 
 
 def read_message(message: Any, *, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
@@ -61,3 +68,11 @@ def read_stamp_ns(message: Any) -> int:
 def stamp_to_ns(stamp: Any) -> int:
     """Convert a builtin_interfaces/Time to nanoseconds."""
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
+def describe_compressed_topic(topic: str) -> str:
+    """Describe how to subscribe to compressed images on a topic whose name does not tell."""
+    name = f'{topic}/compressed'
+    return (
+        f'name it {name} in image_topics, and start the node with "--ros-args -r {name}:={topic}"'
+    )

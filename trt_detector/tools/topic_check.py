@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import ConfigError, ImageError
 from ..image.loss_counter import LossCounter
-from ..image.message import read_message, read_stamp_ns
+from ..image.message import describe_compressed_topic, read_message, read_stamp_ns
 from ..process.tuning import describe_camera_settings
 from .finding import Finding, NOTE, OK, PROBLEM
 from .ros_tool import match_reliability
@@ -70,6 +70,9 @@ def judge_topic(report: TopicReport) -> list[Finding]:
     if len(report.types) > 1 or not report.types <= {_RAW, _COMPRESSED}:
         text = f'type is {", ".join(sorted(report.types))}; expected {_RAW} or {_COMPRESSED}'
         return [*findings, Finding('type', PROBLEM, text, 'choose an image topic')]
+    if report.types == {_COMPRESSED} and not report.topic.endswith('/compressed'):
+        text = f'compressed images, but {report.topic} does not end in /compressed'
+        findings.append(Finding('name', NOTE, text, describe_compressed_topic(report.topic)))
     settings = describe_camera_settings(is_reliable=report.reliability == 'reliable')
     if not report.received:
         text = f'no image in {report.seconds:.1f} s with reliability {report.reliability}'

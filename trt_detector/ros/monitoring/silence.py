@@ -11,6 +11,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
+from ...image.message import describe_compressed_topic
 from ...process.tuning import describe_camera_settings
 from ..camera_subscription import CameraSubscription
 
@@ -71,7 +72,8 @@ def _suggest(node: Node, subscription: CameraSubscription) -> str:
     publishers = node.get_publishers_info_by_topic(plain) if plain != topic else []
     if publishers:
         if {info.topic_type for info in publishers} == {_COMPRESSED_TYPE}:
-            return f', but {plain} is published, with compressed images: {_tell_remapping(plain)}'
+            remedy = describe_compressed_topic(plain)
+            return f', but {plain} is published, with compressed images: {remedy}'
         return f', but {plain} is published: set image_transport to raw, and image_topics to it'
     image_types = {_RAW_TYPE, _COMPRESSED_TYPE}
     others = [
@@ -104,21 +106,13 @@ def _explain_type(subscription: CameraSubscription, publishers: Sequence[Any]) -
     )
     topic = subscription.camera.full_subscription
     if offered == [_COMPRESSED_TYPE] and not topic.endswith(_DEPTH_SUFFIX):
-        return f'{text}: {_tell_remapping(topic)}'
+        return f'{text}: {describe_compressed_topic(topic)}'
     if offered == [_RAW_TYPE]:
         return (
             f'{text}: set image_transport to raw, and give the topic a name without {_SUFFIX} in '
             'image_topics'
         )
     return f'{text}: name a topic with color, gray or Bayer images in image_topics'
-
-
-def _tell_remapping(topic: str) -> str:
-    """Describe how to subscribe to compressed images on a topic whose name does not tell."""
-    return (
-        f'name it {topic}{_SUFFIX} in image_topics, and start the node with "--ros-args -r '
-        f'{topic}{_SUFFIX}:={topic}"'
-    )
 
 
 def _explain_reliability(subscription: CameraSubscription, publishers: Sequence[Any]) -> str:
