@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
-from support.ros_graph import next_domain, ros_context, StubFactory, WAIT_S, wait_until
+from support.ros_graph import next_domain, StubFactory, WAIT_S, wait_until
 from trt_detector.ros.image_receiver import ImageReceiver
 from trt_detector.ros.node import DetectorNode
 from trt_detector.ros.sharing.shared_subscriptions import SharedSubscriptions
@@ -61,7 +61,10 @@ def test_active_node_is_destroyed_with_its_context_or_afterwards(
 def receiving() -> Iterator[tuple[ImageReceiver, Node, list[str]]]:
     """Yield a receiver, its node, and the errors that the node logs."""
     logged: list[str] = []
-    with ros_context() as context, pytest.MonkeyPatch.context() as patch:
+    context = rclpy.Context()
+    # The other tests of the process configure the log.
+    context.init([], domain_id=next_domain(), initialize_logging=False)
+    with pytest.MonkeyPatch.context() as patch:
         node = Node('receiving', context=context, use_global_arguments=False)
         logger = node.get_logger()
         patch.setattr(logger, 'error', lambda text, **_: logged.append(text))
@@ -70,6 +73,7 @@ def receiving() -> Iterator[tuple[ImageReceiver, Node, list[str]]]:
         yield receiver, node, logged
         receiver.close()
         node.destroy_node()
+    context.try_shutdown()
 
 
 def subscribe(receiver: ImageReceiver, on_message: Callable[..., None]) -> Any:

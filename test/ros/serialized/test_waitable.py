@@ -235,11 +235,10 @@ def test_a_subscription_ends_although_its_callback_runs_while_the_receiver_stops
     subscription, publisher = cameras.subscribe(Image, '/stopped')
     publisher.publish(picture(8, 8, 1))
     assert is_running.wait(WAIT_S)
-    stop = cameras.receiver._stop
-    assert stop is not None
+    is_stopped = cameras.receiver._is_stopped
     stopping = threading.Thread(target=cameras.receiver.stop)
     stopping.start()
-    wait_until(stop.done, 'the request to stop')
+    wait_until(is_stopped.is_set, 'the request to stop')
     may_end.set()
     stopping.join(WAIT_S)
     assert len(cameras.messages) == 1
