@@ -1,6 +1,6 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Image subscription that an executor runs without rclpy's conversion of messages."""
+"""Image subscription whose messages rclpy does not convert."""
 
 from __future__ import annotations
 
@@ -39,29 +39,25 @@ class SerializedWaitable(Waitable):
         super().__init__(subscription.callback_group)
         self._subscription = subscription
         self._on_message = on_message
-        self._index: int | None = None
-        self._is_ready = False
+        self._index = 0
 
     def is_ready(self, wait_set: Any) -> bool:
-        """Tell whether there is a message."""
-        if self._index is not None and wait_set.is_ready('subscription', self._index):
-            self._is_ready = True
-        return self._is_ready
+        """Tell whether there is a message, after :meth:`add_to_wait_set`."""
+        return bool(wait_set.is_ready('subscription', self._index))
 
-    def take_data(self) -> _Received | Exception | None:
-        """Take the message, or the error: one that is raised here blocks the callback group."""
-        if not self._is_ready:
+    def take_data(self) -> _Received | None:
+        """Take the message and read its fields; one that is damaged has the reason instead."""
+        taken = self._taker.take()
+        if taken is None:
             return None
-        self._is_ready = False
+        data, memory, info = taken
         try:
-            return self._take()
-        except Exception as error:  # noqa: BLE001 raised by execute()
-            return error
+            return read_image_message(self._subscription.msg_type, data, memory), info
+        except ImageError as error:
+            return DamagedMessage(str(error)), info
 
-    async def execute(self, taken_data: _Received | Exception | None) -> None:
+    async def execute(self, taken_data: _Received | None) -> None:
         """Pass the message on."""
-        if isinstance(taken_data, Exception):
-            raise taken_data
         if taken_data is not None:
             self._on_message(*taken_data)
 
@@ -89,14 +85,3 @@ class SerializedWaitable(Waitable):
     ) -> None:
         """Allow the subscription to be destroyed again."""
         self._subscription.handle.__exit__(kind, error, trace)
-
-    def _take(self) -> _Received | None:
-        """Take the message and read its fields; one that is damaged has the reason instead."""
-        taken = self._taker.take()
-        if taken is None:
-            return None
-        data, memory, info = taken
-        try:
-            return read_image_message(self._subscription.msg_type, data, memory), info
-        except ImageError as error:
-            return DamagedMessage(str(error)), info
