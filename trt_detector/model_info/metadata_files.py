@@ -13,7 +13,7 @@ from ..errors import ModelError, printable
 from .class_names import parse_names
 from .text_files import parse_lines, read_json, read_text, read_yaml
 
-__all__ = ['MetadataFiles', 'read_metadata_files']
+__all__ = ['MetadataFiles', 'merge_metadata', 'read_metadata_files']
 
 # Names of the entries that exporters write into the ONNX metadata, and their other spellings.
 _KEYS = {
@@ -96,6 +96,32 @@ def read_metadata_files(model: Path, known: Collection[str] = ()) -> MetadataFil
     # What another file gives is not missed.
     warnings += [text for key, text in unused if key not in known and key not in metadata]
     return MetadataFiles(metadata, sources, tuple(warnings))
+
+
+def merge_metadata(
+    path: Path, own: Mapping[str, str], known: Collection[str], label: str
+) -> MetadataFiles:
+    """
+    Merge the metadata inside a model with those of the files beside it, which rank lower.
+
+    :param own: metadata inside the file.
+    :param known: metadata that is not needed from the files.
+    :param label: name of the file, for the sources.
+    """
+    metadata, warnings = dict(own), []
+    if 'names' in own and parse_names(own) is None:
+        del metadata['names']
+        warnings.append(
+            f"metadata 'names' of {label} is {own['names'][:60]!r}; expected a list of names, "
+            'or names numbered from 0 without gaps (it was ignored)'
+        )
+    beside = read_metadata_files(path, {*known, *metadata})
+    sources = dict.fromkeys(metadata, f'metadata of {label}')
+    return MetadataFiles(
+        {**beside.metadata, **metadata},
+        {**{key: f'{file} beside {label}' for key, file in beside.sources.items()}, **sources},
+        (*warnings, *beside.warnings),
+    )
 
 
 def _files(model: Path) -> Iterator[tuple[Path, frozenset[str]]]:

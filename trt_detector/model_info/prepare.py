@@ -10,8 +10,9 @@ import numpy as np
 
 from ..errors import ModelError
 from ..values.tensor_spec import TensorSpec
+from .content import hash_model, read_model_file
 from .graph import all_nodes
-from .read import ModelInfo, read_model_bytes
+from .info import ModelInfo
 
 __all__ = ['prepare_model']
 
@@ -32,7 +33,7 @@ def prepare_model(model: ModelInfo, input_size: tuple[int, int] | None = None) -
     :param input_size: (height, width) that the network runs at; None is the model's own.
     :raises ModelError: if the size is unknown, or the file changed since it was described.
     """
-    data = read_model_bytes(model)
+    data = _read_bytes(model)
     sizes, mask = model.size_inputs, model.mask_input
     if not sizes and mask is None and not model.lacks_batch and not model.lacks_channels:
         return data
@@ -146,3 +147,17 @@ def _add_batch(graph: Any, name: str) -> None:
     [value] = [value for value in graph.input if value.name == name]
     dimensions = value.type.tensor_type.shape.dim
     dimensions.insert(0, onnx.TensorShapeProto.Dimension(dim_value=1))
+
+
+def _read_bytes(model: ModelInfo) -> bytes:
+    """
+    Return the bytes that were described, or read the file again and compare it.
+
+    :raises ModelError: if it, or its external data, changed since.
+    """
+    if model.content.data is not None:
+        return model.content.data
+    file = read_model_file(model.path)
+    if hash_model(file, model.external_data) != model.sha256:
+        raise ModelError(f'{model.path} changed on disk while it was being opened; open it again')
+    return file.data

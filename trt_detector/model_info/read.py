@@ -5,9 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,136 +12,25 @@ import numpy as np
 
 from ..errors import ModelError
 from ..values.literal import read_literal
-from ..values.output_part import OutputPart
-from ..values.regular_file import HashedBytes, open_regular, read_hashed
 from ..values.tensor_spec import TensorSpec
-from ..values.user_path import describe_start
 from .box_form import find_box_form, has_objectness
 from .class_names import parse_names
-from .content import ModelContent
+from .content import hash_model, ModelContent, parse_model, read_model_file
 from .external_data import find_external_files
-from .file_type import is_plan
-from .graph import all_nodes, has_broken_text, output_parts, tail_operators
+from .graph import all_nodes, output_parts, tail_operators
+from .info import complete_image_shape, find_image_inputs, ModelInfo
 from .input_pixels import find_input_pixels, InputPixels
-from .metadata_files import MetadataFiles, read_metadata_files
+from .metadata_files import merge_metadata
 from .output_step import find_output_step
 
-__all__ = [
-    'SIZE_INPUTS',
-    'ModelInfo',
-    'merge_metadata',
-    'read_model_bytes',
-    'read_model_info',
-]
+__all__ = ['read_model_info']
 
-# Inputs [N, 2] beside the image: width and height of the original image (RT-DETR, D-FINE, DEIM);
-# height and width of the network's input, and its scale in y and x to the original (Paddle).
-SIZE_INPUTS = ('orig_target_sizes', 'im_shape', 'scale_factor')
-# [N, H, W]: 1 for each pixel that belongs to the image and not to padding (Transformers' DETR).
-MASK_INPUT = 'pixel_mask'
 # Rows of so many values exist in several orders, which only their parts tell.
 _ROW_VALUES = 7
 # [n, 4] of one image, [N, A, 4], and [N, A, 1, 4] of YOLOv4.
 _BOX_RANKS = (2, 3, 4)
 # Each output's way through the graph is searched.
 _MOST_OUTPUTS = 256
-# protobuf counts bytes in 32 bits with a sign.
-_LARGEST_FILE = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """
-    Interface and metadata of an ONNX file.
-
-    :param path: the file.
-    :param sha256: over the file and its external data, hexadecimal.
-    :param inputs: the graph's inputs without its weights.
-    :param outputs: the graph's outputs.
-    :param metadata: key and value texts of the exporter, completed by the metadata files beside
-        the model.
-    :param class_names: names by class id, None if nothing gives any.
-    :param input_size: (height, width) in pixels of the one image input, from its shape or from
-        the metadata; None if neither tells.
-    :param stride: from the metadata, None if they have none.
-    :param opset: version of the default operator set.
-    :param producer: exporter of the file.
-    :param operators: operator types in use, subgraphs included.
-    :param precision: 'int8' for a graph with Q/DQ nodes, 'fp16' for half weights, else 'fp32'.
-    :param external_data: files beside the model with its weights.
-    :param tails: per output name, the operator types between it and the last convolutions or
-        matrix products.
-    :param parts: per output name, the tensors that are concatenated to it, for outputs of rows
-        of seven values.
-    :param box_forms: per output name 'centers' or 'corners', if the arithmetic of its boxes tells.
-    :param objectness: names of the outputs that have objectness before the class scores.
-    :param output_steps: per output name the distance between its values, for outputs that a
-        quantized graph rounds with one scale.
-    :param input_pixels: arithmetic of the graph on its pixels before its first layer.
-    :param sources: per metadata entry the file that it comes from, for messages.
-    :param warnings: sentences about metadata that could not be used.
-    :param content: bytes of the file, released when the engine is open. None of a file with
-        external data, which runtimes read themselves.
-    """
-
-    path: Path
-    sha256: str
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    metadata: Mapping[str, str]
-    class_names: tuple[str, ...] | None
-    input_size: tuple[int, int] | None
-    stride: int | None
-    opset: int
-    producer: str
-    operators: frozenset[str]
-    precision: str
-    external_data: tuple[Path, ...]
-    tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
-    box_forms: Mapping[str, str] = field(default_factory=dict)
-    objectness: frozenset[str] = frozenset()
-    output_steps: Mapping[str, float] = field(default_factory=dict)
-    input_pixels: InputPixels = field(default_factory=InputPixels)
-    sources: Mapping[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    content: ModelContent = field(default_factory=ModelContent, repr=False, compare=False)
-
-    @property
-    def image_input(self) -> TensorSpec:
-        """
-        Return the only input, as :func:`.prepare.prepare_model` gives it to a runtime.
-
-        :raises ModelError: if the graph has none or several.
-        """
-        images = _images(self.inputs)
-        if len(images) != 1:
-            found = '; '.join(str(spec) for spec in self.inputs) or 'none'
-            raise ModelError(f'{self.path} has the inputs {found}; expected one image')
-        return _batched(images[0])
-
-    @property
-    def lacks_batch(self) -> bool:
-        """Return whether the graph takes one image without a batch dimension."""
-        return len(self.image_input.shape) == 4 and len(_images(self.inputs)[0].shape) == 3
-
-    @property
-    def lacks_channels(self) -> bool:
-        """Return whether the graph leaves the number of channels open."""
-        return not self.lacks_batch and self.image_input not in self.inputs
-
-    @property
-    def size_inputs(self) -> tuple[TensorSpec, ...]:
-        """Inputs for the size of the images, which become constants."""
-        images = _images(self.inputs)
-        return tuple(spec for spec in self.inputs if spec not in images and not _is_mask(spec))
-
-    @property
-    def mask_input(self) -> TensorSpec | None:
-        """Input for the mask of the images' pixels, which is computed in the graph."""
-        images = _images(self.inputs)
-        masks = (spec for spec in self.inputs if _is_mask(spec) and spec not in images)
-        return next(masks, None)
 
 
 def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
@@ -154,26 +40,17 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
     :param known: metadata that parameters give, e.g. 'names'; the files are not asked for it.
     :raises ModelError: if it is missing, is not ONNX, is damaged, or lacks its external data.
     """
-    file = _read_file(path)
-    model = _parse(path, file.data)
+    file = read_model_file(path)
+    model = parse_model(path, file.data)
     graph = model.graph
-    weights = {tensor.name for tensor in graph.initializer}
-    if len(graph.output) > _MOST_OUTPUTS:
-        raise ModelError(
-            f'{path} has {len(graph.output)} outputs; expected at most {_MOST_OUTPUTS}: export a '
-            'detector'
-        )
-    inputs = tuple(_tensor_spec(path, v) for v in graph.input if v.name not in weights)
-    outputs = tuple(_tensor_spec(path, value) for value in graph.output)
-    _check_unique(path, inputs)
-    _check_unique(path, outputs)
+    inputs, outputs = _read_tensors(path, graph)
     own = {entry.key: entry.value for entry in model.metadata_props}
     merged = merge_metadata(path, own, {*known, *_known_from_shape(inputs)}, path.name)
     external = find_external_files(path, graph)
     operators = frozenset(node.op_type for node in all_nodes(graph))
     return ModelInfo(
         path=path,
-        sha256=_sha256(file, external),
+        sha256=hash_model(file, external),
         inputs=inputs,
         outputs=outputs,
         metadata=merged.metadata,
@@ -215,89 +92,23 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
     )
 
 
-def merge_metadata(
-    path: Path, own: Mapping[str, str], known: Collection[str], label: str
-) -> MetadataFiles:
+def _read_tensors(path: Path, graph: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """
-    Merge the metadata inside a model with those of the files beside it, which rank lower.
+    Read the inputs and the outputs of a graph.
 
-    :param own: metadata inside the file.
-    :param known: metadata that is not needed from the files.
-    :param label: name of the file, for the sources.
+    :raises ModelError: if there are too many, or two have one name.
     """
-    metadata, warnings = dict(own), []
-    if 'names' in own and parse_names(own) is None:
-        del metadata['names']
-        warnings.append(
-            f"metadata 'names' of {label} is {own['names'][:60]!r}; expected a list of names, "
-            'or names numbered from 0 without gaps (it was ignored)'
-        )
-    beside = read_metadata_files(path, {*known, *metadata})
-    sources = dict.fromkeys(metadata, f'metadata of {label}')
-    return MetadataFiles(
-        {**beside.metadata, **metadata},
-        {**{key: f'{file} beside {label}' for key, file in beside.sources.items()}, **sources},
-        (*warnings, *beside.warnings),
-    )
-
-
-def read_model_bytes(model: ModelInfo) -> bytes:
-    """
-    Return the bytes that were described, or read the file again and compare it.
-
-    :raises ModelError: if it, or its external data, changed since.
-    """
-    if model.content.data is not None:
-        return model.content.data
-    file = _read_file(model.path)
-    if _sha256(file, model.external_data) != model.sha256:
-        raise ModelError(f'{model.path} changed on disk while it was being opened; open it again')
-    return file.data
-
-
-def _read_file(path: Path) -> HashedBytes:
-    """
-    Read and hash an ONNX file.
-
-    :raises ModelError: if it cannot be read, is too large, or its first bytes are those of
-        another format.
-    """
-    if is_plan(path):
-        raise ModelError(f'{path} is a TensorRT plan; expected an ONNX file')
-    try:
-        with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > _LARGEST_FILE:
-                raise ModelError(
-                    f'{path} has {size / 2**30:.1f} GiB; the maximum of an ONNX file is 2 GiB '
-                    '(protobuf): export the model with its weights as external data'
-                )
-            return read_hashed(file)
-    except OSError as error:
-        place = describe_start(path)
-        raise ModelError(f'cannot read the model {path}{place}: {error.strerror}') from error
-
-
-def _parse(path: Path, data: bytes) -> Any:
-    """Return the ModelProto in the bytes, or raise ModelError."""
-    # onnx takes 0.2 s to import, which --help should not pay for.
-    import onnx
-
-    try:
-        model = onnx.load_model_from_string(data)
-    except Exception as error:  # protobuf's DecodeError, which has moved between its versions
-        raise ModelError(f'{path} is not an ONNX file, or is damaged: {error}') from error
-    if not model.graph.node or not model.graph.output:
+    weights = {tensor.name for tensor in graph.initializer}
+    if len(graph.output) > _MOST_OUTPUTS:
         raise ModelError(
-            f'{path} ({len(data)} bytes) holds no ONNX graph with nodes and outputs; export the '
-            'model again'
+            f'{path} has {len(graph.output)} outputs; expected at most {_MOST_OUTPUTS}: export a '
+            'detector'
         )
-    if has_broken_text(model):
-        raise ModelError(
-            f'{path} holds a name or metadata that is not UTF-8 text; it is damaged: export the '
-            'model again'
-        )
-    return model
+    inputs = tuple(_tensor_spec(path, v) for v in graph.input if v.name not in weights)
+    outputs = tuple(_tensor_spec(path, value) for value in graph.output)
+    _check_unique(path, inputs)
+    _check_unique(path, outputs)
+    return inputs, outputs
 
 
 def _tensor_spec(path: Path, value: Any) -> TensorSpec:
@@ -332,52 +143,9 @@ def _check_unique(path: Path, specs: Sequence[TensorSpec]) -> None:
         )
 
 
-def _sha256(model: HashedBytes, external: Sequence[Path]) -> str:
-    """Return the hash over a model and its external data."""
-    if not external:
-        return model.sha256
-    digest = hashlib.sha256(model.data)
-    for file in external:
-        with file.open('rb') as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _images(inputs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """Drop the inputs [N, 2] for the sizes of the images, and the mask [N, H, W] of DETR."""
-    images = tuple(
-        spec
-        for spec in inputs
-        if not (spec.name in SIZE_INPUTS and spec.shape[1:] == (2,)) and not _is_mask(spec)
-    )
-    return images or inputs
-
-
-def _is_mask(spec: TensorSpec) -> bool:
-    return spec.name == MASK_INPUT and len(spec.shape) == 3
-
-
-def _batched(image: TensorSpec) -> TensorSpec:
-    """
-    Complete the shape of an image input.
-
-    [C, H, W] and [H, W, C] get a batch of one, and an open number of channels becomes 3.
-    """
-    shape = image.shape
-    if len(shape) == 4 and shape[1] not in (1, 3) and shape[3] not in (1, 3):
-        if shape[1] is None:
-            return replace(image, shape=(shape[0], 3, *shape[2:]))
-        if shape[3] is None:
-            return replace(image, shape=(*shape[:3], 3))
-    if len(shape) == 3 and (shape[0] in (1, 3) or shape[2] in (1, 3)):
-        return replace(image, shape=(1, *shape))
-    return image
-
-
 def _read_input_pixels(graph: Any, inputs: tuple[TensorSpec, ...]) -> InputPixels:
     """Read the arithmetic on the one image input; none if there are others."""
-    images = [_batched(image) for image in _images(inputs)]
+    images = [complete_image_shape(image) for image in find_image_inputs(inputs)]
     if len(images) != 1 or len(images[0].shape) != 4:
         return InputPixels()
     [image] = images
@@ -397,7 +165,7 @@ def _input_size(
     inputs: tuple[TensorSpec, ...], metadata: Mapping[str, str]
 ) -> tuple[int, int] | None:
     """Return (height, width) of the image input."""
-    images = [_batched(image) for image in _images(inputs)]
+    images = [complete_image_shape(image) for image in find_image_inputs(inputs)]
     if len(images) == 1 and len(images[0].shape) == 4:
         height, width = images[0].height_width(images[0].shape)
         if height is not None and width is not None:
