@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from ..values.detections import Detections
 from .doubts import Doubt, HELP
+from .overlap import intersection_over_union
 
 __all__ = ['FirstBoxes', 'count_duplicates']
 
@@ -104,14 +104,9 @@ class FirstBoxes:
 
 def count_duplicates(detections: Detections) -> int:
     """Count the boxes that have nearly the place of a better one of their class."""
-    boxes: npt.NDArray[np.float32] = detections.boxes_xyxy
-    class_ids = detections.class_ids
-    if len(boxes) < 2 or detections.angles is not None:
+    edges, class_ids = detections.boxes_xyxy.T, detections.class_ids
+    if len(detections) < 2 or detections.angles is not None:
         return 0
-    low = np.maximum(boxes[:, None, :2], boxes[:, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[:, 2:])
-    shared = (high - low).clip(min=0).prod(axis=2)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    same = shared > _SAME_PLACE * (areas[:, None] + areas - shared)
+    same = intersection_over_union(edges[:, :, None], edges) > _SAME_PLACE
     same &= class_ids[:, None] == class_ids
     return int(np.count_nonzero(np.tril(same, -1).any(axis=1)))

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ['rotated_iou', 'rotated_nms']
+from .overlap import enclose_rotated
+
+__all__ = ['rotated_iou', 'rotated_nms', 'suppress_pairs']
 
 _Array = npt.NDArray[Any]
 
@@ -50,7 +52,7 @@ def rotated_nms(
     boxes = boxes_xyxy[order].astype(np.float64)
     turns = angles[order].astype(np.float64)
     ids = np.zeros(len(order), np.intp) if class_agnostic else class_ids[order]
-    reach = _upright_bounds(boxes, turns)
+    reach = enclose_rotated(boxes.T, turns).T
     kept = np.empty(0, np.intp)
     for start in range(0, len(order), _BLOCK):
         block = np.arange(start, min(start + _BLOCK, len(order)))
@@ -80,12 +82,23 @@ def _suppress(
     pairs = better[rows] < worse[columns]
     first, second = better[rows[pairs]], worse[columns[pairs]]
     hits = rotated_iou(boxes[first], angles[first], boxes[second], angles[second]) > limit
+    return worse[~np.isin(worse, list(suppress_pairs(first[hits], second[hits])))]
+
+
+def suppress_pairs(better: npt.NDArray[np.intp], worse: npt.NDArray[np.intp]) -> set[int]:
+    """
+    Find the boxes that a better box suppresses which is not suppressed itself.
+
+    :param better: (m,) rank of the better box of each pair that overlaps too much.
+    :param worse: (m,) rank of the other one.
+    :return: ranks of the suppressed boxes.
+    """
     suppressed: set[int] = set()
     # By the better box: whether it is suppressed itself is known when its pairs come.
-    for one, other in sorted(zip(first[hits].tolist(), second[hits].tolist(), strict=True)):
+    for one, other in sorted(zip(better.tolist(), worse.tolist(), strict=True)):
         if one not in suppressed:
             suppressed.add(other)
-    return worse[~np.isin(worse, list(suppressed))]
+    return suppressed
 
 
 def rotated_iou(
@@ -114,13 +127,6 @@ def rotated_iou(
         overlap = _convex_area(points, valid)
         iou = overlap / (areas[0] + areas[1] - overlap)
     return np.asarray(np.nan_to_num(iou, posinf=0.0))
-
-
-def _upright_bounds(boxes: _Array, angles: _Array) -> _Array:
-    """Compute the upright boxes (n, 4) around rotated ones."""
-    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-    offsets = _corners(boxes, angles, centers)
-    return np.concatenate((centers + offsets.min(axis=1), centers + offsets.max(axis=1)), axis=1)
 
 
 def _corners(boxes: _Array, angles: _Array, origin: _Array) -> _Array:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..decode.nms_rotated import rotated_iou
+from ..decode.overlap import intersection_over_union
 from ..image.image import Image
 from ..values.detections import Detections
 
@@ -118,7 +119,10 @@ def match_boxes(
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Match boxes of the same class by IoU, 0.5 or more, best pairs first; return their rows."""
     if left.angles is None or right.angles is None:
-        iou = _iou(left.boxes_xyxy, right.boxes_xyxy)
+        first_edges, second_edges = (
+            found.boxes_xyxy.T.astype(np.float64) for found in (left, right)
+        )
+        iou = intersection_over_union(first_edges[:, :, None], second_edges)
     else:
         first = np.repeat(np.arange(len(left)), len(right))
         second = np.tile(np.arange(len(right)), len(left))
@@ -159,13 +163,3 @@ def run_gate(
         (left,), (right,) = reference([image]), candidate([image])
         total += compare_detections(left, right, score_threshold)
     return total
-
-
-def _iou(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Return the intersection over union of boxes (n, 4) and (m, 4) as (n, m)."""
-    a, b = left[:, None, :].astype(np.float64), right[None, :, :].astype(np.float64)
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    common = np.clip(sides, 0, None).prod(axis=-1)
-    areas = (a[..., 2:] - a[..., :2]).prod(axis=-1) + (b[..., 2:] - b[..., :2]).prod(axis=-1)
-    union = np.maximum(areas - common, np.finfo(np.float64).tiny)
-    return np.asarray(common / union, np.float64)

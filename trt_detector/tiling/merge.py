@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..decode.nms_rotated import rotated_iou
+from ..decode.nms_rotated import rotated_iou, suppress_pairs
+from ..decode.overlap import (
+    box_areas,
+    enclose_rotated,
+    intersection_areas,
+    intersection_over_union,
+)
 from ..values.detections import Detections
 from .grid import Box
 
@@ -84,13 +90,9 @@ def merge_parts(
     rivals = found.class_ids[first] == found.class_ids[second]
     rivals |= class_agnostic | (cut | coarse)[second]
     hits = (rivals & (iou > iou_threshold)) | (cut[second] & (share > CUT_SHARE))
-    suppressed: set[int] = set()
-    # By the better box: whether it is suppressed itself is known when its pairs come.
-    for one, other in sorted(zip(first[hits].tolist(), second[hits].tolist(), strict=True)):
-        if one not in suppressed:
-            suppressed.add(other)
+    suppressed = suppress_pairs(first[hits], second[hits])
     # Back in the order of the parts, so that equal scores keep it.
-    kept = np.sort(np.delete(order, sorted(suppressed)))
+    kept = np.sort(np.delete(order, list(suppressed)))
     best = np.argsort(-all_found.scores[kept], kind='stable')[:max_detections]
     return all_found.select(kept[best])
 
@@ -159,11 +161,7 @@ def _find_bounds(found: Detections) -> _Array:
     boxes = found.boxes_xyxy.astype(np.float64)
     if found.angles is None:
         return boxes
-    angles = found.angles.astype(np.float64)
-    cosine, sine = np.abs(np.cos(angles))[:, None], np.abs(np.sin(angles))[:, None]
-    centers, halves = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-    reach = halves * cosine + halves[:, ::-1] * sine
-    return np.concatenate((centers - reach, centers + reach), axis=1)
+    return enclose_rotated(boxes.T, found.angles.astype(np.float64)).T
 
 
 def _find_pairs(
@@ -203,12 +201,10 @@ def _overlap(
         first one.
     """
     boxes = found.boxes_xyxy.astype(np.float64)
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    areas = box_areas(boxes.T)
     a, b = boxes[first], boxes[second]
     if found.angles is None:
-        sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-        shared = np.prod(sides, axis=1)
-        iou = shared / (areas[first] + areas[second] - shared)
+        iou, shared = intersection_over_union(a.T, b.T), intersection_areas(a.T, b.T)
     else:
         angles = found.angles.astype(np.float64)
         iou = rotated_iou(a, angles[first], b, angles[second])

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..decode.overlap import enclose_rotated, intersection_over_union
 from ..errors import ConfigError
 from ..values.detections import Detections
 from . import kalman
 from .kalman import Floats
-from .overlap import intersection_over_union, upright_boxes
 
 __all__ = ['Tracker', 'TrackerThresholds']
 
@@ -107,7 +107,7 @@ class Tracker:
         self._state[1, 3, lost] = 0.0
         kalman.predict(self._state, stamp_s - last_s)
         ids = np.zeros(len(detections), np.int64)
-        boxes, finite = upright_boxes(detections.first(_MAX_DETECTIONS))
+        boxes, finite = _upright_boxes(detections.first(_MAX_DETECTIONS))
         scores = np.where(finite, detections.scores[:_MAX_DETECTIONS], -1.0)
         rows = self._associate(boxes, scores, detections.class_ids[:_MAX_DETECTIONS], lost)
         measured = kalman.to_measurements(boxes)
@@ -137,7 +137,7 @@ class Tracker:
         rows = np.full(len(self._ids), -1, np.intp)
         if not len(rows) or not len(scores):
             return rows
-        iou = intersection_over_union(kalman.to_boxes(self._state), boxes)
+        iou = intersection_over_union(kalman.to_boxes(self._state)[:, :, None], boxes)
         iou[self._classes[:, None] != classes] = 0.0
         is_high = scores >= limits.high
         high = np.flatnonzero(is_high)
@@ -194,7 +194,7 @@ class Tracker:
         doubled = np.zeros(len(is_hit), bool)
         if is_hit.any() and not is_hit.all():
             boxes, classes = kalman.to_boxes(self._state), self._classes
-            iou = intersection_over_union(boxes[:, ~is_hit], boxes[:, is_hit])
+            iou = intersection_over_union(boxes[:, ~is_hit, None], boxes[:, is_hit])
             iou[classes[~is_hit][:, None] != classes[is_hit]] = 0.0
             doubled[~is_hit] = (iou > _DUPLICATE_IOU).any(axis=1)
         return doubled
@@ -223,3 +223,23 @@ class Tracker:
         self._classes = self._classes[mask]
         self._seen_s = self._seen_s[mask]
         self._confirmed = self._confirmed[mask]
+
+
+def _upright_boxes(detections: Detections) -> tuple[Floats, Mask]:
+    """
+    Make the boxes (4, n) of detections: left, top, right, bottom.
+
+    A rotated box becomes the upright one around it: width, height and angle can jump between two
+    images of the same object, that one cannot.
+
+    :return: the boxes, and the mask (n,) of the finite ones; the others are zero.
+    """
+    boxes = np.ascontiguousarray(detections.boxes_xyxy.T, np.float64)
+    finite = np.asarray(np.isfinite(boxes).all(axis=0))
+    if detections.angles is not None:
+        finite &= np.isfinite(detections.angles)
+    if not finite.all():
+        boxes[:, ~finite] = 0.0
+    if detections.angles is not None:
+        boxes = enclose_rotated(boxes, np.where(finite, detections.angles, 0.0))
+    return boxes, finite
