@@ -208,9 +208,9 @@ else
   step machine "$venv_key" 'checking this machine' '' check_machine
   step venv "$venv_key" 'creating a Python environment' "$network_hint" make_venv
   step wheels "$(hash_of $requirements/{bootstrap,ros,runtime,build}.txt)" \
-    'installing ROS 2 and Python packages' "$network_hint" install_wheels
+    'installing ROS 2 and Python packages (minutes)' "$network_hint" install_wheels
   step vision_msgs "$(hash_of $requirements/{ros,build}.txt bringup/vision_msgs bringup/fix_exports.py)" \
-    'building the vision_msgs interfaces' "$compile_hint" build_vision_msgs
+    'building the vision_msgs interfaces (minutes)' "$compile_hint" build_vision_msgs
 fi
 for extra in "${extras[@]}"; do
   step "$extra" "$(hash_of "$requirements/$extra"*.txt)" "installing what '--with $extra' needs" \

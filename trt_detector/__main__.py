@@ -27,6 +27,7 @@ _TOOLS = {
     'play_images': 'publish picture files as a camera does; needs ROS 2',
     'run_bag': 'detect objects in every image of a bag',
 }
+_NODES = ('detector_node', 'detections_3d')
 
 
 def main() -> int:
@@ -36,7 +37,14 @@ def main() -> int:
     name = sys.argv[1] if len(sys.argv) > 1 else ''
     if name in _TOOLS:
         sys.argv[0:2] = [f'trt_detector {name}']
-        tool = importlib.import_module(f'.tools.{name}', __package__)
+        try:
+            tool = importlib.import_module(f'.tools.{name}', __package__)
+        except ModuleNotFoundError as error:
+            missing = (error.name or __package__).partition('.')[0]
+            if missing == __package__:
+                raise
+            sys.stderr.write(f'trt_detector: {_explain_missing(name, missing)}\n')
+            return 1
         return int(tool.main())
     lines = [f'  {tool:15} {about}' for tool, about in _TOOLS.items()]
     usage = '\n'.join([
@@ -50,9 +58,21 @@ def main() -> int:
     if not wants_help:
         near = difflib.get_close_matches(name, list(_TOOLS), n=1)
         hint = f'; did you mean {near[0]!r}?' if near else ''
+        if name in _NODES:
+            hint = f': it is a node, which needs ROS 2: ros2 run trt_detector {name}'
         usage = f'trt_detector: there is no tool {name!r}{hint}\n{usage}'
     print(usage, file=sys.stdout if wants_help else sys.stderr)
     return 0 if wants_help else 2
+
+
+def _explain_missing(tool: str, module: str) -> str:
+    """Explain that a Python module is missing, and how to install it."""
+    return (
+        f'{tool} needs the Python module {module}, which {sys.executable} does not have; in a '
+        'checkout that scripts/demo.sh or bringup/prepare.sh has prepared run "source '
+        'bringup/env.sh", else install the dependencies: rosdep install --from-paths src '
+        "--ignore-src -y, or pip install '.[cpu,tools]' (docs/install.md)"
+    )
 
 
 def _complete() -> list[str]:

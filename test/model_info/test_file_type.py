@@ -122,7 +122,14 @@ def test_an_onnx_file_with_the_name_of_a_plan_runs_and_says_so(tmp_path: Path) -
         (warning,) = detector.info.warnings
     assert warning == 'm.engine is an ONNX file by its content, not a TensorRT plan; rename it'
     path.chmod(0o600)
-    with pytest.raises(PlanError, match=r'm\.engine is an ONNX file by its content'):
+    with pytest.raises(
+        PlanError, match=r'm\.engine is an ONNX file by .*; rename it to \.onnx, or'
+    ):
+        read_prebuilt_plan(path)
+    path = path.rename(tmp_path / 'm.onnx')
+    with pytest.raises(
+        PlanError, match=r'm\.onnx is an ONNX file by .*; name a plan, which build'
+    ):
         read_prebuilt_plan(path)
 
 

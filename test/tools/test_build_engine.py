@@ -343,6 +343,7 @@ def test_doctor_without_gpu_falls_back_and_gives_remedies(
     assert code == 0
     assert found['backend auto']['text'] == 'takes onnxruntime'
     assert found['onnxruntime']['text'].endswith(' for the CPU')
+    assert 'gpu memory' not in found
     for name in ('gpu', 'tensorrt', 'tensorrt_rtx', 'cuda bindings'):
         assert found[name]['status'] == 'note'
         assert found[name]['remedy']

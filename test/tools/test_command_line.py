@@ -289,3 +289,26 @@ def test_reader_that_ends_first_is_no_error(tool: str) -> None:
     assert finished.returncode in (0, 1)
     assert 'Traceback' not in finished.stderr
     assert 'BrokenPipe' not in finished.stderr
+
+
+@pytest.mark.parametrize('tool', _TOOLS)
+def test_missing_python_module_is_named_with_its_remedy(tool: str) -> None:
+    program = (
+        f'import sys; sys.modules["numpy"] = None; sys.argv[1:] = [{tool!r}, "--help"]; '
+        'from trt_detector.__main__ import main; sys.exit(main())'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f'{tool} needs the Python module numpy, which {sys.executable} does not have' in line
+    assert 'source bringup/env.sh' in line
+    assert "pip install '.[cpu,tools]'" in line
+
+
+@pytest.mark.parametrize('node', ['detector_node', 'detections_3d'])
+def test_nodes_are_no_tools(node: str) -> None:
+    done = subprocess.run([*MODULE, node], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f'ros2 run trt_detector {node}' in done.stderr

@@ -202,9 +202,10 @@ def read_plan_file(path: Path) -> bytes:
     if not data:
         raise PlanError(f'plan {path} is empty; expected a serialized TensorRT engine')
     if is_onnx(data[:64]):
+        rename = '' if path.suffix == '.onnx' else 'rename it to .onnx, or '
         raise PlanError(
-            f'{path} is an ONNX file by its content, not a TensorRT plan; rename it to .onnx, or '
-            'name the plan'
+            f'{path} is an ONNX file by its content, not a TensorRT plan; {rename}name a plan, '
+            'which build_engine makes of it'
         )
     return data
 

@@ -120,7 +120,9 @@ def _import(name: str) -> tuple[str, str]:
 
 def _inference(device_id: int) -> list[Finding]:
     """Check the GPU and the runtimes; one that works is enough."""
-    findings = [_device(device_id), _memory(device_id), *_state(device_id)]
+    findings = [_device(device_id)]
+    if findings[0].status == OK:
+        findings += [_memory(device_id), *_state(device_id)]
     backends = {name: _tensorrt(name, device_id) for name in ('tensorrt', 'tensorrt_rtx')}
     lean = _tensorrt('tensorrt_lean', device_id)
     findings += [*backends.values(), lean, _cuda_bindings(device_id)]
