@@ -172,3 +172,51 @@ def test_every_image_is_accounted_for() -> None:
             lambda: [len(a) for a in arrays] == [count.published for count in counts],
             'an array for each image that counts as published',
         )
+
+
+def test_images_of_two_publishers_of_a_topic_are_accounted_for() -> None:
+    with detector_node(qos_reliability='best_effort') as running:
+        received: dict[int, int] = {1: 0, 2: 0}
+        publishers = [
+            running.publisher(ImageMessage, '/image_raw', qos)
+            for qos in (10, qos_profile_sensor_data)
+        ]
+        assert running.configure()
+        assert running.activate()
+        (subscription,) = running.node._health.session.subscriptions
+        add_image = subscription.loss.add_image
+
+        def add(info: Any, stamp_ns: int) -> None:
+            received[stamp_ns // 10**9] += 1
+            add_image(info, stamp_ns)
+
+        subscription.loss.add_image = add
+        for publisher in publishers:
+            wait_until(publisher.get_subscription_count, 'the subscription')
+
+        def publish() -> None:
+            """Publish an image of each at the same moment."""
+            for number, publisher in enumerate(publishers, 1):
+                publisher.publish(image_message(640, 480, stamp=(number, 0)))
+            time.sleep(0.02)
+
+        def is_received() -> bool:
+            publish()
+            return min(received.values()) > 0
+
+        wait_until(is_received, 'an image of each publisher')
+        sent = sum(received.values()) + subscription.loss.lost
+        for _ in range(BURST):
+            publish()
+            sent += 2
+
+        def is_accounted() -> bool:
+            nonlocal sent
+            if sum(received.values()) + subscription.loss.lost == sent:
+                return True
+            publish()
+            sent += 2
+            return False
+
+        wait_until(is_accounted, 'received + lost = sent')
+        assert min(received.values()) > BURST // 2, received

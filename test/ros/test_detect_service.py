@@ -124,15 +124,25 @@ def test_the_image_of_a_request_is_on_the_topic_as_well() -> None:
         assert counts.received == 3 + counts.skipped == 3 + counts.dropped
 
 
-def test_requests_at_once_are_all_answered() -> None:
+@pytest.mark.parametrize(
+    ('service_type', 'name'),
+    [(Trigger, 'detect'), (SetBool, 'set_enabled'), (Trigger, 'cancel_build')],
+)
+def test_requests_at_once_are_all_answered(service_type: Any, name: str) -> None:
     with detector_node(enabled=False) as running:
         bring_up(running)
-        client = running.client.create_client(Trigger, '/detector/detect')
-        assert client.wait_for_service(20)
+        # The answers to one client may wait, too: as many as its own queue holds.
+        clients = [
+            running.client.create_client(service_type, f'/detector/{name}') for _ in range(3)
+        ]
+        for client in clients:
+            assert client.wait_for_service(20)
         with Camera(running):
-            futures = [client.call_async(Trigger.Request()) for _ in range(8)]
+            futures = [
+                client.call_async(service_type.Request()) for _ in range(8) for client in clients
+            ]
             wait_until(lambda: all(future.done() for future in futures), 'all answers')
-        assert all(future.result().success for future in futures)
+        assert all(future.result().success is (name != 'cancel_build') for future in futures)
 
 
 def test_a_silent_camera_is_told_with_the_reason() -> None:

@@ -21,7 +21,7 @@ from .lifecycle.managed_node import ManagedNode
 from .monitoring.diagnostics import Diagnostics, NodeHealth
 from .monitoring.metrics_server import MetricsServer
 from .monitoring.other_publishers import describe_other_publishers
-from .on_demand.services import DemandServices
+from .on_demand.services import DemandServices, SERVICE_QOS
 from .parameters import DETECTOR_PARAMETERS
 from .recovery.supervisor import Supervisor
 from .session import DetectionSession, WatchDevice
@@ -65,6 +65,7 @@ class DetectorNode(ManagedNode):
             Trigger,
             '~/cancel_build',
             self._answer_cancel,
+            qos_profile=SERVICE_QOS,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
         self._demand_services = DemandServices(self, self._health)

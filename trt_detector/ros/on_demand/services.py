@@ -13,6 +13,7 @@ from typing import Any
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
 from std_srvs.srv import SetBool, Trigger
 
 from ...demand import DetectRequest, RequestAnswer
@@ -21,7 +22,10 @@ from ..monitoring.diagnostics import NodeHealth
 from ..monitoring.silence import explain_silence
 from ..session import DetectionSession
 
-__all__ = ['DemandServices']
+__all__ = ['SERVICE_QOS', 'DemandServices']
+
+SERVICE_QOS = QoSProfile(depth=100)
+"""Of the default depth of 10, requests beyond ten that wait are discarded without an answer."""
 
 
 class DemandServices:
@@ -45,6 +49,7 @@ class DemandServices:
             SetBool,
             '~/set_enabled',
             self._answer_set_enabled,
+            qos_profile=SERVICE_QOS,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
         self._create_detect('~/detect', None)
@@ -64,7 +69,11 @@ class DemandServices:
     def _create_detect(self, name: str, camera: int | None) -> Any:
         """Create a service that detects in an image of one camera, or of each."""
         return self._node.create_service(
-            Trigger, name, partial(self._answer_detect, camera), callback_group=self._group
+            Trigger,
+            name,
+            partial(self._answer_detect, camera),
+            qos_profile=SERVICE_QOS,
+            callback_group=self._group,
         )
 
     def _answer_set_enabled(self, request: Any, response: Any) -> Any:
