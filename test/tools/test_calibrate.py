@@ -203,52 +203,81 @@ def test_frames_to_check_with_are_kept_and_not_calibrated_with(
     assert len(list((tmp_path / 'video.calib.frames').iterdir())) == 2
 
 
-def test_a_live_topic(small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('kind', ['Image', 'CompressedImage'])
+def test_a_live_topic(
+    kind: str, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     support = pytest.importorskip('support.ros_graph', reason='ROS 2: source bringup/env.sh')
     domain = support.next_domain()
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
-    with publishing(domain, '/camera'):
+    # The name of compressed images need not end in /compressed.
+    with publishing(domain, '/camera', kind):
         output = tmp_path / 'live.calib'
         options = ('--topic', '/camera', '--frames', 6, '--every', 2, '--timeout', 20)
         assert run(output, *options, model=small_model) == 0
     assert read_report(output)['frames'] == 6
 
 
-def test_a_topic_that_nobody_publishes(
+@pytest.mark.parametrize(
+    ('topic', 'kind', 'expected'),
+    [
+        ('/nothing', 'Image', 'no publisher of /nothing; image topics here: /camera'),
+        ('/camera', 'silent', 'no image in 1.0 s with reliability best effort from /publisher '),
+        ('/camera', 'String', 'type is std_msgs/msg/String; expected sensor_msgs/msg/Image or '),
+    ],
+)
+def test_a_topic_without_images_is_told_with_the_reason(
+    topic: str, kind: str, expected: str,
     small_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     support = pytest.importorskip('support.ros_graph', reason='ROS 2: source bringup/env.sh')
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(support.next_domain()))
-    options = ('--topic', '/nothing', '--timeout', '0.3')
-    assert run(tmp_path / 'x.calib', *options, model=small_model) == 1
-    assert 'no frame could be calibrated' in capsys.readouterr().err
+    domain = support.next_domain()
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
+    with publishing(domain, '/camera', kind):
+        options = ('--topic', topic, '--timeout', '1')
+        assert run(tmp_path / 'x.calib', *options, model=small_model) == 1
+    assert expected in capsys.readouterr().err
     assert not (tmp_path / 'x.calib').exists()
 
 
-def publishing(domain: int, topic: str) -> Any:
-    """Publish pictures that differ, best effort, until the context ends."""
+def publishing(domain: int, topic: str, kind: str) -> Any:
+    """
+    Publish pictures that differ, best effort, until the context ends.
+
+    :param kind: Image or CompressedImage; silent is an Image publisher that sends nothing, and
+        String one of texts.
+    """
     import contextlib
 
     import rclpy
     from rclpy.qos import qos_profile_sensor_data
+    from sensor_msgs.msg import CompressedImage
     from sensor_msgs.msg import Image as ImageMessage
+    from std_msgs.msg import String
 
     @contextlib.contextmanager
     def context() -> Iterator[None]:
         ros = rclpy.Context()
         rclpy.init(context=ros, domain_id=domain)
         node = rclpy.create_node('publisher', context=ros)
-        publisher = node.create_publisher(ImageMessage, topic, qos_profile_sensor_data)
+        message_type = {'CompressedImage': CompressedImage, 'String': String}.get(
+            kind, ImageMessage
+        )
+        publisher = node.create_publisher(message_type, topic, qos_profile_sensor_data)
         stop = threading.Event()
 
         def publish() -> None:
             random = np.random.default_rng(5)
-            while not stop.wait(0.03):
+            while not stop.wait(0.03) and kind in ('Image', 'CompressedImage'):
                 coarse = random.integers(0, 256, (6, 8, 3), np.uint8)
-                data = np.kron(coarse, np.ones((8, 8, 1), np.uint8)).tobytes()
+                picture = np.kron(coarse, np.ones((8, 8, 1), np.uint8))
+                if kind == 'CompressedImage':
+                    data = cv2.imencode('.jpg', picture)[1].tobytes()
+                    publisher.publish(CompressedImage(format='jpeg', data=data))
+                    continue
                 message = ImageMessage(height=48, width=64, encoding='rgb8', step=192)
-                message.data = data
+                message.data = picture.tobytes()
                 publisher.publish(message)
 
         thread = threading.Thread(target=publish)

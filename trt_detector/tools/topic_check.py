@@ -18,9 +18,16 @@ from ..process.tuning import describe_camera_settings
 from .finding import Finding, NOTE, OK, PROBLEM
 from .ros_tool import match_reliability
 
-__all__ = ['TopicReport', 'judge_topic', 'observe_topic']
+__all__ = [
+    'COMPRESSED_TYPE',
+    'TopicReport',
+    'check_topic_name',
+    'explain_no_image',
+    'judge_topic',
+    'observe_topic',
+]
 
-_RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+_RAW, COMPRESSED_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 _DISCOVERY_S = 10.0
 _DEPTH = 10
 
@@ -67,10 +74,10 @@ def judge_topic(report: TopicReport) -> list[Finding]:
         text = f'no publisher of {report.topic}; image topics here: {known}'
         return [Finding('publishers', PROBLEM, text, hint)]
     findings = [Finding('publishers', OK, '; '.join(report.publishers))]
-    if len(report.types) > 1 or not report.types <= {_RAW, _COMPRESSED}:
-        text = f'type is {", ".join(sorted(report.types))}; expected {_RAW} or {_COMPRESSED}'
+    if len(report.types) > 1 or not report.types <= {_RAW, COMPRESSED_TYPE}:
+        text = f'type is {", ".join(sorted(report.types))}; expected {_RAW} or {COMPRESSED_TYPE}'
         return [*findings, Finding('type', PROBLEM, text, 'choose an image topic')]
-    if report.types == {_COMPRESSED} and not report.topic.endswith('/compressed'):
+    if report.types == {COMPRESSED_TYPE} and not report.topic.endswith('/compressed'):
         text = f'compressed images, but {report.topic} does not end in /compressed'
         findings.append(Finding('name', NOTE, text, describe_compressed_topic(report.topic)))
     settings = describe_camera_settings(is_reliable=report.reliability == 'reliable')
@@ -104,15 +111,9 @@ def observe_topic(topic: str, seconds: float) -> TopicReport:
     """
     try:
         import rclpy
-        from rclpy.exceptions import InvalidTopicNameException
-        from rclpy.validate_full_topic_name import validate_full_topic_name
     except ImportError as error:
         raise ConfigError(f'--topic needs ROS 2 ({error}); source its setup file first') from error
-    topic = f'/{topic.lstrip("/")}'
-    try:
-        validate_full_topic_name(topic)
-    except InvalidTopicNameException as error:
-        raise ConfigError(f'--topic {topic!r} is not the name of a topic: {error}') from error
+    topic = check_topic_name(topic)
     with ExitStack() as stack:
         context = rclpy.Context()
         rclpy.init(context=context)
@@ -123,6 +124,48 @@ def observe_topic(topic: str, seconds: float) -> TopicReport:
         stack.callback(executor.shutdown)
         executor.add_node(node)
         return _observe(node, executor, topic, seconds)
+
+
+def check_topic_name(topic: str) -> str:
+    """
+    Check the name of a topic.
+
+    :param topic: name; relative names are in the root namespace.
+    :return: its full name.
+    :raises ConfigError: if it is invalid.
+    """
+    from rclpy.exceptions import InvalidTopicNameException
+    from rclpy.validate_full_topic_name import validate_full_topic_name
+
+    topic = f'/{topic.lstrip("/")}'
+    try:
+        validate_full_topic_name(topic)
+    except InvalidTopicNameException as error:
+        raise ConfigError(f'--topic {topic!r} is not the name of a topic: {error}') from error
+    return topic
+
+
+def explain_no_image(node: Any, topic: str, seconds: float) -> str:
+    """
+    Name the reason why a best-effort subscription got no image, with the remedy.
+
+    :param node: of rclpy.
+    :param topic: full name of the topic.
+    :param seconds: time that the subscription waited.
+    """
+    found = node.get_publishers_info_by_topic(topic)
+    report = TopicReport(
+        topic,
+        tuple(_describe(info) for info in found),
+        frozenset(info.topic_type for info in found),
+        'best effort',
+        seconds,
+        image_topics=_image_topics(node),
+    )
+    findings = judge_topic(report)
+    problem = next(each for each in findings if each.status == PROBLEM)
+    publishers = f' from {"; ".join(report.publishers)}' if problem.name == 'rate' else ''
+    return f'{problem.text}{publishers}; {problem.remedy}'
 
 
 def _observe(node: Any, executor: Any, topic: str, seconds: float) -> TopicReport:
@@ -137,7 +180,7 @@ def _observe(node: Any, executor: Any, topic: str, seconds: float) -> TopicRepor
         executor.spin_once(timeout_sec=0.1)
     types = frozenset(info.topic_type for info in found)
     publishers = tuple(_describe(info) for info in found)
-    if len(types) > 1 or not types <= {_RAW, _COMPRESSED}:
+    if len(types) > 1 or not types <= {_RAW, COMPRESSED_TYPE}:
         return TopicReport(topic, publishers, types)
     # As the node chooses it with qos_reliability auto.
     policy = match_reliability(found)
@@ -151,7 +194,7 @@ def _observe(node: Any, executor: Any, topic: str, seconds: float) -> TopicRepor
         last[:] = [message]
 
     node.create_subscription(
-        CompressedImage if types == {_COMPRESSED} else Image,
+        CompressedImage if types == {COMPRESSED_TYPE} else Image,
         topic,
         count,
         QoSProfile(depth=_DEPTH, reliability=policy),
@@ -189,7 +232,7 @@ def _describe(info: Any) -> str:
 def _image_topics(node: Any) -> tuple[str, ...]:
     """List the image topics of the graph."""
     names = node.get_topic_names_and_types()
-    return tuple(sorted(name for name, types in names if {_RAW, _COMPRESSED} & set(types)))
+    return tuple(sorted(name for name, types in names if {_RAW, COMPRESSED_TYPE} & set(types)))
 
 
 def _read(message: Any) -> tuple[str, str]:

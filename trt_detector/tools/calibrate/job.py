@@ -65,7 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     inputs.add_argument('--images', nargs='+', type=Path, help='a folder, or picture files')
     inputs.add_argument('--video', type=Path, help='a video file')
     inputs.add_argument('--bag', type=Path, help='folder of a rosbag2 (sqlite3 or mcap)')
-    inputs.add_argument('--topic', help='a live image topic; compressed if it ends in /compressed')
+    inputs.add_argument('--topic', help='a live image topic, raw or compressed')
     add('--bag-topics', nargs='*', default=[], help='image topics of the bag. Default: all.')
     add(
         '--every', type=parse_positive, default=10, metavar='K',

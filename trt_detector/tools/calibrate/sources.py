@@ -20,6 +20,7 @@ from ...image.message import read_message
 from ...quantize.sampling import SourceFrame
 from ...values.user_path import expand_user
 from ..bag.reader import BagMessage, BagReader
+from ..topic_check import check_topic_name, COMPRESSED_TYPE, explain_no_image
 
 __all__ = ['BagSource', 'FrameSource', 'PictureSource', 'TopicSource', 'VideoSource']
 
@@ -148,27 +149,24 @@ class TopicSource:
     """
     Every k-th image of a live topic.
 
-    :param topic: of sensor_msgs/Image, or of CompressedImage if it ends in '/compressed'.
+    :param topic: of sensor_msgs/Image or CompressedImage.
     :param every: k.
     :param timeout_s: seconds without an image after which the input ends.
-    :raises ImageError: if there is no ROS 2, or the topic's name is invalid.
+    :raises ImageError: if there is no ROS 2.
+    :raises ConfigError: if the name of the topic is invalid.
     """
 
     def __init__(self, topic: str, every: int, timeout_s: float) -> None:
         try:
             import rclpy
-            from rclpy.exceptions import InvalidTopicNameException
-            from rclpy.qos import qos_profile_sensor_data
-            from sensor_msgs.msg import CompressedImage
-            from sensor_msgs.msg import Image as ImageMessage
         except ImportError as error:
             raise ImageError(
                 f'--topic needs ROS 2 ({error}); source its setup file first'
             ) from error
+        self._topic = check_topic_name(topic)
         self._rclpy: Any = rclpy
         self._every = every
         self._timeout_s = timeout_s
-        self._compressed = topic.endswith('/compressed')
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self._node: Any = rclpy.create_node('trt_detector_calibrate', context=self._context)
@@ -176,13 +174,6 @@ class TopicSource:
         self._executor.add_node(self._node)
         self._newest: Any = None
         self._received = 0
-        kind = CompressedImage if self._compressed else ImageMessage
-        try:
-            self._node.create_subscription(kind, topic, self._keep, qos_profile_sensor_data)
-        except InvalidTopicNameException as error:
-            self.close()
-            raise ImageError(f'--topic {topic!r} is not a valid topic name: {error}') from error
-        self._topic = topic
 
     @property
     def total(self) -> int | None:
@@ -190,7 +181,12 @@ class TopicSource:
         return None
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Yield images until none arrives within the timeout."""
+        """
+        Yield images until none arrives within the timeout.
+
+        :raises ImageError: if not even one arrives, with the likely reason.
+        """
+        self._subscribe()
         number = 0
         while (message := self._wait()) is not None:
 
@@ -199,12 +195,31 @@ class TopicSource:
 
             yield SourceFrame(number, f'{self._topic} image {self._received}', load)
             number += 1
+        if not number:
+            raise ImageError(explain_no_image(self._node, self._topic, self._timeout_s))
 
     def close(self) -> None:
         """Leave the graph."""
         self._executor.shutdown()
         self._node.destroy_node()
         self._rclpy.shutdown(context=self._context)
+
+    def _subscribe(self) -> None:
+        """Wait for a publisher, and subscribe to messages of its type."""
+        from rclpy.qos import qos_profile_sensor_data
+        from sensor_msgs.msg import CompressedImage
+        from sensor_msgs.msg import Image as ImageMessage
+
+        deadline_s = time.monotonic() + self._timeout_s
+        while not (found := self._node.get_publishers_info_by_topic(self._topic)):
+            if time.monotonic() > deadline_s:
+                raise ImageError(explain_no_image(self._node, self._topic, self._timeout_s))
+            self._executor.spin_once(timeout_sec=0.1)
+        is_compressed = COMPRESSED_TYPE in {info.topic_type for info in found}
+        message_type = CompressedImage if is_compressed else ImageMessage
+        self._node.create_subscription(
+            message_type, self._topic, self._keep, qos_profile_sensor_data
+        )
 
     def _keep(self, message: Any) -> None:
         """Keep every k-th image."""
