@@ -105,6 +105,7 @@ def test_objectness_as_a_class_comes_with_a_second_one(
         detector.detect([IMAGE])
         [told] = detector.info.warnings
     assert '3 of 3 predictions of class 0 have a second class' in told
+    assert told.endswith('with 5 class_names')
     assert ('(with a Transpose) and set head to yolo_objectness' in told) != rows_first
     with _open(tmp_path, rows, class_names=_names(5), head='yolo_objectness') as detector:
         found = detector.detect([IMAGE]).detections[0]
@@ -179,6 +180,17 @@ def test_boxes_that_fill_the_input_are_no_corners(flags: dict[str, bool]) -> Non
     assert check.warnings == ()
 
 
+@pytest.mark.parametrize('axis', [0, 1])
+def test_boxes_beyond_one_side_only_are_no_corners(axis: int) -> None:
+    low = np.linspace(0, 1, 60)[:, None] * (WIDTH - 9, HEIGHT - 9)
+    high = low + 8
+    # Nothing reaches far beyond the other side.
+    low[:, axis], high[:, axis] = 2, 6
+    check = SanityCheck('detr_sigmoid', None, queries=True)
+    check.probe(_read_corners(low, high), (HEIGHT, WIDTH))
+    assert check.warnings == ()
+
+
 RULE = CandidateRule(0, values_last=False, values=6, first=4, last=6)
 
 
@@ -213,6 +225,34 @@ def test_only_values_beyond_the_rounding_count(
 
 
 @pytest.mark.parametrize(
+    'layout', ['yolo', 'yolo_transposed', 'yolo_obb', 'nanodet', 'nanodet_plus']
+)
+def test_negative_classes_are_told_for_each_layout_that_has_a_column_per_class(
+    layout: str,
+) -> None:
+    rows = np.zeros((7, 7), np.float32)
+    rows[2, 5] = -0.5
+    # Three predictions of class 0 with a second class: less certain, so not told.
+    rows[3:6, 4], rows[3:6, 5] = 0.9, 0.4
+    found = check_rows(layout, RULE, rows, 0.002)
+    assert found is not None
+    assert (found.kind, found.certain) == ('negative', True)
+    # Another layout has no angle that it could miss.
+    assert ('set head to yolo_obb' in found.text) == (layout == 'yolo')
+
+
+def test_classes_that_are_all_negative_are_no_angle() -> None:
+    found = check_rows('yolo', RULE, np.full((7, 6), -1, np.float32), 0.002)
+    assert found is not None
+    assert 'values down to -1 in 2 of 2 class columns' in found.text
+    assert 'yolo_obb' not in found.text
+
+
+def test_no_prediction_is_no_doubt() -> None:
+    assert check_rows('yolo', RULE, np.empty((0, 6), np.float32), 0.002) is None
+
+
+@pytest.mark.parametrize(
     ('first', 'second', 'count', 'found'),
     [
         (0.6, 0.4, 3, True),
@@ -229,15 +269,52 @@ def test_few_or_weak_second_classes_are_no_doubt(
     assert (check_rows('yolo', RULE, rows, 0.002) is not None) == found
 
 
-def test_a_constant_objectness_is_none() -> None:
+@pytest.mark.parametrize(('count', 'found'), [(17, False), (19, True)])
+def test_nine_of_ten_objects_have_to_agree(count: int, *, found: bool) -> None:
+    rows = np.zeros((50, 6), np.float32)
+    rows[:20, 4], rows[:count, 5] = 0.9, 0.4
+    assert (check_rows('yolo', RULE, rows, 0.002) is not None) == found
+    rule = CandidateRule(0, values_last=True, values=8, first=4, last=5)
+    rows = np.zeros((50, 8), np.float32)
+    rows[:20, 4], rows[count:20, 6] = 0.9, 0.6
+    assert (check_rows('yolo_objectness', rule, rows, 0.002) is not None) == found
+
+
+def test_a_single_class_has_no_second_one() -> None:
+    rule = CandidateRule(0, values_last=False, values=5, first=4, last=5)
+    assert check_rows('yolo', rule, np.full((7, 5), 0.9, np.float32), 0.002) is None
+
+
+@pytest.mark.parametrize('layout', ['yolo_objectness', 'yolox', 'yolox_decoded'])
+def test_a_constant_objectness_is_none(layout: str) -> None:
     rule = CandidateRule(0, values_last=True, values=8, first=4, last=5)
     rows = np.zeros((50, 8), np.float32)
     rows[:, 4] = 1
-    assert check_rows('yolo_objectness', rule, rows, 0.002) is None
+    assert check_rows(layout, rule, rows, 0.002) is None
     rows[10:, 4] = 0
-    assert check_rows('yolo_objectness', rule, rows, 0.002) is not None
-    rows[:10, 5] = 0.2
-    assert check_rows('yolo_objectness', rule, rows, 0.002) is None
+    assert check_rows(layout, rule, rows, 0.002) is not None
+    rows[2:, 4] = 0
+    assert check_rows(layout, rule, rows, 0.002) is None
+    rows[:10, 4], rows[:10, 5] = 1, 0.2
+    assert check_rows(layout, rule, rows, 0.002) is None
+
+
+@pytest.mark.parametrize(
+    ('angles', 'found'),
+    [
+        ((0.0, 0.0, 0.0, 0.0), False),
+        ((0.0, 0.0, 0.0, 0.9), True),
+        # A quarter turn, and one to the left.
+        ((0.0, 0.0, 0.0, 1.57), False),
+        ((0.0, 0.0, 0.0, -0.7), False),
+    ],
+)
+def test_angles_of_mostly_upright_boxes_are_no_class(
+    angles: tuple[float, ...], *, found: bool
+) -> None:
+    rows = np.zeros((4, 7), np.float32)
+    rows[:, 6] = angles
+    assert (check_rows('yolo_obb', RULE, rows, 0.002) is not None) == found
 
 
 def test_a_class_is_not_read_as_an_angle(tmp_path: Path) -> None:
@@ -253,9 +330,10 @@ def test_a_class_is_not_read_as_an_angle(tmp_path: Path) -> None:
         assert detector.info.warnings == ()
 
 
-def test_angles_in_degrees_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize('degrees', [30, -30])
+def test_angles_in_degrees_are_refused(degrees: float, tmp_path: Path) -> None:
     output = _rows(5, 3).T
-    output[-1] = 30
+    output[-1] = degrees
     with (
         _open(tmp_path, output, head='yolo_obb') as detector,
         pytest.raises(DecodeError, match='an angle of 30; expected radians'),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.models import constant_detector
 from trt_detector.config import DetectorConfig
-from trt_detector.decode.first_boxes import FirstBoxes
+from trt_detector.decode.first_boxes import count_duplicates, FirstBoxes
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
 from trt_detector.pipeline import Detector
@@ -87,8 +87,33 @@ def test_boxes_that_begin_with_y_leave_a_wide_input_below() -> None:
     # A box at the far end of the long side belongs there.
     right = _detections((10, 20, 30, 150), (5, 8, 70, 60), (12, 8, 20, 24))
     assert _judge(right, (64, 160)) == []
-    # A square input tells nothing.
+    # A square input tells nothing, wherever the boxes lie.
     assert _judge(some, (160, 160)) == []
+    assert _judge(replace(some, boxes_xyxy=some.boxes_xyxy[:, [1, 0, 3, 2]]), (64, 64)) == []
+    # Nor do a few boxes, as those that an edge cuts.
+    inside = [(10, 20, 30, 60), (12, 8, 20, 24), (30, 30, 50, 50), (5, 5, 60, 60)]
+    assert _judge(_detections((10, 20, 30, 150), *inside), (64, 160)) == []
+
+
+@pytest.mark.parametrize(('degenerate', 'told'), [(7, False), (8, True)])
+def test_a_fifth_of_all_candidates_has_to_have_no_area(degenerate: int, *, told: bool) -> None:
+    # 7 of 37 are less than a fifth, 8 of 38 are more.
+    boxes = [(x, y, x + 5, y + 5) for x in range(0, 60, 10) for y in range(0, 50, 10)]
+    found = replace(_detections(*boxes), degenerate=degenerate)
+    assert (_judge(found, (64, 64), images=1) == ['degenerate']) == told
+
+
+def test_a_duplicate_lies_where_a_better_box_does() -> None:
+    # The second and the third box are 8 pixels from the first, and 16 from each other:
+    # 92 / 108 = 0.85 of their union is shared, and 84 / 116 = 0.72.
+    boxes = ((20, 0, 120, 100), (28, 0, 128, 100), (12, 0, 112, 100))
+    assert count_duplicates(_detections(*boxes)) == 2
+    assert count_duplicates(_detections(boxes[1], boxes[2])) == 0
+    # Boxes apart in both directions share nothing.
+    assert count_duplicates(_detections((0, 0, 10, 10), (20, 20, 30, 30))) == 0
+    # The upright boxes of rotated ones tell nothing.
+    turned = replace(_detections(*boxes), angles=np.array([0, 0.8, 1.6], np.float32))
+    assert count_duplicates(turned) == 0
 
 
 @pytest.mark.parametrize(('degenerate', 'told'), [(0, False), (1, True)])

@@ -174,6 +174,8 @@ RTDETR = {'metadata': {'head': 'RTDETRDecoder'}}
         (_info((None, 100, 6), input_size=None), 'end_to_end', None),
         (_info((1, 300, 6), num_names=2), 'end_to_end', None),
         (_info((1, None, 6), metadata={'end2end': 'True'}), 'end_to_end', None),
+        # Three names are not those of two classes, or of one with objectness.
+        (_info((1, None, 6), num_names=3), 'end_to_end', None),
         (_info((1, 300, 6), metadata={'args': "{'nms': True}"}), 'end_to_end', None),
         (_info((1, 8400, 6), **_tail('NonMaxSuppression')), 'end_to_end', None),
         (_info((1, 500, 6), **_tail('TopK')), 'end_to_end', None),
@@ -249,6 +251,15 @@ RTDETR = {'metadata': {'head': 'RTDETRDecoder'}}
 def test_the_rules(info: GraphInfo, layout: str, classes: int | None) -> None:
     found = recognize(info)
     assert (found.name, found.head.num_classes) == (layout, classes)
+    selected = layout.startswith('rows_') or layout in ('end_to_end', 'detr_rows', 'obb_rows')
+    queries = layout.startswith('detr') and not selected
+    assert (found.queries, found.dense) == (queries, not queries and not selected)
+
+
+@pytest.mark.parametrize('name', ['detr_sigmoid', 'detr_softmax', 'detr_softmax_first'])
+def test_logits_of_a_detr_are_those_of_queries(name: str) -> None:
+    found = recognize(_info((1, 100, 92), (1, 100, 4)), name)
+    assert (found.queries, found.dense) == (True, False)
 
 
 @pytest.mark.parametrize(

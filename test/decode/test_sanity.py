@@ -209,8 +209,10 @@ def _detections(*boxes: tuple[float, ...], score: float = 0.9) -> Detections:
 def test_tiny_boxes_pass_once_others_were_seen() -> None:
     check = SanityCheck('yolo', None)
     tiny = _detections((0, 0, 0.5, 0.5))
-    with pytest.raises(DecodeError, match='smaller than a pixel'):
+    with pytest.raises(DecodeError, match='smaller than a pixel') as caught:
         check.check(tiny, (SIDE, SIDE))
+    # Only rows that a network has selected can be those of a DETR.
+    assert 'detr_rows' not in str(caught.value)
     check.check(_detections((0, 0, 0.5, 0.5), (10, 10, 30, 30)), (SIDE, SIDE))
     check.check(tiny, (SIDE, SIDE))
     assert len(check.warnings) == 1
@@ -407,6 +409,7 @@ def _predictions(scores: np.ndarray, boxes: np.ndarray | None = None) -> Detecti
         (1 / (1 + np.exp(-np.linspace(0, 1, ANCHORS))), True),
         (np.linspace(0.5, 1, ANCHORS), True),
         (np.linspace(0.4, 1, ANCHORS), False),
+        (np.linspace(0.5, 1, 50), True),
         (np.linspace(0.5, 1, 49), False),
     ],
 )
@@ -415,7 +418,8 @@ def test_scores_without_any_background_are_refused(scores: np.ndarray, *, refuse
     if not refused:
         check.probe(_predictions(scores), (SIDE, SIDE))
         return
-    with pytest.raises(DecodeError, match=r'for all 84 predictions.*set scores to probabilities'):
+    message = f'for all {len(scores)} predictions.*set scores to probabilities'
+    with pytest.raises(DecodeError, match=message):
         check.probe(_predictions(scores), (SIDE, SIDE))
     # Selected boxes have no background.
     SanityCheck('end_to_end', None).probe(_predictions(scores), (SIDE, SIDE))
@@ -457,6 +461,7 @@ def test_scores_with_little_background_are_warned_of_once(
     ('right', 'bottom', 'message'),
     [
         (1.0, 1.0, 'set boxes to normalized'),
+        (1.0, 9.0, 'offsets in cells'),
         (12.0, 9.0, 'offsets in cells'),
         (17.0, 9.0, ''),
         (9.0, 17.0, ''),
@@ -479,6 +484,38 @@ def test_predictions_that_all_lie_in_a_corner_are_refused(
         return
     with pytest.raises(DecodeError, match=f'all 84 predictions lie left of .*{message}'):
         check.probe(found, (SIDE, SIDE))
+
+
+@pytest.mark.parametrize('upright', [True, False])
+def test_the_corner_is_a_part_of_each_side(*, upright: bool) -> None:
+    # A quarter of 256 is 64, one of 64 is 16: centers up to 32 and 8 are in the corner.
+    size, far = ((256, SIDE), (8.0, 32.0)) if upright else ((SIDE, 256), (32.0, 8.0))
+    centers = np.linspace(0, 1, ANCHORS)[:, None] * far
+    found = _predictions(
+        np.full(ANCHORS, 0.01), np.concatenate((centers - 2, centers + 2), axis=1)
+    )
+    with pytest.raises(DecodeError, match='84 predictions lie left of'):
+        SanityCheck('yolo', None, dense=True).probe(found, size)
+    SanityCheck('yolo', None, dense=True).probe(found, size[::-1])
+
+
+def test_every_prediction_has_a_class_with_a_name() -> None:
+    found = _predictions(np.full(ANCHORS, 0.01))
+    found.class_ids[3] = 2
+    for names, count in ((2, 1), (3, 0)):
+        check = SanityCheck('yolo', names)
+        check.probe(found, (SIDE, SIDE))
+        assert len(check.warnings) == count
+
+
+def test_scores_below_zero_pass_only_by_the_rounding() -> None:
+    scores = np.full(ANCHORS, 0.01)
+    scores[5] = -0.001
+    SanityCheck('yolo', None).probe(_predictions(scores), (SIDE, SIDE))
+    scores[5] = -0.003
+    with pytest.raises(DecodeError, match=r'scores of -0\.003 to 0\.01'):
+        SanityCheck('yolo', None).probe(_predictions(scores), (SIDE, SIDE))
+    SanityCheck('yolo', None, quantized=True).probe(_predictions(scores), (SIDE, SIDE))
 
 
 def test_normalized_boxes_are_found_in_the_warm_up(tmp_path: Path) -> None:
@@ -508,10 +545,15 @@ def test_an_output_of_minus_infinity_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_probe_options_return_every_prediction() -> None:
-    options = DecodeOptions(0.9, 0.1, 1, frozenset({1}), class_score_thresholds=((0, 0.5),))
+    options = DecodeOptions(
+        0.9, 0.1, 1, frozenset({1}), class_score_thresholds=((0, 0.5),), class_map=(1, 1)
+    )
     probe = SanityCheck.probe_options(options)
     assert probe.minimum_score == -math.inf
     assert (probe.iou_threshold, probe.classes) == (1.0, None)
+    assert (probe.class_score_thresholds, probe.class_map) == ((), None)
+    # YOLO11 has 34,000 predictions at 1280x1280.
+    assert probe.max_detections > 1_000_000
 
 
 @pytest.mark.parametrize('images', [1, 2])

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.images import make_image
 from trt_detector.image.image import Image, SUPPORTED_ENCODINGS
 from trt_detector.image.reusable_memory import ReusableMemory
+from trt_detector.image.shared_values import SharedValues
 
 BOX_XYXY = (4, 6, 38, 30)
 
@@ -45,6 +48,11 @@ def test_a_part_may_reach_the_edges_of_an_odd_image() -> None:
     whole = make_image('bgr8', 47, 39, 5, seed=1)
     part = whole.crop((10, 20, 47, 39))
     np.testing.assert_array_equal(part.to_bgr(), whole.to_bgr()[20:, 10:])
+
+
+def test_a_part_does_not_share_what_was_computed_from_the_whole() -> None:
+    whole = replace(make_image('bgr8', 48, 40, 0, seed=1), shared=SharedValues())
+    assert whole.crop((0, 0, 20, 20)).shared is None
 
 
 def test_a_part_is_not_in_the_memory_of_the_whole() -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 from array import array
 from pathlib import Path
 import struct
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 from trt_detector.errors import ImageError
 from trt_detector.image.image import Image, PICTURE_SUFFIXES, SUPPORTED_ENCODINGS
+from trt_detector.image.reusable_memory import ReusableMemory
 
 WIDTH, HEIGHT = 48, 32
 
@@ -58,7 +60,8 @@ def _bayer(pattern: str) -> np.ndarray:
 
 
 def _wide(pixels: np.ndarray) -> np.ndarray:
-    return pixels.astype(np.uint16) * 257
+    """Return 16-bit values that are nearest to 8-bit ones, and have two different bytes."""
+    return (pixels.astype(np.int64) * 257 - 100).clip(0, 65535).astype(np.uint16)
 
 
 def _stored(encoding: str) -> np.ndarray:
@@ -144,6 +147,7 @@ def test_pixels_tell_their_order() -> None:
         ({'data': b''}, 'data has 0 bytes; expected 4608'),
         ({'data': bytes(4607)}, 'data has 4607 bytes; expected 4608 for 48x32 bgr8'),
         ({'step': 143}, 'step is 143; expected at least 144 bytes'),
+        ({'encoding': 'bgr16', 'step': 287}, 'step is 287; expected at least 288 bytes'),
         ({'width': 0}, 'image is 0x32; expected at least 1x1'),
         ({'height': 0}, 'image is 48x0; expected at least 1x1'),
         ({'encoding': 'bgr9'}, "encoding is 'bgr9'; expected one of .*bayer_rggb8"),
@@ -167,6 +171,24 @@ def test_from_array_refuses_what_the_encoding_is_not() -> None:
         Image.from_array(GRAY, 'bgr8')
     with pytest.raises(ImageError, match='mono16 needs u2'):
         Image.from_array(GRAY, 'mono16')
+    # Its rows are not those of the picture.
+    with pytest.raises(ImageError, match="encoding 'nv12' from an array"):
+        Image.from_array(_semi_planar(0), 'nv12')
+
+
+@pytest.mark.parametrize('big', [False, True])
+def test_a_message_is_read_with_its_byte_order_and_memory(*, big: bool) -> None:
+    values = np.array([[257 * 7, 257 * 200]]) + 1
+    memory = ReusableMemory(4)
+    message = SimpleNamespace(
+        data=values.astype('>u2' if big else '<u2').tobytes(), width=2, height=1,
+        encoding='mono16', step=4, is_bigendian=int(big), memory=memory,
+    )  # fmt: skip
+    image = Image.from_message(message)
+    assert image.pixels()[0].tolist() == [[7, 200]]
+    assert image.memory is memory
+    del message.memory
+    assert Image.from_message(message).memory is None
 
 
 def test_truncated_files_are_refused(tmp_path: Path) -> None:

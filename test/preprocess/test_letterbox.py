@@ -77,3 +77,11 @@ def test_a_fitted_size_keeps_the_aspect_ratio_within_a_smaller_network() -> None
     assert choose_input_size((640, 360), (640, 640), 32, (64, 64), (256, 256)) == (160, 256)
     assert choose_input_size((360, 640), (640, 640), 32, (64, 64), (256, 192)) == (256, 160)
     assert choose_input_size((640, 64), (640, 640), 32, (128, 128), (256, 256)) == (128, 256)
+
+
+def test_a_fitted_size_is_a_multiple_of_the_stride_at_both_ends_of_the_range() -> None:
+    # 100 is no multiple of 32: the next ones inside of 100 to 200 are 128 and 192.
+    assert choose_input_size((640, 640), (640, 640), 32, (100, 100), (200, 200)) == (192, 192)
+    assert choose_input_size((640, 10), (640, 640), 32, (100, 100), (640, 640)) == (128, 640)
+    # 104 * 640 / 189 is 352.2: a picture of 352 rows, which need no 384.
+    assert choose_input_size((189, 104), (640, 640), 32, (32, 32), (640, 640)) == (352, 640)
