@@ -68,8 +68,9 @@ class DetectorConfig(
     precision: str = parameter(
         'auto',
         'Precision of the engine; auto is INT8 if calib_cache_path names a file, else FP16 if the '
-        'device is fast at it, else FP32. fp32 also turns off TF32, which FP32 models otherwise '
-        'use on Ampere and later GPUs.',
+        'device is fast at it, else FP32; with ONNX Runtime it is that of the model, except INT8 '
+        'with openvino and a cache. fp32 also turns off TF32, which FP32 models otherwise use on '
+        'Ampere and later GPUs.',
         choices=('auto', 'fp32', 'fp16', 'int8'),
     )
     calib_cache_path: str = parameter('', 'INT8 calibration cache in the text format of TensorRT.')

@@ -171,7 +171,10 @@ def test_a_fixed_size_cannot_be_another(lamp: Path) -> None:
 def test_a_precision_that_is_not_the_models_is_said(lamp: Path) -> None:
     with _detector(lamp, precision='fp16') as detector:
         assert detector.info.precision == 'fp32'
-        assert any('as it is: fp32' in warning for warning in detector.info.warnings)
+        assert any(warning.endswith('as it is: fp32') for warning in detector.info.warnings)
+    with _detector(lamp, precision='int8') as detector:
+        (warning,) = detector.info.warnings
+        assert warning.endswith('as it is: fp32; INT8 needs calib_cache_path')
     with _detector(lamp, calib_cache_path='/nowhere/x.calib') as detector:
         assert any('/nowhere/x.calib' in warning for warning in detector.info.warnings)
 

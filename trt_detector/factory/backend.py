@@ -198,12 +198,16 @@ def _choose_cache(config: DetectorConfig, model: ModelInfo) -> tuple[Path | None
         return cache, []
     warnings = []
     if cache is not None and not cache.is_file():
-        warnings.append(f'calib_cache_path {config.calib_cache_path!r} is not a file')
+        warnings.append(
+            f'calib_cache_path {config.calib_cache_path!r} is not a file and is not used: make it '
+            'with calibrate'
+        )
     chosen = ('auto', 'fp32', 'fp16') if openvino else ('auto', model.precision)
     if config.precision not in chosen:
+        remedy = '' if cache or config.precision != 'int8' else '; INT8 needs calib_cache_path'
         warnings.append(
             f'precision is {config.precision!r}, but ONNX Runtime runs {model.path.name} as it '
-            f'is: {model.precision}'
+            f'is: {model.precision}{remedy}'
         )
     return None, warnings
 
