@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 import warnings
 
+from doubles.no_check import NoCheck
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -144,7 +145,18 @@ def _run(
     engine = FixedEngine(specs, outputs)
     prepare = CpuPreprocessor(PRESETS[found.preset], engine.input_spec, (HEIGHT, WIDTH))
     detector = Detector(
-        engine, prepare, found.head, model_name='m', class_names=(), options=options
+        engine,
+        prepare,
+        found.head,
+        model_name='m',
+        class_names=(),
+        options=options,
+        choose_input_size=None,
+        warnings=(),
+        description='',
+        sanity=NoCheck(),
+        choose_batch=False,
+        class_map=None,
     )
     image = Image.from_array(np.zeros((height, width, 3), np.uint8))
     with warnings.catch_warnings():

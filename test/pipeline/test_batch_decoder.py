@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from doubles.no_check import NoCheck
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -78,7 +79,7 @@ BOXES = [
 def test_boxes_are_mapped_to_each_image(sizes: list[tuple[int, int]]) -> None:
     letterboxes = [fit(*size) for size in sizes]
     given = [detections(boxes) for boxes in BOXES]
-    decoder = BatchDecoder(GivenHead(given), None, INPUT, None)
+    decoder = BatchDecoder(GivenHead(given), None, INPUT, NoCheck())
     found = decoder.decode([], None, letterboxes, DecodeOptions())
     for one, boxes, before, letterbox in zip(found, BOXES, given, letterboxes, strict=True):
         wanted = [map_box(box, letterbox) for box in boxes]
@@ -94,7 +95,7 @@ def test_boxes_in_the_padding_are_left_out() -> None:
     # The picture is 96x32, with 16 rows of padding above and below.
     letterboxes = [fit(192, 64)] * 2
     given = [detections([(10, 20, 30, 40), (5, 1, 20, 15), (5, 30, 20, 47)]), detections(BOXES[2])]
-    decoder = BatchDecoder(GivenHead(given), None, INPUT, None)
+    decoder = BatchDecoder(GivenHead(given), None, INPUT, NoCheck())
     found = decoder.decode([], None, letterboxes, DecodeOptions())
     assert [one.class_ids.tolist() for one in found] == [[0, 2], [0]]
     np.testing.assert_array_equal(found[0].scores, given[0].scores[[0, 2]])
@@ -102,7 +103,7 @@ def test_boxes_in_the_padding_are_left_out() -> None:
 
 def test_scores_above_one_are_limited() -> None:
     given = [detections(BOXES[0], 1.03), detections(BOXES[2])]
-    decoder = BatchDecoder(GivenHead(given), None, INPUT, None)
+    decoder = BatchDecoder(GivenHead(given), None, INPUT, NoCheck())
     for letterboxes in ([fit(96, 64)] * 2, [fit(96, 64), fit(60, 60)]):
         found = decoder.decode([], None, letterboxes, DecodeOptions())
         assert found[0].scores[0] == 1

@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 import cv2
+from doubles.no_check import NoCheck
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -122,6 +123,8 @@ def _open(engine: CopyEngine, grid: TileGrid | None, smallest: int = 1) -> Detec
     preprocessor = CpuPreprocessor(PreprocessSpec(pad_value=0), engine.input_spec, (SIDE, SIDE))
     values: dict[str, Any] = {
         'model_name': 'blobs', 'class_names': ('red', 'green', 'blue'), 'options': DecodeOptions(),
+        'choose_input_size': None, 'warnings': (), 'description': '', 'sanity': NoCheck(),
+        'choose_batch': False, 'class_map': None,
     }  # fmt: skip
     if grid is None:
         return Detector(engine, preprocessor, BlobHead(smallest), **values)

@@ -30,7 +30,7 @@ class BatchDecoder:
     :param head: decodes whole outputs.
     :param candidate_head: decodes candidates; None if the slots give whole outputs.
     :param input_size: (height, width) of the network's input in pixels.
-    :param sanity: check of the decoded values, None for none.
+    :param sanity: check of the decoded values.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class BatchDecoder:
         head: Head,
         candidate_head: CandidateHead | None,
         input_size: tuple[int, int],
-        sanity: SanityCheck | None,
+        sanity: SanityCheck,
     ) -> None:
         self._head = head
         self._candidate_head = candidate_head
@@ -64,7 +64,7 @@ class BatchDecoder:
         :raises DecodeError: if the outputs contradict the head.
         """
         maximum, count = options.max_detections, len(letterboxes)
-        if probing and self._sanity is not None:
+        if probing:
             everything = self._sanity.probe_options(options)
             for one in self._run_head(outputs, candidates, everything, count):
                 self._sanity.probe(one, self._input_size)
@@ -74,7 +74,7 @@ class BatchDecoder:
             if limit != maximum:
                 limited = replace(options, max_detections=limit)
             found = self._run_head(outputs, candidates, limited, count)
-            if self._sanity is not None and limit == maximum:
+            if limit == maximum:
                 for one in found:
                     self._sanity.check(one, self._input_size)
             inside = _to_sources(found, letterboxes)

@@ -58,7 +58,7 @@ class BatchRunner:
     :param preprocessor: fills the slots of the batch.
     :param head: decodes the network's outputs.
     :param options: selection of the detections to report; any thread may change it.
-    :param sanity: check of the decoded values, None for none.
+    :param sanity: check of the decoded values.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class BatchRunner:
         preprocessor: Preprocessor,
         head: Head,
         options: DecodeOptions,
-        sanity: SanityCheck | None,
+        sanity: SanityCheck,
     ) -> None:
         self._engine = engine
         self._sanity = sanity
@@ -126,7 +126,7 @@ class BatchRunner:
         :raises EngineError: as :meth:`submit` does.
         """
         slot = self.slots.acquire()
-        probing = self._sanity is not None and self._sanity.take_probe()
+        probing = self._sanity.take_probe()
         begun = time.perf_counter()
         try:
             letterboxes = fill(slot)

@@ -50,7 +50,7 @@ class Detector:
     :param choose_input_size: chooses the input size for the first image, None if it is known.
     :param warnings: sentences for :attr:`info`, beside the engine's own.
     :param description: one line: head, preprocessing, input size, classes and their sources.
-    :param sanity: check of the decoded values, None for none.
+    :param sanity: check of the decoded values.
     :param choose_batch: let the warm-up choose between single images and full batches.
     :param class_map: class id under which each class of the network is returned; None if it is
         always its own.
@@ -65,12 +65,12 @@ class Detector:
         model_name: str,
         class_names: tuple[str, ...],
         options: DecodeOptions,
-        choose_input_size: ChooseInputSize | None = None,
-        warnings: tuple[str, ...] = (),
-        description: str = '',
-        sanity: SanityCheck | None = None,
-        choose_batch: bool = False,
-        class_map: tuple[int, ...] | None = None,
+        choose_input_size: ChooseInputSize | None,
+        warnings: tuple[str, ...],
+        description: str,
+        sanity: SanityCheck,
+        choose_batch: bool,
+        class_map: tuple[int, ...] | None,
     ) -> None:
         self.engine = engine
         self.model_name = model_name
@@ -97,9 +97,7 @@ class Detector:
         choice, entries = self._batch_choice, info.entries
         if choice is not None:
             entries += (('batch choice', str(choice)),)
-        warnings = info.warnings + self._warnings
-        if self._sanity is not None:
-            warnings += self._sanity.warnings
+        warnings = info.warnings + self._warnings + self._sanity.warnings
         if verdict is not None and verdict.warning:
             warnings += (verdict.warning,)
         return replace(
@@ -315,8 +313,7 @@ class Detector:
             return
         self._batch_choice = None
         sizes = sorted({1, self.run_size})
-        if self._sanity is not None:
-            self._sanity.expect_warm_up()
+        self._sanity.expect_warm_up()
         with self.engine.device_lock():
             if self.engine.info.device_id is not None and self.run_size <= _MANY_IMAGES:
                 self._runner.run_black(range(1, self.run_size + 1))
@@ -327,8 +324,7 @@ class Detector:
         else:
             for _ in range(iterations - 1):
                 self._runner.run_black(sizes)
-        if self._sanity is not None:
-            self._sanity.expect_live_images()
+        self._sanity.expect_live_images()
 
     def _measure_batches(self) -> None:
         """Measure whether to use batches, if that is to be chosen; every size has run before."""
@@ -338,8 +334,7 @@ class Detector:
             self._runner, self._runner.make_black(), self.run_size
         )
         _LOG.info('%s: batch size %s', self.model_name, self._batch_choice)
-        if self._sanity is not None:
-            self._sanity.expect_live_images()
+        self._sanity.expect_live_images()
 
     def close(self) -> None:
         """Free the slots and the engine; calling it again does nothing."""
