@@ -110,12 +110,12 @@ class Recognized:
     head: Head
     name: str
     preset: str
-    single_image: bool = False
-    warnings: tuple[str, ...] = ()
-    assumption: str = ''
-    evidence: Evidence = Evidence.OUTPUTS
-    queries: bool = False
-    dense: bool = False
+    single_image: bool
+    warnings: tuple[str, ...]
+    assumption: str
+    evidence: Evidence
+    queries: bool
+    dense: bool
 
 
 def recognize(

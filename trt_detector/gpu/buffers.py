@@ -80,7 +80,7 @@ class TensorBuffer:
         """Return whether the buffer has at least count bytes."""
         return count <= self.nbytes
 
-    def twin(self, *, mapped: bool = False) -> TensorBuffer:
+    def twin(self, *, mapped: bool) -> TensorBuffer:
         """
         Allocate another buffer for the same tensor; the caller frees it.
 

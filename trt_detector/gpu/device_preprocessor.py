@@ -59,8 +59,8 @@ class DevicePreprocessor:
         spec: PreprocessSpec,
         engine: DeviceEngine,
         *,
-        mapped_memory: str = 'auto',
-        cuda_graph: bool = True,
+        mapped_memory: str,
+        cuda_graph: bool,
     ) -> None:
         device = read_device(engine.device_id)
         self._compute_capability = device.compute_capability

@@ -58,7 +58,7 @@ class SharedStreams:
     copiers: ThreadPoolExecutor
     shared: SharedUploads
     jpegs: JpegDecoder
-    candidates: CandidateFilter | None = None
+    candidates: CandidateFilter | None
     users: int = 0
 
     def leave(self) -> None:

@@ -19,7 +19,7 @@ class SharedMemoryGpu:
     :param root: folder that holds sys and proc.
     """
 
-    def __init__(self, root: Path = Path('/')) -> None:
+    def __init__(self, root: Path) -> None:
         self._meminfo = root / 'proc' / 'meminfo'
         self._thermal_zones = sorted(
             zone

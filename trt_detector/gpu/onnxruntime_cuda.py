@@ -57,7 +57,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
     def __init__(
         self,
         model_bytes: bytes,
-        batch_size: int = 4,
+        batch_size: int,
         options: OnnxRuntimeOptions = DEFAULT_OPTIONS,
         *,
         device_id: int = 0,

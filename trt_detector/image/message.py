@@ -31,7 +31,7 @@ def read_message(message: Any, *, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
     return open_message(message, max_pixels=max_pixels).decode()
 
 
-def open_message(message: Any, *, max_pixels: int = MAX_IMAGE_PIXELS) -> Image:
+def open_message(message: Any, *, max_pixels: int) -> Image:
     """
     Read the image in a message; a JPEG is decoded when it is used, see :meth:`.Image.decode`.
 

@@ -31,7 +31,7 @@ class ModelContent:
 
     __slots__ = ('data',)
 
-    def __init__(self, data: bytes | None = None) -> None:
+    def __init__(self, data: bytes | None) -> None:
         self.data = data
 
     def release(self) -> None:

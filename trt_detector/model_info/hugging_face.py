@@ -44,9 +44,9 @@ class ProcessorConfig:
     """
 
     path: Path
-    scale: float | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    scale: float | None
+    mean: tuple[float, float, float] | None
+    std: tuple[float, float, float] | None
     size: tuple[int, int] | None = None
     edges: tuple[int, int] | None = None
     pad_size: tuple[int, int] | None = None

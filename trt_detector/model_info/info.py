@@ -71,15 +71,15 @@ class ModelInfo:
     operators: frozenset[str]
     precision: str
     external_data: tuple[Path, ...]
-    tails: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    parts: Mapping[str, tuple[OutputPart, ...]] = field(default_factory=dict)
-    box_forms: Mapping[str, str] = field(default_factory=dict)
-    objectness: frozenset[str] = frozenset()
-    output_steps: Mapping[str, float] = field(default_factory=dict)
-    input_pixels: InputPixels = field(default_factory=InputPixels)
-    sources: Mapping[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    content: ModelContent = field(default_factory=ModelContent, repr=False, compare=False)
+    tails: Mapping[str, frozenset[str]]
+    parts: Mapping[str, tuple[OutputPart, ...]]
+    box_forms: Mapping[str, str]
+    objectness: frozenset[str]
+    output_steps: Mapping[str, float]
+    input_pixels: InputPixels
+    sources: Mapping[str, str]
+    warnings: tuple[str, ...]
+    content: ModelContent = field(repr=False, compare=False)
 
     @property
     def image_input(self) -> TensorSpec:

@@ -58,7 +58,7 @@ class MetadataFiles:
 
     metadata: Mapping[str, str]
     sources: Mapping[str, str]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...]
 
 
 def read_metadata_files(model: Path, known: Collection[str] = ()) -> MetadataFiles:

@@ -53,9 +53,9 @@ class Preprocessing:
 
     spec: PreprocessSpec
     source: str
-    size: tuple[int, int] | None = None
-    edges: tuple[int, int] | None = None
-    square: bool = False
+    size: tuple[int, int] | None
+    edges: tuple[int, int] | None
+    square: bool
     warnings: tuple[str, ...] = ()
 
 

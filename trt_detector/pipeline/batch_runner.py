@@ -44,7 +44,7 @@ class PendingBatch:
     options: DecodeOptions
     preprocess_ms: float
     started_s: float
-    probing: bool = False
+    probing: bool
 
 
 class BatchRunner:

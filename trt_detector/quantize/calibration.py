@@ -38,7 +38,7 @@ class CalibrationMethod:
     :raises CalibrationCacheError: if the method is unknown or the percentile is out of range.
     """
 
-    name: str = 'entropy'
+    name: str
     percentile: float = DEFAULT_PERCENTILE
 
     def __post_init__(self) -> None:

@@ -59,7 +59,7 @@ class BatchInProgress:
     pending: PendingBatch | None
     taken_ns: int
     read_ms: float
-    regions: Sequence[CameraRegions] | None = None
+    regions: Sequence[CameraRegions] | None
 
 
 class BatchProcessor:

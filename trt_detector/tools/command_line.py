@@ -116,9 +116,7 @@ def print_detector(
     return print_warnings(program, detector, printed)
 
 
-def print_warnings(
-    program: str, detector: Detector, printed: Sequence[str] = ()
-) -> tuple[str, ...]:
+def print_warnings(program: str, detector: Detector, printed: Sequence[str]) -> tuple[str, ...]:
     """Print the warnings of a detector that were not printed yet, and return all of them."""
     warnings = detector.info.warnings
     for warning in warnings:

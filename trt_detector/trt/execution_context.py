@@ -37,7 +37,7 @@ class ExecutionContext:
         bindings: Bindings,
         lines: LogLines,
         stream: Any,
-        runtime_config: Any = None,
+        runtime_config: Any,
     ) -> None:
         self._execution_context: Any = (
             cuda_engine.create_execution_context()

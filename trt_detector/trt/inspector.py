@@ -73,9 +73,7 @@ def inspect_layers(library: TensorRTLibrary, cuda_engine: Any) -> tuple[LayerInf
     return tuple(_layer(entry) for entry in layers)
 
 
-def inspect_plan(
-    library: TensorRTLibrary, plan: bytes, dla_core: int = -1
-) -> tuple[LayerInfo, ...]:
+def inspect_plan(library: TensorRTLibrary, plan: bytes, dla_core: int) -> tuple[LayerInfo, ...]:
     """
     List the layers of a plan, which is deserialized and released again.
 

@@ -59,7 +59,7 @@ class TensorRTLibrary:
     name: str
     trt: Any
     version: str
-    cuda_major: int | None = None
+    cuda_major: int | None
 
     @property
     def label(self) -> str:

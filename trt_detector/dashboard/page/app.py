@@ -23,7 +23,7 @@ _FOLDER = Path(__file__).parent
 _TITLE = 'trt_detector'
 
 
-def create_app(source: Source, names: Iterable[str] = ()) -> OriginCheck:
+def create_app(source: Source, names: Iterable[str]) -> OriginCheck:
     """
     Create the application; once per process, because NiceGUI keeps the pages of the process.
 

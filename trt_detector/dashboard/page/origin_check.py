@@ -39,7 +39,7 @@ class OriginCheck:
     :param names: host names of this machine beside IP addresses and localhost.
     """
 
-    def __init__(self, app: Application, names: Iterable[str] = ()) -> None:
+    def __init__(self, app: Application, names: Iterable[str]) -> None:
         self._app = app
         self._names = {'localhost', *(name.lower() for name in names)}
 

@@ -30,7 +30,7 @@ class DashboardPage:
     :param node: full name of the node to show first; '' is the first one.
     """
 
-    def __init__(self, source: Source, node: str = '') -> None:
+    def __init__(self, source: Source, node: str) -> None:
         self._source = source
         self._selected = node
         self._names: tuple[tuple[str, str], ...] = ()

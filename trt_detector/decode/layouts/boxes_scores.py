@@ -67,7 +67,7 @@ class BoxesScoresHead:
         *,
         classes_last: bool,
         boxes_last: bool = True,
-        centers: bool = False,
+        centers: bool,
         input_size: tuple[int, int] | None = None,
     ) -> None:
         self.num_classes: int | None = num_classes

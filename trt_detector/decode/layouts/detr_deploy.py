@@ -34,7 +34,7 @@ class DetrDeployHead:
 
     num_classes: int | None = None
 
-    def __init__(self, order: tuple[int, int, int], *, suppress: bool = False) -> None:
+    def __init__(self, order: tuple[int, int, int], *, suppress: bool) -> None:
         self._order = order
         self._suppress = suppress
         self.layout = f'labels, boxes, scores{" of every anchor" if suppress else " of a DETR"}'

@@ -49,10 +49,10 @@ class DetrLogitsHead:
         num_classes: int,
         input_size: tuple[int, int],
         *,
-        boxes: int = 0,
-        values: int = 1,
-        activation: str = 'sigmoid',
-        first: int = 0,
+        boxes: int,
+        values: int,
+        activation: str,
+        first: int,
     ) -> None:
         self.num_classes: int | None = num_classes
         self.layout = f'DETR boxes [N, Q, 4], logits [N, Q, C], {activation}'

@@ -44,7 +44,7 @@ class MmdeployHead:
     layout = 'MMDeploy dets [N, M, 5], labels [N, M]'
     num_classes: int | None = None
 
-    def __init__(self, dets: int, labels: int, *, suppress: bool = False) -> None:
+    def __init__(self, dets: int, labels: int, *, suppress: bool) -> None:
         self._dets = dets
         self._labels = labels
         self._suppress = suppress

@@ -95,7 +95,7 @@ class YoloGridHead:
         anchors: _Anchors,
         *,
         exponential: bool,
-        logits: bool | None = None,
+        logits: bool | None,
     ) -> None:
         self._grids = tuple(sorted(grids, key=lambda grid: grid.cells.stride))
         expected = sum(grid.per_cell for grid in self._grids)

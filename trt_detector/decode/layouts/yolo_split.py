@@ -65,9 +65,7 @@ class YoloSplitHead:
 
     layout = 'YOLO box and class maps per stride'
 
-    def __init__(
-        self, maps: Sequence[SplitMap], num_classes: int, *, logits: bool | None = None
-    ) -> None:
+    def __init__(self, maps: Sequence[SplitMap], num_classes: int, *, logits: bool | None) -> None:
         self.num_classes: int | None = num_classes
         self._maps = tuple(sorted(maps, key=lambda one: one.cells.stride))
         self._count = num_classes

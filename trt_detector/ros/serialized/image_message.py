@@ -47,7 +47,7 @@ class ReceivedImage:
     is_bigendian: int
     step: int
     data: npt.NDArray[np.uint8]
-    memory: ReusableMemory | None = None
+    memory: ReusableMemory | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

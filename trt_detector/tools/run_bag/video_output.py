@@ -47,7 +47,7 @@ class VideoOutput:
         path: Path,
         rate_hz: float,
         class_names: Sequence[str],
-        regions: CameraRegions | None = None,
+        regions: CameraRegions | None,
     ) -> None:
         self._path = path
         self._rate_hz = rate_hz

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import time
 from typing import Any
 
@@ -54,10 +54,10 @@ class BuildOutcome:
     precision: str
     backend: str
     version: str
-    notes: tuple[str, ...] = ()
-    details: Mapping[str, str] = field(default_factory=dict)
-    timing_cache: bytes = b''
-    seconds: float = 0.0
+    notes: tuple[str, ...]
+    details: Mapping[str, str]
+    timing_cache: bytes
+    seconds: float
 
 
 def build_plan(

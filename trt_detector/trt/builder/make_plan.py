@@ -43,8 +43,8 @@ def prepare_plan(
     request: BuildRequest,
     *,
     plan_hmac: PlanHmac | None,
-    on_progress: ProgressCallback | None = None,
-    cancel: threading.Event | None = None,
+    on_progress: ProgressCallback | None,
+    cancel: threading.Event | None,
 ) -> StoredPlan:
     """
     Load the plan of a request from the store, or build and store it.
@@ -129,7 +129,7 @@ def convert_source(
     config: DetectorConfig,
     *,
     batch_size: int,
-    compute_capability: tuple[int, int] | None = None,
+    compute_capability: tuple[int, int] | None,
 ) -> bytes | None:
     """
     Build a plan from the bytes of an ONNX model.

@@ -52,8 +52,8 @@ class BuildRequest:
     shapes: ProfileShapes
     choice: PrecisionChoice
     workspace_bytes: int
-    target: BuildTarget = BuildTarget()
-    plugin_libraries: tuple[str, ...] = ()
+    target: BuildTarget
+    plugin_libraries: tuple[str, ...]
     timing_cache: bytes = b''
     input_size: tuple[int, int] | None = None
 
