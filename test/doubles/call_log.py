@@ -6,6 +6,42 @@ from __future__ import annotations
 
 from typing import Any
 
+# How calls fail, by the documentation of NvInfer.h and NvInferRuntime.h and the source of the
+# bindings: the value that is returned or the exception that is raised, beside an error on the log.
+FAILURES: dict[str, Any] = {
+    'Builder.create_network': None,
+    'Builder.create_builder_config': None,
+    'Builder.build_serialized_network': None,
+    'IBuilderConfig.add_optimization_profile': -1,
+    'IBuilderConfig.set_calibration_profile': False,
+    'IBuilderConfig.set_timing_cache': False,
+    'IBuilderConfig.create_timing_cache': None,
+    'IBuilderConfig.set_compute_capability': False,
+    'ITimingCache.serialize': None,
+    'IOptimizationProfile.set_shape': RuntimeError('Shape provided for min is inconsistent'),
+    'OnnxParser.parse': False,
+    'Runtime.deserialize_cuda_engine': None,
+    'ICudaEngine.create_execution_context': None,
+    'ICudaEngine.create_engine_inspector': None,
+    'ICudaEngine.create_runtime_config': None,
+    'ICudaEngine.get_tensor_profile_shape': RuntimeError('Could not get tensor shape.'),
+    'ICudaEngine.get_tensor_shape': RuntimeError('Could not get tensor shape.'),
+    'EngineInspector.get_engine_information': None,
+    'IRuntimeConfig.set_runtime_cache': False,
+    'IRuntimeCache.serialize': None,
+    'IRuntimeCache.deserialize': False,
+    'IExecutionContext.set_input_shape': False,
+    'IExecutionContext.infer_shapes': RuntimeError('infer_shapes error code: -1'),
+    'IExecutionContext.get_tensor_shape': RuntimeError('Could not get tensor shape.'),
+    'IExecutionContext.get_max_output_size': -1,
+    'IExecutionContext.set_tensor_address': False,
+    'IExecutionContext.set_output_allocator': False,
+    'IExecutionContext.set_optimization_profile_async': RuntimeError(
+        'Error in set optimization profile async.'
+    ),
+    'IExecutionContext.execute_async_v3': False,
+}
+
 
 class Recorded:
     """Root of the double's classes: it has the recorded members and no other."""
@@ -23,12 +59,29 @@ class Recorded:
             crash(type(self).world, f'{type(self).__name__}.{name} is used')
         if not name.startswith('_') and name not in type(self).members:
             raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
+        call = f'{type(self).__name__}.{name}'
+        if not name.startswith('_') and call in type(self).world.failures:
+            return _failing(type(self).world, call)
         return object.__getattribute__(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith('_') and name not in type(self).settable:
             raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
         object.__setattr__(self, name, value)
+
+
+def _failing(world: Any, call: str) -> Any:
+    """Return a method that fails as TensorRT documents it."""
+
+    def fail(*_: Any) -> Any:
+        world.failed_calls.append(call)
+        log(world.logger, 'ERROR', f'{call}: Error Code 3: API Usage Error')
+        result = FAILURES[call]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    return fail
 
 
 def crash(world: Any, what: str) -> None:

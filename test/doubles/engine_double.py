@@ -51,19 +51,18 @@ def _log(logger: Any, text: str) -> None:
 
 
 def _runs_version(header: dict[str, Any], record: Any) -> bool:
-    """Play which plans a version runs: its own, and portable ones of the version before it."""
-    built, own = header['version'], record.version
-    if 'VERSION_COMPATIBLE' not in header['flags']:
-        return (header['module'], built) == (record.module, own)
-    built_numbers, own_numbers = (
-        [int(number) for number in text.split('.')] for text in (built, own)
-    )
-    families = {header['module'], record.module}
-    return (
-        families <= {'tensorrt', 'tensorrt_lean'}
-        and built_numbers <= own_numbers
-        and own_numbers[0] - built_numbers[0] <= 1 + (built_numbers[0] == 8)
-    )
+    """
+    Play which plans a version runs: its own, portable ones also in its lean runtime.
+
+    A later version would need the lean runtime of the version that built the plan, from the plan
+    or from IRuntime::loadRuntime() (NvInferRuntime.h: "built with the same version of TensorRT as
+    the loaded runtime library").
+    """
+    modules = {header['module']}
+    if 'VERSION_COMPATIBLE' in header['flags']:
+        assert 'EXCLUDE_LEAN_RUNTIME' in header['flags'], 'host code of a plan is not allowed'
+        modules.add('tensorrt_lean')
+    return header['version'] == record.version and record.module in modules
 
 
 def _runs_device(header: dict[str, Any], capability: tuple[int, int]) -> bool:
@@ -85,6 +84,23 @@ def register_logger(world: Any, logger: Any) -> None:
         world.logger_faults.append('the logger differs from the one that is registered')
 
 
+class InvalidDims:
+    """Dims with nbDims -1, which is what TensorRT returns for a shape that it does not know."""
+
+    def __len__(self) -> int:
+        return -1
+
+    def __getitem__(self, index: int) -> int:
+        raise IndexError(index)
+
+
+def unknown_shape(world: Any) -> InvalidDims:
+    """Return the shape of an unknown tensor, or raise as newer bindings do (seen with RTX 1.7)."""
+    if world.record.module == 'tensorrt_rtx' or world.record.version.startswith('11.4'):
+        raise RuntimeError('Could not get tensor shape.')
+    return InvalidDims()
+
+
 class RuntimeDouble(RootObject):
     def __init__(self, logger: Any) -> None:
         self._logger = logger
@@ -98,7 +114,14 @@ class RuntimeDouble(RootObject):
 
     @DLA_core.setter
     def DLA_core(self, value: int) -> None:  # noqa: N802
-        self._dla_core = value
+        # NvInferRuntime.h: "if getNbDLACores() returns 0, then this function does nothing".
+        if 0 <= value < self.num_DLA_cores:
+            self._dla_core = value
+
+    @property
+    def num_DLA_cores(self) -> int:  # noqa: N802
+        cores: int = type(self).world.dla_cores
+        return cores
 
     @property
     def engine_host_code_allowed(self) -> bool:
@@ -161,8 +184,10 @@ class EngineDouble:
     def get_tensor_location(self, name: str) -> Any:
         return type(self).trt.TensorLocation.DEVICE
 
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        value = (self._inputs | self._outputs)[name]
+    def get_tensor_shape(self, name: str) -> Any:
+        value = (self._inputs | self._outputs).get(name)
+        if value is None:
+            return unknown_shape(type(self).world)
         return tuple(dim if isinstance(dim, int) and dim > 0 else -1 for dim in value.shape)
 
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[tuple[int, ...]]:
@@ -297,9 +322,10 @@ class ContextDouble:
         return self._profile
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
+        # The bindings of every version never return False.
         if 'PROFILE_SHARING_0806' not in self._engine._header['previews']:
             _log(self._engine._logger, 'Profile 0 has been chosen by another context')
-            return False
+            raise RuntimeError('Error in set optimization profile async.')
         self._profile = profile_index
         return True
 
@@ -323,7 +349,7 @@ class ContextDouble:
             raise RuntimeError(type(self).world.fail_shapes)
         return [] if self._input_shape is not None else list(self._engine._inputs)
 
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+    def get_tensor_shape(self, name: str) -> Any:
         declared = self._engine.get_tensor_shape(name)
         if name in self._engine._inputs:
             return self._input_shape or declared
@@ -335,6 +361,8 @@ class ContextDouble:
         return real
 
     def get_max_output_size(self, name: str) -> int:
+        if self._input_shape is None or name not in self._engine._outputs:
+            return -1
         dims = [dim if dim >= 0 else _MOST_ROWS for dim in self.get_tensor_shape(name)]
         return int(np.prod(dims)) * 4
 
@@ -408,10 +436,12 @@ class ContextDouble:
     def _allocate(self, name: str, result: Any) -> int:
         """Ask the user's allocator for memory, and tell it the shape."""
         allocator = self._allocators[name]
+        # NvInferRuntime.h: "Always positive, even for an empty tensor".
+        size = max(1, result.nbytes)
         if type(self).world.record.version.startswith('8.'):
-            address = allocator.reallocate_output(name, 0, result.nbytes, 256)
+            address = allocator.reallocate_output(name, 0, size, 256)
         else:
-            address = allocator.reallocate_output_async(name, 0, result.nbytes, 256, 0)
+            address = allocator.reallocate_output_async(name, 0, size, 256, 0)
         allocator.notify_shape(name, result.shape)
         if not address:
             self._failed_output = name

@@ -63,6 +63,8 @@ class World:
     :param plugins: operators that plugin libraries brought.
     :param builds: what was built, for the tests.
     :param on_step: called in each step of a build.
+    :param failures: calls that fail as documented, keys of call_log.FAILURES.
+    :param failed_calls: those of them that were made.
     :param cuda_error: CUDA error that keeps the library from starting, 0 for none.
     :param crashes: calls that crash the process in the real library.
     :param logger: the first that was given, as TensorRT keeps it.
@@ -85,6 +87,8 @@ class World:
     plugins: set[str] = field(default_factory=set)
     builds: list[dict[str, Any]] = field(default_factory=list)
     on_step: Callable[[], None] | None = None
+    failures: frozenset[str] = frozenset()
+    failed_calls: list[str] = field(default_factory=list)
     cuda_error: int = 0
     crashes: list[str] = field(default_factory=list)
     logger: Any = None
@@ -102,13 +106,19 @@ class BuilderDouble(RootObject, Recorded):
         self._world, self._trt = type(self).world, type(self).trt
         engine_double.register_logger(self._world, logger)
         self._logger = logger
-        self._start_cuda(logger, 'createInferBuilder')
+        # TensorRT for RTX builds without CUDA, which is seen in test_rtx_builder.
+        if self._world.record.module != 'tensorrt_rtx':
+            self._start_cuda(logger, 'createInferBuilder')
 
     @property
     def num_DLA_cores(self) -> int:  # noqa: N802
         return self._world.dla_cores
 
     def create_network(self, flags: int = 0) -> Any:
+        known = self._world.record.classes['NetworkDefinitionCreationFlag'].values()
+        if flags >= 1 << (max(number for number in known if isinstance(number, int)) + 1):
+            log(self._logger, 'ERROR', 'createNetworkV2: Parameter check failed')
+            return None
         return self._trt.INetworkDefinition._make(flags)
 
     def create_builder_config(self) -> Any:
@@ -118,7 +128,8 @@ class BuilderDouble(RootObject, Recorded):
         return self._trt.IOptimizationProfile._make()
 
     def build_serialized_network(self, network: Any, config: Any) -> Any:
-        self._world.cuda.require_context('buildSerializedNetwork')
+        if not config._targets:
+            self._world.cuda.require_context('buildSerializedNetwork')
         if not run_phases(self._world, config._progress_monitor):
             log(self._logger, 'ERROR', 'Error Code 7: BuildCanceled (Build canceled by user)')
             return None
@@ -128,6 +139,10 @@ class BuilderDouble(RootObject, Recorded):
                 log(self._logger, severity, line)
             return None
         reason = missing_profile(network, config)
+        if reason:
+            log(self._logger, 'ERROR', reason)
+            return None
+        reason = misplaced_precision(network)
         if reason:
             log(self._logger, 'ERROR', reason)
             return None
@@ -169,6 +184,15 @@ def missing_profile(network: Any, config: Any) -> str:
             return f'Network has dynamic input {tensor._name}, but no optimization profile'
         if tensor._name not in config._profiles[0]._shapes:
             return f'Input {tensor._name} has no shapes in the optimization profile'
+    return ''
+
+
+def misplaced_precision(network: Any) -> str:
+    """Return the reason to refuse a layer without floating-point outputs that has a precision."""
+    for layer in network._layers:
+        floats = all(tensor._dtype.name in ('FLOAT', 'HALF') for tensor in layer._outputs)
+        if layer._precision is not None and not floats:
+            return f'layer {layer._name} cannot compute at {layer._precision.name}'
     return ''
 
 
@@ -293,10 +317,12 @@ class ProfileDouble(Recorded):
         return profile
 
     def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:  # noqa: A002
-        low, middle, high = tuple(min), tuple(opt), tuple(max)
-        if not all(a <= b <= c for a, b, c in zip(low, middle, high, strict=True)):
-            raise RuntimeError('set_shape: expected min <= opt <= max')
-        self._shapes[input] = [list(low), list(middle), list(high)]
+        # As TensorRT for RTX 1.7: order and ranks are checked only when the profile is added.
+        shapes = [list(min), list(opt), list(max)]
+        for name, shape in zip(('min', 'opt', 'max'), shapes, strict=True):
+            if any(dim < 0 for dim in shape):
+                raise RuntimeError(f'Shape provided for {name} is inconsistent with other shapes.')
+        self._shapes[input] = shapes
 
 
 class BuilderConfigDouble(Recorded):
@@ -319,6 +345,15 @@ class BuilderConfigDouble(Recorded):
         self._pools[pool.name] = pool_size
 
     def add_optimization_profile(self, profile: Any) -> int:
+        for name, shapes in profile._shapes.items():
+            low, middle, high = shapes
+            equal_ranks = len(low) == len(middle) == len(high)
+            if not equal_ranks or not all(
+                a <= b <= c for a, b, c in zip(low, middle, high, strict=True)
+            ):
+                text = f'Invalid optimization profiles for input tensors {name}'
+                log(self._logger, 'ERROR', f'{text}, please ensure that MIN<=OPT<=MAX')
+                return -1
         self._profiles.append(profile)
         return len(self._profiles) - 1
 
@@ -349,6 +384,9 @@ class BuilderConfigDouble(Recorded):
         return True
 
     def set_compute_capability(self, compute_capability: Any, index: int) -> bool:
+        if not 0 <= index < len(self._targets):
+            log(self._logger, 'ERROR', 'setComputeCapability: Parameter check failed')
+            return False
         self._targets[index] = compute_capability
         return True
 

@@ -41,7 +41,8 @@ def test_a_runtime_that_cannot_start_is_never_used_or_deleted(personality: str) 
     assert 'nvidia-smi' in str(caught.value)
 
 
-@pytest.mark.parametrize('personality', PERSONALITIES)
+# TensorRT for RTX builds without CUDA: see test_rtx_builder.
+@pytest.mark.parametrize('personality', [name for name in PERSONALITIES if 'rtx' not in name])
 def test_a_builder_that_cannot_start_is_never_used_or_deleted(personality: str) -> None:
     with machine(personality, cuda_error=100):
         library = load_library(load_record(personality).module)

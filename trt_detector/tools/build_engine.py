@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from ..config import DetectorConfig
 from ..errors import BuildCancelledError, ConfigError, DetectorError
@@ -31,6 +32,10 @@ from .argument_types import parse_path
 from .command_line import add_json_option, make_parser, parse_arguments, write_result
 from .options import add_parameter_options, given_parameters
 from .progress_bar import ProgressBar
+
+if TYPE_CHECKING:
+    from ..trt.builder.build_plan import BuildOutcome
+    from ..trt.builder.request import BuildTarget
 
 __all__ = ['main']
 
@@ -155,8 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--portable',
         action='store_true',
-        help='build an engine that the lean runtime (backend tensorrt_lean) and later versions of '
-        'TensorRT can run; needs --output',
+        help='build an engine that the lean runtime (backend tensorrt_lean) of the same version '
+        'of TensorRT can run; needs --output',
     )
     parser.add_argument(
         '--any-ampere',
@@ -397,9 +402,20 @@ def _build_elsewhere(
         precision=outcome.precision,
         bytes=len(plan),
         seconds=round(outcome.seconds, 3),
-        warnings=(*_warnings(verdict), *outcome.notes, *warnings),
+        warnings=(*_warnings(verdict), *outcome.notes, *warnings, *_lean_notes(target, outcome)),
         details={**entries, **_details(verdict)},
     )
+
+
+def _lean_notes(target: BuildTarget, outcome: BuildOutcome) -> tuple[str, ...]:
+    """Return the sentence about the library that runs a portable plan."""
+    if not target.portable:
+        return ()
+    note = (
+        f'only the lean runtime of version {outcome.version} runs this engine: pip install '
+        f'tensorrt-lean-cu13=={outcome.version} (tensorrt-lean-cu12 for CUDA 12)'
+    )
+    return (note,)
 
 
 def _write_output(output: Path, plan: bytes, plan_hmac: PlanHmac | None) -> None:

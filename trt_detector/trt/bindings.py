@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..values.tensor_spec import TensorSpec
 from .library import TensorRTLibrary
 from .profile import DEFAULT_OUTPUT, ProfileShapes
 
-__all__ = ['Bindings']
+__all__ = ['Bindings', 'read_shape']
 
 _DTYPES: dict[str, type[np.generic]] = {
     'FLOAT': np.float32,
@@ -106,23 +106,30 @@ class Bindings:
 
         A data-dependent dimension gets the default of 300 rows (or 6 columns).
         """
-        return tuple(
-            _bounded(tuple(execution_context.get_tensor_shape(spec.name)))
-            for spec in self.output_specs
-        )
+        get_shape = execution_context.get_tensor_shape
+        return tuple(_bounded(read_shape(get_shape, spec.name)) for spec in self.output_specs)
 
     def unbounded(self, execution_context: Any) -> dict[str, int]:
         """
         Return the outputs with a data-dependent dimension and their maximum size in bytes.
 
         The maximum input shape has to be set.
+
+        :raises EngineError: if TensorRT does not know the maximum.
         """
-        names = [spec.name for spec in self.output_specs]
-        return {
-            name: int(execution_context.get_max_output_size(name))
-            for name in names
-            if any(dim < 0 for dim in execution_context.get_tensor_shape(name))
+        sizes = {
+            spec.name: int(execution_context.get_max_output_size(spec.name))
+            for spec in self.output_specs
+            if any(dim < 0 for dim in read_shape(execution_context.get_tensor_shape, spec.name))
         }
+        for name, size in sizes.items():
+            if size < 0:
+                raise EngineError(
+                    f'TensorRT reports the maximum size {size} for output {name!r}, whose shape '
+                    'depends on the image; expected a number of bytes; export the model without '
+                    'NMS: the node applies NMS itself'
+                )
+        return sizes
 
 
 def _spec(library: TensorRTLibrary, cuda_engine: Any, name: str) -> TensorSpec:
@@ -138,8 +145,9 @@ def _spec(library: TensorRTLibrary, cuda_engine: Any, name: str) -> TensorSpec:
             f'tensor {name!r} of the plan is in host memory (a shape tensor); expected images '
             'and detections only'
         )
-    shape = tuple(dim if dim >= 0 else None for dim in cuda_engine.get_tensor_shape(name))
-    return TensorSpec(name, shape, np.dtype(_DTYPES[dtype.name]))
+    shape = read_shape(cuda_engine.get_tensor_shape, name)
+    dims = tuple(dim if dim >= 0 else None for dim in shape)
+    return TensorSpec(name, dims, np.dtype(_DTYPES[dtype.name]))
 
 
 def _profile(cuda_engine: Any, spec: TensorSpec) -> ProfileShapes:
@@ -147,10 +155,32 @@ def _profile(cuda_engine: Any, spec: TensorSpec) -> ProfileShapes:
     if all(dim is not None for dim in spec.shape):
         fixed = tuple(dim for dim in spec.shape if dim is not None)
         return ProfileShapes(fixed, fixed, fixed)
-    minimum, optimum, maximum = (
-        tuple(shape) for shape in cuda_engine.get_tensor_profile_shape(spec.name, 0)
-    )
+    try:
+        minimum, optimum, maximum = (
+            tuple(shape) for shape in cuda_engine.get_tensor_profile_shape(spec.name, 0)
+        )
+    except (RuntimeError, ValueError) as error:
+        raise EngineError(
+            f'TensorRT has no profile for the input {spec}: {error}; build the plan again'
+        ) from error
     return ProfileShapes(minimum, optimum, maximum)
+
+
+def read_shape(get_tensor_shape: Callable[[str], Any], name: str) -> tuple[int, ...]:
+    """
+    Read the shape of a tensor.
+
+    If TensorRT does not know it, older bindings return Dims of the length -1, whose len() is a
+    ValueError, and newer ones raise RuntimeError.
+
+    :param get_tensor_shape: method of an ICudaEngine or IExecutionContext.
+    :param name: name of the tensor.
+    :raises EngineError: if TensorRT does not know it.
+    """
+    try:
+        return tuple(get_tensor_shape(name))
+    except (RuntimeError, ValueError) as error:
+        raise EngineError(f'TensorRT does not know the shape of {name!r}: {error}') from error
 
 
 def _bounded(shape: tuple[int, ...]) -> tuple[int, ...]:

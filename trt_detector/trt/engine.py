@@ -110,7 +110,7 @@ class TensorRTEngine(DeviceEngine):
             self._library = library
             self._open_outputs: tuple[str, ...] = ()
             if library.has_runtime_cache:
-                self._kernels = RuntimeCache(library, self._cuda_engine, plan_path)
+                self._kernels = RuntimeCache(library, self._cuda_engine, plan_path, self._lines)
             self._context = self._make_context(_ANY_COUNT)
             self._input, self._outputs = self._allocate()
             self._context.bind_shape(self._bindings.shapes.optimum)
@@ -218,7 +218,7 @@ class TensorRTEngine(DeviceEngine):
         context.bind_shape(shape)
         context.bind_addresses(input_address, outputs)
         if capturing and self._kernels is not None:
-            context.check_capturable(self._stream)
+            context.check_capturable(self._stream.handle)
         self._start(context, wait_if_failed=not capturing)
         return context.shapes_of_run()
 
@@ -298,7 +298,7 @@ class TensorRTEngine(DeviceEngine):
                 self._cuda_engine,
                 self._bindings,
                 self._lines,
-                self._stream,
+                self._stream.handle,
                 self._kernels and self._kernels.runtime_config,
             )
             if self._open_outputs:
@@ -339,20 +339,20 @@ class TensorRTEngine(DeviceEngine):
 
     def _execute(self, staged: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """Upload, run and download in one stream, and wait for it; return the outputs."""
-        stream = self._stream
-        self._input.upload(staged, stream)
+        # No local name for the stream: the traceback of an error would keep it beyond close().
+        self._input.upload(staged, self._stream)
         self._start(self._context)
         shapes = self._context.shapes_of_run()
         views = [buffer.view(out) for buffer, out in zip(self._outputs, shapes, strict=True)]
         for buffer, view in zip(self._outputs, views, strict=True):
-            buffer.download(view, stream)
-        stream.synchronize()
+            buffer.download(view, self._stream)
+        self._stream.synchronize()
         return views
 
     def _start(self, context: ExecutionContext, *, wait_if_failed: bool = True) -> None:
         """Enqueue the network."""
         try:
-            context.enqueue(self._stream)
+            context.enqueue(self._stream.handle)
         except EngineError:
             if wait_if_failed:
                 self._stream.synchronize()

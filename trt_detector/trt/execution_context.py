@@ -25,7 +25,8 @@ class ExecutionContext:
     :param cuda_engine: ICudaEngine.
     :param bindings: inputs and outputs of the engine.
     :param lines: log lines of TensorRT.
-    :param stream: stream in which it chooses the optimization profile.
+    :param stream_handle: stream in which it chooses the optimization profile. A handle, because
+        the traceback of an error would keep a stream beyond its CUDA context.
     :param runtime_config: IRuntimeConfig of TensorRT for RTX, None for other libraries.
     :raises EngineError: if TensorRT cannot create one.
     """
@@ -36,9 +37,10 @@ class ExecutionContext:
         cuda_engine: Any,
         bindings: Bindings,
         lines: LogLines,
-        stream: Any,
+        stream_handle: int,
         runtime_config: Any,
     ) -> None:
+        lines.clear()
         self._execution_context: Any = (
             cuda_engine.create_execution_context()
             if runtime_config is None
@@ -50,12 +52,14 @@ class ExecutionContext:
                 'memory, or lower batch_size or max_shape'
             )
         # TensorRT 8.6 chooses the profile of the first execution context only.
-        if self._execution_context.active_optimization_profile != 0 and not (
-            self._execution_context.set_optimization_profile_async(0, stream.handle)
-        ):
-            raise EngineError(
-                f'{library.label} cannot choose optimization profile 0{lines.explain()}'
-            )
+        if self._execution_context.active_optimization_profile != 0:
+            try:
+                self._execution_context.set_optimization_profile_async(0, stream_handle)
+            except RuntimeError as error:
+                raise EngineError(
+                    f'{library.label} cannot choose optimization profile 0: {error}'
+                    f'{lines.explain()}'
+                ) from error
         self._library = library
         self._bindings = bindings
         self._lines = lines
@@ -145,25 +149,25 @@ class ExecutionContext:
             for spec, shape in specs
         ]
 
-    def check_capturable(self, stream: Any) -> None:
+    def check_capturable(self, stream_handle: int) -> None:
         """
         Check that CUDA graphs can be captured in a stream (TensorRT for RTX tells it).
 
         :raises EngineError: if they cannot.
         """
-        if not self._execution_context.is_stream_capturable(stream.handle):
+        if not self._execution_context.is_stream_capturable(stream_handle):
             raise EngineError(
                 'TensorRT for RTX cannot capture this network: it takes memory while it runs'
             )
 
-    def enqueue(self, stream: Any) -> None:
+    def enqueue(self, stream_handle: int) -> None:
         """
         Enqueue the network in a stream and return immediately.
 
         :raises EngineError: if TensorRT fails.
         """
         self._lines.clear()
-        if not self._execution_context.execute_async_v3(stream.handle):
+        if not self._execution_context.execute_async_v3(stream_handle):
             raise EngineError(f'TensorRT failed to run the network{self._lines.explain()}')
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 import json
+import logging
 import re
 from typing import Any
 
@@ -24,6 +25,8 @@ __all__ = [
     'inspect_plan',
     'precision_summary',
 ]
+
+_LOG = logging.getLogger(__name__)
 
 # Names of data types: 'Row major linear FP16' (8.6 to 10), 'Half' (11, RTX).
 _DATA_TYPES = {
@@ -58,17 +61,19 @@ class LayerInfo:
 
 def inspect_layers(library: TensorRTLibrary, cuda_engine: Any) -> tuple[LayerInfo, ...]:
     """
-    List the layers of an engine, none if the library has no inspector (lean runtime).
+    List the layers of an engine, none if the library has no inspector (lean runtime) or fails.
 
     Precisions need a plan that was built with detailed verbosity.
     """
-    if not library.has_inspector:
+    inspector = cuda_engine.create_engine_inspector() if library.has_inspector else None
+    if inspector is None:
         return ()
-    inspector = cuda_engine.create_engine_inspector()
-    text = inspector.get_engine_information(library.enum('LayerInformationFormat', 'JSON'))
     try:
-        layers = json.loads(text).get('Layers', [])
-    except (ValueError, AttributeError):
+        # A text that is no UTF-8 is a ValueError already, no text at all None.
+        text = inspector.get_engine_information(library.enum('LayerInformationFormat', 'JSON'))
+        layers = json.loads(text or '').get('Layers', [])
+    except (ValueError, AttributeError) as error:
+        _LOG.warning('the layers of the engine are unknown: its inspector fails: %s', error)
         return ()
     return tuple(_layer(entry) for entry in layers)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import ctypes
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ..values.user_path import expand_user
 from .library import TensorRTLibrary
 
 __all__ = ['hash_plugins', 'load_plugins']
+
+_LOG = logging.getLogger(__name__)
 
 # Libraries for IPluginRegistry export one of these; others register their plugins on loading.
 _CREATOR_FUNCTIONS = ('getCreators', 'getPluginCreators')
@@ -86,8 +89,12 @@ def _load(library: TensorRTLibrary, path: str) -> None:
         ) from error
     if any(hasattr(plugins, name) for name in _CREATOR_FUNCTIONS):
         registry = library.trt.get_plugin_registry()
+        # Also none if the library has just registered a plugin itself: that is not an error, and
+        # a plugin that is really missing is one when the model or the plan is read.
         if registry.load_library(path) is None:
-            raise ConfigError(
-                f'plugin_libraries names {path!r}, whose plugins {library.label} rejects; build '
-                'it for this version of TensorRT'
+            _LOG.warning(
+                '%s registers no plugin of %s, a library of plugin_libraries; if the operators of '
+                'the model are missing now, build the library for this version of TensorRT',
+                library.label,
+                path,
             )

@@ -8,9 +8,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ..errors import PlanError
+from ..errors import EngineError, PlanError
 from ..trusted_files import read_trusted, write_atomic
 from .library import TensorRTLibrary
+from .logger import LogLines
 
 __all__ = ['RuntimeCache']
 
@@ -32,12 +33,24 @@ class RuntimeCache:
     :param library: TensorRT for RTX.
     :param cuda_engine: ICudaEngine.
     :param plan_path: file of the plan, None for a plan in memory, whose kernels are not kept.
+    :param lines: log lines of TensorRT for RTX.
+    :raises EngineError: if TensorRT for RTX cannot create the configuration.
     """
 
-    def __init__(self, library: TensorRTLibrary, cuda_engine: Any, plan_path: Path | None) -> None:
+    def __init__(
+        self,
+        library: TensorRTLibrary,
+        cuda_engine: Any,
+        plan_path: Path | None,
+        lines: LogLines,
+    ) -> None:
         self._path = None if plan_path is None else _runtime_cache_path(plan_path)
         self._stored = self._read()
         runtime_config = cuda_engine.create_runtime_config()
+        if runtime_config is None:
+            raise EngineError(
+                f'{library.label} cannot create a runtime configuration{lines.explain()}'
+            )
         runtime_config.dynamic_shapes_kernel_specialization_strategy = library.enum(
             'DynamicShapesKernelSpecializationStrategy', 'EAGER'
         )
@@ -45,7 +58,9 @@ class RuntimeCache:
         if self._stored and not runtime_cache.deserialize(self._stored):
             _LOG.info('%s is of another version or device; kernels are compiled again', self._path)
             runtime_cache.reset()
-        runtime_config.set_runtime_cache(runtime_cache)
+        if not runtime_config.set_runtime_cache(runtime_cache):
+            _LOG.warning('%s takes no runtime cache: kernels are not kept', library.label)
+            self._path = None
         self._runtime_config = runtime_config
         self._runtime_cache = runtime_cache
 
@@ -56,10 +71,11 @@ class RuntimeCache:
 
     def close(self) -> None:
         """Write the kernels to the file if there are new ones, and release the objects."""
-        data = bytes(self._runtime_cache.serialize())
+        serialized = self._runtime_cache.serialize()
+        data = b'' if serialized is None else bytes(serialized)
         self._runtime_config = None
         self._runtime_cache = None
-        if self._path is None or data == self._stored:
+        if self._path is None or data in (b'', self._stored):
             return
         try:
             write_atomic(self._path, data)

@@ -11,7 +11,8 @@ x86-64 Linux machine with a C compiler, without a GPU:
     python3 test/data/tensorrt_api/regenerate.py 11.4       # one
 
 It needs pip and network access, and a Python for which the oldest wheel exists (3.8 to 3.12).
-8.6 was never on a public index: differences_8.6.json holds what is known of it, by hand.
+8.6 was never on a public index: differences_8.6.json holds what it lacks, read by hand from the
+source of its bindings (python/src of the branch release/8.6 of github.com/NVIDIA/TensorRT).
 """
 
 from __future__ import annotations

@@ -19,12 +19,15 @@ from trt_detector.errors import BuildCancelledError, BuildError, CalibrationCach
 from trt_detector.model_info import is_plan, read_model_info
 from trt_detector.quantize.graph import analyse_head
 from trt_detector.trt.builder.build_plan import BuildOutcome
+from trt_detector.trt.builder.configuration import add_profile, create_builder_config
 from trt_detector.trt.builder.make_plan import build_once
 from trt_detector.trt.builder.parser import parse_network
 from trt_detector.trt.builder.precision import choose_precision, prepare_network
 from trt_detector.trt.builder.request import BuildTarget
 from trt_detector.trt.library import load_library, TensorRTLibrary
 from trt_detector.trt.logger import LogLines, make_logger
+from trt_detector.trt.profile import ProfileShapes
+from trt_detector.trt.start import create_builder
 from trt_detector.values.progress import Progress
 
 DEMO = Path(__file__).parents[3] / 'demo' / 'models'
@@ -150,8 +153,6 @@ def test_what_the_parser_refuses_is_said_in_full(
 
 
 def test_external_data_that_is_missing_is_named(library: TensorRTLibrary, tmp_path: Path) -> None:
-    from trt_detector.trt.logger import LogLines, make_logger
-
     model = networks.broken('external', tmp_path / 'external.onnx')
     lines = LogLines()
     logger = make_logger(library, lines)
@@ -202,8 +203,6 @@ def test_external_data_behind_symbolic_links_is_parsed(tmp_path: Path) -> None:
 def test_external_data_outside_of_the_folder_is_refused(
     kind: str, library: TensorRTLibrary, tmp_path: Path
 ) -> None:
-    from trt_detector.trt.logger import LogLines, make_logger
-
     model = external_model(tmp_path)
     proto = onnx.load(str(model), load_external_data=False)
     relocate(proto, '../../blobs/b' if kind == 'parent' else str(tmp_path / 'blobs' / 'b'))
@@ -216,12 +215,34 @@ def test_external_data_outside_of_the_folder_is_refused(
 
 
 def test_bytes_that_are_no_model_are_refused(library: TensorRTLibrary) -> None:
-    from trt_detector.trt.logger import LogLines, make_logger
-
     lines = LogLines()
     logger = make_logger(library, lines)
     builder = library.trt.Builder(logger)
     with pytest.raises(BuildError, match='not an ONNX model or is damaged'):
+        parse_network(library, builder, b'no model', None, logger, lines)
+
+
+def test_a_profile_that_tensorrt_rejects_is_an_error_with_its_reason(
+    library: TensorRTLibrary,
+) -> None:
+    lines = LogLines()
+    builder = create_builder(library, make_logger(library, lines), lines)
+    builder_config = create_builder_config(library, builder, lines)
+    for minimum in ((4, 3), (1,), (-1, 3)):
+        reason = 'min is inconsistent' if minimum[0] < 0 else 'MIN<=OPT<=MAX'
+        shapes = ProfileShapes(minimum, (2, 3), (3, 3))
+        with pytest.raises(BuildError, match=reason):
+            add_profile(library, builder, builder_config, lines, 'images', shapes)
+
+
+def test_a_network_that_cannot_be_created_is_an_error(
+    library: TensorRTLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TensorRTLibrary, 'network_flags', lambda _: 1 << 20)
+    lines = LogLines()
+    logger = make_logger(library, lines)
+    builder = create_builder(library, logger, lines)
+    with pytest.raises(BuildError, match='cannot create a network: .*createNetworkV2'):
         parse_network(library, builder, b'no model', None, logger, lines)
 
 

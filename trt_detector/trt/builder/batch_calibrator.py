@@ -21,7 +21,9 @@ from ...gpu.device_lock import build_in_progress
 from ...quantize import CalibrationCache, parse_calibration_cache
 from ..library import find_library, TensorRTLibrary
 from ..logger import LogLines, make_logger
+from ..profile import ProfileShapes
 from ..start import create_builder
+from .configuration import add_profile, create_builder_config, set_calibration_profile
 from .parser import parse_network
 from .precision import set_precision_flags
 
@@ -67,11 +69,11 @@ def calibrate_on_device(
         logger = make_logger(library, lines)
         builder = create_builder(library, logger, lines)
         network = parse_network(library, builder, model, model_path, logger, lines)
-        builder_config = builder.create_builder_config()
+        builder_config = create_builder_config(library, builder, lines)
         memory = int(config.workspace_fraction * get_gpu_memory_bytes(config.device_id))
         builder_config.set_memory_pool_limit(library.enum('MemoryPoolType', 'WORKSPACE'), memory)
         set_precision_flags(library, builder_config, 'int8')
-        _set_profile(builder, builder_config, network, first.shape)
+        _set_profile(library, builder, builder_config, lines, network, first.shape)
         calibrator = _make_calibrator(library, feeder)
         builder_config.int8_calibrator = calibrator
         lines.clear()
@@ -129,17 +131,26 @@ class _Feeder:
         self._stream = None
 
 
-def _set_profile(builder: Any, builder_config: Any, network: Any, shape: Sequence[int]) -> None:
+def _set_profile(
+    library: TensorRTLibrary,
+    builder: Any,
+    builder_config: Any,
+    lines: LogLines,
+    network: Any,
+    shape: Sequence[int],
+) -> None:
     """Set the profile of a dynamic input to the shape of the batches."""
     tensor = network.get_input(0)
     if network.num_inputs != 1:
         raise BuildError(f'the network has {network.num_inputs} inputs; expected one image')
     if all(dim >= 0 for dim in tensor.shape):
         return
-    optimization_profile = builder.create_optimization_profile()
-    optimization_profile.set_shape(tensor.name, tuple(shape), tuple(shape), tuple(shape))
-    builder_config.add_optimization_profile(optimization_profile)
-    builder_config.set_calibration_profile(optimization_profile)
+    fixed = tuple(shape)
+    shapes = ProfileShapes(fixed, fixed, fixed)
+    optimization_profile = add_profile(
+        library, builder, builder_config, lines, tensor.name, shapes
+    )
+    set_calibration_profile(library, builder_config, lines, optimization_profile)
 
 
 def _make_calibrator(library: TensorRTLibrary, feeder: _Feeder) -> Any:

@@ -15,6 +15,7 @@ from ..logger import LogLines, make_logger
 from ..plugins import load_plugins
 from ..start import create_builder
 from .calibrator import CacheService, make_calibrator
+from .configuration import add_profile, create_builder_config, set_calibration_profile
 from .parser import parse_network
 from .precision import pin_layer_precision, prepare_network, PreparedModel, set_precision_flags
 from .progress import BuildProgress, make_progress_monitor
@@ -90,8 +91,8 @@ def build_plan(
     progress.report('parsing the model')
     network = parse_network(library, builder, prepared.data, prepared.path, logger, lines)
     progress.check()
-    steps = _BuildSteps(library, request, builder, network, prepared)
-    return steps.run(progress, lines, start)
+    steps = _BuildSteps(library, request, builder, network, prepared, lines)
+    return steps.run(progress, start)
 
 
 class _BuildSteps:
@@ -104,18 +105,20 @@ class _BuildSteps:
         builder: Any,
         network: Any,
         prepared: PreparedModel,
+        lines: LogLines,
     ) -> None:
+        self._lines = lines
         self._library = library
         self._request = request
         self._builder = builder
         self._network = network
         self._details = dict(prepared.details)
         self._prepared = prepared
-        self._builder_config = builder.create_builder_config()
+        self._builder_config = create_builder_config(library, builder, lines)
         self._service: CacheService | None = None
         self._calibrator: Any = None
 
-    def run(self, progress: BuildProgress, lines: LogLines, start: float) -> BuildOutcome:
+    def run(self, progress: BuildProgress, start: float) -> BuildOutcome:
         """Configure and build."""
         self._set_memory_and_details()
         self._set_profile()
@@ -130,10 +133,10 @@ class _BuildSteps:
             monitor = make_progress_monitor(self._library, progress)
             self._builder_config.progress_monitor = monitor
         progress.report(f'building the {self._request.choice.precision.upper()} engine', 0.0)
-        lines.clear()
+        self._lines.clear()
         plan = self._builder.build_serialized_network(self._network, self._builder_config)
         del monitor
-        self._check_result(plan, progress, lines)
+        self._check_result(plan, progress)
         # The last steps of TensorRT may come too fast to be reported.
         progress.report(f'built the {self._request.choice.precision.upper()} engine', 1.0)
         return BuildOutcome(
@@ -143,7 +146,7 @@ class _BuildSteps:
             version=self._library.version,
             notes=self._request.choice.notes,
             details=self._details,
-            timing_cache=bytes(timing_cache.serialize()) if timing_cache is not None else b'',
+            timing_cache=_serialize(timing_cache),
             seconds=time.monotonic() - start,
         )
 
@@ -171,15 +174,17 @@ class _BuildSteps:
             raise BuildError(f'input {tensor.name!r} is {list(own)}; the profile is {shapes}')
         if all(dim >= 0 for dim in own):
             return
-        optimization_profile = self._builder.create_optimization_profile()
-        optimization_profile.set_shape(tensor.name, shapes.minimum, shapes.optimum, shapes.maximum)
-        self._builder_config.add_optimization_profile(optimization_profile)
+        optimization_profile = add_profile(
+            self._library, self._builder, self._builder_config, self._lines, tensor.name, shapes
+        )
         if self._library.version_numbers[0] < 10 and self._library.name == 'tensorrt':
             # CUDA graphs need execution contexts of their own; 10 shares profiles by default.
             sharing = self._library.enum('PreviewFeature', 'PROFILE_SHARING_0806')
             self._builder_config.set_preview_feature(sharing, True)
         if self._library.has_calibrator and self._request.choice.cache is not None:
-            self._builder_config.set_calibration_profile(optimization_profile)
+            set_calibration_profile(
+                self._library, self._builder_config, self._lines, optimization_profile
+            )
 
     def _set_target(self) -> None:
         """Set the GPU or DLA core to build for."""
@@ -215,7 +220,11 @@ class _BuildSteps:
             )
         member = self._library.enum('ComputeCapability', f'SM{wanted[0]}{wanted[1]}')
         self._builder_config.num_compute_capabilities = 1
-        self._builder_config.set_compute_capability(member, 0)
+        if not self._builder_config.set_compute_capability(member, 0):
+            raise BuildError(
+                f'{self._library.label} rejects compute capability {wanted[0]}.{wanted[1]}'
+                f'{self._lines.explain()}'
+            )
 
     def _set_precision(self) -> None:
         """Set precision flags, calibration cache and the precision of sensitive layers."""
@@ -247,7 +256,7 @@ class _BuildSteps:
                 return timing_cache
         return None
 
-    def _check_result(self, plan: Any, progress: BuildProgress, lines: LogLines) -> None:
+    def _check_result(self, plan: Any, progress: BuildProgress) -> None:
         """
         Check the result of a build.
 
@@ -260,15 +269,22 @@ class _BuildSteps:
             what = 'asked for images' if service.asked_for_batch else 'did not read it'
             raise CalibrationCacheError(
                 f'{self._library.label} did not accept the calibration cache and {what}'
-                f'{lines.explain()}; create it again for this model with "ros2 run trt_detector '
-                'calibrate"'
+                f'{self._lines.explain()}; create it again for this model with "ros2 run '
+                'trt_detector calibrate"'
             )
         if plan is None:
+            reason = self._lines.explain() or ': it reported no reason'
             raise BuildError(
                 f'{self._library.label} could not build {self._request.model.path.name} '
                 f'({self._request.choice.precision}, {self._request.shapes})'
-                f'{lines.explain() or ": it reported no reason"}{_memory_remedy(lines)}'
+                f'{reason}{_memory_remedy(self._lines)}'
             )
+
+
+def _serialize(timing_cache: Any) -> bytes:
+    """Serialize a timing cache; b'' if there is none, or it cannot be serialized."""
+    serialized = None if timing_cache is None else timing_cache.serialize()
+    return b'' if serialized is None else bytes(serialized)
 
 
 def _memory_remedy(lines: LogLines) -> str:

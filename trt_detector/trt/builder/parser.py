@@ -89,7 +89,16 @@ def parse_network(
     """
     lines.clear()
     network = builder.create_network(library.network_flags())
-    parser = library.trt.OnnxParser(network, logger)
+    if network is None:
+        raise BuildError(f'{library.label} cannot create a network{lines.explain()}')
+    try:
+        # The network keeps the parser alive, and with it the weights.
+        parser = library.trt.OnnxParser(network, logger)
+    except TypeError as error:
+        # The bindings' word for a parser that was not created.
+        raise BuildError(
+            f'{library.label} cannot create an ONNX parser: {error}{lines.explain()}'
+        ) from error
     parsed = parser.parse(model, str(path)) if path else parser.parse(model)
     if not parsed:
         reports = _error_reports(parser, model)

@@ -23,7 +23,7 @@ class BuildTarget:
 
     :param compute_capability: (major, minor); None for the GPU of this machine.
     :param dla_core: Deep Learning Accelerator core, -1 for the GPU itself.
-    :param portable: whether later versions of TensorRT and the lean runtime can run the plan.
+    :param portable: whether the lean runtime of the same version can run the plan.
     :param any_ampere: whether every GPU since Ampere can run the plan, not only this kind.
     """
 
