@@ -94,6 +94,8 @@ def test_bayer_images_that_were_converted_to_color_are_not_debayered_again() -> 
         ('', 'bgr'),
         ('jpeg', 'bgr'),
         ('png', 'bgr'),
+        # Not in the form of image_transport.
+        ('rgb8', 'bgr'),
         ('bgr8; png compressed bgr8', 'bgr'),
         ('rgb8; png compressed bgr8', 'bgr'),
         ('rgb8; png compressed rgb8', 'rgb'),
@@ -127,7 +129,9 @@ def test_16_bit_images_are_decoded(suffix: str) -> None:
     assert difference(image) <= 4
 
 
-@pytest.mark.parametrize('name', ['bayer_xxxx8', 'bayer_', 'bayer_' + 'x' * 100_000])
+@pytest.mark.parametrize(
+    'name', ['bayer_xxxx8', 'bayer_rggbx8', 'bayer_', 'bayer_' + 'x' * 100_000]
+)
 def test_unknown_bayer_patterns_are_refused_in_a_short_sentence(name: str) -> None:
     with pytest.raises(ImageError, match='one of bayer_bggr, bayer_gbrg') as caught:
         decode_compressed(encoded('.png', SCENE[..., 0]), f'{name}; png compressed ')

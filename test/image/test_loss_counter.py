@@ -65,8 +65,17 @@ def test_the_same_loss_is_counted_once() -> None:
     counter = LossCounter()
     counter.add_image(info(1), 0)
     counter.add_event(3)
+    # The next image tells how many they were.
+    assert counter.lost == 0
     counter.add_image(info(5), 0)
     assert counter.lost == 3
+
+
+def test_images_in_another_order_are_not_lost() -> None:
+    counter = LossCounter()
+    for number in (5, 4, 5, 5, 6):
+        counter.add_image(info(number), 0)
+    assert counter.lost == 0
 
 
 def test_events_count_while_no_image_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +93,57 @@ def test_events_count_while_no_image_arrives(monkeypatch: pytest.MonkeyPatch) ->
     counter.add_event(2)
     counter.add_image(info(40, b'other'), 0)
     assert counter.lost == 7
+
+
+def test_what_was_lost_in_silence_stays_lost_in_a_new_subscription(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 100.0
+    monkeypatch.setattr('trt_detector.image.loss_counter.time.monotonic', lambda: now_s)
+    counter = LossCounter()
+    counter.add_image(info(1), 0)
+    now_s += 5
+    counter.add_event(7)
+    counter.restart()
+    assert counter.lost == 7
+    counter.add_image(info(50), 0)
+    assert counter.lost == 7
+
+
+def _add_stamps(counter: LossCounter, spacings_ms: list[int], start_ms: int = 10**9) -> int:
+    """Add an image and those that follow; return the last stamp in milliseconds."""
+    for spacing_ms in (0, *spacings_ms):
+        start_ms += spacing_ms
+        counter.add_image({}, start_ms * 10**6)
+    return start_ms
+
+
+@pytest.mark.parametrize(
+    ('spacings_ms', 'lost'),
+    [
+        # Two of three images are missing after every second one.
+        ([33, 99] * 20, None),
+        # Two images at once are none that was lost, nor one that was found.
+        ([*[33] * 20, 1, 32, *[33] * 5], 0),
+        # Before eight spacings nobody knows the period of the camera.
+        ([10, 50], 0),
+    ],
+)
+def test_stamps_tell_the_period_of_the_camera(spacings_ms: list[int], lost: int | None) -> None:
+    counter = LossCounter()
+    _add_stamps(counter, spacings_ms)
+    if lost is None:
+        # From the eighth spacing on.
+        lost = sum(spacing_ms // 33 - 1 for spacing_ms in spacings_ms[7:])
+    assert counter.lost == lost
+
+
+def test_a_pause_between_two_subscriptions_is_no_gap() -> None:
+    counter = LossCounter()
+    last_ms = _add_stamps(counter, [33] * 20)
+    counter.restart()
+    _add_stamps(counter, [33] * 20, last_ms + 3300)
+    assert counter.lost == 0
 
 
 @pytest.mark.parametrize('jitter_ns', [0, 3_000_000])

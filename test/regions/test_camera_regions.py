@@ -16,6 +16,7 @@ from trt_detector.image.image import Image
 from trt_detector.regions.assign import assign_regions
 from trt_detector.regions.camera_regions import CameraRegions
 from trt_detector.regions.drawing import draw_regions
+from trt_detector.regions.ignore_mask import IgnoreMask
 from trt_detector.values.detections import Detections
 
 SIZE_WH = (200, 100)
@@ -69,6 +70,29 @@ def test_regions_select_by_the_center(regions: list[str], kept: list[int]) -> No
     assert select(GRID, regions=regions) == kept
 
 
+def test_objects_at_the_edges_of_the_image_are_in_it() -> None:
+    # Boxes that reach beyond the image have their centers outside or on its edge.
+    edges = detect(at(0, 50), at(-3, -3), at(100, 0), at(200, 50), at(203, 103), at(100, 100))
+    whole = 'include 0,0 1,0 1,1 0,1'
+    assert select(edges, regions=[whole]) == [0, 1, 2, 3, 4, 5]
+    assert select(edges, regions=[whole.replace('include', 'exclude')]) == []
+
+
+def test_a_point_between_two_regions_is_in_one_of_them() -> None:
+    between, right = detect(at(100, 50)), '0.5,0 1,0 1,1 0.5,1'
+    found = [select(between, regions=[f'include {part}']) for part in (LEFT, right)]
+    assert sorted(found) == [[], [0]]
+
+
+def test_images_of_no_camera_have_regions_without_a_name() -> None:
+    named = DetectorConfig(regions=[f'/left/image: include {LEFT}'])
+    with pytest.raises(ConfigError, match='and these images are of no camera: leave it out'):
+        assign_regions(named, [()])
+    regions = assign_regions(DetectorConfig(regions=[f'include {LEFT}']), [()])
+    assert regions is not None
+    assert len(regions[0].select(GRID, SIZE_WH)) == 2
+
+
 def test_each_camera_has_its_own_regions() -> None:
     regions = [f'/left/image: include {LEFT}', f'/right/image: exclude {LEFT}']
     assert select(GRID, 0, regions=regions) == [0, 2]
@@ -94,6 +118,8 @@ def test_the_lower_edge_can_be_the_anchor() -> None:
         ({'min_size': 10.5}, [1, 2, 3]),
         ({'min_size': [40, 20]}, [2, 3]),
         ({'min_size': [0, 30]}, [1, 3]),
+        # A pixel, not the whole image.
+        ({'min_size': 1}, [0, 1, 2, 3]),
         # Shares: 0.2 of 200x100 pixels are 40x20.
         ({'min_size': 0.2}, [2, 3]),
         ({'max_size': 0.2}, [0, 2]),
@@ -125,8 +151,11 @@ def test_contradictions_are_refused(parameters: dict[str, Any], message: str) ->
         DetectorConfig(**parameters)
 
 
-def test_a_minimum_in_shares_and_a_maximum_in_pixels_are_no_contradiction() -> None:
+def test_shares_and_pixels_are_no_contradiction() -> None:
     assert DetectorConfig(min_size=0.5, max_size=100).size_limits == ((0.5, 0.5), (100, 100))
+    assert DetectorConfig(min_size=100, max_size=0.5).size_limits == ((100, 100), (0.5, 0.5))
+    # One size only.
+    assert DetectorConfig(min_size=50, max_size=50).size_limits == ((50, 50), (50, 50))
 
 
 @pytest.mark.parametrize('parameter', ['regions', 'ignore_mask'])
@@ -165,6 +194,23 @@ def test_masks_ignore_what_is_white(tmp_path: Path) -> None:
     edges = detect((-5, -5, 5, 5), (195, 95, 205, 105))
     last = write_mask(tmp_path, slice(3, 4), slice(7, 8))
     assert select(edges, ignore_mask=[str(last)]) == [0]
+
+
+def test_the_lighter_half_of_the_colors_is_white(tmp_path: Path) -> None:
+    # One pixel per quarter of the image: two grays, and two colors in BGR.
+    picture = np.array([[[127] * 3, [128] * 3], [[0, 0, 255], [90, 120, 60]]], np.uint8)
+    cv2.imwrite(str(tmp_path / 'mask.png'), picture)
+    assert select(GRID, ignore_mask=[f' {tmp_path / "mask.png"} ']) == [0, 3]
+
+
+def test_a_mask_of_another_shape_is_another_mask(tmp_path: Path) -> None:
+    hashes = set()
+    for shape in ((2, 8), (4, 4), (8, 2)):
+        picture = np.zeros(16, np.uint8)
+        picture[5] = 255
+        cv2.imwrite(str(tmp_path / 'mask.png'), picture.reshape(shape))
+        hashes.add(IgnoreMask(str(tmp_path / 'mask.png')).sha256)
+    assert len(hashes) == 3
 
 
 def test_wrong_masks_are_refused(tmp_path: Path) -> None:
@@ -246,3 +292,5 @@ def test_regions_are_drawn_where_they_select(tmp_path: Path) -> None:
     assert red > 150 > max(blue, green), 'the upper edge of the exclude region'
     assert picture[25, 150].tolist() == [40, 40, 40], 'the mask'
     assert picture[75, 150].tolist() == [100, 100, 100]
+    only_mask = draw_regions(image, CameraRegions(masks=regions[0].masks))
+    assert only_mask[25, 150].tolist() == [40, 40, 40]

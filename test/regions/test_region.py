@@ -21,8 +21,11 @@ from trt_detector.regions.region import parse_region, Point, Region
         ('  /left/image:  exclude 0,0 1,0 1,1 0,1 ', '/left/image', False, 4),
         ('~/image:Exclude 0,0; .5,0; .5,1', '~/image', False, 3),
         ('include 0,0 1,0 1,1 0,0', '', True, 3),
-        # A concave polygon is fine.
+        ('INCLUDE 0,0 1,0 1,0.5', '', True, 3),
+        # A concave polygon is fine, and so are two edges on one line.
         ('include 0,0 1,0 0.5,0.2 0,1', '', True, 4),
+        ('include 0,0 .2,0 .2,.3 .5,.3 .5,.6 .2,.6 .2,1 0,1', '', True, 8),
+        ('include 0,0 0,.2 .3,.2 .3,.5 .6,.5 .6,.2 1,.2 1,0', '', True, 8),
     ],
 )
 def test_texts_are_read(text: str, camera: str, include: bool, corners: int) -> None:
@@ -53,9 +56,14 @@ def test_texts_are_read(text: str, camera: str, include: bool, corners: int) -> 
         ('include 0,0 1,0 1,1 0.5,0 0,1', 'crosses or touches'),
         ('include 0,0 .5,.5 1,0 1,1 .5,.5 0,1', 'crosses or touches'),
         ('include 0,0 1,0 .5,0 .5,1', 'crosses or touches'),
+        ('include .5,0 1,0 0,0 .5,1', 'crosses or touches'),
+        ('include 1,1 0,1 .5,1 .5,0', 'crosses or touches'),
+        # On the edge, but for the rounding of 0.3 and 0.1.
+        ('include 0,0 .9,.3 .9,.9 .3,.1 0,.9', 'crosses or touches'),
         ('include 0,0 1,0 0,0 1,1', 'crosses or touches'),
         ('include 0,0 0,0 1,0 1,1', 'the point 0,0 is there twice in a row'),
-        ('include 0,0 0.5,0.5 1,1', 'crosses or touches|no area'),
+        ('include 0,0 0.5,0.5 1,1', 'which has no area'),
+        ('include 0,0 1,1 0.5,0.5', 'which has no area'),
     ],
 )
 def test_what_is_no_polygon_is_refused_with_the_remedy(text: str, message: str) -> None:

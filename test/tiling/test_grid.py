@@ -96,10 +96,17 @@ def test_the_chosen_grid_is_the_smallest_near_full_size_else_the_sharpest(
     shown = _shrinks_by(chosen[0], input_wh)
     near = [tiles for tiles in every if _shrinks_by(tiles[0], input_wh) <= 1.25]
     if near:
-        assert shown <= 1.25
-        assert len(chosen) == min(len(tiles) for tiles in near)
+        fewest = min(len(tiles) for tiles in near)
+        assert len(chosen) == fewest
+        assert shown == min(
+            _shrinks_by(tiles[0], input_wh) for tiles in near if len(tiles) == fewest
+        )
     else:
-        assert shown == min(_shrinks_by(tiles[0], input_wh) for tiles in every)
+        sharpest = min(_shrinks_by(tiles[0], input_wh) for tiles in every)
+        assert shown == sharpest
+        assert len(chosen) == min(
+            len(tiles) for tiles in every if _shrinks_by(tiles[0], input_wh) == sharpest
+        )
 
 
 @pytest.mark.parametrize('size_wh', [(640, 480), (800, 600), (800, 800), (64, 48), (1, 1)])

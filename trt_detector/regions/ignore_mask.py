@@ -63,9 +63,8 @@ class IgnoreMask:
         """
         Mask the points that are ignored.
 
-        :param points_xy: (n, 2), as shares of the width and height of the image, 0 to 1.
+        :param points_xy: (n, 2), as shares of the width and height of the image, 0 to less than 1.
         """
         height, width = self.ignored.shape
-        columns = np.minimum((points_xy[:, 0] * width).astype(np.intp), width - 1)
-        rows = np.minimum((points_xy[:, 1] * height).astype(np.intp), height - 1)
+        columns, rows = (points_xy * (width, height)).astype(np.intp).T
         return np.asarray(self.ignored[rows, columns])

@@ -107,8 +107,10 @@ def _check_polygon(points: list[Point], text: str) -> None:
                 'a row; remove one'
             )
         for j, other in enumerate(edges[:i]):
+            # Neighbors have a corner in common. One that runs back over the other touches a third
+            # edge, too, or the polygon is a triangle without area.
             are_neighbors = i - j in (1, len(edges) - 1)
-            if _folds_back(other, edge) if are_neighbors else _touch(edge, other):
+            if not are_neighbors and _touch(edge, other):
                 raise ConfigError(
                     f'regions holds {show_value(text)}: the edge from {_show(edge[0])} to '
                     f'{_show(edge[1])} crosses or touches the one from {_show(other[0])} to '
@@ -137,17 +139,6 @@ def _touch(edge: tuple[Point, Point], other: tuple[Point, Point]) -> bool:
 def _is_between(a: Point, b: Point, c: Point) -> bool:
     """Tell whether c, a point of the line through a and b, is between them."""
     return all(min(a[i], b[i]) <= c[i] <= max(a[i], b[i]) for i in (0, 1))
-
-
-def _folds_back(edge: tuple[Point, Point], other: tuple[Point, Point]) -> bool:
-    """Tell whether two edges with a corner in common run over each other."""
-    if set(edge) == set(other):
-        return True
-    (common,) = set(edge) & set(other)
-    ends = [next(iter(set(each) - {common}), common) for each in (edge, other)]
-    directions = [(end[0] - common[0], end[1] - common[1]) for end in ends]
-    inward = sum(p * q for p, q in zip(*directions, strict=True))
-    return _turn(common, *ends) == 0 and inward > 0
 
 
 def _show(point: Point) -> str:

@@ -100,7 +100,7 @@ class TileGrid:
     def _find_side(self, length: int, count: int) -> int:
         """Find the side of tiles with which so many of them cover an axis: even or the axis."""
         side = length / (count - (count - 1) * self.overlap)
-        return min(max(math.ceil(side / 2) * 2, 2), length)
+        return min(math.ceil(side / 2) * 2, length)
 
 
 @functools.lru_cache(maxsize=64)
