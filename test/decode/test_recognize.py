@@ -744,3 +744,24 @@ def test_raw_outputs_of_anchors_are_no_queries(queries: int, *, fits: bool) -> N
     )  # fmt: skip
     assert (_read(info) == 'detr_sigmoid') == fits
     assert fits or 'no head layout fits' in _read(info)
+
+
+@pytest.mark.parametrize(
+    ('shapes', 'warned'),
+    [
+        ({'output0': (1, 84, 8400)}, True),
+        ({'output0': (1, 300, 6)}, True),
+        # Shares of the input are the same at every size.
+        ({'pred_logits': (1, 300, 80), 'pred_boxes': (1, 300, 4)}, False),
+    ],
+)
+def test_a_resize_before_the_first_layer_is_warned_of(
+    shapes: Mapping[str, tuple[int, ...]], *, warned: bool
+) -> None:
+    outputs = tuple(TensorSpec(name, shape, np.dtype('f4')) for name, shape in shapes.items())
+    info = GraphInfo(
+        outputs, input_size=(640, 640), operators=frozenset({'GridSample'}), resizes_input=True
+    )
+    head = 'end_to_end' if shapes.get('output0') == (1, 300, 6) else 'auto'
+    found = recognize(info, head)
+    assert any('scales its images to another size' in text for text in found.warnings) == warned

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import helper, numpy_helper, TensorProto
 import pytest
 from support.models import save
@@ -28,12 +29,7 @@ def _open(
     path: Path, steps: Steps, *, kind: int = TensorProto.FLOAT, channel: int = 0, **parameters: Any
 ) -> Detector:
     """Open a network that finds one box, whose score is what a channel is after the steps."""
-    constants = [
-        numpy_helper.from_array(np.array([channel]), 'channel'),
-        numpy_helper.from_array(np.array([[[10, 20, 30, 50, 0, 0]]], np.float32), 'box'),
-        numpy_helper.from_array(np.array([[[0, 0, 0, 0, 1, 0]]], np.float32), 'unit'),
-        numpy_helper.from_array(np.array([-1, 1, 1]), 'shape'),
-    ]
+    constants: list[onnx.TensorProto] = []
     nodes, name = [], 'images'
     if kind != TensorProto.FLOAT:
         nodes.append(helper.make_node('Cast', [name], ['wide'], to=TensorProto.FLOAT))
@@ -53,6 +49,26 @@ def _open(
         constants.append(numpy_helper.from_array(array, f'constant{number}'))
         nodes.append(helper.make_node(operator, inputs, [f'step{number}'], **extra))
         name = f'step{number}'
+    return _finish(path, nodes, constants, name, kind=kind, channel=channel, **parameters)
+
+
+def _finish(
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    constants: list[onnx.TensorProto],
+    name: str,
+    *,
+    kind: int = TensorProto.FLOAT,
+    channel: int = 0,
+    **parameters: Any,
+) -> Detector:
+    """Open a network that finds one box, whose score is the mean of a channel of a tensor."""
+    constants += [
+        numpy_helper.from_array(np.array([channel]), 'channel'),
+        numpy_helper.from_array(np.array([[[10, 20, 30, 50, 0, 0]]], np.float32), 'box'),
+        numpy_helper.from_array(np.array([[[0, 0, 0, 0, 1, 0]]], np.float32), 'unit'),
+        numpy_helper.from_array(np.array([-1, 1, 1]), 'shape'),
+    ]
     nodes += [
         helper.make_node('Gather', [name, 'channel'], ['chosen'], axis=1),
         helper.make_node('ReduceMean', ['chosen'], ['mean'], axes=[1, 2, 3], keepdims=0),
@@ -163,3 +179,154 @@ def test_reversed_channels_are_warned_of(
     with _open(tmp_path, steps, color_order='bgr') as detector:
         assert detector.info.warnings == ()
         assert _score(detector) == pytest.approx(1 - expected, abs=1e-3)
+
+
+Node = tuple[str, str, str, dict[str, Any]]
+PADS = np.array([0, 0, 2, 2, 0, 0, 2, 2])
+MEANS_255 = [255 * mean for mean in MEAN]
+
+
+def _open_nodes(
+    path: Path, nodes: list[Node], constants: dict[str, Any], **parameters: Any
+) -> Detector:
+    """Open a network from nodes (operator, inputs, outputs, attributes), the last one 'seen'."""
+    tensors = [numpy_helper.from_array(np.array(value), name) for name, value in constants.items()]
+    made = [
+        helper.make_node(kind, inputs.split(), outputs.split(), **attributes)
+        for kind, inputs, outputs, attributes in nodes
+    ]
+    return _finish(path, made, tensors, 'seen', **parameters)
+
+
+def _planes(select: list[Node]) -> tuple[list[Node], dict[str, Any]]:
+    """Subtract a mean from every channel on its own, after nodes that make these channels."""
+    nodes = list(select)
+    for n in range(3):
+        nodes.append(('Sub', f'{n} mean{n}', f'shifted{n}', {}))
+        nodes.append(('Mul', f'shifted{n} factor', f'plane{n}', {}))
+    nodes.append(('Concat', 'plane0 plane1 plane2', 'seen', {'axis': 1}))
+    means = {f'mean{n}': np.float32(mean) for n, mean in enumerate(MEANS_255)}
+    return nodes, {'factor': np.float32(1 / 255), **means}
+
+
+def _slices() -> tuple[list[Node], dict[str, Any]]:
+    nodes, constants = _planes(
+        [('Slice', f'images from{n} to{n} axis', f'{n}', {}) for n in range(3)]
+    )
+    bounds = {f'from{n}': [n] for n in range(3)} | {f'to{n}': [n + 1] for n in range(3)}
+    return nodes, {**constants, **bounds, 'axis': [1]}
+
+
+def _gathers() -> tuple[list[Node], dict[str, Any]]:
+    selected: list[Node] = []
+    for n in range(3):
+        selected.append(('Gather', f'images number{n}', f'flat{n}', {'axis': 1}))
+        selected.append(('Unsqueeze', f'flat{n} axis', f'{n}', {}))
+    nodes, constants = _planes(selected)
+    return nodes, {**constants, **{f'number{n}': n for n in range(3)}, 'axis': [1]}
+
+
+def _after(kind: str, inputs: str, **constants: Any) -> tuple[list[Node], dict[str, Any]]:
+    """Divide by 255 after a node."""
+    attributes = {'mode': 'edge'} if kind == 'Pad' else {}
+    nodes: list[Node] = [
+        (kind, inputs, 'between', attributes),
+        ('Div', 'between white', 'seen', {}),
+    ]
+    return nodes, {'white': np.float32(255), **constants}
+
+
+def _focus() -> tuple[list[Node], dict[str, Any]]:
+    """Divide by 255 and take every second pixel, as a Focus layer does."""
+    nodes: list[Node] = [('Div', 'images white', 'shares', {})]
+    nodes += [('Slice', f'shares from{n} end axes steps', f'part{n}', {}) for n in range(4)]
+    nodes.append(('Concat', 'part0 part1 part2 part3', 'seen', {'axis': 1}))
+    starts = {f'from{n}': [n % 2, n // 2] for n in range(4)}
+    constants = {'end': [64, 64], 'axes': [2, 3], 'steps': [2, 2], 'white': np.float32(255)}
+    return nodes, starts | constants
+
+
+# The first channel that the first layer sees: red is 204.
+SHIFTED = (204 - 255 * 0.485) / 255
+
+
+def _batch_norm() -> tuple[list[Node], dict[str, Any]]:
+    nodes: list[Node] = [
+        ('BatchNormalization', 'images scale bias middle variance', 'seen', {'epsilon': 0.0})
+    ]
+    values = {'scale': [1] * 3, 'bias': [0] * 3, 'middle': MEANS_255, 'variance': [255**2] * 3}
+    return nodes, {name: np.array(value, np.float32) for name, value in values.items()}
+
+
+def _convolution(weights: np.ndarray, bias: Any, group: int) -> tuple[list[Node], dict[str, Any]]:
+    nodes: list[Node] = [('Conv', 'images weights bias', 'seen', {'group': group})]
+    constants = {'weights': weights.reshape(3, -1, 1, 1) / 255, 'bias': bias}
+    return nodes, {name: np.array(value, np.float32) for name, value in constants.items()}
+
+
+# The first channel that the first layer sees: red is 204.
+SHIFTED = (204 - 255 * 0.485) / 255
+FOLLOWED = {
+    'split': (_planes([('Split', 'images', '0 1 2', {'axis': 1})]), SHIFTED),
+    'slices': (_slices(), SHIFTED),
+    'gathers': (_gathers(), SHIFTED),
+    'clip': (_after('Clip', 'images low high', low=np.float32(0), high=np.float32(255)), 0.8),
+    'round': (_after('Round', 'images'), 0.8),
+    'max': (_after('Max', 'low images', low=np.float32(0)), 0.8),
+    'pad': (_after('Pad', 'images pads', pads=PADS), 0.8),
+    'focus': (_focus(), 0.8),
+    'batch_norm': (_batch_norm(), SHIFTED),
+    'depthwise': (_convolution(np.ones(3), [-mean for mean in MEAN], 3), SHIFTED),
+    'pointwise': (_convolution(np.eye(3), [0, 0, 0], 1), 0.8),
+}
+
+
+@pytest.mark.parametrize('name', FOLLOWED)
+def test_every_operator_before_the_first_layer_is_followed(name: str, tmp_path: Path) -> None:
+    graph, seen = FOLLOWED[name]
+    with _open_nodes(tmp_path, *graph) as detector:
+        assert _score(detector) == pytest.approx(seen, abs=1e-3)
+        assert detector.info.warnings == ()
+
+
+@pytest.mark.parametrize('kind', [TensorProto.FLOAT, TensorProto.UINT8])
+@pytest.mark.parametrize('means', [MEANS_255, [123.68, 116.78, 103.94], [123, 117, 104]])
+def test_the_means_of_imagenet_tell_the_order_of_the_channels(
+    means: list[float], kind: int, tmp_path: Path
+) -> None:
+    # The network is made for BGR: its first channel is blue, 51, less the mean of blue.
+    steps: Steps = [('Sub', means[::-1]), ('Div', -200)]
+    with _open(tmp_path, steps, kind=kind) as detector:
+        assert _score(detector) == pytest.approx((means[2] - 51) / 200, abs=1e-3)
+        assert detector.info.warnings == ()
+    with _open(tmp_path, [('Sub', means), ('Div', 200)], kind=kind) as detector:
+        assert _score(detector) == pytest.approx((204 - means[0]) / 200, abs=1e-3)
+        assert detector.info.warnings == ()
+
+
+def test_parameters_outrank_the_order_of_the_means_with_a_warning(tmp_path: Path) -> None:
+    steps: Steps = [('Sub', MEANS_255[::-1]), ('Div', 200)]
+    with _open(tmp_path, steps, color_order='rgb') as detector:
+        assert _score(detector) == pytest.approx((204 - MEANS_255[2]) / 200, abs=1e-3)
+        [warning] = detector.info.warnings
+        assert 'set color_order to bgr' in warning
+    with _open(tmp_path, steps, color_order='bgr') as detector:
+        assert detector.info.warnings == ()
+
+
+def test_means_after_a_reversal_tell_the_order_of_the_input(tmp_path: Path) -> None:
+    # The graph turns RGB into BGR itself, and subtracts the means of BGR.
+    steps: Steps = [('Gather', [2, 1, 0]), ('Sub', MEANS_255[::-1]), ('Div', -200)]
+    with _open(tmp_path, steps) as detector:
+        assert _score(detector) == pytest.approx((MEANS_255[2] - 51) / 200, abs=1e-3)
+        assert detector.info.warnings == ()
+
+
+def test_channels_that_are_reversed_one_by_one_are_warned_of(tmp_path: Path) -> None:
+    nodes: list[Node] = [
+        ('Split', 'images', 'first second third', {'axis': 1}),
+        ('Concat', 'third second first', 'seen', {'axis': 1}),
+    ]
+    with _open_nodes(tmp_path, nodes, {}) as detector:
+        [warning] = detector.info.warnings
+    assert 'set color_order to bgr' in warning

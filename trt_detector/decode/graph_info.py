@@ -66,6 +66,8 @@ class GraphInfo:
         made.
     :param objectness: names of the outputs whose graph computes objectness before the scores.
     :param output_steps: per output name the distance between its values, if it is quantized.
+    :param resizes_input: the graph scales its images to another size before its first layer.
+    :param from_tensorflow: the exporter of the file converts TensorFlow's graphs.
     :param num_names: number of class names that the user or the model gives, None for none.
     :param task_source: file that the task comes from, '' if unknown.
     """
@@ -79,6 +81,8 @@ class GraphInfo:
     box_forms: Mapping[str, str] = field(default_factory=dict)
     objectness: frozenset[str] = frozenset()
     output_steps: Mapping[str, float] = field(default_factory=dict)
+    resizes_input: bool = False
+    from_tensorflow: bool = False
     num_names: int | None = None
     task_source: str = ''
 

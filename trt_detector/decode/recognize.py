@@ -90,6 +90,13 @@ _QUERIES = frozenset({'detr', 'detr_sigmoid', 'detr_softmax', 'detr_softmax_firs
 # Tasks whose outputs contain boxes that can be separated from the other values.
 _BOX_TASKS = ('detect', 'segment', 'pose', 'obb')
 
+# TorchVision and Paddle scale their boxes back, which are those of single images.
+_RESIZED = (
+    'the graph scales its images to another size before its first layer: boxes are read in pixels '
+    'of the input, and are too small or too large if the graph does not scale them back; if so, '
+    'export without the resize'
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Recognized:
@@ -160,6 +167,8 @@ def recognize(
     if contradiction:
         warnings.append(contradiction)
     warnings += describe_exports(info, layout.name)
+    if info.resizes_input and not layout.normalized and not layout.single_image:
+        warnings.append(_RESIZED)
     head = interpret(match.build(), layout, info, boxes, scores)
     if indices:
         head = select_outputs(head, indices)

@@ -9,9 +9,9 @@ from .external_data import resolve_external_data
 from .file_type import describe_misnamed, is_onnx, is_plan
 from .hugging_face import ProcessorConfig, read_model_type, read_processor_config
 from .info import ModelInfo
-from .input_pixels import InputPixels
 from .metadata_files import merge_metadata
 from .paddle_config import read_paddle_config
+from .pixels import InputPixels
 from .plan_header import add_plan_header, read_plan_metadata, split_plan_header
 from .prepare import prepare_model
 from .read import read_model_info

@@ -38,6 +38,15 @@ class GraphConstants:
 
         :return: None if it is no such constant, or lies in a file.
         """
+        values = self.read_array(name)
+        return values.reshape(-1) if values is not None and values.size <= _LARGEST else None
+
+    def read_array(self, name: str) -> npt.NDArray[np.float64] | None:
+        """
+        Read a small constant in its own shape, before those operators that change the shape.
+
+        :return: None if it is no such constant, has more than 9 numbers, or lies in a file.
+        """
         import onnx
 
         maker = self._makers.get(name)
@@ -56,6 +65,6 @@ class GraphConstants:
         except (ValueError, TypeError, KeyError):
             # Damaged: only the runtime can say what is wrong with the graph, and does.
             return None
-        if not 0 < values.size <= _LARGEST or values.dtype.kind not in 'iuf':
+        if not 0 < values.size <= _LARGEST**2 or values.dtype.kind not in 'iuf':
             return None
-        return values.reshape(-1).astype(np.float64)
+        return values.astype(np.float64)

@@ -12,7 +12,7 @@ from ..errors import ModelError
 from ..values.output_part import OutputPart
 from ..values.tensor_spec import TensorSpec
 from .content import ModelContent
-from .input_pixels import InputPixels
+from .pixels import InputPixels
 
 __all__ = ['ModelInfo', 'complete_image_shape', 'find_image_inputs']
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from .content import hash_model, ModelContent, parse_model, read_model_file
 from .external_data import find_external_files
 from .graph import all_nodes, output_parts, tail_operators
 from .info import complete_image_shape, find_image_inputs, ModelInfo
-from .input_pixels import find_input_pixels, InputPixels
+from .local_functions import inline_functions
 from .metadata_files import merge_metadata
 from .output_step import find_output_step
+from .pixels import find_input_pixels, InputPixels
 
 __all__ = ['read_model_info']
 
@@ -41,7 +43,7 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
     :raises ModelError: if it is missing, is not ONNX, is damaged, or lacks its external data.
     """
     file = read_model_file(path)
-    model = parse_model(path, file.data)
+    model = inline_functions(parse_model(path, file.data))
     graph = model.graph
     inputs, outputs = _read_tensors(path, graph)
     own = {entry.key: entry.value for entry in model.metadata_props}
@@ -149,11 +151,15 @@ def _read_input_pixels(graph: Any, inputs: tuple[TensorSpec, ...]) -> InputPixel
     if len(images) != 1 or len(images[0].shape) != 4:
         return InputPixels()
     [image] = images
-    found = find_input_pixels(graph, image.name, channels_last=image.channels_last)
+    channels = image.shape[3 if image.channels_last else 1]
+    if channels not in (1, 3):
+        return InputPixels()
+    rank = len(find_image_inputs(inputs)[0].shape)
+    found = find_input_pixels(
+        graph, image.name, channels_last=image.channels_last, channels=channels, rank=rank
+    )
     # Pixels of 8 bits reach the graph as they are.
-    if image.dtype == np.uint8:
-        return InputPixels(reversed_channels=found.reversed_channels)
-    return found
+    return replace(found, gain=1.0, offset=0.0) if image.dtype == np.uint8 else found
 
 
 def _known_from_shape(inputs: tuple[TensorSpec, ...]) -> tuple[str, ...]:

@@ -35,7 +35,12 @@ def adapt_to_graph(
     given = bool(by_preset or config.input_scale or config.input_mean or config.input_std)
     told = by_preset or config.color_order != 'auto'
     warnings = [*chosen.warnings, _find_contradiction(chosen.spec, found, pixels, given=given)]
-    if pixels.reversed_channels and not told:
+    if pixels.color and not told:
+        spec = replace(chosen.spec, color=pixels.color)
+        chosen = replace(chosen, spec=spec)
+    elif pixels.color and pixels.color != chosen.spec.color:
+        warnings.append(_describe_color(chosen.spec.color, pixels.color))
+    elif pixels.reversed_channels and not told:
         warnings.append(_describe_reversal(chosen.spec.color))
     chosen = replace(chosen, warnings=tuple(text for text in warnings if text))
     if given or not pixels.is_scaled or pixels.maximum is None:
@@ -78,6 +83,14 @@ _TORCHVISION = (
     'is RGB of 0 to 1; set input_scale, input_mean, input_std and color_order to those of its '
     'training'
 )
+
+
+def _describe_color(given: str, own: str) -> str:
+    """Describe parameters that give another order of channels than the graph."""
+    return (
+        f"the graph subtracts ImageNet's mean in the order {own.upper()}, but parameters give it "
+        f'{given.upper()}; set color_order to {own} if boxes are missing'
+    )
 
 
 def _describe_reversal(color: str) -> str:

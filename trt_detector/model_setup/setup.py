@@ -82,6 +82,8 @@ class ModelSetup:
             box_forms={} if self.model is None else self.model.box_forms,
             objectness=frozenset() if self.model is None else self.model.objectness,
             output_steps={} if self.model is None else self.model.output_steps,
+            resizes_input=self.model is not None and self.model.input_pixels.resized,
+            from_tensorflow=self.model is not None and self.model.producer.startswith('tf2onnx'),
             num_names=len(self.names) or None,
             task_source=self.sources.get('task', ''),
         )

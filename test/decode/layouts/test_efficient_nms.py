@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,29 @@ def test_boxes_that_tensorflow_may_have_mirrored_are_warned_of(
     with open_planted(path) as detector:
         assert len(detector.info.warnings) == warned
         assert all('mirrored along the diagonal' in text for text in detector.info.warnings)
+
+
+def test_outputs_of_a_tensorflow_graph_are_warned_of_under_any_names() -> None:
+    outputs = [('Identity:0', (1, 9, 4), 'f4'), ('Identity_1:0', (1, 9), 'i4')]
+    outputs += [('Identity_2:0', (1, 9), 'f4'), ('Identity_3:0', (1,), 'i4')]
+    info = _info(*outputs)
+    assert recognize(info).warnings == ()
+    [warning] = recognize(replace(info, from_tensorflow=True)).warnings
+    assert 'mirrored along the diagonal' in warning
+
+
+def test_rows_of_padding_do_not_tell_the_unit(tmp_path: Path) -> None:
+    # The count is that of all rows, and most of them hold nothing.
+    answers = _answers()
+    answers[0][:] = ROWS
+    for padding, array in ((-1, answers[1]), (-1, answers[2]), (-1, answers[3])):
+        array[:, 2:] = padding
+    names = ['num_dets', 'det_boxes', 'det_scores', 'det_classes']
+    path = _plant(tmp_path / 'm.onnx', answers, names, '0123')
+    with open_planted(path, batch_size=1) as detector:
+        dark, bright = (detector.detect([image]).detections[0] for image in dark_and_bright())
+    assert_same(dark, _expected(answers, 0)[:2])
+    assert_same(bright, _expected(answers, 1)[:2])
 
 
 @pytest.mark.parametrize('outlier', [np.inf, 3.0])

@@ -34,8 +34,8 @@ _TAO_NAMES = ('BatchedNMS', 'BatchedNMS_1', 'BatchedNMS_2', 'BatchedNMS_3')
 # The count of TensorFlow's combined_non_max_suppression, which keeps boxes as they are.
 _VALID_DETECTIONS = 'valid_detections'
 _ORDER_UNKNOWN = (
-    "the count is called valid_detections, as TensorFlow's suppression calls it, which keeps the "
-    'order of the coordinates: assumed is x1, y1, x2, y2; if boxes are mirrored along the '
+    "the outputs may be those of TensorFlow's suppression, which keeps the order of the "
+    'coordinates: assumed is x1, y1, x2, y2; if boxes are mirrored along the '
     "diagonal, name the outputs as TensorFlow's Object Detection API does (detection_boxes, which "
     'begins with y), or export them as x1, y1, x2, y2'
 )
@@ -102,7 +102,7 @@ class EfficientNmsHead:
 
 def _are_pixels(boxes: npt.NDArray[Any]) -> bool:
     """Tell whether boxes (n, 4) are in pixels; a few normalized ones may be too large."""
-    finite = boxes[np.isfinite(boxes).all(axis=1)]
+    finite = boxes[np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
     large = (finite > _MAX_NORMALIZED).any(axis=1)
     return bool(len(large) and 2 * np.count_nonzero(large) >= len(large))
 
@@ -124,7 +124,7 @@ class EfficientNmsLayout:
         order = _find_names(info) or _find_types(info)
         if not order or not _agree(info, order):
             return None
-        unordered = _VALID_DETECTIONS in info.outputs[order[0]].name
+        unordered = info.from_tensorflow or _VALID_DETECTIONS in info.outputs[order[0]].name
         return LayoutMatch(
             None,
             'count, boxes, scores, classes',
