@@ -79,7 +79,7 @@ setup(
         'console_scripts': [
             'benchmark = trt_detector.tools.benchmark.main:main',
             'benchmark_node = trt_detector.tools.benchmark_node.main:main',
-            'build_engine = trt_detector.tools.build_engine:main',
+            'build_engine = trt_detector.tools.build_engine.main:main',
             'calibrate = trt_detector.tools.calibrate.main:main',
             'dashboard = trt_detector.tools.dashboard:main',
             'detect = trt_detector.tools.detect:main',
