@@ -47,12 +47,16 @@ def generate_launch_description() -> LaunchDescription:
 def make_actions(context: LaunchContext) -> list:
     """Create the node; an empty argument does not override the parameter file."""
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
-    # launch_ros only warns, and starts the node with the defaults.
-    if given['params_file'] and not Path(given['params_file']).is_file():
-        raise RuntimeError(
-            f'params_file {given["params_file"]!r} is no file; see config/detections_3d.yaml'
-        )
-    parameters = [given['params_file']] if given['params_file'] else []
+    parameters = []
+    if given['params_file']:
+        # The shell leaves a ~ behind := alone.
+        file = Path(given['params_file']).expanduser()
+        # launch_ros only warns, and starts the node with the defaults.
+        if not file.is_file():
+            raise RuntimeError(
+                f'params_file {str(file)!r} is no file; see config/detections_3d.yaml'
+            )
+        parameters.append(str(file))
     parameters += [{PARAMETERS[name]: given[name]} for name in PARAMETERS if given[name]]
     if given['use_sim_time']:
         parameters.append({'use_sim_time': given['use_sim_time'].lower() == 'true'})

@@ -95,12 +95,14 @@ def make_settings(request: str) -> list:
 
 def make_node(given: dict) -> LifecycleNode:
     """Create the node; an empty argument does not override the parameter file."""
-    # launch_ros only warns, and starts the node with the defaults.
-    if given['params_file'] and not Path(given['params_file']).is_file():
-        raise RuntimeError(
-            f'params_file {given["params_file"]!r} is no file; see config/detector.yaml'
-        )
-    parameters = [given['params_file']] if given['params_file'] else []
+    parameters = []
+    if given['params_file']:
+        # The shell leaves a ~ behind := alone.
+        file = Path(given['params_file']).expanduser()
+        # launch_ros only warns, and starts the node with the defaults.
+        if not file.is_file():
+            raise RuntimeError(f'params_file {str(file)!r} is no file; see config/detector.yaml')
+        parameters.append(str(file))
     if given['model']:
         parameters.append({'model_path': given['model']})
     topics = read_topics(given)
@@ -135,7 +137,10 @@ def read_topics(given: dict) -> list:
         raise RuntimeError('image_topic and image_topics are both given; give one of them')
     if given['image_topic']:
         return [given['image_topic']]
-    topics = yaml.safe_load(given['image_topics'] or '[]')
+    try:
+        topics = yaml.safe_load(given['image_topics'] or '[]')
+    except yaml.YAMLError:
+        topics = None
     if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
         raise RuntimeError(
             f"image_topics is {given['image_topics']!r}; expected '[front/image, rear/image]'"

@@ -59,6 +59,8 @@ def generate_launch_description() -> LaunchDescription:
 def make_actions(context: LaunchContext) -> list:
     """Create the processes."""
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    # The shell leaves a ~ behind := alone.
+    given['params_file'] = str(Path(given['params_file']).expanduser())
     names = read_names(Path(given['params_file']))
     if given['processes'] == 'one':
         return [make_process(given, names)]

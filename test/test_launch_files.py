@@ -181,6 +181,7 @@ def test_several_topics_transport_and_sim_time_are_arguments(tmp_path: Path) -> 
     ('argument', 'message'),
     [
         ('image_topics:=/front/image', "image_topics is '/front/image'; expected '["),
+        ('image_topics:=[front/image', "image_topics is '[front/image'; expected '["),
         ('respawn:=yes', 'Argument "respawn" provided value "yes" is not valid'),
         (
             'camera_settings:=show',
@@ -195,12 +196,20 @@ def test_wrong_arguments_are_refused(argument: str, message: str) -> None:
     assert message in output
 
 
-@pytest.mark.parametrize('name', ['detector.launch.py', 'detections_3d.launch.py'])
-def test_missing_parameter_file_is_refused(name: str) -> None:
-    with launch(name, 'params_file:=/no/such.yaml') as process:
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        ('detector.launch.py', 'params_file {!r} is no file'),
+        ('detections_3d.launch.py', 'params_file {!r} is no file'),
+        ('multi.launch.py', 'cannot read params_file {!r}'),
+    ],
+)
+def test_missing_parameter_file_is_refused(name: str, expected: str) -> None:
+    # The shell leaves a ~ behind := alone.
+    with launch(name, 'params_file:=~/no/such.yaml') as process:
         output, _ = process.communicate(timeout=100)
     assert process.returncode == 1
-    assert "params_file '/no/such.yaml' is no file" in output
+    assert expected.format(str(Path.home() / 'no' / 'such.yaml')) in output
 
 
 def test_launch_stays_if_it_is_told_to() -> None:

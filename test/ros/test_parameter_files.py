@@ -12,7 +12,11 @@ from rclpy.node import Node
 from support.ros_graph import next_domain
 from trt_detector.ros import main as main_module
 from trt_detector.ros.lifecycle import executable
-from trt_detector.ros.parameter_files import find_unmatched_files, find_unreadable_lists
+from trt_detector.ros.parameter_files import (
+    find_unmatched_files,
+    find_unreadable_lists,
+    find_wrong_layouts,
+)
 
 VALUES = '{ros__parameters: {score_threshold: 0.5}}'
 KEYS = [
@@ -148,3 +152,34 @@ def test_lists_that_ros_cannot_read_have_a_remedy(
         finally:
             rclpy.try_shutdown(context=context)
         assert is_read == (remedy is None), 'ROS itself decides what needs a remedy'
+
+
+@pytest.mark.parametrize(
+    ('text', 'remedy'),
+    [
+        ('model_path: m.onnx\n', 'it has no ros__parameters: write "/**:"'),
+        ('detector:\n  model_path: m.onnx\n', 'it has no ros__parameters'),
+        ('detector:\n  ros_parameters:\n    model_path: m.onnx\n', 'it has no ros__parameters'),
+        ('ns:\n  detector:\n    ros__parameters:\n', 'ros__parameters of /ns/detector is empty'),
+        ('/**:\n  ros__parameters:\n\t\tmodel_path: m\n', 'line 3 begins with a tab: indent with'),
+        ('/**:\n  ros__parameters: {}\n', None),
+        ('/**:\n  ros__parameters:\n    model_path: m\n', None),
+    ],
+)
+def test_files_that_are_not_laid_out_as_ros_expects_have_a_remedy(
+    tmp_path: Path, text: str, remedy: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / 'file.yaml'
+    file.write_text(text)
+    arguments = ['--ros-args', '--params-file', str(file)]
+    if remedy is None:
+        assert find_wrong_layouts(arguments) == []
+        context = rclpy.Context()
+        rclpy.init(args=arguments, context=context)
+        rclpy.try_shutdown(context=context)
+        return
+    # ROS refuses the file.
+    assert main_module.main(arguments) == 1
+    message = capsys.readouterr().err
+    assert 'cannot start' in message
+    assert f'{file}: {remedy}' in message

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import ModelError
 from ..model_info.text_files import read_text, read_yaml
 
-__all__ = ['find_unmatched_files', 'find_unreadable_lists']
+__all__ = ['find_unmatched_files', 'find_unreadable_lists', 'find_wrong_layouts']
 
 _OPTION = '--params-file'
 _RULES = ('-p', '--param')
@@ -66,6 +66,41 @@ def find_unreadable_lists(arguments: Sequence[str]) -> list[str]:
     return sentences
 
 
+def find_wrong_layouts(arguments: Sequence[str]) -> list[str]:
+    """
+    Write a sentence about every parameter file that is not laid out as ROS expects.
+
+    :param arguments: command line, whose parameter files ROS could not parse.
+    """
+    return [
+        f'{file}: {remedy}'
+        for option, file in pairwise(arguments)
+        if option == _OPTION and (remedy := _check_layout(file))
+    ]
+
+
+def _check_layout(file: str) -> str:
+    """Write how to lay out a parameter file; '' if nothing is known to be wrong with it."""
+    for number, line in enumerate(_read_text(file).splitlines(), start=1):
+        if line[: len(line) - len(line.lstrip())].count('\t'):
+            return f'line {number} begins with a tab: indent with spaces, YAML allows no tabs'
+    tree = _read(file)
+    if not isinstance(tree, dict):
+        return ''
+    empty = [name for name, values in _list_parameters(tree) if values is None]
+    if empty:
+        return (
+            f'{_PARAMETERS} of {", ".join(empty)} is empty: write "{_PARAMETERS}: {{}}", or a '
+            'parameter below it, indented further'
+        )
+    if not list(_list_names(tree)):
+        return (
+            f'it has no {_PARAMETERS}: write "/**:", below it "  {_PARAMETERS}:", below that '
+            '"    NAME: VALUE" of each parameter'
+        )
+    return ''
+
+
 def _find_remedy(line: str) -> str:
     """Write how to correct a line; '' if nothing is known to be wrong with it."""
     if match := _UNQUOTED_PAIR.search(line):
@@ -96,16 +131,22 @@ def _read(file: str) -> Any:
         return None
 
 
-def _list_names(tree: Any, prefix: str = '') -> Iterator[str]:
-    """Yield the full name of every node with parameters; namespaces may be nested keys."""
+def _list_names(tree: Any) -> Iterator[str]:
+    """Yield the full name of every node with parameters."""
+    for name, _ in _list_parameters(tree):
+        yield name
+
+
+def _list_parameters(tree: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield the full name of every node and its parameters; namespaces may be nested keys."""
     if not isinstance(tree, dict):
         return
     for key, value in tree.items():
         name = f'{prefix}/{str(key).strip("/")}'
         if isinstance(value, dict) and _PARAMETERS in value:
-            yield name
+            yield name, value[_PARAMETERS]
         if key != _PARAMETERS:
-            yield from _list_names(value, name)
+            yield from _list_parameters(value, name)
 
 
 def _matches(pattern: str, node_name: str) -> bool:

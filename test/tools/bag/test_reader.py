@@ -126,12 +126,34 @@ def test_what_is_no_bag_is_refused(
         BagReader(tmp_path / name)
 
 
+@pytest.mark.parametrize('storage', ['MCAP', 'SQLITE3'])
 @pytest.mark.parametrize('text', ['', 'no: [yaml', 'rosbag2_bagfile_information: {version: 99}'])
-def test_damaged_metadata_is_an_error_with_a_remedy(tmp_path: Path, text: str) -> None:
-    bags.write_bag(tmp_path / 'bag', bags.lamp_messages([1]), 'SQLITE3')
+def test_damaged_metadata_is_an_error_with_a_remedy(
+    tmp_path: Path, text: str, storage: str
+) -> None:
+    bags.write_bag(tmp_path / 'bag', bags.lamp_messages([1]), storage)
     (tmp_path / 'bag' / 'metadata.yaml').write_text(text)
     with pytest.raises(BagError, match='(?s)cannot be read: .*ros2 bag reindex'):
         BagReader(tmp_path / 'bag')
+
+
+def test_metadata_in_place_of_its_folder_is_refused(tmp_path: Path) -> None:
+    bags.write_bag(tmp_path / 'bag', bags.lamp_messages([1]))
+    with pytest.raises(BagError, match=f'name its folder, {tmp_path / "bag"}$'):
+        BagReader(tmp_path / 'bag' / 'metadata.yaml')
+
+
+@pytest.mark.parametrize('name', ['.', 'bag_0.mcap.zstd'])
+def test_compressed_files_without_metadata_are_refused(tmp_path: Path, name: str) -> None:
+    # A recorder that was killed has compressed all files but the last one.
+    bags.write_bag(tmp_path / 'bag', bags.lamp_messages([1]))
+    (tmp_path / 'bag' / 'bag.mcap').rename(tmp_path / 'bag' / 'bag_1.mcap')
+    (tmp_path / 'bag' / 'metadata.yaml').unlink()
+    packed = tmp_path / 'bag' / 'bag_0.mcap.zstd'
+    packed.write_bytes(b'compressed')
+    wanted = f'bag_0.mcap.zstd is compressed, and no .*zstd -d {packed} -o .*/bag_0.mcap$'
+    with pytest.raises(BagError, match=wanted):
+        BagReader(tmp_path / 'bag' / name)
 
 
 def test_bytes_that_are_no_message_are_an_image_error(tmp_path: Path) -> None:

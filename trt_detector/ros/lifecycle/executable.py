@@ -27,7 +27,7 @@ from ...parameter_spec import ParameterSpec
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import use_shared_memory
 from ..log_bridge import forward_logging
-from ..parameter_files import find_unmatched_files, find_unreadable_lists
+from ..parameter_files import find_unmatched_files, find_unreadable_lists, find_wrong_layouts
 from ..sharing.shared_subscriptions import SharedSubscriptions
 from .exit_codes import EXIT_DEVICE_LOST, EXIT_HANGING
 from .managed_node import ManagedNode
@@ -115,7 +115,11 @@ def run_nodes(
         nodes = [_create_node(create, name, shared) for name in options.nodes or [default_name]]
         names = _find_names(nodes)
     except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
-        hints = [*find_unreadable_lists(arguments), *_find_log_remedy(str(error))]
+        hints = [
+            *find_unreadable_lists(arguments),
+            *find_wrong_layouts(arguments),
+            *_find_log_remedy(str(error)),
+        ]
         _report(f'{program}: cannot start: {"; ".join([str(error), *hints])}')
         return 1
     forward_logging(nodes[0].get_logger())

@@ -32,9 +32,13 @@ def find_storage_files(path: Path) -> tuple[Path, ...]:
             f'--bag {path} is a bag of ROS 1; convert it: rosbags-convert --src {path} --dst '
             f'{path.with_suffix("")}'
         )
+    if path.name == 'metadata.yaml':
+        raise BagError(f'--bag {path} cannot be read: name its folder, {path.parent}')
     files = sorted(path.iterdir(), key=_number_key) if path.is_dir() else [path]
     has_metadata = path.is_dir() and (path / 'metadata.yaml').is_file()
     found = tuple(file for file in files if _is_storage(file, compressed=has_metadata))
+    if not has_metadata:
+        _refuse_packed(path, files)
     if not found:
         named = ', '.join(file.name for file in files[:10]) or 'nothing'
         raise BagError(
@@ -56,12 +60,28 @@ def find_storage_files(path: Path) -> tuple[Path, ...]:
 def get_remedy(files: Sequence[Path]) -> str:
     """Return the advice for files that cannot be read."""
     mcap = [file for file in files if file.suffix == '.mcap']
+    reindex = '; ros2 bag reindex repairs the metadata of a bag'
     if not mcap:
-        return '; ros2 bag reindex repairs the metadata of a bag'
+        return reindex
+    # One of both is at fault.
+    both = reindex if mcap[-1].with_name('metadata.yaml').is_file() else ''
     return (
-        '; a recorder that was killed leaves an incomplete file: mcap recover '
+        f'{both}; a recorder that was killed leaves an incomplete file: mcap recover '
         f'{mcap[-1].name} -o recovered.mcap (https://mcap.dev/guides/cli) saves what is complete'
     )
+
+
+def _refuse_packed(path: Path, files: Sequence[Path]) -> None:
+    """Refuse compressed files without metadata: their messages would be missing silently."""
+    packed = [
+        file for file in files if file.suffix == '.zstd' and _is_storage(file, compressed=True)
+    ]
+    if packed:
+        commands = ' && '.join(f'zstd -d {file} -o {file.with_suffix("")}' for file in packed)
+        raise BagError(
+            f'--bag {path} cannot be read: {packed[0].name} is compressed, and no metadata.yaml '
+            f'says how; name the folder of the bag, or if its recorder was killed, run: {commands}'
+        )
 
 
 def _is_storage(file: Path, *, compressed: bool) -> bool:
