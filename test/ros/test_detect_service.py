@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any
 
+from lifecycle_msgs.msg import Transition
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage
@@ -242,12 +243,38 @@ def test_each_of_several_cameras_has_a_service() -> None:
                 cameras = [entry['camera'] for entry in json.loads(answer.message)]
                 assert cameras == topics
         assert get_session(running).statistics.counts(1).published >= 2
-        for _ in range(2):
+        for names in (topics, topics[:1]):
             assert running.deactivate()
             assert running.cleanup()
-            services = running.node.get_service_names_and_types_by_node('detector', '/')
-            assert '/right/detect' not in [name for name, _ in services]
+            answer = detect(running, '/right/detect')
+            assert not answer.success
+            assert answer.message.startswith('the node is unconfigured')
+            assert running.set_parameter('image_topics', names).successful
             bring_up(running)
+            services = running.node.get_service_names_and_types_by_node('detector', '/')
+            assert ('/right/detect' in [name for name, _ in services]) == (names == topics)
+
+
+@pytest.mark.parametrize('name', ['/detector/detect', '/left/detect'])
+@pytest.mark.parametrize('end', ['deactivate', 'shutdown', 'fail'])
+def test_requests_that_wait_are_answered_when_the_node_leaves_active(name: str, end: str) -> None:
+    topics = ['/left/image', '/right/image']
+    with detector_node(image_topics=topics, enabled=False, detect_timeout=3600.0) as running:
+        bring_up(running)
+        clients = [running.client.create_client(Trigger, name) for _ in range(3)]
+        for client in clients:
+            wait_until(client.service_is_ready, name)
+        futures = [client.call_async(Trigger.Request()) for client in clients]
+        gate = get_session(running).intake._gate
+        wait_until(lambda: gate.has_requests, 'a request that waits')
+        if end == 'fail':
+            running.node.fail('the device is lost')
+        elif end == 'shutdown':
+            assert running.change_state(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+        else:
+            assert running.deactivate()
+        wait_until(lambda: all(future.done() for future in futures), 'the answers')
+        assert not any(future.result().success for future in futures)
 
 
 def is_subscribed(running: RunningNode, topic: str) -> bool:

@@ -182,7 +182,6 @@ class DetectorNode(ManagedNode):
 
     def _close(self, session: DetectionSession) -> None:
         """Close a session, and remember if its inference thread does not end."""
-        self._demand_services.close()
         try:
             session.close()
         finally:

@@ -32,9 +32,10 @@ class DemandServices:
     """
     Services ``~/set_enabled`` and ``~/detect`` of a node, in every lifecycle state.
 
-    With several cameras, a configured node has ``<namespace of the image topic>/detect`` of each
-    as well. A request waits in a thread of the executor, because rclpy cannot send a response
-    after its callback; one request is served at a time, so that it is one thread at most.
+    With several cameras, a node has ``<namespace of the image topic>/detect`` of each as well,
+    once it has been configured. A request waits in a thread of the executor, because rclpy cannot
+    send a response after its callback; one request is served at a time, so that it is one thread
+    at most.
 
     :param node: creates the services.
     :param health: state of the node.
@@ -44,7 +45,8 @@ class DemandServices:
         self._node = node
         self._health = health
         self._group = MutuallyExclusiveCallbackGroup()
-        self._camera_services: list[Any] = []
+        # The number of the camera and the service, by name.
+        self._camera_services: dict[str, tuple[int, Any]] = {}
         node.create_service(
             SetBool,
             '~/set_enabled',
@@ -55,16 +57,23 @@ class DemandServices:
         self._create_detect('~/detect', None)
 
     def open(self, session: DetectionSession) -> None:
-        """Create the services of single cameras, if the session has several."""
-        if len(session.cameras) > 1:
-            for number, camera in enumerate(session.cameras):
-                name = f'{camera.detections.removesuffix("detections")}detect'
-                self._camera_services.append(self._create_detect(name, number))
+        """
+        Create the services of single cameras, if the session has several.
 
-    def close(self) -> None:
-        """Destroy the services of single cameras; calling it again does nothing."""
-        while self._camera_services:
-            self._node.destroy_service(self._camera_services.pop())
+        Those of an earlier session stay until here: a service that is destroyed leaves its
+        requests without an answer.
+        """
+        several = enumerate(session.cameras) if len(session.cameras) > 1 else ()
+        wanted = {
+            f'{camera.detections.removesuffix("detections")}detect': number
+            for number, camera in several
+        }
+        present = self._camera_services
+        for name in [name for name, (number, _) in present.items() if wanted.get(name) != number]:
+            self._node.destroy_service(present.pop(name)[1])
+        for name in wanted.keys() - present.keys():
+            number = wanted[name]
+            present[name] = (number, self._create_detect(name, number))
 
     def _create_detect(self, name: str, camera: int | None) -> Any:
         """Create a service that detects in an image of one camera, or of each."""
