@@ -314,6 +314,7 @@ class ContextDouble:
                 context._input_shape = shape
         context._output_shapes_of = {}
         context._compiled = set()
+        context._shape_that_ran = None
         context._allocators, context._failed_output = {}, ''
         return context
 
@@ -386,6 +387,10 @@ class ContextDouble:
             return False
         if world.record.module == 'tensorrt_rtx' and not self._run_rtx(stream_handle):
             return False
+        if world.cuda.is_capturing(stream_handle) and self._shape_that_ran != self._input_shape:
+            _log(engine._logger, 'enqueueV3: the new shape has to run once before a capture')
+            return False
+        self._shape_that_ran = self._input_shape
         shape, addresses = self._input_shape, dict(self._addresses)
         world.cuda.enqueue(stream_handle, lambda stream=None: self._compute(shape, addresses))
         if self._allocators:

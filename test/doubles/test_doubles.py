@@ -15,6 +15,8 @@ from trt_detector.config import DetectorConfig
 from trt_detector.errors import EngineError
 from trt_detector.gpu import buffers
 from trt_detector.gpu.context import load_cuda
+from trt_detector.gpu.cuda_graph import capture_graph, CaptureError
+from trt_detector.gpu.device_lock import device_lock
 from trt_detector.model_info import read_model_info
 from trt_detector.trt.builder.make_plan import build_once
 from trt_detector.trt.engine import TensorRTEngine
@@ -156,3 +158,16 @@ def test_a_trampoline_without_its_constructor_is_a_crash() -> None:
         world.cuda.stack().append(object())
         with pytest.raises(SystemError, match='segmentation fault'):
             trt.Builder(Logger())
+
+
+def test_a_shape_that_has_not_run_cannot_be_captured(plan: bytes) -> None:
+    with machine('tensorrt-10.3'), TensorRTEngine(plan) as engine, device_lock(0):
+
+        def work() -> None:
+            engine.enqueue(2, engine._input.address, engine._outputs, capturing=True)
+
+        with pytest.raises(CaptureError, match='has to run once before a capture'):
+            capture_graph(engine.stream, work)
+        work()
+        engine.stream.synchronize()
+        capture_graph(engine.stream, work).close()

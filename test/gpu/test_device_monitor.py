@@ -83,13 +83,14 @@ def test_all_values_of_a_discrete_gpu(tmp_path: Path) -> None:
         ('nvmlDeviceGetCurrentClocksEventReasons', set()),
     ],
 )
-@pytest.mark.parametrize('missing', [False, True])
+@pytest.mark.parametrize('where', ['gpu', 'pynvml', 'driver'])
 def test_only_unsupported_values_are_missing(
-    function: str, fields: set[str], missing: bool, tmp_path: Path
+    function: str, fields: set[str], where: str, tmp_path: Path
 ) -> None:
     answers = {name: value for name, value in DISCRETE.items() if name != function}
-    lacks = frozenset({function} if missing else set())
-    known = read(make_nvml(answers, lacks=lacks), tmp_path).as_json()
+    missing = frozenset({function})
+    older = {'pynvml': {'lacks': missing}, 'driver': {'driver_lacks': missing}}
+    known = read(make_nvml(answers, **older.get(where, {})), tmp_path).as_json()
     assert set(read(make_nvml(), tmp_path).as_json()) - set(known) == fields
     assert known['temperature_c'] == 61.0
     assert known['clock_limits'] == ('power limit',)
@@ -175,13 +176,13 @@ def test_nvml_is_initialized_once_per_process_and_shut_down_at_exit(tmp_path: Pa
         for _ in range(3):
             read_device_state(root=tmp_path)
         assert (get_gpu_memory_bytes(), get_used_gpu_memory_bytes()) == (24 << 30, 3 << 30)
-    assert (nvml.starts, nvml.stops) == (1, 0)
+    assert (nvml.library.starts, nvml.library.stops) == (1, 0)
     program = (
         'import atexit, sys\n'
         'sys.path.append("test")\n'
         'from doubles.nvml_double import make_nvml\n'
         'nvml = sys.modules["pynvml"] = make_nvml()\n'
-        'atexit.register(lambda: print(nvml.starts, nvml.stops))\n'
+        'atexit.register(lambda: print(nvml.library.starts, nvml.library.stops))\n'
         'from trt_detector.gpu.device_monitor import DeviceMonitor, read_device_state\n'
         'watch = DeviceMonitor(0)\n'
         'read_device_state(0)\n'
