@@ -291,7 +291,7 @@ def test_reader_that_ends_first_is_no_error(tool: str) -> None:
     assert 'BrokenPipe' not in finished.stderr
 
 
-@pytest.mark.parametrize('tool', _TOOLS)
+@pytest.mark.parametrize('tool', ['calibrate', 'doctor'])
 def test_missing_python_module_is_named_with_its_remedy(tool: str) -> None:
     program = (
         f'import sys; sys.modules["numpy"] = None; sys.argv[1:] = [{tool!r}, "--help"]; '
@@ -312,3 +312,18 @@ def test_nodes_are_no_tools(node: str) -> None:
     done = subprocess.run([*MODULE, node], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert f'ros2 run trt_detector {node}' in done.stderr
+
+
+@pytest.mark.parametrize('tool', _TOOLS)
+def test_usage_is_short_and_names_the_required_arguments(tool: str) -> None:
+    parser = parser_of(tool)
+    usage = parser.format_help().partition('\n\n')[0]
+    assert len(usage.splitlines()) <= 5
+    for action in parser._actions:
+        if action.required:
+            assert (action.option_strings or [action.dest])[0] in usage
+
+
+def test_usage_of_calibrate_names_its_sources() -> None:
+    usage = parser_of('calibrate').format_usage()
+    assert '(--images IMAGES [IMAGES ...] | --video VIDEO | --bag BAG | --topic TOPIC)' in usage

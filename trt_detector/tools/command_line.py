@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 import errno
 import json
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _WIDTH = 80
+_MAX_USAGE = 10
 _READABLE = 0o644
 _STANDARD_OUTPUT = Path('-')
 
@@ -66,8 +67,29 @@ def make_parser(
         prog=name,
         description=textwrap.fill(description, _WIDTH),
         epilog='\n'.join(lines),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
     )
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Formatter whose usage has the required arguments only, if there are many options."""
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
+        """Add the usage."""
+        listed = list(actions)
+        if usage is None and len(listed) > _MAX_USAGE:
+            groups = [group for group in groups if group.required]
+            chosen = [action for group in groups for action in group._group_actions]
+            needed = [action for action in listed if action.required or action in chosen]
+            words = super()._format_usage(None, needed, groups, '').split()
+            usage = ' '.join([*words, '[options]']).replace('%', '%%')
+        super().add_usage(usage, listed, groups, prefix)
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
