@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pipeline import make_network
 from trt_detector.config import DetectorConfig
 from trt_detector.factory import create_detector
-from trt_detector.gpu.jpeg.decoder import JpegDecoder
+from trt_detector.gpu.uploads.jpeg_decoder import JpegDecoder
 from trt_detector.image.compressed import open_compressed
 from trt_detector.pipeline import Detector, PendingBatch
 

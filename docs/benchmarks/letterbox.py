@@ -28,8 +28,8 @@ import cv2
 import numpy as np
 import torch
 from trt_detector.gpu.context import ContextScope, load_cuda
-from trt_detector.gpu.image_upload import rows_read
 from trt_detector.gpu.kernels.letterbox import LetterboxJob, LetterboxKernel
+from trt_detector.gpu.uploads.image_upload import rows_read
 from trt_detector.image.image import Image
 from trt_detector.preprocess import CpuPreprocessor, InputLayout, Letterbox, PreprocessSpec
 from trt_detector.values.tensor_spec import TensorSpec

@@ -30,10 +30,11 @@ from support.images import make_image
 from support.models import lamp_detector
 from trt_detector.errors import BackendUnavailableError, EngineError
 from trt_detector.factory import create_detector
-from trt_detector.gpu import device_preprocessor, image_upload
+from trt_detector.gpu import device_preprocessor
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
-from trt_detector.gpu.image_upload import rows_read
 from trt_detector.gpu.kernels.source import KernelSource
+from trt_detector.gpu.uploads import image_upload
+from trt_detector.gpu.uploads.image_upload import rows_read
 from trt_detector.image.compressed import open_compressed
 from trt_detector.image.image import Image
 from trt_detector.image.shared_values import SharedValues

@@ -16,8 +16,8 @@ from support.images import arrive, make_image, make_memory
 from support.requirements import require_cuda
 from trt_detector.factory import create_detector
 from trt_detector.gpu.device_preprocessor import DevicePreprocessor
-from trt_detector.gpu.image_upload import ImageUpload
 from trt_detector.gpu.kernels.letterbox import KERNEL_ENCODINGS
+from trt_detector.gpu.uploads.image_upload import ImageUpload
 from trt_detector.image.image import Image
 from trt_detector.pipeline.tiled_detector import TiledDetector
 from trt_detector.values.detections import Detections

@@ -22,12 +22,13 @@ from .context import make_stream
 from .device_engine import DeviceEngine
 from .device_info import DeviceInfo, read_device
 from .device_lock import device_lock
-from .device_slot import DeviceSlot, SharedStreams, SlotTarget
-from .jpeg.decoder import JpegDecoder
+from .device_slot import DeviceSlot, SlotTarget
 from .kernels.candidates import CandidateFilter
 from .kernels.letterbox import KERNEL_ENCODINGS, LetterboxKernel
 from .network_runner import BUILD_IN_PROGRESS, capture_graphs
-from .shared_uploads import SharedUploads
+from .shared_streams import SharedStreams
+from .uploads.jpeg_decoder import JpegDecoder
+from .uploads.shared_uploads import SharedUploads
 
 __all__ = ['DevicePreprocessor', 'preprocess_on_device']
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 import logging
@@ -22,65 +22,18 @@ from ..preprocess import Letterbox
 from ..values.candidates import Candidates
 from .cuda_errors import make_engine_error, propose_batch
 from .device_engine import DeviceEngine
-from .image_upload import ImageUpload, UploadedImage
-from .jpeg.decoder import DecodedJpeg, JpegDecoder
 from .kernels.candidates import CandidateFilter, CandidateSlot, is_worth_filtering
-from .kernels.letterbox import KERNEL_ENCODINGS, LetterboxJob, LetterboxKernel
+from .kernels.letterbox import KERNEL_ENCODINGS, LetterboxJob
 from .network_runner import NetworkRunner
-from .shared_uploads import SharedUpload, SharedUploads
+from .shared_streams import SharedStreams
+from .stage_timer import StageTimer
+from .uploads.image_upload import ImageUpload, UploadedImage
+from .uploads.jpeg_decoder import DecodedJpeg
+from .uploads.shared_uploads import SharedUpload
 
-__all__ = ['DeviceSlot', 'SharedStreams', 'SlotTarget']
+__all__ = ['DeviceSlot', 'SlotTarget']
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class SharedStreams:
-    """
-    Streams, kernels and threads that the batch slots of an engine share.
-
-    The engine's own stream runs only the network. Upload and download run in parallel with the
-    network of another slot. Events order the three streams.
-
-    :param kernel: kernel that fills the input.
-    :param upload: stream of the image uploads and the kernel.
-    :param download: stream of the candidate filter and the output downloads.
-    :param copiers: threads that copy images to page-locked memory.
-    :param shared: uploads of images that other detectors of the process use, too; joined.
-    :param jpegs: decoder of JPEG images.
-    :param candidates: filter for the candidates of a raw head, None to copy all outputs.
-    :param users: number of open slots.
-    """
-
-    kernel: LetterboxKernel
-    upload: Any
-    download: Any
-    copiers: ThreadPoolExecutor
-    shared: SharedUploads
-    jpegs: JpegDecoder
-    candidates: CandidateFilter | None
-    users: int = 0
-
-    def leave(self) -> None:
-        """Release one slot, and close the streams after the last one."""
-        self.users -= 1
-        if not self.users:
-            self.close()
-
-    def close(self) -> None:
-        """
-        Free kernels, streams and threads; calling it again does nothing.
-
-        The context must be current.
-        """
-        if self.upload is None:
-            return
-        self.copiers.shutdown()
-        self.kernel.close()
-        if self.candidates is not None:
-            self.candidates.close()
-        self.shared.leave()
-        self.upload = self.download = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +50,7 @@ class DeviceSlot(BatchSlot):
 
     :param engine: engine that runs the network.
     :param streams: shared with the engine's other slots.
-    :param mapped: see :class:`.image_upload.ImageUpload`.
+    :param mapped: see :class:`.uploads.image_upload.ImageUpload`.
     :raises EngineError: if the memory cannot be allocated.
     """
 
@@ -115,6 +68,7 @@ class DeviceSlot(BatchSlot):
         self._jpegs: list[tuple[int, Image, Letterbox]] = []
         self._decoded: list[DecodedJpeg] = []
         self._views: list[npt.NDArray[Any]] = []
+        self._timer = StageTimer(cuda)
         self._resources = ExitStack()
         with ExitStack() as undo:
             undo.callback(self.close)
@@ -147,7 +101,6 @@ class DeviceSlot(BatchSlot):
             # Blocking: a thread that spins until the GPU is done occupies a core.
             flags = cuda.event_flags.BLOCKING_SYNC | cuda.event_flags.DISABLE_TIMING
             self._events: list[Any] = [cuda.Event(flags) for _ in range(3)]
-            self._marks: list[Any] = []
             undo.pop_all()
 
     def targets(self, count: int) -> Sequence[SlotTarget]:
@@ -155,7 +108,7 @@ class DeviceSlot(BatchSlot):
         self._engine.check_thread()
         self._jobs, self._jpegs = [], []
         self._count = count
-        self._mark(0, self._get_streams().upload)
+        self._timer.mark(0, self._get_streams().upload)
         return [SlotTarget(self, index) for index in range(count)]
 
     def load(self, index: int, image: Image, letterbox: Letterbox) -> None:
@@ -305,28 +258,12 @@ class DeviceSlot(BatchSlot):
 
     def time_stages(self) -> bool:
         """Time the stages with CUDA events from now on."""
-        flags = self._engine.cuda.event_flags.BLOCKING_SYNC
-        self._marks = [self._engine.cuda.Event(flags) for _ in range(6)]
+        self._timer.start()
         return True
 
     def get_stage_ms(self) -> Mapping[str, float]:
-        """
-        Return the times of the last finished batch in milliseconds per stage.
-
-        The upload lasts from the first image to the last, host work in between included.
-        """
-        if not self._marks:
-            return {}
-        began, uploaded, prepared, ready, computed, done = self._marks
-        try:
-            return {
-                'upload': began.time_till(uploaded),
-                'kernel': uploaded.time_till(prepared),
-                'network': ready.time_till(computed),
-                'download': computed.time_till(done),
-            }
-        except self._engine.cuda.Error as error:
-            raise make_engine_error('CUDA failed to time the stages', error) from error
+        """Return the times of the last finished batch; see :class:`.stage_timer.StageTimer`."""
+        return self._timer.get_stage_ms()
 
     def abandon(self) -> None:
         """Wait until no work of the slot is running."""
@@ -344,7 +281,8 @@ class DeviceSlot(BatchSlot):
     def close(self) -> None:
         """Wait for the slot's work and free its memory; calling it again does nothing."""
         self.abandon()
-        self._views, self._events, self._marks = [], [], []
+        self._views, self._events = [], []
+        self._timer.close()
         self._resources.close()
         streams, self._streams = self._streams, None
         if streams is not None:
@@ -367,14 +305,14 @@ class DeviceSlot(BatchSlot):
             copy.result()
             upload.send(streams.upload)
         self._copies.clear()
-        self._mark(1, streams.upload)
+        self._timer.mark(1, streams.upload)
         streams.kernel.launch(self._jobs, streams.upload)
-        self._mark(2, streams.upload)
+        self._timer.mark(2, streams.upload)
         prepared.record(streams.upload)
         stream.wait_for_event(prepared)
-        self._mark(3, stream)
+        self._timer.mark(3, stream)
         shapes = self.runner.enqueue(count)
-        self._mark(4, stream)
+        self._timer.mark(4, stream)
         computed.record(stream)
         streams.download.wait_for_event(computed)
         if self._candidates is None:
@@ -382,7 +320,7 @@ class DeviceSlot(BatchSlot):
         else:
             shape = shapes[self._candidates.output]
             self._candidates.enqueue(shape, count, minimum_score, streams.download)
-        self._mark(5, streams.download)
+        self._timer.mark(5, streams.download)
         done.record(streams.download)
 
     def _download(self, count: int, shapes: Sequence[tuple[int, ...]], stream: Any) -> None:
@@ -393,11 +331,6 @@ class DeviceSlot(BatchSlot):
         # An output without a batch dimension belongs to the only image of the batch.
         padded = count < self._engine.padded_batch_size()
         self._views = [view[:count] for view in views] if padded else views
-
-    def _mark(self, number: int, stream: Any) -> None:
-        """Record the begin or end of a stage in a stream if the stages are timed."""
-        if self._marks:
-            self._marks[number].record(stream)
 
     def _get_streams(self) -> SharedStreams:
         """

@@ -20,7 +20,6 @@ from support import device_memory
 from support.images import make_image, PLANAR
 from trt_detector.errors import BackendUnavailableError
 from trt_detector.gpu.context import ContextScope, load_cuda, make_stream
-from trt_detector.gpu.image_upload import rows_read
 from trt_detector.gpu.kernels.letterbox import (
     KERNEL_ENCODINGS,
     LetterboxJob,
@@ -29,6 +28,7 @@ from trt_detector.gpu.kernels.letterbox import (
     pack_spec,
 )
 from trt_detector.gpu.kernels.source import CANDIDATES, KernelSource, LETTERBOX, PTX_VERSION
+from trt_detector.gpu.uploads.image_upload import rows_read
 from trt_detector.image.image import Image
 from trt_detector.preprocess import CpuPreprocessor, InputLayout, Letterbox, PreprocessSpec
 from trt_detector.values.tensor_spec import TensorSpec

@@ -13,9 +13,9 @@ import weakref
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import EngineError
-from ..image.image import Image
-from ..preprocess import Letterbox
+from ...errors import EngineError
+from ...image.image import Image
+from ...preprocess import Letterbox
 from .image_upload import find_height, ImageUpload, UploadedImage
 from .page_locks import PageLocks
 

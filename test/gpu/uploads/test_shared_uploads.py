@@ -27,10 +27,10 @@ from support.requirements import require_tensorrt_on_gpu
 from trt_detector.config import DetectorConfig
 from trt_detector.errors import EngineError
 from trt_detector.factory import create_detector
-from trt_detector.gpu import shared_uploads
 from trt_detector.gpu.context import ContextScope, load_cuda, make_stream
-from trt_detector.gpu.image_upload import ImageUpload
-from trt_detector.gpu.shared_uploads import SharedUploads
+from trt_detector.gpu.uploads import shared_uploads
+from trt_detector.gpu.uploads.image_upload import ImageUpload
+from trt_detector.gpu.uploads.shared_uploads import SharedUploads
 from trt_detector.image.image import Image
 from trt_detector.image.shared_values import SharedValues
 from trt_detector.pipeline import Detector

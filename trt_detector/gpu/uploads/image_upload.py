@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..image.image import Image
-from ..preprocess import Letterbox
-from ..values.recent_peak import RecentPeak
-from .buffers import TensorBuffer
-from .kernels.letterbox import KERNEL_ENCODINGS
+from ...image.image import Image
+from ...preprocess import Letterbox
+from ...values.recent_peak import RecentPeak
+from ..buffers import TensorBuffer
+from ..kernels.letterbox import KERNEL_ENCODINGS
 from .page_locks import PageLock, PageLocks
 
 __all__ = ['HostWork', 'ImageUpload', 'UploadedImage', 'find_height', 'rows_read']

@@ -15,9 +15,9 @@ import logging
 import threading
 from typing import Any
 
-from ..errors import BackendUnavailableError
-from ..image.reusable_memory import ReusableMemory
-from . import driver as libcuda
+from ...errors import BackendUnavailableError
+from ...image.reusable_memory import ReusableMemory
+from .. import driver as libcuda
 
 __all__ = ['PageLock', 'PageLocks']
 
