@@ -274,7 +274,9 @@ def test_executables_are_installed(installed: Path) -> None:
 )
 def test_data_files_are_installed(installed: Path, pattern: str) -> None:
     share = installed / 'share/trt_detector'
-    for path in ROOT.glob(pattern):
+    paths = list(ROOT.glob(pattern))
+    assert paths
+    for path in paths:
         copy = share / path.relative_to(ROOT)
         assert copy.is_file(), copy
         assert copy.read_bytes() == path.read_bytes(), copy

@@ -102,6 +102,7 @@ def test_nodes_without_a_name_are_known_by_their_output() -> None:
         node.name = ''
     head = analyse_head(model)
     assert f'node_of_{last}' in head.tail_nodes
+    assert head.convolutions
     assert all(name.startswith('node_of_') for name in head.convolutions)
 
 

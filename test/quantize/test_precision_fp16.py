@@ -276,7 +276,19 @@ def test_nodes_are_sorted() -> None:
 
 def test_weights_keep_their_sign_and_finiteness() -> None:
     model = yolox_like()
-    converted = convert_to_fp16(model)
-    for tensor in converted.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT16:
-            assert np.isfinite(numpy_helper.to_array(tensor)).all()
+    weights = next(t for t in model.graph.initializer if len(t.dims) == 4)
+    values = numpy_helper.to_array(weights).copy()
+    # Beyond the largest number of FP16, and nearer to 0 than its smallest one.
+    values.flat[:4] = (1e6, -1e6, 1e-12, -1e-12)
+    weights.CopyFrom(numpy_helper.from_array(values, weights.name))
+    before = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    converted = [
+        tensor
+        for tensor in convert_to_fp16(model).graph.initializer
+        if tensor.data_type == TensorProto.FLOAT16
+    ]
+    assert weights.name in {tensor.name for tensor in converted}
+    for tensor in converted:
+        half = numpy_helper.to_array(tensor)
+        assert np.isfinite(half).all()
+        np.testing.assert_array_equal(np.sign(half), np.sign(before[tensor.name]))

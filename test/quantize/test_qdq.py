@@ -105,14 +105,15 @@ def test_nothing_after_the_last_convolutions_is_quantized(name: str) -> None:
     model = DETECTORS[name]()
     head = analyse_head(model)
     changed = quantized(model)
-    for node in changed.graph.node:
-        if node.op_type == 'QuantizeLinear':
-            assert node.input[0] not in head.tail_tensors
-            assert {r.op_type for r in readers(changed, node.output[0])} == {'DequantizeLinear'}
-    originals = {node.name: node for node in model.graph.node}
-    for node in changed.graph.node:
-        if node.name in head.tail_nodes:
-            assert node == originals[node.name]
+    inserted = [node for node in changed.graph.node if node.op_type == 'QuantizeLinear']
+    assert inserted
+    for node in inserted:
+        assert node.input[0] not in head.tail_tensors
+        assert {r.op_type for r in readers(changed, node.output[0])} == {'DequantizeLinear'}
+    originals = {node.name: node for node in model.graph.node if node.name in head.tail_nodes}
+    kept = {node.name: node for node in changed.graph.node if node.name in head.tail_nodes}
+    assert kept
+    assert kept == originals
 
 
 # Largest mean and largest single difference from FP32 over all images: boxes in pixels where the

@@ -264,6 +264,22 @@ def test_a_rotated_box_is_cut_where_its_corners_leave_the_tile() -> None:
     assert len(_merge([(WHOLE, [whole]), (LEFT, [(*piece[:6], 0.0)])])) == 2
 
 
+@pytest.mark.parametrize(('left', 'count'), [(490, 2), (475, 1)])
+def test_a_rotated_piece_yields_to_what_holds_most_of_it(left: float, count: int) -> None:
+    # Both are 200x100 pixels and not turned; the piece ends at the border at 600. What they share
+    # is 110 of 200 columns, or 125, which are more than 0.6 of them; less than half of the union.
+    whole = (left, 250, left + 200, 350, 0.4, 1, 0.0)
+    piece = (400, 250, 600, 350, 0.9, 1, 0.0)
+    assert len(_merge([(WHOLE, [whole]), (LEFT, [piece])])) == count
+
+
+def test_an_overlap_of_the_threshold_is_not_above_it() -> None:
+    # 50x50 of 50x100 pixels.
+    small, large = (450, 100, 500, 150, 0.9, 1), (450, 100, 500, 200, 0.8, 1)
+    assert len(_merge([(WHOLE, [large]), (LEFT, [small])])) == 2
+    assert len(_merge([(WHOLE, [large]), (LEFT, [small])], iou_threshold=0.49)) == 1
+
+
 def test_equal_scores_keep_the_order_of_the_parts() -> None:
     parts: list[tuple[Box, list[Row]]] = [
         (WHOLE, [(10, 10, 50, 50, 0.5, 1)]),

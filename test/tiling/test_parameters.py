@@ -24,6 +24,8 @@ from trt_detector.tiling.grid import TileGrid
 )
 def test_a_grid_is_read(tiling: str, expected: TileGrid | None) -> None:
     assert DetectorConfig(tiling=tiling).tile_grid == expected
+    wide = None if expected is None else TileGrid(expected.columns_rows, 0.5)
+    assert DetectorConfig(tiling=tiling, tile_overlap=0.5).tile_grid == wide
     assert DetectorConfig().tile_grid is None
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from trt_detector.config import DetectorConfig
 from trt_detector.decode import DecodeOptions
+from trt_detector.errors import ConfigError
 from trt_detector.tracking.camera_tracks import CameraTracks
 from trt_detector.values.detections import Detections
 
@@ -91,6 +92,36 @@ def test_a_long_pause_starts_tracks_anew_and_names_the_parameter() -> None:
     assert cameras.warnings == [
         'the tracks of /a start again: 2.500 s passed between two images, track_buffer is 2 s'
     ]
+
+
+def test_a_long_pause_without_any_track_is_no_news() -> None:
+    cameras = _Cameras()
+    assert cameras.ids(at_s=1.0) == []
+    assert cameras.ids((0, 0.9, 0), at_s=60.0) == [0]
+    assert cameras.warnings == []
+
+
+def test_two_images_of_one_stamp_continue_a_track() -> None:
+    cameras = _Cameras()
+    assert cameras.ids((0, 0.9, 0), at_s=1.0) == [1]
+    assert cameras.ids((2, 0.9, 0), at_s=1.0) == [1]
+    assert cameras.warnings == []
+
+
+@pytest.mark.parametrize(('match_thresh', 'ids'), [(0.7, [1]), (0.6, [0])])
+def test_a_track_goes_on_within_the_distance_of_its_threshold(
+    match_thresh: float, ids: list[int]
+) -> None:
+    cameras = _Cameras(match_thresh=match_thresh)
+    assert cameras.ids((0, 0.9, 0), at_s=0.0) == [1]
+    # 20 of 40 pixels further: half of each box is shared, an IoU of 1/3 and a distance of 2/3.
+    assert cameras.ids((20, 0.9, 0), at_s=0.1) == ids
+
+
+def test_a_low_threshold_above_the_high_one_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r'track_low_thresh is 0\.6 and track_thresh is 0\.5'):
+        DetectorConfig(track_low_thresh=0.6)
+    assert DetectorConfig(track_low_thresh=0.5).track_low_thresh == 0.5
 
 
 def test_another_image_size_starts_tracks_anew() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from trt_detector.tracking import kalman
 
 STEPS_S = (1 / 30, 0.1, 0.5, 0.0, 1 / 15)
@@ -57,3 +58,20 @@ def test_boxes_survive_the_way_to_a_state_and_back() -> None:
     boxes = np.array([[10.0, 20, 50, 100], [-5, 3, 7, 4]]).T
     state = kalman.initiate(kalman.to_measurements(boxes))
     np.testing.assert_allclose(kalman.to_boxes(state), boxes)
+
+
+def test_boxes_without_size_stay_finite() -> None:
+    boxes = np.array([[10.0, 20, 10, 20], [5, 5, 5, 9], [5, 5, 9, 5]]).T
+    with np.errstate(all='raise'):
+        measured = kalman.to_measurements(boxes)
+        found = kalman.to_boxes(kalman.initiate(measured))
+    np.testing.assert_allclose(found, boxes, atol=0.01)
+
+
+def test_a_height_that_was_predicted_below_zero_gives_a_box() -> None:
+    state = kalman.initiate(np.array([[50.0], [60], [0.5], [40]]))
+    state[0, 3] = -2
+    left, top, right, bottom = kalman.to_boxes(state)[:, 0]
+    assert left < right
+    assert top < bottom
+    assert [left, bottom] == pytest.approx([50, 60], abs=0.01)

@@ -74,3 +74,11 @@ def test_memory_is_bounded() -> None:
     assert len(trails) == 1000
     assert trails.update(at({1: 1.0}), 3 * 10**9) == {}
     assert len(trails.update(at({8000: 4.0}), 3 * 10**9)[0]) == 2
+
+
+def test_a_trail_that_goes_on_does_not_keep_those_that_ended() -> None:
+    trails = Trails()
+    trails.update(at({1: 0, 2: 0}), 10**9)
+    for number in range(2, 62):
+        trails.update(at({1: number}), number * 10**9)
+    assert len(trails) == 1

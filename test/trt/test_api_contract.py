@@ -179,10 +179,12 @@ def test_no_tensorrt_object_goes_by_another_name() -> None:
 
 
 def test_classes_that_are_derived_from_override_what_there_is() -> None:
+    seen = set()
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             if not isinstance(node, ast.ClassDef) or node.name not in DERIVED:
                 continue
+            seen.add(node.name)
             for personality in RECORDS:
                 members = load_record(personality).classes.get(DERIVED[node.name], {})
                 for method in (item for item in node.body if isinstance(item, ast.FunctionDef)):
@@ -190,6 +192,7 @@ def test_classes_that_are_derived_from_override_what_there_is() -> None:
                         continue
                     names = [argument.arg for argument in method.args.args[1:]]
                     assert names in members[method.name], (personality, method.name, names)
+    assert seen == set(DERIVED)
 
 
 DERIVED = {

@@ -124,8 +124,7 @@ class Tracker:
         age_s = stamp_s - self._seen_s
         keep = age_s <= self.thresholds.buffer_s
         if np.count_nonzero(keep) > _MAX_TRACKS:
-            keep &= age_s <= np.partition(age_s, _MAX_TRACKS)[_MAX_TRACKS]
-            keep[np.flatnonzero(keep)[:-_MAX_TRACKS]] = False
+            keep[np.argsort(age_s, kind='stable')[_MAX_TRACKS:]] = False
         if not keep.all():
             self._keep(keep)
 

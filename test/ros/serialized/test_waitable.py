@@ -129,9 +129,11 @@ def test_message_info_has_what_rclpy_gives(cameras: Cameras) -> None:
             _, info = control.handle.take_message(Image, False)
         add(Image(), info)
     for ours, theirs in zip(cameras.infos, typed, strict=True):
-        assert ours['source_timestamp'] == theirs['source_timestamp']
-        for name in set(ours) & set(theirs) - {'received_timestamp', 'publisher_gid'}:
+        # The time of reception is that of each subscription; Humble gives less.
+        assert set(theirs) <= set(ours)
+        for name in set(theirs) - {'received_timestamp', 'publisher_gid'}:
             assert ours[name] == theirs[name], name
+        assert ours['source_timestamp'] > 0
         if 'publisher_gid' in theirs:
             assert ours['publisher_gid']['data'] == bytes(theirs['publisher_gid']['data'])
 
