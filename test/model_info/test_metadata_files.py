@@ -114,3 +114,45 @@ def test_a_number_of_anchors_is_no_fault(model: Path) -> None:
     # As in the files of YOLOv5 itself.
     (model.parent / 'm.yaml').write_text('nc: 2\nanchors: 3\nnames: [lamp, box]\n')
     assert read_model_info(model).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ('content', 'said'),
+    [
+        ('0  person\n1  car\n3  dog\n', 'go from 0 to 3 with gaps'),
+        ('1: person\n90: dog\n', 'go from 1 to 90 with gaps'),
+        ("item {\n  id: 1\n  name: 'person'\n}\n", 'blocks in braces'),
+    ],
+)
+def test_lines_that_are_no_list_of_names_are_reported(
+    content: str, said: str, model: Path
+) -> None:
+    (model.parent / 'labels.txt').write_text(content)
+    info = read_model_info(model)
+    assert info.class_names is None
+    [warning] = info.warnings
+    assert said in warning
+
+
+def test_names_that_begin_with_numbers_are_names(model: Path) -> None:
+    (model.parent / 'labels.txt').write_text('30 zone\n50 zone\n80 zone\n')
+    info = read_model_info(model)
+    assert info.class_names == ('30 zone', '50 zone', '80 zone')
+    assert info.warnings == ()
+
+
+def test_names_that_json_escapes_are_read(model: Path) -> None:
+    proto = onnx.load(model)
+    onnx.helper.set_model_props(proto, {'names': json.dumps(['\N{DOG FACE}', 'T\u00fcr'])})
+    onnx.save(proto, model)
+    assert read_model_info(model).class_names == ('\N{DOG FACE}', 'T\u00fcr')
+
+
+def test_half_a_character_in_the_names_is_reported(model: Path) -> None:
+    proto = onnx.load(model)
+    onnx.helper.set_model_props(proto, {'names': r'["\ud83d"]'})
+    onnx.save(proto, model)
+    info = read_model_info(model)
+    assert info.class_names is None
+    [warning] = info.warnings
+    assert "metadata 'names'" in warning

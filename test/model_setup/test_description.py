@@ -46,7 +46,7 @@ def test_parameters_and_files_are_sources(tmp_path: Path) -> None:
     )  # fmt: skip
     assert head == 'head yolo (parameter head)'
     assert preprocessing == (
-        'preprocessing stretch, BGR, scale 1/255, mean 0.485/0.456/0.406, std 0.229/0.224/0.225 '
+        'preprocessing stretch, BGR, scale 1/255, mean 0.406/0.456/0.485, std 0.225/0.224/0.229 '
         '(parameter preprocess_preset detr_imagenet, parameters color_order)'
     )
     assert size == 'input 96x64, float32 (parameter input_shape)'

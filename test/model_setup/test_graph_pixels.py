@@ -330,3 +330,38 @@ def test_channels_that_are_reversed_one_by_one_are_warned_of(tmp_path: Path) -> 
     with _open_nodes(tmp_path, nodes, {}) as detector:
         [warning] = detector.info.warnings
     assert 'set color_order to bgr' in warning
+
+
+@pytest.mark.parametrize(('kernel', 'warned'), [(16, True), (3, False)])
+def test_a_detr_with_a_vision_transformer_takes_normalized_pixels(
+    kernel: int, *, warned: bool, tmp_path: Path
+) -> None:
+    answers = {'labels': np.zeros((1, 5), np.int64), 'boxes': np.zeros((1, 5, 4), np.float32)}
+    answers['scores'] = np.zeros((1, 5), np.float32)
+    names = {name: f'{name} answer' for name in answers}
+    nodes = [
+        helper.make_node('Conv', ['images', 'w'], ['x'], kernel_shape=[kernel] * 2,
+                         strides=[kernel] * 2),
+        *(helper.make_node('Identity', [answer], [name]) for name, answer in names.items()),
+    ]  # fmt: skip
+    values = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(answer.dtype), answer.shape
+        )
+        for name, answer in answers.items()
+    ]
+    tensors = [numpy_helper.from_array(answers[name], answer) for name, answer in names.items()]
+    tensors.append(numpy_helper.from_array(np.ones((1, 3, kernel, kernel), np.float32), 'w'))
+    image = helper.make_tensor_value_info('images', TensorProto.FLOAT, (1, 3, 64, 64))
+    graph = helper.make_graph(nodes, 'g', [image], values, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)])
+    model.ir_version = 8
+    onnx.save(model, tmp_path / 'm.onnx')
+    with create_detector(
+        DetectorConfig(
+            model_path=str(tmp_path / 'm.onnx'), backend='onnxruntime', warmup_iterations=0
+        )
+    ) as detector:
+        assert len(detector.info.warnings) == warned
+        assert all('vision transformer' in text for text in detector.info.warnings)
+        assert ('mean 0.485' in detector.description) == warned

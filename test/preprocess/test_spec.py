@@ -27,3 +27,15 @@ def test_a_preset_file_says_what_the_code_does(path: Path) -> None:
     config = DetectorConfig.from_mapping(values)
     other = 'detr' if path.stem != 'detr' else 'yolo'
     assert PreprocessSpec.from_config(config, PRESETS[other]) == PRESETS[path.stem]
+
+
+def test_mean_and_std_follow_their_colors_to_another_order() -> None:
+    # RTMDet takes BGR: blue, its first channel, has the mean 103.5 of 255.
+    spec = PreprocessSpec.from_config(DetectorConfig(color_order='bgr'), PRESETS['mmdet'])
+    assert (spec.color, spec.mean, spec.std) == (
+        'bgr',
+        (0.406, 0.456, 0.485),
+        (0.225, 0.224, 0.229),
+    )
+    given = DetectorConfig(color_order='bgr', input_mean=(1.0, 2.0, 3.0))
+    assert PreprocessSpec.from_config(given, PRESETS['mmdet']).mean == (1.0, 2.0, 3.0)

@@ -33,8 +33,11 @@ def parse_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
         and all(isinstance(name, str | int | float) for name in names)
     ):
         try:
-            return tuple(str(name) for name in names)
+            texts = tuple(str(name) for name in names)
+            # Half a character of JSON (a lone surrogate) cannot be published.
+            ''.join(texts).encode()
         except ValueError:
             # Python does not print integers of more than 4300 digits.
             return None
+        return texts
     return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import ModelError, printable
 from .class_names import parse_names
-from .text_files import parse_lines, read_json, read_text, read_yaml
+from .text_files import read_json, read_lines, read_yaml
 
 __all__ = ['MetadataFiles', 'merge_metadata', 'read_metadata_files']
 
@@ -147,7 +147,7 @@ def _read_entries(file: Path, *, is_own: bool) -> tuple[dict[str, str], list[tup
     :raises ModelError: if it cannot be read.
     """
     if file.suffix == '.txt':
-        names = parse_lines(read_text(file))
+        names = read_lines(file)
         return ({'names': str(names)} if names else {}), []
     if file.suffix == '.json':
         content = text = read_json(file)

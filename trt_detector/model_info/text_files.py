@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import ModelError
 from ..values.regular_file import open_regular
 
-__all__ = ['parse_lines', 'read_json', 'read_text', 'read_yaml']
+__all__ = ['read_json', 'read_lines', 'read_text', 'read_yaml']
 
 # Class names and settings take a few KiB; YAML is parsed at some 100 KiB per second.
 _LARGEST_FILE = 1 << 19
@@ -49,19 +49,32 @@ def read_text(file: Path) -> str:
     return text
 
 
-def parse_lines(text: str) -> list[str]:
+def read_lines(file: Path) -> list[str]:
     """
-    Parse one class name per line; lines that begin with '#' are comments.
+    Read one class name per line; lines that begin with '#' are comments.
 
     If every line begins with its number, counted from 0 or 1, the numbers give the order.
+
+    :raises ModelError: if they have gaps, or the lines are no names but blocks in braces.
     """
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in read_text(file).splitlines()]
     lines = [line for line in lines if line and not line.startswith('#')]
     matches = [match for line in lines if (match := _NUMBERED.fullmatch(line))]
     numbers = sorted(int(match[1]) for match in matches)
     count = len(lines)
     if len(matches) == count and numbers in (list(range(count)), list(range(1, count + 1))):
         return [match[2] for match in sorted(matches, key=lambda match: int(match[1]))]
+    # Speed limits and the like begin with other numbers.
+    if count > 1 and len(matches) == count and min(numbers) < 2 and len(set(numbers)) == count:
+        raise ModelError(
+            f'{file} has {count} names, whose numbers go from {numbers[0]} to {numbers[-1]} with '
+            'gaps; expected names numbered from 0 or 1 without gaps: give each number a name'
+        )
+    if any(line.endswith('{') for line in lines):
+        raise ModelError(
+            f'{file} has blocks in braces, like a label map of TensorFlow; expected one name per '
+            'line'
+        )
     return lines
 
 

@@ -32,6 +32,12 @@ _PLAIN_TYPES = ('rtdetr', 'rtdetrv2', 'dfine', 'deim')
 # Layouts of the DETR family that do not tell whether pixels are normalized.
 _UNDECIDED_LAYOUTS = ('detr_sigmoid', 'detr')
 _RF_DETR_OUTPUTS = frozenset({'dets', 'labels'})
+# Checked with the configurations of DEIMv2; RF-DETR and YOLOS need the same.
+_TRANSFORMER = (
+    "the first layer is that of a vision transformer, so ImageNet's mean and std are assumed, as "
+    'DEIMv2 with DINOv3, LW-DETR and YOLOS need them; set preprocess_preset to detr if it was '
+    'trained without'
+)
 _SPEC_PARAMETERS = (
     'resize_mode', 'letterbox_anchor', 'pad_value', 'input_scale', 'input_mean', 'input_std',
     'color_order',
@@ -65,6 +71,8 @@ def choose_preprocessing(
     metadata: Mapping[str, str],
     found: Recognized,
     outputs: Sequence[TensorSpec],
+    *,
+    patches: bool = False,
 ) -> Preprocessing:
     """
     Choose the preprocessing: parameters, a file of the exporter, model type, head layout.
@@ -75,6 +83,7 @@ def choose_preprocessing(
     :param metadata: of the model.
     :param found: the recognized head.
     :param outputs: of the network.
+    :param patches: the network begins as a vision transformer.
     """
     detr = found.preset.startswith('detr')
     changed = [name for name in _SPEC_PARAMETERS if getattr(config, name) != _default(name)]
@@ -90,7 +99,7 @@ def choose_preprocessing(
         spec = PreprocessSpec.from_config(config, PRESETS[config.preprocess_preset])
         source = f'parameter preprocess_preset {config.preprocess_preset}{by_parameter}'
         return Preprocessing(spec, source, size, edges, detr and edges is None)
-    preset, source, warnings = _choose_preset(path, metadata, found, outputs)
+    preset, source, warnings = _choose_preset(path, metadata, found, outputs, patches=patches)
     if processor is None:
         base = PRESETS[preset]
     else:
@@ -115,6 +124,8 @@ def _choose_preset(
     metadata: Mapping[str, str],
     found: Recognized,
     outputs: Sequence[TensorSpec],
+    *,
+    patches: bool,
 ) -> tuple[str, str, tuple[str, ...]]:
     """Choose the preset without processor file: its name, its source, and what is assumed."""
     by_layout = f'head layout {found.name}'
@@ -138,6 +149,8 @@ def _choose_preset(
         return 'detr', 'metadata of RT-DETR', warnings
     if {output.name for output in outputs} >= _RF_DETR_OUTPUTS:
         return 'detr_imagenet', 'output names of RF-DETR', warnings
+    if patches and found.preset == 'detr':
+        return 'detr_imagenet', f'{by_layout}, assumed', (*warnings, _TRANSFORMER)
     if found.name in _UNDECIDED_LAYOUTS:
         assumption = (
             'nothing tells whether the network takes normalized pixels: assumed is the scale '

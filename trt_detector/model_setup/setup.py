@@ -165,10 +165,14 @@ class ModelSetup:
 
     def preprocessing(self, found: Recognized, outputs: Sequence[TensorSpec]) -> Preprocessing:
         """Choose the preprocessing of a network with a recognized head."""
-        chosen = choose_preprocessing(self.config, self.path, self.metadata, found, outputs)
-        if self.model is None:
+        pixels = None if self.model is None else self.model.input_pixels
+        patches = pixels is not None and pixels.patches and not pixels.is_scaled
+        chosen = choose_preprocessing(
+            self.config, self.path, self.metadata, found, outputs, patches=patches
+        )
+        if pixels is None:
             return chosen
-        return adapt_to_graph(chosen, self.config, found, self.model.input_pixels)
+        return adapt_to_graph(chosen, self.config, found, pixels)
 
     def preprocessor(self, engine: InferenceEngine, preprocessing: Preprocessing) -> Preprocessor:
         """Return the preprocessor of an engine at its current input size."""

@@ -53,6 +53,9 @@ class PreprocessSpec:
             'color': config.color_order,
         }
         changes = {name: value for name, value in changes.items() if value != 'auto'}
+        if changes.get('color', base.color) != base.color:
+            # Mean and std belong to the colors, not to their places.
+            changes |= {'mean': base.mean[::-1], 'std': base.std[::-1]}
         if config.pad_value >= 0:
             changes['pad_value'] = config.pad_value
         if config.input_scale > 0:

@@ -190,6 +190,14 @@ def test_outputs_of_a_tensorflow_graph_are_warned_of_under_any_names() -> None:
     assert 'mirrored along the diagonal' in warning
 
 
+@pytest.mark.parametrize('boxes', ['boxes', 'bboxes'])
+def test_models_of_mmyolo_do_not_tell_their_preprocessing(boxes: str) -> None:
+    outputs = [('num_dets', (1, 1), 'i8'), (boxes, (1, 9, 4), 'f4')]
+    outputs += [('scores', (1, 9), 'f4'), ('labels', (1, 9), 'i4')]
+    found = recognize(_info(*outputs))
+    assert ('RTMDet needs preprocess_preset' in found.assumption) == (boxes == 'boxes')
+
+
 def test_rows_of_padding_do_not_tell_the_unit(tmp_path: Path) -> None:
     # The count is that of all rows, and most of them hold nothing.
     answers = _answers()

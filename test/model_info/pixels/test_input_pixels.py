@@ -77,6 +77,25 @@ def test_operators_that_cannot_be_followed_count_as_layers(
     assert find_input_pixels(graph, 'images') == InputPixels(0.5, 0.0)
 
 
+@pytest.mark.parametrize(
+    ('kernel', 'strides', 'patches'),
+    [(16, 16, True), (14, 14, True), (8, 8, True), (4, 4, False), (16, 8, False), (3, 2, False)],
+)
+def test_the_patches_of_a_vision_transformer_are_found(
+    kernel: int, strides: int, *, patches: bool
+) -> None:
+    graph = _graph(
+        # DINOv3 of DEIMv2 has a stem of small convolutions beside it.
+        helper.make_node('Conv', ['images', 'small'], ['stem'], kernel_shape=[3, 3]),
+        helper.make_node(
+            'Conv', ['images', 'large'], ['tokens'], kernel_shape=[kernel] * 2,
+            strides=[strides] * 2,
+        ),
+        small=np.ones((8, 3, 3, 3)), large=np.ones((8, 3, kernel, kernel)),
+    )  # fmt: skip
+    assert find_input_pixels(graph, 'images') == InputPixels(patches=patches)
+
+
 def test_a_learned_mean_near_zero_does_not_tell_the_range() -> None:
     # A batch normalization of the pixels that another step has normalized.
     assert InputPixels(gain=0.97, offset=0.02).maximum is None

@@ -39,6 +39,12 @@ _ORDER_UNKNOWN = (
     "diagonal, name the outputs as TensorFlow's Object Detection API does (detection_boxes, which "
     'begins with y), or export them as x1, y1, x2, y2'
 )
+_MMYOLO = frozenset({'num_dets', 'boxes', 'scores', 'labels'})
+_PREPROCESSING = (
+    'the outputs are those of MMYOLO, which do not tell the preprocessing: that of YOLO is '
+    'assumed (yolo); RTMDet needs preprocess_preset: mmdet, color_order: bgr, letterbox_anchor: '
+    'center and pad_value: 114'
+)
 # TensorFlow's boxes begin with y.
 _TENSORFLOW = 'detection_boxes'
 # Boxes of 0 to 1 may reach a little beyond the picture; no object of pixels is so small.
@@ -124,6 +130,7 @@ class EfficientNmsLayout:
         order = _find_names(info) or _find_types(info)
         if not order or not _agree(info, order):
             return None
+        names = {output.name for output in info.outputs}
         unordered = info.from_tensorflow or _VALID_DETECTIONS in info.outputs[order[0]].name
         return LayoutMatch(
             None,
@@ -131,6 +138,7 @@ class EfficientNmsLayout:
             partial(EfficientNmsHead, order, info.input_size),
             warnings=(_ORDER_UNKNOWN,) if unordered else (),
             evidence=Evidence.OUTPUTS,
+            assumption=_PREPROCESSING if names == _MMYOLO else '',
             boxes=(order[1], 'corners'),
             preset='tao' if info.outputs[order[0]].name == _TAO_NAMES[0] else '',
         )

@@ -29,6 +29,8 @@ _SMALLEST_SHARE_GAIN = 0.1
 _IMAGENET = np.array((0.485, 0.456, 0.406))
 _SAME_MEAN = 0.02
 _REVERSED = (2, 1, 0)
+# In pixels; other networks begin with smaller or overlapping kernels.
+_SMALLEST_PATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class InputPixels:
     :param color: 'rgb' or 'bgr' if the mean that is subtracted from each channel tells the order
         of the input, else ''.
     :param resized: the graph scales the image to another size.
+    :param patches: a first layer embeds patches of the image, as vision transformers do.
     """
 
     gain: float = 1.0
@@ -49,6 +52,7 @@ class InputPixels:
     reversed_channels: bool = False
     color: str = ''
     resized: bool = False
+    patches: bool = False
 
     @property
     def is_scaled(self) -> bool:
@@ -83,13 +87,15 @@ def find_input_pixels(
     :return: no arithmetic if the first layers do not all get the same.
     """
     axis = -1 if channels_last else -3
+    layers: list[Any] = []
     found = [
         one.whole or one
-        for one in _follow(graph, name, PixelChannels.of_input(channels, axis, rank))
+        for one in _follow(graph, name, PixelChannels.of_input(channels, axis, rank), layers)
     ]
+    patches = any(_embeds_patches(layer) for layer in layers)
     values = [_read_values(one, channels) for one in found]
     if not values or any(not np.array_equal(one, values[0]) for one in values):
-        return InputPixels(resized=any(one.resized for one in found))
+        return InputPixels(resized=any(one.resized for one in found), patches=patches)
     gain, offset = values[0]
     first = found[0]
     pixels = InputPixels(
@@ -97,12 +103,19 @@ def find_input_pixels(
         float(offset.mean()),
         reversed_channels=tuple(first.sources[:3].tolist()) == _REVERSED,
         resized=first.resized,
+        patches=patches,
     )
     return replace(pixels, color=_find_color(gain, offset, pixels.maximum))
 
 
-def _follow(graph: Any, name: str, start: PixelChannels) -> Iterable[PixelChannels]:
-    """Yield what the first layers of a graph get, or its outputs if it has none."""
+def _follow(
+    graph: Any, name: str, start: PixelChannels, layers: list[Any]
+) -> Iterable[PixelChannels]:
+    """
+    Yield what the first layers of a graph get, or its outputs if it has none.
+
+    :param layers: gets the nodes of these layers.
+    """
     tensors, ends = {name: start}, {name: start}
     operators = PixelOperators(graph)
     for node in graph.node:
@@ -112,6 +125,7 @@ def _follow(graph: Any, name: str, start: PixelChannels) -> Iterable[PixelChanne
         made = operators.apply(node, tensors)
         if made is None:
             # A first layer: what it reads counts, whatever else is computed from it.
+            layers.append(node)
             yield from (tensors[tensor] for tensor in read)
             continue
         for tensor in read:
@@ -120,6 +134,17 @@ def _follow(graph: Any, name: str, start: PixelChannels) -> Iterable[PixelChanne
         tensors |= results
         ends |= results
     yield from ends.values()
+
+
+def _embeds_patches(layer: Any) -> bool:
+    """Tell whether a layer is a convolution of large patches that do not overlap."""
+    sizes = {entry.name: list(entry.ints) for entry in layer.attribute}
+    kernel = sizes.get('kernel_shape', [])
+    return (
+        layer.op_type in ('Conv', 'FusedConv')
+        and kernel == sizes.get('strides')
+        and min(kernel, default=0) >= _SMALLEST_PATCH
+    )
 
 
 def _read_values(channels: PixelChannels, count: int) -> npt.NDArray[np.float64]:
