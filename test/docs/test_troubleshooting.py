@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 import re
 
 import pytest
+from support.source_texts import list_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs' / 'troubleshooting.md'
@@ -17,22 +17,6 @@ FOREIGN = {
     'error: externally-managed-environment': 'pip',
     'A module that was compiled using NumPy 1.x cannot be run in NumPy 2': 'NumPy',
 }
-
-
-def list_texts() -> list[str]:
-    """List the texts of the package and of the scripts; a value inside one is a NUL character."""
-    texts = [path.read_text(encoding='utf-8') for path in ROOT.glob('bringup/*.sh')]
-    for path in (ROOT / 'trt_detector').rglob('*.py'):
-        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
-            if isinstance(node, ast.JoinedStr):
-                parts = (
-                    str(part.value) if isinstance(part, ast.Constant) else '\0'
-                    for part in node.values
-                )
-                texts.append(''.join(parts))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                texts.append(node.value)
-    return texts
 
 
 TEXTS = list_texts()
