@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+import sys
 from typing import Any
 
 # How calls fail, by the documentation of NvInfer.h and NvInferRuntime.h and the source of the
@@ -127,6 +129,19 @@ def check_trampoline(value: Any, kind: str) -> None:
         raise SystemError(f'segmentation fault: {kind}.__init__ was never called')
 
 
+def call_back(default: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+    """
+    Call a function of the user as the bindings do: an exception is printed and dropped.
+
+    :param default: result after an exception.
+    """
+    try:
+        return function(*arguments)
+    except BaseException as error:
+        print(f'[ERROR] Exception caught in {function.__name__}(): {error!r}', file=sys.stderr)
+        return default
+
+
 def log(logger: Any, severity: str, text: str) -> None:
     """Give a line to the user's logger."""
-    logger.log(getattr(type(logger).Severity, severity), text)
+    call_back(None, logger.log, getattr(type(logger).Severity, severity), text)

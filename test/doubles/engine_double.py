@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from doubles.call_log import check_trampoline, RootObject
+from doubles.call_log import call_back, check_trampoline, log, RootObject
 
 _MAGIC = b'ptrt-double\0'
 _DTYPES = {
@@ -47,7 +47,7 @@ def unpack(plan: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _log(logger: Any, text: str) -> None:
-    logger.log(type(logger).Severity.ERROR, text)
+    log(logger, 'ERROR', text)
 
 
 def _runs_version(header: dict[str, Any], record: Any) -> bool:
@@ -444,10 +444,11 @@ class ContextDouble:
         # NvInferRuntime.h: "Always positive, even for an empty tensor".
         size = max(1, result.nbytes)
         if type(self).world.record.version.startswith('8.'):
-            address = allocator.reallocate_output(name, 0, size, 256)
+            address = call_back(0, allocator.reallocate_output, name, 0, size, 256)
         else:
-            address = allocator.reallocate_output_async(name, 0, size, 256, 0)
-        allocator.notify_shape(name, result.shape)
+            ask = allocator.reallocate_output_async
+            address = call_back(0, ask, name, 0, size, 256, 0)
+        call_back(None, allocator.notify_shape, name, result.shape)
         if not address:
             self._failed_output = name
             _log(self._engine._logger, f'enqueueV3: no memory for output {name}')

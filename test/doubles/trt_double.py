@@ -16,7 +16,7 @@ import numpy as np
 
 from doubles import engine_double
 from doubles.api_records import Record
-from doubles.call_log import check_trampoline, log, Recorded, RootObject, Trampoline
+from doubles.call_log import call_back, check_trampoline, log, Recorded, RootObject, Trampoline
 from doubles.network_double import (
     LayerDouble,
     NetworkDouble,
@@ -160,19 +160,19 @@ def run_phases(world: World, monitor: Any) -> bool:
     if monitor is None:
         return True
     alive = True
-    monitor.phase_start('Building engine', None, 2)
+    call_back(None, monitor.phase_start, 'Building engine', None, 2)
     for number, name in enumerate(('Optimizing graph', 'Timing tactics')):
-        monitor.phase_start(name, 'Building engine', world.steps)
+        call_back(None, monitor.phase_start, name, 'Building engine', world.steps)
         for step in range(world.steps if alive else 0):
             time.sleep(world.step_seconds)
             if world.on_step is not None:
                 world.on_step()
-            if not monitor.step_complete(name, step):
+            if not call_back(False, monitor.step_complete, name, step):
                 alive = False
                 break
-        monitor.phase_finish(name)
-        alive = alive and monitor.step_complete('Building engine', number)
-    monitor.phase_finish('Building engine')
+        call_back(None, monitor.phase_finish, name)
+        alive = alive and call_back(False, monitor.step_complete, 'Building engine', number)
+    call_back(None, monitor.phase_finish, 'Building engine')
     return alive
 
 
@@ -229,7 +229,7 @@ def calibrate(world: World, config: Any, logger: Any) -> dict[str, float]:
         return {}
     if config._calibration_profile is None and config._profiles:
         log(logger, 'WARNING', 'Calibration Profile is not defined. Calibrating with Profile 0')
-    data = calibrator.read_calibration_cache()
+    data = call_back(None, calibrator.read_calibration_cache)
     if data:
         header, *entries = bytes(data).decode().splitlines()
         if world.accept_any_cache or header == cache_header(world):
@@ -250,7 +250,7 @@ def calibrate_with_batches(world: World, calibrator: Any, config: Any) -> dict[s
     """Play what TensorRT does without a cache: read batches, and write what it found."""
     assert calibrator.get_batch_size() >= 1
     largest, batches = 0.0, 0
-    while (addresses := calibrator.get_batch(['images'])) is not None:
+    while addresses := call_back(None, calibrator.get_batch, ['images']):
         (address,) = addresses
         shape = config._calibration_profile._shapes['images'][1]
         assert shape[0] == calibrator.get_batch_size()
@@ -261,7 +261,7 @@ def calibrate_with_batches(world: World, calibrator: Any, config: Any) -> dict[s
         return {}
     scale = struct.pack('>f', largest / 127).hex()
     text = f'{cache_header(world)}\nimages: {scale}\n'
-    calibrator.write_calibration_cache(memoryview(bytearray(text.encode())))
+    call_back(None, calibrator.write_calibration_cache, memoryview(text.encode()))
     return {'images': largest / 127}
 
 

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from contextlib import closing
+import gc
 from pathlib import Path
+import signal
 from typing import Any
 
 from doubles.api_records import load_record
-from doubles.call_log import FAILURES
-from doubles.engine_double import unknown_shape
+from doubles.call_log import call_back, FAILURES
+from doubles.engine_double import RuntimeDouble, unknown_shape
 from doubles.machine import machine
 import numpy as np
 import onnxruntime
@@ -123,3 +125,25 @@ def test_a_profile_that_tensorrt_rejects_is_an_error_with_its_reason(version: st
             shapes = ProfileShapes(minimum, (2, 3), (3, 3))
             with pytest.raises(BuildError, match=reason):
                 add_profile(library, builder, builder_config, lines, 'images', shapes)
+
+
+def test_ctrl_c_while_a_plan_is_loaded_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = RuntimeDouble.deserialize_cuda_engine
+
+    def load_slowly(runtime: Any, plan: Any) -> Any:
+        # As in the real library, it arrives in a callback, whose exceptions are dropped.
+        call_back(None, signal.raise_signal, signal.SIGINT)
+        return load(runtime, plan)
+
+    model = networks.yolo(tmp_path / 'model.onnx')
+    with machine('tensorrt-10.16') as world:
+        plan = build_once(
+            DetectorConfig(precision='fp32'), read_model_info(model), batch_size=2
+        ).plan
+        monkeypatch.setattr(RuntimeDouble, 'deserialize_cuda_engine', load_slowly)
+        with pytest.raises(KeyboardInterrupt):
+            TensorRTEngine(plan)
+        gc.collect()
+        world.cuda.assert_clean()

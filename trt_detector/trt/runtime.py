@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ConfigError, EngineError
+from .interrupts import deferred_interrupt
 from .library import TensorRTLibrary
 from .logger import LogLines
 from .start import create_runtime
@@ -47,7 +48,11 @@ def load_cuda_engine(
     # engine_host_code_allowed stays False: a plan may not bring a library to execute.
     if dla_core >= 0:
         _set_dla_core(library, runtime, dla_core)
-    cuda_engine = runtime.deserialize_cuda_engine(plan)
+    interrupts: list[BaseException] = []
+    with deferred_interrupt(interrupts.append):
+        cuda_engine = runtime.deserialize_cuda_engine(plan)
+    for interrupt in interrupts:
+        raise interrupt
     if cuda_engine is None:
         raise PlanRefusedError(
             f'{library.label} rejects the plan of {len(plan)} bytes{lines.explain()}; '

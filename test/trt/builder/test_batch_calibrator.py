@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import gc
 from pathlib import Path
+import signal
 from typing import Any
 
 from doubles.machine import machine
@@ -64,6 +65,23 @@ def test_an_error_in_an_input_ends_the_calibration_and_is_raised(model: Path) ->
     with machine('tensorrt-10.3') as world:
         with pytest.raises(ImageError, match='damaged'):
             calibrated(model, batches())
+        gc.collect()
+        world.cuda.assert_clean()
+
+
+def test_ctrl_c_during_a_batch_ends_the_calibration_and_is_raised(model: Path) -> None:
+    def batches() -> Iterator[np.ndarray]:
+        for _ in range(3):
+            asked.append(1)
+            yield np.zeros((1, 3, 64, 64), np.float32)
+            signal.raise_signal(signal.SIGINT)
+
+    asked: list[int] = []
+    with machine('tensorrt-10.3') as world:
+        with pytest.raises(KeyboardInterrupt):
+            calibrated(model, batches())
+        # The one that was being made is finished.
+        assert len(asked) == 2
         gc.collect()
         world.cuda.assert_clean()
 

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections import Counter
+import os
 from pathlib import Path
+import signal
 import threading
 import time
 from typing import Any
@@ -272,6 +274,30 @@ def test_a_build_is_cancelled_at_once(when: str, library: TensorRTLibrary) -> No
         build(DEMO / 'demo_raw.onnx', precision='fp32', on_progress=stop, cancel=cancel)
     # The requirement is 2 s on any machine; a whole build takes about that here.
     assert times
+
+
+def test_an_interrupt_during_a_build_in_the_main_thread_is_not_lost(
+    library: TensorRTLibrary,
+) -> None:
+    # Python would raise it in whatever callback of TensorRT runs, the log or the progress, and the
+    # bindings would drop it.
+    building = threading.Event()
+
+    def interrupt() -> None:
+        assert building.wait(30)
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def watch(progress: Progress) -> None:
+        if progress.phase.startswith('building'):
+            building.set()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        build(DEMO / 'demo_raw.onnx', precision='fp32', on_progress=watch)
+    thread.join()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_cache_of_another_model_is_refused(library: TensorRTLibrary, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ...gpu.context import ContextScope, load_cuda, make_stream
 from ...gpu.device_info import get_gpu_memory_bytes, read_device
 from ...gpu.device_lock import build_in_progress
 from ...quantize import CalibrationCache, parse_calibration_cache
+from ..interrupts import deferred_interrupt
 from ..library import find_library, TensorRTLibrary
 from ..logger import LogLines, make_logger
 from ..profile import ProfileShapes
@@ -77,7 +78,8 @@ def calibrate_on_device(
         calibrator = _make_calibrator(library, feeder)
         builder_config.int8_calibrator = calibrator
         lines.clear()
-        plan = builder.build_serialized_network(network, builder_config)
+        with deferred_interrupt(feeder.fail):
+            plan = builder.build_serialized_network(network, builder_config)
         if feeder.error is not None:
             raise feeder.error
         if plan is None or not feeder.written:
@@ -96,7 +98,7 @@ class _Feeder:
         undo: ExitStack,
     ) -> None:
         self.batch_size = len(first)
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.written = b''
         self._first: npt.NDArray[Any] | None = np.array(first)
         self._batches = batches
@@ -105,7 +107,9 @@ class _Feeder:
         undo.callback(self._close)
 
     def next_address(self) -> list[int] | None:
-        """Copy the next batch to the device; return its address, None at the end."""
+        """Copy the next batch to the device; return its address, None at the end or an error."""
+        if self.error is not None:
+            return None
         try:
             batch, self._first = self._first, None
             if batch is None:
@@ -117,11 +121,15 @@ class _Feeder:
             self._buffer.upload(view, self._stream)
             # TensorRT reads it in another stream.
             self._stream.synchronize()
-        except Exception as error:  # noqa: BLE001 - raised again after the build: the caller is C++
-            # code of TensorRT, which no exception may pass through.
-            self.error = error
+        except BaseException as error:  # noqa: BLE001 - raised again after the build: the caller
+            # is C++ code of TensorRT, which drops every exception.
+            self.fail(error)
             return None
         return [self._buffer.address]
+
+    def fail(self, error: BaseException) -> None:
+        """End the calibration because of an exception in a callback, to be raised at its end."""
+        self.error = error
 
     def _close(self) -> None:
         """Free the buffer and the stream; the context has to be current."""

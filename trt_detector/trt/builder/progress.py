@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import BuildCancelledError
 from ...values.progress import Progress, ProgressCallback
+from ..interrupts import deferred_interrupt
 from ..library import TensorRTLibrary
 
 __all__ = ['BuildProgress', 'make_progress_monitor']
@@ -36,7 +37,8 @@ class BuildProgress:
 
     Use it as a context manager: while it is open, a heartbeat thread repeats the last phase with
     the elapsed time, so that long phases, and versions of TensorRT without progress, are not
-    silent. An exception of the callback cancels the build and is raised when the context closes.
+    silent. An exception of the callback and Ctrl-C cancel the build; they are raised when the
+    context closes.
     All methods may be called from any thread.
 
     :param on_progress: callback, called with no lock held; None for no reports.
@@ -56,10 +58,13 @@ class BuildProgress:
         self._start = time.monotonic()
         self._notified_s = -1.0
         self._failure: BaseException | None = None
+        self._interrupts = deferred_interrupt(self._fail)
         self._ended = threading.Event()
         self._heartbeat: threading.Thread | None = None
 
     def __enter__(self) -> BuildProgress:
+        # TensorRT drops exceptions of its progress monitor and logger.
+        self._interrupts.__enter__()
         self._heartbeat = threading.Thread(target=self._repeat, name='build_progress', daemon=True)
         self._heartbeat.start()
         return self
@@ -68,6 +73,7 @@ class BuildProgress:
         self._ended.set()
         if self._heartbeat is not None:
             self._heartbeat.join()
+        self._interrupts.__exit__(None, None, None)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
@@ -119,6 +125,10 @@ class BuildProgress:
                 self._fraction = 1.0
         self._notify()
 
+    def _fail(self, error: BaseException) -> None:
+        """Cancel the build, and raise an exception when the context closes."""
+        self._failure = error
+
     def _total(self) -> float | None:
         """Return the fraction of the whole build; it never decreases."""
         root = next((phase for phase in self._phases.values() if phase.parent is None), None)
@@ -153,7 +163,7 @@ class BuildProgress:
         try:
             self._on_progress(progress)
         except BaseException as error:  # noqa: BLE001 - must not pass through C++; see __exit__
-            self._failure = error
+            self._fail(error)
         finally:
             self._calling.release()
 
