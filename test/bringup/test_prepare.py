@@ -158,13 +158,14 @@ def test_help_prepares_nothing(script: str) -> None:
     assert '[1/' not in finished.stdout
 
 
-@pytest.mark.parametrize('script', ['bringup/prepare.sh', 'scripts/test.sh'])
+@pytest.mark.parametrize('script', ['bringup/prepare.sh', 'scripts/test.sh', 'scripts/demo.sh'])
 def test_an_unknown_argument_is_refused(script: str) -> None:
     finished = subprocess.run(
         [ROOT / script, '--nonsense'], capture_output=True, text=True, check=False, timeout=10
     )
     assert finished.returncode == 1
     assert "unknown argument '--nonsense'" in finished.stderr
+    assert '[1/' not in finished.stdout
 
 
 def test_env_asks_for_preparation_first(checkout: Path) -> None:
