@@ -29,6 +29,7 @@ from ...process.tuning import use_shared_memory
 from ..log_bridge import forward_logging
 from ..parameter_files import find_unmatched_files, find_unreadable_lists, find_wrong_layouts
 from ..sharing.shared_subscriptions import SharedSubscriptions
+from .arguments import find_stray_argument, find_wrong_rules
 from .exit_codes import EXIT_DEVICE_LOST, EXIT_HANGING
 from .managed_node import ManagedNode
 
@@ -108,7 +109,10 @@ def run_nodes(
     signals = SignalWatch(stop)
     notes = use_shared_memory()
     try:
-        options = parser.parse_args(remove_ros_args([program, *arguments])[1:])
+        own = remove_ros_args([program, *arguments])[1:]
+        if stray := find_stray_argument(own):
+            parser.error(stray)
+        options = parser.parse_args(own)
         # The handlers of rclpy would shut the context down in the middle of a transition.
         rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
         shared = SharedSubscriptions() if shares_images and len(options.nodes) > 1 else None
@@ -118,6 +122,7 @@ def run_nodes(
         hints = [
             *find_unreadable_lists(arguments),
             *find_wrong_layouts(arguments),
+            *find_wrong_rules(arguments),
             *_find_log_remedy(str(error)),
         ]
         _report(f'{program}: cannot start: {"; ".join([str(error), *hints])}')
