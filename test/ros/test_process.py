@@ -371,7 +371,8 @@ def test_several_nodes_share_a_process(tmp_path: Path) -> None:
     arguments = ('/front/eyes', 'detector', 'other', '--ros-args', '--params-file', str(path))
     with node_process(*arguments, domain=domain) as process, client(domain) as node:
         text = ''.join(read_through(process, 'detecting in ') for _ in range(3))
-        wait_until(lambda: node.get_subscriptions_info_by_topic('/front/a'), 'the subscriptions')
+        for topic in ('/front/a', '/image_raw'):
+            wait_until(lambda topic=topic: node.get_subscriptions_info_by_topic(topic), topic)
         (shared,) = node.get_subscriptions_info_by_topic('/image_raw')
         process.send_signal(signal.SIGINT)
         output = output_at_end(process)

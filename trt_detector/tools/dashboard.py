@@ -18,7 +18,7 @@ from ..process.stop_signals import SignalWatch
 from ..process.tuning import tune_process
 from .argument_types import parse_port
 from .command_line import add_json_option, make_parser, write_result
-from .ros_tool import parse_ros_arguments
+from .ros_tool import parse_ros_arguments, start_ros
 
 __all__ = ['main']
 
@@ -40,7 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     arguments, options = parsed
     import rclpy
-    from rclpy.signals import SignalHandlerOptions
 
     try:
         import nicegui  # noqa: F401
@@ -54,33 +53,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'dashboard: {note}', file=sys.stderr)
     stop = threading.Event()
     with closing(SignalWatch(stop)):
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         try:
+            start_ros(arguments)
             return _serve(options, stop)
+        except DetectorError as error:
+            print(f'dashboard: {error}', file=sys.stderr)
+            return 1
         finally:
             rclpy.try_shutdown()
 
 
 def _serve(options: argparse.Namespace, stop: threading.Event) -> int:
-    """Serve the page; return the exit code."""
+    """
+    Serve the page; return the exit code.
+
+    :raises DetectorError: if it cannot be served.
+    """
     from ..dashboard.server import open_socket, serve, show_url
 
     codes = []
-    try:
-        opened = open_socket(options.address, options.port)
-        url = show_url(opened)
+    opened = open_socket(options.address, options.port)
+    url = show_url(opened)
 
-        def ready() -> None:
-            if options.json != Path('-'):
-                print(f'dashboard: {url}', flush=True)
-            codes.append(write_result('dashboard', options.json, {'url': url}))
-            sys.stdout.flush()
+    def ready() -> None:
+        if options.json != Path('-'):
+            print(f'dashboard: {url}', flush=True)
+        codes.append(write_result('dashboard', options.json, {'url': url}))
+        sys.stdout.flush()
 
-        host = socket.gethostname()
-        serve(opened, (host, f'{host}.local', options.address), ready, stop)
-    except DetectorError as error:
-        print(f'dashboard: {error}', file=sys.stderr)
-        return 1
+    host = socket.gethostname()
+    serve(opened, (host, f'{host}.local', options.address), ready, stop)
     return max(codes, default=0)
 
 

@@ -10,10 +10,16 @@ import os
 import sys
 from typing import Any
 
+from ..errors import ConfigError
+from ..process.ros_arguments import (
+    find_start_remedies,
+    find_stray_argument,
+    find_wrong_rules,
+)
 from .command_line import parse_arguments
 from .standard_output import watch_output
 
-__all__ = ['match_reliability', 'parse_ros_arguments']
+__all__ = ['match_reliability', 'parse_ros_arguments', 'start_ros']
 
 
 def parse_ros_arguments(
@@ -41,7 +47,33 @@ def parse_ros_arguments(
             file=sys.stderr,
         )
         return None
-    return arguments, parser.parse_args(remove_ros_args([parser.prog, *arguments])[1:])
+    try:
+        own = remove_ros_args([parser.prog, *arguments])[1:]
+    except RuntimeError as error:  # RCLError derives from it
+        parser.error('; '.join([str(error), *find_wrong_rules(arguments)]))
+    if stray := find_stray_argument(own):
+        parser.error(stray)
+    return arguments, parser.parse_args(own)
+
+
+def start_ros(arguments: Sequence[str] = (), context: Any = None) -> None:
+    """
+    Initialize rclpy without its signal handlers.
+
+    :param arguments: command line of :func:`parse_ros_arguments`.
+    :param context: of rclpy; None for the default one.
+    :raises ConfigError: if ROS cannot be started, with the remedy.
+    """
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    try:
+        rclpy.init(
+            args=list(arguments), context=context, signal_handler_options=SignalHandlerOptions.NO
+        )
+    except RuntimeError as error:  # RCLError derives from it
+        sentences = [str(error), *find_start_remedies(str(error))]
+        raise ConfigError(f'ROS 2 cannot be started: {"; ".join(sentences)}') from error
 
 
 def match_reliability(publishers: Iterable[Any]) -> Any:

@@ -16,7 +16,7 @@ from ..image.loss_counter import LossCounter
 from ..image.message import describe_compressed_topic, read_message, read_stamp_ns
 from ..process.tuning import describe_camera_settings
 from .finding import Finding, NOTE, OK, PROBLEM
-from .ros_tool import match_reliability
+from .ros_tool import match_reliability, start_ros
 
 __all__ = [
     'COMPRESSED_TYPE',
@@ -116,7 +116,7 @@ def observe_topic(topic: str, seconds: float) -> TopicReport:
     topic = check_topic_name(topic)
     with ExitStack() as stack:
         context = rclpy.Context()
-        rclpy.init(context=context)
+        start_ros(context=context)
         stack.callback(rclpy.shutdown, context=context)
         node = rclpy.create_node('trt_detector_doctor', context=context)
         stack.callback(node.destroy_node)

@@ -24,12 +24,16 @@ from rclpy.utilities import remove_ros_args
 
 from ...errors import ConfigError
 from ...parameter_spec import ParameterSpec
+from ...process.ros_arguments import (
+    find_start_remedies,
+    find_stray_argument,
+    find_wrong_rules,
+)
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import use_shared_memory
 from ..log_bridge import forward_logging
 from ..parameter_files import find_unmatched_files, find_unreadable_lists, find_wrong_layouts
 from ..sharing.shared_subscriptions import SharedSubscriptions
-from .arguments import find_stray_argument, find_wrong_rules
 from .exit_codes import EXIT_DEVICE_LOST, EXIT_HANGING
 from .managed_node import ManagedNode
 
@@ -123,7 +127,7 @@ def run_nodes(
             *find_unreadable_lists(arguments),
             *find_wrong_layouts(arguments),
             *find_wrong_rules(arguments),
-            *_find_log_remedy(str(error)),
+            *find_start_remedies(str(error)),
         ]
         _report(f'{program}: cannot start: {"; ".join([str(error), *hints])}')
         return 1
@@ -150,13 +154,6 @@ def run_nodes(
     if fatal.exit_code is not None:
         fatal.end(fatal.exit_code)
     return 0
-
-
-def _find_log_remedy(error: str) -> list[str]:
-    """Advise about the folder of the log files, which rcl creates before anything else."""
-    if 'initialize logging' not in error:
-        return []
-    return ['set ROS_LOG_DIR to a folder that can be written, or HOME if it is not set']
 
 
 def _report(text: str) -> None:

@@ -20,6 +20,7 @@ from ...image.message import read_message
 from ...quantize.sampling import SourceFrame
 from ...values.user_path import expand_user
 from ..bag.reader import BagMessage, BagReader
+from ..ros_tool import start_ros
 from ..topic_check import check_topic_name, COMPRESSED_TYPE, explain_no_image
 
 __all__ = ['BagSource', 'FrameSource', 'PictureSource', 'TopicSource', 'VideoSource']
@@ -168,7 +169,7 @@ class TopicSource:
         self._every = every
         self._timeout_s = timeout_s
         self._context = rclpy.Context()
-        rclpy.init(context=self._context)
+        start_ros(context=self._context)
         self._node: Any = rclpy.create_node('trt_detector_calibrate', context=self._context)
         self._executor = rclpy.executors.SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)

@@ -18,13 +18,13 @@ from typing import Any, TextIO
 
 import cv2
 
-from ...errors import ImageError
+from ...errors import ConfigError, DetectorError, ImageError
 from ...image.files import picture_files
 from ...image.image import Image
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import tune_process
 from ..command_line import add_json_option, make_parser, write_result
-from ..ros_tool import parse_ros_arguments
+from ..ros_tool import parse_ros_arguments, start_ros
 from .encode import encode_picture, ENCODINGS
 
 __all__ = ['main']
@@ -46,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     arguments, options = parsed
     import rclpy
-    from rclpy.signals import SignalHandlerOptions
 
     stop = threading.Event()
     signals = SignalWatch(stop)
@@ -56,27 +55,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             paths = picture_files(options.images)
             log = stack.enter_context(options.log.open('w')) if options.log else None
-        except (OSError, ImageError) as error:
+            start_ros(arguments)
+            stack.callback(rclpy.try_shutdown)
+            node = rclpy.create_node('play_images')
+            stack.callback(node.destroy_node)
+            publisher = _create_publisher(node, options)
+        except (OSError, DetectorError) as error:
             print(f'play_images: {error}', file=sys.stderr)
             return 1
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        stack.callback(rclpy.try_shutdown)
-        node = rclpy.create_node('play_images')
-        stack.callback(node.destroy_node)
-        code = _play(node, paths, options, stop, log)
+        code = _play(node, publisher, paths, options, stop, log)
         signals.ignore()
         return code
 
 
 def _play(
     node: Any,
+    publisher: Any,
     paths: Sequence[Path],
     options: argparse.Namespace,
     stop: threading.Event,
     log: TextIO | None,
 ) -> int:
     """Publish one picture after the other; return the exit code."""
-    publisher = _create_publisher(node, options)
     if not _wait_for_subscriber(publisher, options.wait_for_subscriber, stop):
         print(
             f'play_images: no subscriber on {publisher.topic_name} within '
@@ -177,7 +177,12 @@ def _compressed_bytes(path: Path) -> tuple[bytes, str]:
 
 
 def _create_publisher(node: Any, options: argparse.Namespace) -> Any:
-    """Return the publisher, best effort as camera drivers are."""
+    """
+    Create the publisher, best effort as camera drivers are.
+
+    :raises ConfigError: if the name of the topic is invalid.
+    """
+    from rclpy.exceptions import InvalidTopicNameException
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     from sensor_msgs.msg import CompressedImage
     from sensor_msgs.msg import Image as ImageMessage
@@ -187,7 +192,10 @@ def _create_publisher(node: Any, options: argparse.Namespace) -> Any:
     if options.compressed and not topic.endswith('/compressed'):
         topic += '/compressed'
     kind = CompressedImage if options.compressed else ImageMessage
-    return node.create_publisher(kind, topic, QoSProfile(depth=1, reliability=reliable))
+    try:
+        return node.create_publisher(kind, topic, QoSProfile(depth=1, reliability=reliable))
+    except InvalidTopicNameException as error:
+        raise ConfigError(f'--topic {topic!r} is not the name of a topic: {error}') from error
 
 
 def _wait_for_subscriber(publisher: Any, timeout_s: float | None, stop: threading.Event) -> bool:

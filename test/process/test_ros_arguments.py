@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 import rclpy
 from support.ros_graph import next_domain
+from trt_detector.process.ros_arguments import find_wrong_rules
 from trt_detector.ros import main as main_module
-from trt_detector.ros.lifecycle.arguments import find_wrong_rules
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,15 @@
 # Copyright 2026 The trt_detector Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Advise about arguments of ROS that it cannot read."""
+"""Advise about arguments and environment variables that ROS cannot read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+import os
 import re
 
-__all__ = ['find_stray_argument', 'find_wrong_rules']
+__all__ = ['find_start_remedies', 'find_stray_argument', 'find_wrong_rules']
 
 _PARAMETER = ('-p', '--param')
 _REMAP = ('-r', '--remap')
@@ -42,6 +43,24 @@ def find_wrong_rules(arguments: Sequence[str]) -> list[str]:
         for option, rule in pairwise(arguments)
         if option in (*_PARAMETER, *_REMAP) and (remedy := _check_rule(option, rule))
     ]
+
+
+def find_start_remedies(error: str) -> list[str]:
+    """
+    Write how to correct what keeps ROS from starting.
+
+    :param error: of rclpy.init().
+    """
+    remedies = []
+    # rcl creates the folder of the log files before anything else.
+    if 'initialize logging' in error:
+        remedies.append(
+            'set ROS_LOG_DIR to a folder that can be written, or HOME if it is not set'
+        )
+    if 'ROS_DOMAIN_ID' in error:
+        value = os.environ.get('ROS_DOMAIN_ID')
+        remedies.append(f'ROS_DOMAIN_ID is {value!r}; set it to a number from 0 to 101')
+    return remedies
 
 
 def _check_rule(option: str, rule: str) -> str:
