@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 import json
 from pathlib import Path
 from typing import Any
@@ -765,3 +766,31 @@ def test_a_resize_before_the_first_layer_is_warned_of(
     head = 'end_to_end' if shapes.get('output0') == (1, 300, 6) else 'auto'
     found = recognize(info, head)
     assert any('scales its images to another size' in text for text in found.warnings) == warned
+
+
+@pytest.mark.parametrize('selection', ['TopK', 'NonMaxSuppression', 'EfficientNMS_TRT'])
+@pytest.mark.parametrize('shape', [(1, 6, 300), (1, 5, 100), (1, 6, None)])
+def test_selected_boxes_in_columns_are_refused(
+    shape: tuple[int | None, ...], selection: str
+) -> None:
+    output = TensorSpec('output0', shape, np.dtype('f4'))
+    info = GraphInfo(
+        (output,), input_size=(640, 640), tails={'output0': frozenset({selection, 'Transpose'})}
+    )
+    for names in (None, 1, 2):
+        with pytest.raises(ModelError, match=r'export them as rows \[N, M, 6\]'):
+            recognize(replace(info, num_names=names))
+
+
+@pytest.mark.parametrize(
+    ('tails', 'warned'), [({}, True), ({'output0': frozenset({'Sigmoid', 'Concat'})}, False)]
+)
+def test_few_columns_are_doubtful_only_if_the_graph_is_unknown(
+    tails: dict[str, frozenset[str]], *, warned: bool
+) -> None:
+    output = TensorSpec('output0', (1, 6, 300), np.dtype('f4'))
+    found = recognize(GraphInfo((output,), input_size=(640, 640), tails=tails))
+    assert found.name == 'yolo'
+    assert any('written as columns' in text for text in found.warnings) == warned
+    usual = TensorSpec('output0', (1, 6, 8400), np.dtype('f4'))
+    assert recognize(GraphInfo((usual,), input_size=(640, 640), tails=tails)).warnings == ()

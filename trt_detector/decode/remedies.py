@@ -27,6 +27,10 @@ _COMPUTED_OBJECTNESS = (
     'Transpose), which head yolo_objectness, yolox or yolox_decoded reads'
 )
 _ANGLE = 'the graph turns boxes by an angle: export [N, 4 + C + 1, A], which head yolo_obb reads'
+_COLUMNS = (
+    'the graph selects boxes and writes them as columns: export them as rows [N, M, 6] of x1, y1, '
+    'x2, y2, score, class (without the last Transpose)'
+)
 _DOCUMENTATION = 'docs/models.md lists every layout; the parameter head chooses one of them'
 
 
@@ -56,6 +60,8 @@ def suggest(info: GraphInfo) -> tuple[str, ...]:
         return _COMPUTED_OBJECTNESS, _DOCUMENTATION
     if any(info.may_be_objectness((output.shape[1] or 4) - 4) for output in planes):
         return _OBJECTNESS, _DOCUMENTATION
+    if any(_has_columns(info, output) for output in planes):
+        return _COLUMNS, _DOCUMENTATION
     if find_pair(info) is not None:
         return _BOXES_AND_SCORES, _DOCUMENTATION
     if len(planes) >= 2:
@@ -84,6 +90,12 @@ def suggest(info: GraphInfo) -> tuple[str, ...]:
 def _has_anchors(info: GraphInfo, output: TensorSpec) -> bool:
     """Tell whether a dimension after the batch is the number of predictions of the input size."""
     return any(info.anchors_per_cell(dim) for dim in output.shape[1:])
+
+
+def _has_columns(info: GraphInfo, output: TensorSpec) -> bool:
+    """Tell whether selected boxes have their values in the first dimension after the batch."""
+    _, values, boxes = output.shape
+    return bool(info.selects(output)) and values is not None and (boxes is None or values < boxes)
 
 
 def _smallest(output: TensorSpec) -> int:

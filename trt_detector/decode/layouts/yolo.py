@@ -24,6 +24,13 @@ from ..postprocess import best_of_classes, centers_to_corners, finite_rows
 __all__ = ['YoloLayout', 'YoloHead', 'DenseOutput', 'read_dense']
 
 
+_COLUMNS = (
+    'the number of predictions is not that of the input size: they are read as center x, y, '
+    'width, height and class scores; if they are selected boxes (x1, y1, x2, y2, score, class) '
+    'written as columns, export them as rows [N, M, 6]'
+)
+
+
 @dataclass(frozen=True, slots=True)
 class DenseOutput:
     """
@@ -176,8 +183,11 @@ class YoloLayout:
             evidence = Evidence.ON_REQUEST
         index = len(info.outputs) - len(last) + dense.output
         output = info.outputs[index]
+        few = not self._transposed and evidence <= Evidence.FEW_ROWS
         if (
-            output.name in info.objectness
+            # Boxes that the graph selects are rows of another form, written as columns.
+            (few and info.selects(output))
+            or output.name in info.objectness
             or info.rotates(output)
             or (not self._transposed and info.may_be_objectness(dense.num_classes))
         ):
@@ -189,7 +199,10 @@ class YoloLayout:
         corners = info.box_forms.get(output.name) == 'corners'
         head = partial(YoloHead, count, transposed=self._transposed, output=index, corners=corners)
         reading = f'boxes and {count} class scores'
-        return LayoutMatch(count, reading, head, evidence, preference, warnings)
+        # A plan does not tell whether it selects them.
+        doubtful = few and dense.evidence is Evidence.POSSIBLE and info.selects(output) is None
+        doubt = _COLUMNS if doubtful else ''
+        return LayoutMatch(count, reading, head, evidence, preference, warnings, doubt)
 
 
 def _read_auxiliary(info: GraphInfo) -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
