@@ -85,7 +85,7 @@ setup(
             'detect = trt_detector.tools.detect:main',
             'detections_3d = trt_detector.ros:run_detections_3d',
             'detector_node = trt_detector.ros:run_node',
-            'doctor = trt_detector.tools.doctor:main',
+            'doctor = trt_detector.tools.doctor.main:main',
             'evaluate = trt_detector.tools.evaluate:main',
             'inspect_engine = trt_detector.tools.inspect_engine:main',
             'play_images = trt_detector.tools.play_images.main:main',

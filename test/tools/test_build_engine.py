@@ -20,6 +20,7 @@ import pytest
 from support import networks
 from support.requirements import require_rtx_builder
 from trt_detector.tools import build_engine, doctor, inspect_engine
+from trt_detector.tools.doctor import middleware
 
 TOOLS = ('build_engine', 'inspect_engine', 'doctor', 'play_images')
 ROOT = Path(__file__).parents[2]
@@ -280,7 +281,7 @@ def test_inspect_engine_shows_the_manifest_and_rejects_a_file_that_is_no_engine(
 @pytest.fixture
 def ros(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make ROS 2 importable, as on a machine that has it."""
-    for name in doctor._ROS_MODULES:
+    for name in middleware._ROS_MODULES:
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setenv('ROS_DISTRO', 'jazzy')
 

@@ -15,7 +15,7 @@ import sys
 from typing import Any
 
 import pytest
-from trt_detector.tools import doctor
+from trt_detector.tools.doctor import middleware
 from trt_detector.tools.finding import Finding, NOTE, OK, PROBLEM
 from trt_detector.tools.topic_check import judge_topic, TopicReport
 
@@ -126,7 +126,7 @@ def test_doctor_checks_a_live_topic(
     from support.ros_graph import next_domain
 
     environment = {**os.environ, 'ROS_DOMAIN_ID': str(next_domain())}
-    command = [sys.executable, '-m', 'trt_detector.tools.doctor', '--json', '--topic', topic]
+    command = [sys.executable, '-m', 'trt_detector.tools.doctor.main', '--json', '--topic', topic]
     command += ['--seconds', '2']
     with camera(environment, *options):
         done = subprocess.run(
@@ -143,7 +143,7 @@ def test_doctor_names_the_topics_of_the_graph() -> None:
     from support.ros_graph import next_domain
 
     environment = {**os.environ, 'ROS_DOMAIN_ID': str(next_domain())}
-    command = [sys.executable, '-m', 'trt_detector.tools.doctor', '--topic', '/lens/image']
+    command = [sys.executable, '-m', 'trt_detector.tools.doctor.main', '--topic', '/lens/image']
     with camera(environment):
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=60
@@ -156,13 +156,13 @@ def test_doctor_names_the_topics_of_the_graph() -> None:
 def test_doctor_tells_of_fast_dds_of_other_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, '_SHARED_MEMORY', tmp_path)
-    assert doctor._shared_memory().status == OK
+    monkeypatch.setattr(middleware, '_SHARED_MEMORY', tmp_path)
+    assert middleware._shared_memory().status == OK
     (tmp_path / 'fastdds_1').write_bytes(b'')
     (tmp_path / 'other').write_bytes(b'')
-    assert doctor._shared_memory().status == OK
+    assert middleware._shared_memory().status == OK
     monkeypatch.setattr(os, 'getuid', lambda: tmp_path.stat().st_uid + 1)
-    finding = doctor._shared_memory()
+    finding = middleware._shared_memory()
     assert finding.status == NOTE
     assert f'uid {tmp_path.stat().st_uid})' in finding.text
     assert 'FASTDDS_BUILTIN_TRANSPORTS=UDPv4' in finding.remedy
