@@ -59,7 +59,7 @@ def test_the_size_follows_each_picture_in_any_order(order: str, tmp_path: Path) 
     path = _size_detector(tmp_path / 'm.onnx')
     config = DetectorConfig(model_path=str(path), backend='onnxruntime', warmup_iterations=0)
     with create_detector(config) as detector:
-        assert detector.input_size_open
+        assert detector.input_size_follows_images
         for name in order:
             detector.fit_input_size(_picture(name))
             assert detector.input_size == SIZES[name]

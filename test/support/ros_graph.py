@@ -81,7 +81,7 @@ class StubDetector:
         self._behave = behave
 
     depth = 1
-    input_size_pending = input_size_open = False
+    input_size_pending = input_size_follows_images = False
 
     def has_run(self, count: int) -> bool:
         return count <= self.batch_size

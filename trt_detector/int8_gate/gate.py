@@ -139,7 +139,7 @@ def _reference_config(config: DetectorConfig, detector: Detector) -> DetectorCon
 
     It runs at the input size of the INT8 engine, unless both follow the frames.
     """
-    if not detector.input_size_open:
+    if not detector.input_size_follows_images:
         height, width = detector.input_size
         config = config.with_changes(input_shape=f'{height}x{width}')
     return config.with_changes(

@@ -38,7 +38,6 @@ class ModelInfo:
     :param input_size: (height, width) in pixels of the one image input, from its shape or from
         the metadata; None if neither tells.
     :param stride: from the metadata, None if they have none.
-    :param opset: version of the default operator set.
     :param producer: exporter of the file.
     :param operators: operator types in use, subgraphs included.
     :param precision: 'int8' for a graph with Q/DQ nodes, 'fp16' for half weights, else 'fp32'.
@@ -66,7 +65,6 @@ class ModelInfo:
     class_names: tuple[str, ...] | None
     input_size: tuple[int, int] | None
     stride: int | None
-    opset: int
     producer: str
     operators: frozenset[str]
     precision: str

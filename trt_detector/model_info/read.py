@@ -59,9 +59,6 @@ def read_model_info(path: Path, known: Collection[str] = ()) -> ModelInfo:
         class_names=parse_names(merged.metadata),
         input_size=_input_size(inputs, merged.metadata),
         stride=_stride(merged.metadata),
-        opset=max(
-            (o.version for o in model.opset_import if o.domain in ('', 'ai.onnx')), default=0
-        ),
         producer=f'{model.producer_name} {model.producer_version}'.strip(),
         operators=operators,
         precision=_precision(graph, operators),

@@ -109,7 +109,7 @@ class Detector:
         )
 
     @property
-    def input_size_open(self) -> bool:
+    def input_size_follows_images(self) -> bool:
         """Return whether the input size follows the images, see :meth:`fit_input_size`."""
         return self._choose_input_size is not None
 

@@ -166,7 +166,7 @@ def _detect_all(
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the report's entries and the number of pictures without a result."""
     entries: list[dict[str, Any]] = []
-    batches = _batches(pictures, detector.batch_size, one_size=detector.input_size_open)
+    batches = _batches(pictures, detector.batch_size, one_size=detector.input_size_follows_images)
     for names, images in batches:
         parts = [regions.crop_image(image) for image in images]
         detector.fit_input_size(parts[0])

@@ -263,7 +263,6 @@ class TensorRTEngine(DeviceEngine):
         *,
         config: DetectorConfig | None = None,
         batch_size: int = 4,
-        compute_capability: tuple[int, int] | None = None,
     ) -> bytes | None:
         """
         Build a plan from an ONNX model in memory, without the plan store.
@@ -272,7 +271,6 @@ class TensorRTEngine(DeviceEngine):
         :param calib_cache_path: INT8 calibration cache, None for none.
         :param config: further parameters; model_path is ignored.
         :param batch_size: images per run, if the model has a dynamic batch.
-        :param compute_capability: GPU to build for, None for the GPU of this machine.
         :return: the plan, None if TensorRT cannot build it; the reason is on the log.
         :raises DetectorError: if the parameters or the model cannot be used.
         """
@@ -282,9 +280,7 @@ class TensorRTEngine(DeviceEngine):
         values = config or DetectorConfig()
         if calib_cache_path is not None:
             values = values.with_changes(calib_cache_path=calib_cache_path)
-        return convert_source(
-            onnx_model, values, batch_size=batch_size, compute_capability=compute_capability
-        )
+        return convert_source(onnx_model, values, batch_size=batch_size)
 
     def _make_output(self, index: int, *, mapped: bool) -> TensorBuffer:
         """Allocate another buffer for an output."""

@@ -40,13 +40,9 @@ _LOG_LEVELS = {10: 'debug', 20: 'info', 30: 'warn', 40: 'error', 50: 'fatal'}
 
 
 class Watcher:
-    """
-    ROS node in a thread of its own; the public methods may be called in any thread.
+    """ROS node in a thread of its own; the public methods may be called in any thread."""
 
-    :param context: initialized context of rclpy; None is the default one.
-    """
-
-    def __init__(self, context: Any = None) -> None:
+    def __init__(self) -> None:
         self.frames = FrameStore()
         self._lock = threading.Lock()
         self._records: dict[str, NodeRecord] = {}
@@ -56,14 +52,14 @@ class Watcher:
         self._viewed_s = float('-inf')
         self._asked_s = float('-inf')
         self._actions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._node = rclpy.create_node('trt_detector_dashboard', context=context)
+        self._node = rclpy.create_node('trt_detector_dashboard')
         self.domain_id = int(self._node.context.get_domain_id())
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 50)
         log_qos = QoSProfile(depth=200, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._node.create_subscription(Log, '/rosout', self._note_log, log_qos)
         self._node.create_timer(_PERIOD_S, self._guard(self._tick))
         self._wake = self._node.create_guard_condition(self._guard(self._act))
-        self._executor = SingleThreadedExecutor(context=context)
+        self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._stop = Future()
         self._thread = threading.Thread(target=self._spin, name='watcher', daemon=True)

@@ -124,13 +124,7 @@ def build_once(
             return replace(outcome, precision=precision, notes=notes)
 
 
-def convert_source(
-    onnx_model: bytes,
-    config: DetectorConfig,
-    *,
-    batch_size: int,
-    compute_capability: tuple[int, int] | None,
-) -> bytes | None:
+def convert_source(onnx_model: bytes, config: DetectorConfig, *, batch_size: int) -> bytes | None:
     """
     Build a plan from the bytes of an ONNX model.
 
@@ -146,7 +140,7 @@ def convert_source(
                 config,
                 read_model_info(path),
                 batch_size=batch_size,
-                target=BuildTarget(compute_capability, config.dla_core),
+                target=BuildTarget(dla_core=config.dla_core),
             )
         except BuildError as error:
             _LOG.error('no plan was built: %s', error)
