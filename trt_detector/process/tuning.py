@@ -109,7 +109,7 @@ def _is_fast_dds_2(environ: Mapping[str, str]) -> bool:
     )
 
 
-def keep_image_memory() -> bool:
+def keep_image_memory(environ: MutableMapping[str, str] = os.environ) -> bool:
     """
     Make glibc keep the memory of an image for the next one.
 
@@ -117,7 +117,7 @@ def keep_image_memory() -> bool:
 
     :return: False if nothing was changed.
     """
-    if any(name.startswith('MALLOC_') for name in os.environ):
+    if any(name.startswith('MALLOC_') for name in environ):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -18,7 +18,7 @@ from ..values.progress import ProgressCallback
 from ..values.user_path import expand_user
 from .builder.built_precision import explain_built_precision
 from .builder.make_plan import prepare_plan
-from .builder.precision import split_build_warnings
+from .builder.prepared_model import split_build_warnings
 from .builder.request import BuildRequest, make_request
 from .engine import TensorRTEngine
 from .library import BUILDERS, find_library, LIBRARIES, TensorRTLibrary

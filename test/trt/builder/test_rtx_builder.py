@@ -24,7 +24,8 @@ from trt_detector.trt.builder.build_plan import BuildOutcome
 from trt_detector.trt.builder.configuration import add_profile, create_builder_config
 from trt_detector.trt.builder.make_plan import build_once
 from trt_detector.trt.builder.parser import parse_network
-from trt_detector.trt.builder.precision import choose_precision, prepare_network
+from trt_detector.trt.builder.precision import choose_precision
+from trt_detector.trt.builder.prepared_model import prepare_network
 from trt_detector.trt.builder.request import BuildTarget
 from trt_detector.trt.library import load_library, TensorRTLibrary
 from trt_detector.trt.logger import LogLines, make_logger

@@ -94,7 +94,7 @@ def _build_for_this_machine(
     from ...gpu.device_info import read_device
     from ...trt.builder.built_precision import explain_built_precision
     from ...trt.builder.make_plan import prepare_plan
-    from ...trt.builder.precision import split_build_warnings
+    from ...trt.builder.prepared_model import split_build_warnings
     from ...trt.builder.request import make_request
     from ...trt.library import find_library
 
@@ -146,7 +146,7 @@ def _build_for_others(
     """Build the engine for other machines, into a file."""
     from ...gpu.device_info import read_device
     from ...trt.builder.make_plan import build_once
-    from ...trt.builder.precision import split_build_warnings
+    from ...trt.builder.prepared_model import split_build_warnings
     from ...trt.builder.request import BuildTarget
 
     config = job.config

@@ -17,7 +17,8 @@ from ..start import create_builder
 from .calibrator import CacheService, make_calibrator
 from .configuration import add_profile, create_builder_config, set_calibration_profile
 from .parser import parse_network
-from .precision import pin_layer_precision, prepare_network, PreparedModel, set_precision_flags
+from .precision import set_precision_flags
+from .prepared_model import pin_layer_precision, prepare_network, PreparedModel
 from .progress import BuildProgress, make_progress_monitor
 from .request import BuildRequest
 
