@@ -108,6 +108,11 @@ def test_a_missing_and_an_unknown_field_are_named() -> None:
     values['color'] = 'red'
     with pytest.raises(PlanError, match=r'color.*version'):
         PlanKey.from_json(values)
+    with pytest.raises(PlanError, match=r"the fields \['color'\] of"):
+        PlanKey.from_json({**make_key().to_json(), 'color': 'red'})
+    del values['color']
+    with pytest.raises(PlanError, match=r"the fields \['version'\] of"):
+        PlanKey.from_json(values)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from support.models import constant_detector
 from support.plans import Builder, CHANGES, content, make_device, make_key, sha
 from trt_detector.errors import BuildCancelledError, BuildError, PlanError
 from trt_detector.plan import (
@@ -24,7 +26,8 @@ from trt_detector.plan import (
     read_prebuilt_plan,
     StoredPlan,
 )
-from trt_detector.plan.lock import try_lock
+from trt_detector.plan.entry import iterate_manifests
+from trt_detector.plan.lock import hold_lock, try_lock
 
 
 def open_plan(folder: Path, key: PlanKey, **options: Any) -> tuple[StoredPlan, int, str]:
@@ -60,7 +63,9 @@ def test_modes_let_no_other_user_in(tmp_path: Path) -> None:
         open_plan(folder, make_key())
     finally:
         os.umask(before)
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folders = [folder, *(path for path in folder.rglob('*') if path.is_dir())]
+    assert len(folders) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
     files = [path for path in folder.rglob('*.engine*') if path.is_file()]
     assert len(files) == 2
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
@@ -188,7 +193,7 @@ def test_a_missing_file_is_rebuilt(tmp_path: Path, which: str) -> None:
     path.unlink()
     _, calls, log = open_plan(tmp_path, make_key())
     assert calls == 1
-    assert 'missing' in log
+    assert f'{path} is missing; an earlier build was interrupted' in log
     assert open_plan(tmp_path, make_key())[1] == 0
 
 
@@ -321,6 +326,43 @@ def test_a_read_only_folder_still_serves_its_plans(
     plan, calls, log = open_plan(tmp_path, make_key(version='11.0.0'))
     assert (calls, plan.path) == (1, None)
     assert os.strerror(errno.EROFS) in log
+
+
+def test_a_plan_never_outlives_its_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = open_plan(tmp_path, make_key(), keep=1)[0].path
+    assert path is not None
+    manifest = path.with_name(path.name + '.json')
+    moved: list[Path] = []
+    monkeypatch.setattr('trt_detector.plan.entry.set_aside', moved.append)
+    path.write_bytes(b'damaged')
+    open_plan(tmp_path, make_key(), keep=1)
+    assert moved == [manifest, path]
+    removed: list[Path] = []
+    unlink = Path.unlink
+
+    def note(file: Path, *, missing_ok: bool = False) -> None:
+        if file.exists():
+            removed.append(file)
+        unlink(file, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, 'unlink', note)
+    # The order of a folder's files is that of the file system.
+    monkeypatch.setattr(Path, 'iterdir', lambda folder: iter(sorted(folder.glob('*'))))
+    open_plan(tmp_path, make_key(version='11.0.0'), keep=1)
+    assert [file for file in removed if file.parent == path.parent] == [manifest, path]
+
+
+def test_a_linked_folder_is_no_part_of_the_store(tmp_path: Path) -> None:
+    path = open_plan(tmp_path / 'other', make_key())[0].path
+    assert path is not None
+    (tmp_path / 'plans').mkdir()
+    (tmp_path / 'plans' / path.parent.name).symlink_to(path.parent)
+    assert list(iterate_manifests(tmp_path / 'plans')) == []
+    assert [found for found, _ in iterate_manifests(tmp_path / 'other')] == [
+        path.with_name(path.name + '.json')
+    ]
 
 
 def test_old_plans_of_a_network_are_pruned(tmp_path: Path) -> None:
@@ -462,6 +504,14 @@ def test_a_prebuilt_plan_is_loaded_with_a_warning(tmp_path: Path) -> None:
         read_prebuilt_plan(path)
 
 
+def test_a_header_of_ultralytics_is_no_part_of_a_plan(tmp_path: Path) -> None:
+    path = tmp_path / 'mine.engine'
+    header = b'{"stride": 32}'
+    path.write_bytes(len(header).to_bytes(4, 'little') + header + b'a plan')
+    path.chmod(0o600)
+    assert read_prebuilt_plan(path).data == b'a plan'
+
+
 def test_a_prebuilt_plan_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match='No such file'):
         read_prebuilt_plan(tmp_path / 'absent.engine')
@@ -471,6 +521,11 @@ def test_a_prebuilt_plan_that_cannot_be_read(tmp_path: Path) -> None:
     empty.touch(mode=0o600)
     with pytest.raises(PlanError, match='empty'):
         read_prebuilt_plan(empty)
+    onnx_file = constant_detector(tmp_path / 'm.onnx', np.zeros((6, 50))).rename(
+        tmp_path / 'onnx.engine'
+    )
+    with pytest.raises(PlanError, match='is an ONNX file by its content, not a TensorRT plan'):
+        read_prebuilt_plan(onnx_file)
     fifo = tmp_path / 'fifo.engine'
     os.mkfifo(fifo, 0o600)
     with pytest.raises(PlanError, match='regular file'):
@@ -484,6 +539,7 @@ def test_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     for value in ('', 'relative/path'):
         monkeypatch.setenv('XDG_CACHE_HOME', value)
         assert find_cache_dir('') == tmp_path / 'home' / '.cache' / 'trt_detector'
+    assert find_cache_dir('~/plans') == tmp_path / 'home' / 'plans'
     monkeypatch.delenv('XDG_CACHE_HOME')
     assert find_cache_dir('') == tmp_path / 'home' / '.cache' / 'trt_detector'
 
@@ -509,6 +565,40 @@ def test_a_lock_that_cannot_be_made_costs_only_the_storing(tmp_path: Path) -> No
     plan, calls, log = open_plan(tmp_path, make_key())
     assert (calls, plan.path) == (1, None)
     assert 'cannot be locked' in log
+
+
+def test_a_link_in_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
+    path = open_plan(tmp_path, make_key())[0].path
+    assert path is not None
+    path.unlink()
+    lock = tmp_path / 'locks' / f'{path.parent.name}.lock'
+    lock.unlink()
+    lock.symlink_to(tmp_path / 'elsewhere')
+    plan, calls, log = open_plan(tmp_path, make_key())
+    assert (calls, plan.path) == (1, None)
+    assert f'{lock} cannot be locked' in log
+    assert not (tmp_path / 'elsewhere').exists()
+
+
+def test_a_wait_for_a_lock_is_told_once(tmp_path: Path) -> None:
+    told: list[float] = []
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with try_lock(tmp_path / 'lock') as is_free:
+            assert is_free
+            held.set()
+            release.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(60)
+    # More than two looks at the lock, one every 0.1 s.
+    threading.Timer(0.35, release.set).start()
+    with hold_lock(tmp_path / 'lock', cancel=None, on_wait=lambda: told.append(1)):
+        assert release.is_set()
+    holder.join(60)
+    assert len(told) == 1
 
 
 def test_a_slot_that_cannot_be_cleaned_costs_only_the_storing(

@@ -13,7 +13,8 @@ import pytest
 from sensor_msgs.msg import Image as ImageMessage
 from std_msgs.msg import Header
 from trt_detector.errors import ImageError
-from trt_detector.ros.messages import DetectionsMessage, read_image
+from trt_detector.ros.messages import DetectionsMessage, make_image, make_label_info, read_image
+from trt_detector.ros.serialized.image_message import DamagedMessage, ReceivedImage
 from trt_detector.values.detections import Detections
 
 
@@ -26,6 +27,8 @@ class _Bridge:
     """Converts one encoding, and refuses others as cv_bridge does: with an exception."""
 
     def imgmsg_to_cv2(self, message: object, desired_encoding: str) -> np.ndarray:
+        # cv_bridge takes the type of rclpy only.
+        assert isinstance(message, ImageMessage)
         if (message.encoding, desired_encoding) != ('yuv444', 'bgr8'):
             raise ValueError(f'[{message.encoding}] is not a color format')
         return np.full((message.height, message.width, 3), 7, np.uint8)
@@ -41,6 +44,25 @@ def _bridge(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_encoding_is_converted_by_cv_bridge() -> None:
     image = read_image(_message('yuv444'))
     assert image.to_bgr().tolist() == np.full((4, 4, 3), 7).tolist()
+
+
+@pytest.mark.usefixtures('bridge')
+def test_image_as_it_was_received_is_converted_by_cv_bridge() -> None:
+    data = np.arange(48, dtype=np.uint8)
+    image = read_image(ReceivedImage(Header(), 4, 4, 'yuv444', 0, 12, data, None))
+    assert image.to_bgr().tolist() == np.full((4, 4, 3), 7).tolist()
+
+
+@pytest.mark.usefixtures('bridge')
+def test_image_that_is_too_large_is_not_converted() -> None:
+    assert read_image(_message('yuv444'), max_pixels=16).width == 4
+    with pytest.raises(ImageError, match='image is 4x4, 16 pixels; max_image_pixels is 15'):
+        read_image(_message('yuv444'), max_pixels=15)
+
+
+def test_damaged_message_is_an_image_error() -> None:
+    with pytest.raises(ImageError, match='no length'):
+        read_image(DamagedMessage('no length'))
 
 
 @pytest.mark.usefixtures('bridge')
@@ -95,3 +117,48 @@ def test_track_ids_are_published_and_not_kept_for_the_next() -> None:
     other = replace(found, track_ids=np.array([0, 7]))
     assert [row.id for row in message.fill(Header(), other).detections] == ['', '7']
     assert [row.id for row in message.fill(Header(), found).detections] == ['', '']
+
+
+def _boxes(count: int) -> Detections:
+    corner = np.arange(count, dtype=np.float32)[:, None] * (10, 1)
+    boxes = np.concatenate((corner, corner + np.array((4, 6))), axis=1).astype(np.float32)
+    scores = np.linspace(0.9, 0.3, count).astype(np.float32)
+    return Detections(boxes, scores, np.arange(count, dtype=np.int32) % 3)
+
+
+def test_a_crowded_image_does_not_keep_its_memory() -> None:
+    message = DetectionsMessage(('ship', 'plane'))
+    assert len(message.fill(Header(), _boxes(400)).detections) == 400
+    header = Header(frame_id='camera')
+    few = message.fill(header, _boxes(3))
+    assert [len(few.detections), len(message._pool)] == [3, 300]
+    assert few.header.frame_id == 'camera'
+    for number, found in enumerate(few.detections):
+        assert found.header.frame_id == 'camera'
+        center = found.bbox.center.position
+        assert (center.x, center.y) == (10 * number + 2, number + 3)
+        assert (found.bbox.size_x, found.bbox.size_y) == (4, 6)
+        [result] = found.results
+        assert result.hypothesis.score == pytest.approx(0.9 - 0.3 * number)
+        # A class without a name has its number.
+        assert result.hypothesis.class_id == ('ship', 'plane', '2')[number]
+
+
+def test_label_info_leaves_out_merged_classes_and_has_the_threshold() -> None:
+    header = Header(frame_id='camera')
+    info = make_label_info(header, ('ship', '', 'plane'), 0.375)
+    names = [(entry.class_id, entry.class_name) for entry in info.class_map]
+    assert names == [(0, 'ship'), (2, 'plane')]
+    assert (info.threshold, info.header.frame_id) == (0.375, 'camera')
+
+
+def test_a_picture_is_published_row_by_row() -> None:
+    picture = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    # Every second column: not contiguous.
+    part = picture[:, ::2]
+    message = make_image(Header(frame_id='camera'), part)
+    assert (message.height, message.width, message.step) == (4, 3, 9)
+    assert (message.encoding, message.header.frame_id) == ('bgr8', 'camera')
+    assert message.data.tolist() == [
+        int(value) for row in part for pixel in row for value in pixel
+    ]

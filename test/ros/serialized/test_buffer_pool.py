@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+import weakref
 
 import numpy as np
 import pytest
@@ -108,3 +109,16 @@ def test_a_closed_pool_releases_memory_after_the_last_view() -> None:
     assert not memory.retired
     del view
     assert memory.retired
+    # The pool does not keep it.
+    reference = weakref.ref(memory)
+    del memory
+    assert reference() is None
+
+
+def test_messages_of_almost_one_size_use_the_same_memory() -> None:
+    pool = BufferPool()
+    # Pages of 4096 bytes: frame_id differs by some bytes.
+    memory = pool.take(5000)
+    assert memory.size == 8192
+    pool.put(memory)
+    assert pool.take(5100) is memory

@@ -11,6 +11,7 @@ import pytest
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from trt_detector.errors import ImageError
+from trt_detector.image.reusable_memory import ReusableMemory
 from trt_detector.ros.serialized.image_message import (
     make_image_message,
     read_image_message,
@@ -62,6 +63,23 @@ def test_compressed_image(text: str) -> None:
     assert isinstance(read, ReceivedCompressedImage)
     assert (read.header, read.format) == (message.header, message.format)
     assert read.data.tobytes() == message.data.tobytes()
+
+
+def test_an_image_tells_the_memory_that_it_is_in() -> None:
+    memory = ReusableMemory(4096)
+    encoded = to_array(serialize_message(raw_message()))
+    read = read_image_message(Image, encoded, memory)
+    assert isinstance(read, ReceivedImage)
+    assert read.memory is memory
+    assert np.shares_memory(read.data, encoded)
+
+
+def test_a_text_that_is_not_utf_8_is_read() -> None:
+    encoded = serialize_message(raw_message('camera')).replace(b'camera', b'cam\xe9ra')
+    read = read_image_message(Image, to_array(encoded))
+    assert isinstance(read, ReceivedImage)
+    assert read.header.frame_id == 'cam\ufffdra'
+    assert read.data.tobytes() == bytes(range(30))
 
 
 def test_an_image_without_data() -> None:

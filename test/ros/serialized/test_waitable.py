@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import errno
 import mmap
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from support.ros_graph import ros_context, WAIT_S, wait_until
 from trt_detector.errors import ImageError
+from trt_detector.image.reusable_memory import ReusableMemory
 from trt_detector.ros.image_receiver import ImageReceiver
 from trt_detector.ros.messages import read_image
 from trt_detector.ros.serialized import buffer_pool, taker
@@ -133,9 +135,50 @@ def test_message_info_has_what_rclpy_gives(cameras: Cameras) -> None:
         assert set(theirs) <= set(ours)
         for name in set(theirs) - {'received_timestamp', 'publisher_gid'}:
             assert ours[name] == theirs[name], name
-        assert ours['source_timestamp'] > 0
+        assert 0 < ours['source_timestamp'] < ours['received_timestamp']
         if 'publisher_gid' in theirs:
             assert ours['publisher_gid']['data'] == bytes(theirs['publisher_gid']['data'])
+
+
+def test_taking_without_a_message_uses_one_memory(
+    cameras: Cameras, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def make(size: int) -> ReusableMemory:
+        made.append(size)
+        return ReusableMemory(size)
+
+    monkeypatch.setattr(buffer_pool, 'ReusableMemory', make)
+    subscription = cameras.node.create_subscription(Image, '/none', lambda _: None, 1)
+    one = taker.SerializedTaker(subscription)
+    assert [one.take() for _ in range(3)] == [None] * 3
+    assert len(made) == 1
+    one.close()
+
+
+def test_an_error_of_the_middleware_is_raised_with_its_text(
+    cameras: Cameras, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscription = cameras.node.create_subscription(Image, '/none', lambda _: None, 1)
+    one = taker.SerializedTaker(subscription)
+    rcl = SimpleNamespace(take=lambda *_: 10, take_error=lambda: 'out of resources')
+    monkeypatch.setattr(one, '_rcl', rcl)
+    with pytest.raises(RuntimeError, match=r'message \(rcl error 10\): out of resources'):
+        one.take()
+    one.close()
+
+
+def test_a_number_that_the_middleware_does_not_have_is_none(cameras: Cameras) -> None:
+    subscription = cameras.node.create_subscription(Image, '/none', lambda _: None, 1)
+    one = taker.SerializedTaker(subscription)
+    # From rmw/types.h: RMW_MESSAGE_INFO_SEQUENCE_NUMBER_UNSUPPORTED is UINT64_MAX.
+    one._info.publication_sequence_number = 2**64 - 1
+    one._info.reception_sequence_number = 7
+    info = one._make_info()
+    assert info['publication_sequence_number'] is None
+    assert info['reception_sequence_number'] == 7
+    one.close()
 
 
 def test_a_damaged_message_arrives_with_the_reason(cameras: Cameras) -> None:
