@@ -7,7 +7,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+import re
+import shutil
 import sqlite3
+import subprocess
 
 import numpy as np
 import pytest
@@ -69,6 +72,23 @@ def test_a_truncated_mcap_says_how_to_recover_it(tmp_path: Path) -> None:
     os.truncate(file, file.stat().st_size // 2)
     with pytest.raises(BagError, match='cannot be read: .* mcap recover bag.mcap'):
         BagReader(tmp_path / 'bag')
+
+
+def test_a_truncated_database_says_how_to_recover_it(tmp_path: Path) -> None:
+    big = np.zeros((60, 90, 3), np.uint8)
+    messages = [('/a', bags.RAW, n, bags.raw(big, bags.header(n))) for n in range(9)]
+    file = bags.write_bag(tmp_path / 'bag', messages, 'SQLITE3') / 'bag.db3'
+    os.truncate(file, file.stat().st_size - 3 * 4096)
+    with pytest.raises(BagError, match='cannot be read: .*of a file that is damaged') as caught:
+        BagReader(tmp_path / 'bag')
+    if shutil.which('sqlite3') is None:
+        pytest.skip('sqlite3 is missing: apt install sqlite3')
+    command = re.search('damaged, (.*) saves what can be read', str(caught.value))
+    assert command is not None
+    subprocess.run(command[1], shell=True, cwd=tmp_path, check=True)
+    recovered = times(BagReader(tmp_path / 'recovered.db3'), '/a')
+    assert recovered == list(range(len(recovered)))
+    assert 5 <= len(recovered) < 9
 
 
 def test_damage_in_the_middle_names_the_message(tmp_path: Path) -> None:

@@ -58,17 +58,21 @@ def find_storage_files(path: Path) -> tuple[Path, ...]:
 
 
 def get_remedy(files: Sequence[Path]) -> str:
-    """Return the advice for files that cannot be read."""
-    mcap = [file for file in files if file.suffix == '.mcap']
-    reindex = '; ros2 bag reindex repairs the metadata of a bag'
-    if not mcap:
-        return reindex
-    # One of both is at fault.
-    both = reindex if mcap[-1].with_name('metadata.yaml').is_file() else ''
-    return (
-        f'{both}; a recorder that was killed leaves an incomplete file: mcap recover '
-        f'{mcap[-1].name} -o recovered.mcap (https://mcap.dev/guides/cli) saves what is complete'
-    )
+    """Write the advice for files that cannot be read."""
+    last = files[-1]
+    if last.suffix == '.mcap':
+        saved = (
+            'a recorder that was killed leaves an incomplete file: mcap recover '
+            f'{last.name} -o recovered.mcap (https://mcap.dev/guides/cli) saves what is complete'
+        )
+    else:
+        saved = (
+            f'of a file that is damaged, sqlite3 {last} .dump | sed "s/^ROLLBACK.*/COMMIT;/" | '
+            'sqlite3 recovered.db3 saves what can be read'
+        )
+    if not last.with_name('metadata.yaml').is_file():
+        return f'; {saved}'
+    return f'; ros2 bag reindex repairs the metadata of a bag; {saved}'
 
 
 def _refuse_packed(path: Path, files: Sequence[Path]) -> None:
