@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from trt_detector.__main__ import _TOOLS
 
+DEMO = Path(__file__).parents[2] / 'demo' / 'models' / 'demo_raw.onnx'
 NEEDS_ROS = {'benchmark_node', 'dashboard', 'play_images'}
 MODEL = ('--model', 'missing.onnx')
 # Arguments of which a file is missing, and the text that names what.
@@ -81,6 +82,33 @@ def test_missing_file_is_named_and_nothing_else_is_printed(
     assert '\r' not in printed.err + printed.out
     assert 'Traceback' not in printed.err
     assert tool in PRINT_A_RESULT or printed.out == ''
+
+
+@pytest.mark.parametrize(
+    ('tool', 'arguments'),
+    [
+        ('play_images', ['--images', '.']),
+        ('dashboard', []),
+        ('doctor', ['--topic', '/image']),
+        ('calibrate', ['--model', 'm.onnx', '--output', 'm.calib', '--topic', '/image']),
+    ],
+)
+def test_ros_that_is_missing_is_told_with_the_file_to_source(
+    tool: str,
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, 'rclpy', None)
+    monkeypatch.setitem(sys.modules, 'rclpy.utilities', None)
+    Path('m.onnx').write_bytes(DEMO.read_bytes())
+    assert load(tool).main(arguments) == 1
+    printed = capsys.readouterr()
+    told = [line for line in (printed.err + printed.out).splitlines() if 'ROS 2' in line]
+    assert any(line.endswith('or bringup/env.sh if there is no ROS 2') for line in told)
+    assert any('/opt/ros/<distro>/setup.bash' in line for line in told)
 
 
 @pytest.mark.parametrize('port', ['-1', '65536', '99999', 'http', '²'])

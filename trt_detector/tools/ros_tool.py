@@ -19,7 +19,10 @@ from ..process.ros_arguments import (
 from .command_line import parse_arguments
 from .standard_output import watch_output
 
-__all__ = ['match_reliability', 'parse_ros_arguments', 'start_ros']
+__all__ = ['SOURCE_ROS', 'match_reliability', 'parse_ros_arguments', 'start_ros']
+
+SOURCE_ROS = 'source /opt/ros/<distro>/setup.bash, or bringup/env.sh if there is no ROS 2'
+"""Remedy if the Python modules of ROS 2 cannot be imported."""
 
 
 def parse_ros_arguments(
@@ -43,7 +46,7 @@ def parse_ros_arguments(
         from rclpy.utilities import remove_ros_args
     except ImportError as error:
         print(
-            f'{parser.prog}: ROS 2 cannot be imported ({error}); source its setup file first',
+            f'{parser.prog}: ROS 2 cannot be imported ({error}): {SOURCE_ROS}',
             file=sys.stderr,
         )
         return None

@@ -16,7 +16,7 @@ from ..image.loss_counter import LossCounter
 from ..image.message import describe_compressed_topic, read_message, read_stamp_ns
 from ..process.tuning import describe_camera_settings
 from .finding import Finding, NOTE, OK, PROBLEM
-from .ros_tool import match_reliability, start_ros
+from .ros_tool import match_reliability, SOURCE_ROS, start_ros
 
 __all__ = [
     'COMPRESSED_TYPE',
@@ -112,7 +112,7 @@ def observe_topic(topic: str, seconds: float) -> TopicReport:
     try:
         import rclpy
     except ImportError as error:
-        raise ConfigError(f'--topic needs ROS 2 ({error}); source its setup file first') from error
+        raise ConfigError(f'--topic needs ROS 2 ({error}): {SOURCE_ROS}') from error
     topic = check_topic_name(topic)
     with ExitStack() as stack:
         context = rclpy.Context()

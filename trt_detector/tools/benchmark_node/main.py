@@ -21,6 +21,7 @@ from ...errors import ConfigError, DetectorError
 from ...process.stop_signals import SignalWatch
 from ...process.tuning import use_shared_memory
 from ..command_line import make_parser, parse_arguments, write_file, write_result
+from ..ros_tool import SOURCE_ROS
 from .contender import Bare, Case, Contender
 from .cores import check_cores, leave_cores
 from .figures import summarize_rounds
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(str(error))
         return 1
     except ImportError as error:
-        _say(f'ROS 2 cannot be imported ({error}); source its setup file first')
+        _say(f'ROS 2 cannot be imported ({error}): {SOURCE_ROS}')
         return 1
     finally:
         watch.close()

@@ -20,7 +20,7 @@ from ...image.message import read_message
 from ...quantize.sampling import SourceFrame
 from ...values.user_path import expand_user
 from ..bag.reader import BagMessage, BagReader
-from ..ros_tool import start_ros
+from ..ros_tool import SOURCE_ROS, start_ros
 from ..topic_check import check_topic_name, COMPRESSED_TYPE, explain_no_image
 
 __all__ = ['BagSource', 'FrameSource', 'PictureSource', 'TopicSource', 'VideoSource']
@@ -161,9 +161,7 @@ class TopicSource:
         try:
             import rclpy
         except ImportError as error:
-            raise ImageError(
-                f'--topic needs ROS 2 ({error}); source its setup file first'
-            ) from error
+            raise ImageError(f'--topic needs ROS 2 ({error}): {SOURCE_ROS}') from error
         self._topic = check_topic_name(topic)
         self._rclpy: Any = rclpy
         self._every = every

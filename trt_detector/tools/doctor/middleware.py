@@ -11,6 +11,7 @@ from pathlib import Path
 import shutil
 
 from ..finding import Finding, NOTE, OK, PROBLEM
+from ..ros_tool import SOURCE_ROS
 from .modules import import_module
 
 __all__ = ['check_ros']
@@ -27,9 +28,7 @@ def check_ros() -> Iterator[Finding]:
         yield Finding('ros 2', OK, distro or 'from wheels (ROS_DISTRO is not set)')
     else:
         packages = ' '.join(f'ros-{distro}-{name}'.replace('_', '-') for name in missing)
-        remedy = 'source /opt/ros/<distro>/setup.bash, or bringup/env.sh if there is no ROS 2'
-        if distro:
-            remedy = f'sudo apt install {packages}'
+        remedy = f'sudo apt install {packages}' if distro else SOURCE_ROS
         yield Finding('ros 2', PROBLEM, f'cannot import {", ".join(missing)}', remedy)
     yield _dds(dict(os.environ))
     yield _shared_memory()
