@@ -364,6 +364,8 @@ class ContextDouble:
     def get_max_output_size(self, name: str) -> int:
         if self._input_shape is None or name not in self._engine._outputs:
             return -1
+        if type(self).world.unbounded:
+            return 0
         dims = [dim if dim >= 0 else _MOST_ROWS for dim in self.get_tensor_shape(name)]
         return int(np.prod(dims)) * 4
 
@@ -448,7 +450,9 @@ class ContextDouble:
         else:
             ask = allocator.reallocate_output_async
             address = call_back(0, ask, name, 0, size, 256, 0)
-        call_back(None, allocator.notify_shape, name, result.shape)
+        shape = type(self).world.notified_shape(result.shape)
+        if shape is not None:
+            call_back(None, allocator.notify_shape, name, shape)
         if not address:
             self._failed_output = name
             _log(self._engine._logger, f'enqueueV3: no memory for output {name}')

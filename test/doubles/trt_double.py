@@ -63,6 +63,8 @@ class World:
     :param plugins: operators that plugin libraries brought.
     :param builds: what was built, for the tests.
     :param on_step: called in each step of a build.
+    :param unbounded: whether outputs of a data-dependent shape have no maximum size.
+    :param notified_shape: the shape that TensorRT reports for such an output, None for none.
     :param failures: calls that fail as documented, keys of call_log.FAILURES.
     :param failed_calls: those of them that were made.
     :param cuda_error: CUDA error that keeps the library from starting, 0 for none.
@@ -87,6 +89,8 @@ class World:
     plugins: set[str] = field(default_factory=set)
     builds: list[dict[str, Any]] = field(default_factory=list)
     on_step: Callable[[], None] | None = None
+    unbounded: bool = False
+    notified_shape: Callable[[tuple[int, ...]], tuple[int, ...] | None] = lambda shape: shape
     failures: frozenset[str] = frozenset()
     failed_calls: list[str] = field(default_factory=list)
     cuda_error: int = 0

@@ -182,6 +182,40 @@ def test_an_output_that_exceeds_its_buffer_fails_the_run(
         assert_clean(world)
 
 
+def test_an_output_without_a_maximum_that_is_too_large_names_both_sizes(tmp_path: Path) -> None:
+    model = networks.counting(tmp_path / 'counting.onnx')
+    with machine('tensorrt-10.16', unbounded=True) as world:
+        with TensorRTEngine(build(model)) as engine:
+            assert engine.run(np.zeros((1, 3, 16, 16), np.float32))[0].shape == (1, 0, 4)
+            # 768 rows of four numbers, where 300 fit.
+            with pytest.raises(EngineError, match=r'needs \d+ bytes, .* its buffer has \d+; exp'):
+                engine.run(np.ones((1, 3, 16, 16), np.float32))
+        assert_clean(world)
+
+
+@pytest.mark.parametrize(
+    ('notified', 'said'),
+    [
+        (lambda shape: (shape[0], -1, *shape[2:]), r'the shape \[1, -1, 4\]'),
+        (lambda _: None, 'no shape'),
+    ],
+)
+def test_a_shape_that_tensorrt_does_not_report_is_an_error(
+    notified: Any, said: str, tmp_path: Path
+) -> None:
+    model = networks.counting(tmp_path / 'counting.onnx')
+    with machine('tensorrt-10.16') as world:
+        with TensorRTEngine(build(model)) as engine:
+            batch = np.ones((1, 3, 16, 16), np.float32)
+            shape = engine.run(batch)[0].shape
+            world.notified_shape = notified
+            with pytest.raises(EngineError, match=f'TensorRT reports {said} for output'):
+                engine.run(batch)
+            world.notified_shape = lambda real: real
+            assert engine.run(batch)[0].shape == shape
+        assert_clean(world)
+
+
 def test_the_plan_must_be_of_the_model(dynamic: Path) -> None:
     with machine('tensorrt-10.3') as world:
         with pytest.raises(

@@ -113,6 +113,8 @@ class Bindings:
         """
         Return the outputs with a data-dependent dimension and their maximum size in bytes.
 
+        The size is 0 if TensorRT does not know one, e.g. behind two such operators.
+
         The maximum input shape has to be set.
 
         :raises EngineError: if TensorRT does not know the maximum.

@@ -142,7 +142,11 @@ class ExecutionContext:
             self._open_outputs[buffer.name] = (output, allocator)
 
     def shapes_of_run(self) -> list[tuple[int, ...]]:
-        """Return the shapes of the outputs of the run that was enqueued last."""
+        """
+        Return the shapes of the outputs of the run that was enqueued last.
+
+        :raises EngineError: if TensorRT did not report one.
+        """
         specs = zip(self._bindings.output_specs, self._output_shapes, strict=True)
         return [
             self._open_outputs[spec.name][0].shape if spec.name in self._open_outputs else shape
@@ -167,8 +171,14 @@ class ExecutionContext:
         :raises EngineError: if TensorRT fails.
         """
         self._lines.clear()
+        outputs = [output for output, _ in self._open_outputs.values()]
+        for output in outputs:
+            output.start_run()
         if not self._execution_context.execute_async_v3(stream_handle):
-            raise EngineError(f'TensorRT failed to run the network{self._lines.explain()}')
+            refusals = ''.join(output.refusal for output in outputs)
+            raise EngineError(
+                f'TensorRT failed to run the network{self._lines.explain()}{refusals}'
+            )
 
     def close(self) -> None:
         """Release the context, which has to precede its engine."""

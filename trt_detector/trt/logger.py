@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 import logging
+import re
 import threading
 from typing import Any, NamedTuple
 import weakref
@@ -26,6 +27,8 @@ _LEVELS = {
 _KEPT = 200
 # Of the lines, in the error of this package.
 _EXPLAINING = 5
+# TensorRT for RTX builds without a GPU, and adds this line to each error.
+_NO_GPU = re.compile(r'catchCudaError.*cudaError (35|100)\b')
 _LOCK = threading.Lock()
 _LOGGERS: dict[Any, tuple[Any, weakref.WeakSet[LogLines]]] = {}
 
@@ -84,7 +87,9 @@ class LogLines:
 
     def explain(self) -> str:
         """Return ': ' and the last errors on one line, or '' if there are none."""
-        errors = self.errors()[-_EXPLAINING:]
+        every = self.errors()
+        errors = [text for text in every if not _NO_GPU.search(text)] or every
+        errors = errors[-_EXPLAINING:]
         return ': ' + ' | '.join(errors) if errors else ''
 
     def _of_thread(self) -> Iterator[_Line]:

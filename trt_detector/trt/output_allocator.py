@@ -7,10 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import EngineError
 from ..gpu.buffers import TensorBuffer
 from .library import TensorRTLibrary
 
 __all__ = ['OutputShape', 'make_output_allocator']
+
+
+_REMEDY = 'export the model without NMS: the node applies NMS itself'
 
 
 class OutputShape:
@@ -22,11 +26,50 @@ class OutputShape:
 
     def __init__(self, buffer: TensorBuffer) -> None:
         self.buffer = buffer
-        self.shape: tuple[int, ...] = ()
+        self._shape: tuple[int, ...] | None = None
+        self._refused_bytes = 0
+
+    def start_run(self) -> None:
+        """Forget the last run."""
+        self._shape, self._refused_bytes = None, 0
 
     def address_for(self, size: int) -> int:
         """Return the address of the buffer if it holds size bytes, else 0, which ends the run."""
-        return self.buffer.address if self.buffer.holds(size) else 0
+        if self.buffer.holds(size):
+            return self.buffer.address
+        self._refused_bytes = size
+        return 0
+
+    def set_shape(self, shape: tuple[int, ...]) -> None:
+        """Keep the shape that TensorRT reports."""
+        self._shape = shape
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """
+        Return the shape of the last run.
+
+        :raises EngineError: if TensorRT reported none, or one with an unknown dimension, as 10.16
+            does for some networks (https://github.com/NVIDIA/TensorRT/issues/4744).
+        """
+        shape = self._shape
+        if shape is None or any(dim < 0 for dim in shape):
+            said = 'no shape' if shape is None else f'the shape {list(shape)}'
+            raise EngineError(
+                f'TensorRT reports {said} for output {self.buffer.name!r}, whose shape depends on '
+                f'the image; {_REMEDY}'
+            )
+        return shape
+
+    @property
+    def refusal(self) -> str:
+        """Return a clause about the buffer if it was too small for the last run, else ''."""
+        if not self._refused_bytes:
+            return ''
+        return (
+            f'; output {self.buffer.name!r} needs {self._refused_bytes} bytes, but TensorRT gave '
+            f'no such maximum, and its buffer has {self.buffer.nbytes}; {_REMEDY}'
+        )
 
 
 def make_output_allocator(library: TensorRTLibrary, output: OutputShape) -> Any:
@@ -58,6 +101,6 @@ def make_output_allocator(library: TensorRTLibrary, output: OutputShape) -> Any:
             return output.address_for(size)
 
         def notify_shape(self, tensor_name: str, shape: Sequence[int]) -> None:  # noqa: ARG002
-            output.shape = tuple(int(dim) for dim in shape)
+            output.set_shape(tuple(int(dim) for dim in shape))
 
     return _OutputAllocator()
