@@ -85,7 +85,7 @@ GUARDS = {
 COMMON_WORDS = frozenset({
     'add', 'clear', 'code', 'desc', 'engine', 'flags', 'load_library', 'log', 'name', 'node',
     'parse', 'precision', 'profile', 'run', 'shape', 'type', 'value', 'dtype', 'file', 'metadata',
-    'logger', 'platform', 'reset', 'location', 'itemsize',
+    'logger', 'platform', 'reset', 'location', 'itemsize', 'nbytes',
 })  # fmt: skip
 
 

@@ -40,7 +40,7 @@ class OutputShape:
         self._refused_bytes = size
         return 0
 
-    def set_shape(self, shape: tuple[int, ...]) -> None:
+    def report(self, shape: tuple[int, ...]) -> None:
         """Keep the shape that TensorRT reports."""
         self._shape = shape
 
@@ -101,6 +101,6 @@ def make_output_allocator(library: TensorRTLibrary, output: OutputShape) -> Any:
             return output.address_for(size)
 
         def notify_shape(self, tensor_name: str, shape: Sequence[int]) -> None:  # noqa: ARG002
-            output.set_shape(tuple(int(dim) for dim in shape))
+            output.report(tuple(int(dim) for dim in shape))
 
     return _OutputAllocator()
