@@ -12,7 +12,8 @@ import pytest
 from trt_detector.config import DetectorConfig
 from trt_detector.image.image import Image
 from trt_detector.model_info.metadata_files import read_metadata_files
-from trt_detector.model_setup import ModelSetup, Preprocessing
+from trt_detector.model_setup import ModelSetup
+from trt_detector.model_setup.preprocessing import Preprocessing
 from trt_detector.preprocess import CpuPreprocessor
 from trt_detector.values.tensor_spec import TensorSpec
 

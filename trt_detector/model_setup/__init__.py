@@ -7,12 +7,10 @@ from __future__ import annotations
 from .class_map import map_classes
 from .classes import decode_options
 from .description import describe_detector
-from .preprocessing import Preprocessing
 from .setup import given_metadata, ModelSetup
 
 __all__ = [
     'ModelSetup',
-    'Preprocessing',
     'decode_options',
     'describe_detector',
     'given_metadata',

@@ -61,76 +61,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help='ONNX file of the detector, in FP32',
     )
     add('--output', required=True, type=Path, metavar='X.calib', help='file to write')
-    inputs = parser.add_mutually_exclusive_group(required=True)
-    inputs.add_argument('--images', nargs='+', type=Path, help='a folder, or picture files')
-    inputs.add_argument('--video', type=Path, help='a video file')
-    inputs.add_argument('--bag', type=Path, help='folder of a rosbag2 (sqlite3 or mcap)')
-    inputs.add_argument('--topic', help='a live image topic, raw or compressed')
-    add('--bag-topics', nargs='*', default=[], help='image topics of the bag. Default: all.')
-    add(
-        '--every', type=parse_positive, default=10, metavar='K',
-        help='take every K-th image of a live topic. Default: 10.',
-    )  # fmt: skip
-    add(
-        '--timeout', type=float, default=10.0, metavar='S',
-        help='seconds to wait for a live image. Default: 10.',
-    )  # fmt: skip
-    add(
-        '--frames', type=parse_positive, default=400, metavar='N',
-        help='maximum number of frames to calibrate with. Default: 400.',
-    )  # fmt: skip
-    add(
-        '--gate-frames',
-        type=int,
-        default=32,
-        help='frames to keep beside the cache for the INT8 check, at most a quarter of all; they '
-        'are not used for calibration; 0 keeps none. Default: 32.',
-    )
-    add(
-        '--method', choices=METHODS, default='entropy',
-        help='method that chooses the ranges. Default: entropy.',
-    )  # fmt: skip
-    add(
-        '--percentile',
-        type=float,
-        default=DEFAULT_PERCENTILE,
-        help='minimum share of the values, in percent, that entropy and percentile keep in range. '
-        'Default: %(default)s.',
-    )
-    add(
-        '--min-difference',
-        type=float,
-        default=2.0,
-        help='mean difference of gray levels below which frames are duplicates; 0 takes all. '
-        'Default: 2.',
-    )
-    add(
-        '--tensorrt-version',
-        default='10.3.0',
-        help='version of TensorRT in the header of the file; this package reads any version. '
-        'Default: %(default)s.',
-    )
-    add(
-        '--sensitivity',
-        type=Path,
-        metavar='FILE',
-        help='also rank the layers by the error if each alone is INT8; write the ranking to this '
-        'JSON file',
-    )
-    add(
-        '--tensorrt',
-        action='store_true',
-        help="use TensorRT's own entropy calibrator on the GPU of this machine (TensorRT up to "
-        '10); --method and --percentile are not used',
-    )
-    add(
-        '--threads',
-        '--inference-threads',
-        type=int,
-        default=0,
-        help='threads of ONNX Runtime; 0 is one per physical core that the process may use. '
-        'Default: 0.',
-    )
+    _add_frame_options(parser)
+    _add_method_options(parser)
 
 
 def read_job(arguments: argparse.Namespace) -> Job:
@@ -179,3 +111,83 @@ def open_source(arguments: argparse.Namespace) -> FrameSource:
     if arguments.bag is not None:
         return BagSource(arguments.bag, arguments.bag_topics)
     return TopicSource(arguments.topic, arguments.every, arguments.timeout)
+
+
+def _add_frame_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the frames: their source, and the choice among them."""
+    add = parser.add_argument
+    inputs = parser.add_mutually_exclusive_group(required=True)
+    inputs.add_argument('--images', nargs='+', type=Path, help='a folder, or picture files')
+    inputs.add_argument('--video', type=Path, help='a video file')
+    inputs.add_argument('--bag', type=Path, help='folder of a rosbag2 (sqlite3 or mcap)')
+    inputs.add_argument('--topic', help='a live image topic, raw or compressed')
+    add('--bag-topics', nargs='*', default=[], help='image topics of the bag. Default: all.')
+    add(
+        '--every', type=parse_positive, default=10, metavar='K',
+        help='take every K-th image of a live topic. Default: 10.',
+    )  # fmt: skip
+    add(
+        '--timeout', type=float, default=10.0, metavar='S',
+        help='seconds to wait for a live image. Default: 10.',
+    )  # fmt: skip
+    add(
+        '--frames', type=parse_positive, default=400, metavar='N',
+        help='maximum number of frames to calibrate with. Default: 400.',
+    )  # fmt: skip
+    add(
+        '--gate-frames',
+        type=int,
+        default=32,
+        help='frames to keep beside the cache for the INT8 check, at most a quarter of all; they '
+        'are not used for calibration; 0 keeps none. Default: 32.',
+    )
+    add(
+        '--min-difference',
+        type=float,
+        default=2.0,
+        help='mean difference of gray levels below which frames are duplicates; 0 takes all. '
+        'Default: 2.',
+    )
+
+
+def _add_method_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the calibration itself."""
+    add = parser.add_argument
+    add(
+        '--method', choices=METHODS, default='entropy',
+        help='method that chooses the ranges. Default: entropy.',
+    )  # fmt: skip
+    add(
+        '--percentile',
+        type=float,
+        default=DEFAULT_PERCENTILE,
+        help='minimum share of the values, in percent, that entropy and percentile keep in range. '
+        'Default: %(default)s.',
+    )
+    add(
+        '--tensorrt-version',
+        default='10.3.0',
+        help='version of TensorRT in the header of the file; this package reads any version. '
+        'Default: %(default)s.',
+    )
+    add(
+        '--sensitivity',
+        type=Path,
+        metavar='FILE',
+        help='also rank the layers by the error if each alone is INT8; write the ranking to this '
+        'JSON file',
+    )
+    add(
+        '--tensorrt',
+        action='store_true',
+        help="use TensorRT's own entropy calibrator on the GPU of this machine (TensorRT up to "
+        '10); --method and --percentile are not used',
+    )
+    add(
+        '--threads',
+        '--inference-threads',
+        type=int,
+        default=0,
+        help='threads of ONNX Runtime; 0 is one per physical core that the process may use. '
+        'Default: 0.',
+    )

@@ -130,6 +130,21 @@ def _parser() -> argparse.ArgumentParser:
         help='image topics: sensor_msgs Image or CompressedImage, or with PyAV foxglove_msgs '
         'CompressedVideo or ffmpeg_image_transport_msgs FFMPEGPacket; default: the only one',
     )
+    _add_output_options(parser)
+    add(
+        '--params-file',
+        type=Path,
+        metavar='FILE',
+        help='parameter file of the node, e.g. for its regions; options here take precedence',
+    )
+    add_json_option(parser)
+    add_parameter_options(parser, _NAMES)
+    return parser
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the output: its place, its format and what it holds."""
+    add = parser.add_argument
     add(
         '--output',
         required=True,
@@ -160,15 +175,6 @@ def _parser() -> argparse.ArgumentParser:
         action='store_true',
         help='replace an output that exists, and drop an interrupted run that had other options',
     )
-    add(
-        '--params-file',
-        type=Path,
-        metavar='FILE',
-        help='parameter file of the node, e.g. for its regions; options here take precedence',
-    )
-    add_json_option(parser)
-    add_parameter_options(parser, _NAMES)
-    return parser
 
 
 def _positive(text: str) -> float:
