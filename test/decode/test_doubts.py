@@ -12,7 +12,7 @@ import pytest
 from support.models import constant_detector
 from trt_detector.config import DetectorConfig
 from trt_detector.decode import SanityCheck
-from trt_detector.decode.doubts import check_rows, read_rows
+from trt_detector.decode.doubts import check_exchanged, check_rows, read_rows
 from trt_detector.errors import ConfigError, DecodeError
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
@@ -353,3 +353,38 @@ def test_selected_rows_of_a_detr_are_told_from_corners(tmp_path: Path) -> None:
     with _open(tmp_path, rows, head='detr_rows') as detector:
         found = detector.detect([IMAGE]).detections[0]
     np.testing.assert_allclose(found.boxes_xyxy[:1], CORNERS, atol=1e-3)
+
+
+def test_boxes_that_begin_with_y_are_refused_on_the_first_image(tmp_path: Path) -> None:
+    rows = _rows(3, 1)
+    with _open(tmp_path, rows, head='yolo_transposed', class_names=_names(3)) as detector:
+        [found] = detector.detect([IMAGE]).detections
+        np.testing.assert_allclose(found.boxes_xyxy, CORNERS, atol=1e-3)
+    rows[:, :4] = rows[:, [1, 0, 3, 2]]
+    with (
+        _open(tmp_path, rows, head='yolo_transposed', class_names=_names(3)) as detector,
+        pytest.raises(DecodeError, match='x and y may be exchanged'),
+    ):
+        detector.detect([IMAGE])
+
+
+@pytest.mark.parametrize(
+    ('spread_xy', 'input_size', 'exchanged'),
+    [
+        ((64, 96), (64, 96), True),
+        ((96, 64), (96, 64), True),
+        ((96, 64), (64, 96), False),
+        ((64, 96), (96, 64), False),
+        # All in a corner is another fault; a square does not tell.
+        ((64, 64), (64, 96), False),
+        ((96, 96), (96, 96), False),
+        ((120, 120), (96, 96), False),
+    ],
+)
+def test_exchanged_coordinates_need_a_long_side(
+    spread_xy: tuple[int, int], input_size: tuple[int, int], *, exchanged: bool
+) -> None:
+    centers = np.random.default_rng(0).uniform(0, spread_xy, (200, 2))
+    boxes = np.concatenate((centers - 4, centers + 4), axis=1).astype(np.float32)
+    doubt = check_exchanged(boxes, input_size)
+    assert (doubt is not None and doubt.certain) == exchanged

@@ -19,6 +19,7 @@ __all__ = [
     'Doubt',
     'check_background',
     'check_corners',
+    'check_exchanged',
     'check_queries',
     'check_rows',
     'check_spread',
@@ -280,5 +281,31 @@ def check_spread(boxes_xyxy: npt.NDArray[np.float32], input_size: tuple[int, int
         'spread',
         f'the centers of all {len(boxes_xyxy)} predictions lie left of {right:.3g} and above '
         f'{bottom:.3g} on {width}x{height} pixels: {hint}{HELP}',
+        certain=True,
+    )
+
+
+def check_exchanged(
+    boxes_xyxy: npt.NDArray[np.float32], input_size: tuple[int, int]
+) -> Doubt | None:
+    """
+    Find predictions that reach beyond the short side of the input, but not along the long one.
+
+    :param boxes_xyxy: (n, 4) of every anchor.
+    :param input_size: (height, width) in pixels.
+    """
+    sides = np.array((input_size[1], input_size[0]))
+    centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+    short, limit = int(sides.argmin()), _BEYOND * sides.min()
+    if limit > sides.max() or centers[:, 1 - short].max() > limit:
+        return None
+    count = int(np.count_nonzero(centers[:, short] > limit))
+    if count < _LOW * len(centers):
+        return None
+    return Doubt(
+        'exchanged',
+        f'{count} of {len(centers)} predictions lie beyond the short side of '
+        f'{sides[0]}x{sides[1]} pixels, and none as far along the long side: x and y may be '
+        'exchanged: export boxes that begin with x',
         certain=True,
     )

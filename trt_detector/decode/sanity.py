@@ -19,6 +19,7 @@ from ..values.detections import Detections
 from .doubts import (
     check_background,
     check_corners,
+    check_exchanged,
     check_queries,
     check_rows,
     check_spread,
@@ -139,6 +140,8 @@ class SanityCheck:
             return
         if self._dense or self._queries:
             self._tell(check_corners(self._layout, boxes, input_size, certain=self._dense))
+        if self._dense:
+            self._tell(check_exchanged(boxes, input_size))
         if self._dense and not self._plausible:
             self._tell(check_spread(boxes, input_size))
 
