@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +14,13 @@ import rclpy
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from support.ros_graph import next_domain, StubFactory, WAIT_S, wait_until
-from trt_detector.ros.image_receiver import ImageReceiver
+from trt_detector.ros import image_receiver
+from trt_detector.ros.image_receiver import ImageReceiver, UnsupportedEventTypeError
 from trt_detector.ros.node import DetectorNode
+from trt_detector.ros.serialized.image_message import ReceivedCompressedImage, ReceivedImage
 from trt_detector.ros.sharing.shared_subscriptions import SharedSubscriptions
 from trt_detector.ros.topics import CameraTopics
 
@@ -148,3 +152,102 @@ def test_messages_after_an_exception_in_a_callback_are_received(
     wait_until(lambda: len(words) == 3, 'the message that waited')
     receiver.stop()
     receiver.unsubscribe(subscription)
+
+
+def test_a_wait_that_fails_is_logged_and_tried_again(
+    receiving: tuple[ImageReceiver, Node, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver, node, logged = receiving
+    wait = receiver._wait_and_execute
+    failed = threading.Event()
+
+    def fail_once(*arguments: Any) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise RuntimeError('no wait set')
+        wait(*arguments)
+
+    monkeypatch.setattr(receiver, '_wait_and_execute', fail_once)
+    words: list[str] = []
+    subscription = subscribe(receiver, lambda message, _: words.append(message.data))
+    receiver.start([subscription])
+    assert failed.wait(WAIT_S)
+    publisher = node.create_publisher(String, '/words', 10)
+    wait_until(lambda: publisher.get_subscription_count() == 1, 'the subscription')
+    publisher.publish(String(data='one'))
+    wait_until(lambda: words == ['one'], 'the message')
+    (text,) = logged
+    assert 'RuntimeError: no wait set' in text
+    receiver.stop()
+    # Nothing is taken that was ready before the stop.
+    receiver._execute(words.append, 'late')
+    assert words == ['one']
+
+
+@pytest.mark.parametrize('are_known', [True, False])
+def test_lost_messages_are_counted_if_the_middleware_tells(
+    receiving: tuple[ImageReceiver, Node, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    are_known: bool,
+) -> None:
+    receiver, node, _ = receiving
+    create = node.create_subscription
+    tried: list[Any] = []
+
+    def create_subscription(*arguments: Any, event_callbacks: Any, **options: Any) -> Any:
+        tried.append(event_callbacks)
+        if not are_known and event_callbacks.message_lost is not None:
+            raise UnsupportedEventTypeError('message_lost')
+        return create(*arguments, event_callbacks=event_callbacks, **options)
+
+    monkeypatch.setattr(node, 'create_subscription', create_subscription)
+    lost: list[int] = []
+    camera = CameraTopics('/words', '/words', 'words', '/words', False, '', '', '')
+    subscription = receiver.subscribe(String, camera, QoSProfile(depth=10), print, lost.append)
+    assert len(tried) == (1 if are_known else 2)
+    tried[0].message_lost(SimpleNamespace(total_count=9, total_count_change=2))
+    assert lost == [2]
+    receiver.unsubscribe(subscription)
+
+
+@pytest.mark.parametrize('error', [OSError, AttributeError])
+@pytest.mark.parametrize('message_type', [Image, CompressedImage])
+def test_images_are_received_as_rclpy_converts_them_without_rcl(
+    receiving: tuple[ImageReceiver, Node, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    message_type: Any,
+    error: type[Exception],
+) -> None:
+    receiver, node, _ = receiving
+    warned: list[str] = []
+    monkeypatch.setattr(node.get_logger(), 'warning', lambda text, **_: warned.append(text))
+
+    def refuse(*_: Any) -> Any:
+        raise error('no librcl.so')
+
+    camera = CameraTopics('/images', '/images', 'images', '/images', False, '', '', '')
+    received: list[Any] = []
+
+    def receive(topic_type: Any) -> Any:
+        """Receive one message."""
+        received.clear()
+        subscription = receiver.subscribe(
+            topic_type, camera, QoSProfile(depth=10), lambda m, _: received.append(m), print
+        )
+        receiver.start([subscription])
+        publisher = node.create_publisher(topic_type, '/images', 10)
+        wait_until(lambda: publisher.get_subscription_count() == 1, 'the subscription')
+        publisher.publish(topic_type())
+        wait_until(lambda: received, 'the message')
+        receiver.stop()
+        receiver.unsubscribe(subscription)
+        node.destroy_publisher(publisher)
+        return received[0]
+
+    kinds = (ReceivedImage, ReceivedCompressedImage)
+    assert isinstance(receive(message_type), kinds)
+    assert not warned
+    monkeypatch.setattr(image_receiver, 'SerializedWaitable', refuse)
+    assert isinstance(receive(message_type), message_type)
+    assert warned == ['images are converted by rclpy, which is slower: no librcl.so']
