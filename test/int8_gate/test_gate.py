@@ -20,7 +20,12 @@ from support.quantized import yolov8_like
 from trt_detector.errors import AccuracyError, ConfigError, DecodeError
 from trt_detector.factory import create_detector
 from trt_detector.image.image import Image
-from trt_detector.int8_gate.agreement import Agreement, compare_detections, run_gate
+from trt_detector.int8_gate.agreement import (
+    Agreement,
+    compare_detections,
+    match_boxes,
+    run_gate,
+)
 from trt_detector.int8_gate.gate import _detect_or_nothing
 from trt_detector.pipeline import Detector
 from trt_detector.quantize.graph_index import match_nodes
@@ -56,6 +61,9 @@ CAR = (0.0, 0.0, 100.0, 100.0, 0.9, 0)
         # Moved by a fifth: IoU 0.667; by half: 0.333.
         (found((20, 0, 120, 100, 0.8, 0)), 1, 1),
         (found((50, 0, 150, 100, 0.8, 0)), 0, 0),
+        # The upper half, and a little less: IoU 0.5 and 0.49.
+        (found((0, 0, 100, 50, 0.8, 0)), 1, 1),
+        (found((0, 0, 100, 49, 0.8, 0)), 0, 0),
         # Another class.
         (found((0, 0, 100, 100, 0.9, 1)), 0, 0),
         # Just below the threshold, which is no disagreement; far below it, which is one.
@@ -73,6 +81,25 @@ def test_matching_detections_count_as_found_again(
     assert agreement.confirmed == confirmed
 
 
+@pytest.mark.parametrize(('score', 'confirmed'), [(0.31, 2), (0.29, 1)])
+def test_weak_detections_of_the_reference_confirm_and_are_not_searched(
+    score: float, confirmed: int
+) -> None:
+    # 0.3 is 0.6 of the threshold.
+    reference = found(CAR, (200, 0, 250, 50, score, 0))
+    candidate = found(CAR, (200, 0, 250, 50, 0.8, 0))
+    agreement = compare_detections(reference, candidate, 0.5)
+    assert (agreement.reference, agreement.found) == (1, 1)
+    assert (agreement.candidate, agreement.confirmed) == (2, confirmed)
+
+
+def test_matching_boxes_begin_with_the_best_pair() -> None:
+    left = found(CAR, (10, 0, 110, 100, 0.8, 0))
+    right = found((10, 0, 110, 100, 0.9, 0), (0, 0, 100, 100, 0.8, 0))
+    pairs = zip(*(rows.tolist() for rows in match_boxes(left, right)), strict=True)
+    assert sorted(pairs) == [(0, 1), (1, 0)]
+
+
 def test_boxes_everywhere_do_not_agree() -> None:
     everywhere = found(CAR, *((200.0 * i, 0, 200.0 * i + 50, 50, 0.8, 0) for i in range(1, 10)))
     agreement = compare_detections(found(CAR), everywhere, 0.5)
@@ -84,6 +111,8 @@ def test_scores_drift_and_pictures_add_up() -> None:
     weaker = compare_detections(found(CAR), found((0, 0, 100, 100, 0.6, 0)), 0.5)
     lost = compare_detections(found(CAR), found(), 0.5)
     total = weaker + lost
+    assert lost + weaker == total
+    assert (total.candidate, total.confirmed) == (1, 1)
     assert (total.frames, total.reference, total.found) == (2, 2, 1)
     assert total.share == 0.5
     assert total.score_drift == pytest.approx(-0.3)

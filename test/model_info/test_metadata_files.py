@@ -156,3 +156,17 @@ def test_half_a_character_in_the_names_is_reported(model: Path) -> None:
     assert info.class_names is None
     [warning] = info.warnings
     assert "metadata 'names'" in warning
+
+
+def test_a_file_of_lower_rank_only_completes(tmp_path: Path) -> None:
+    (tmp_path / 'm.yaml').write_text('names: [a]\n')
+    (tmp_path / 'metadata.yaml').write_text('names: [b]\nimgsz: 64\nstride: 32\n')
+    found = read_metadata_files(tmp_path / 'm.onnx', known=('stride',))
+    assert found.metadata == {'names': "['a']", 'imgsz': '64'}
+    assert found.sources == {'names': 'm.yaml', 'imgsz': 'metadata.yaml'}
+
+
+@pytest.mark.parametrize('spelling', ['imgsz', 'input_size', 'image_size'])
+def test_the_input_size_has_several_spellings(spelling: str, tmp_path: Path) -> None:
+    (tmp_path / 'm.json').write_text(json.dumps({spelling: [64, 96]}))
+    assert read_metadata_files(tmp_path / 'm.onnx').metadata == {'imgsz': '[64, 96]'}
