@@ -221,7 +221,11 @@ class ParserErrorDouble(Recorded):
         return error
 
     def code(self) -> str:
-        return 'ErrorCode.UNSUPPORTED_NODE' if self._node is not None else 'ErrorCode.INVALID'
+        if self._node is not None:
+            return 'ErrorCode.UNSUPPORTED_NODE'
+        # As in ModelImporter.cpp of onnx-tensorrt.
+        is_damaged = self._text.startswith('Failed to parse')
+        return f'ErrorCode.{"MODEL_DESERIALIZE_FAILED" if is_damaged else "INVALID_VALUE"}'
 
     def desc(self) -> str:
         return self._text
