@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image as ImageMessage
 from std_srvs.srv import SetBool
 from support.ros_graph import (
@@ -18,6 +21,8 @@ from support.ros_graph import (
     values_of,
     wait_until,
 )
+from trt_detector.config import DetectorConfig
+from trt_detector.ros.session import DetectionSession
 from vision_msgs.msg import Detection2DArray
 
 RELIABLE = 100
@@ -158,6 +163,41 @@ def test_a_pause_during_configure_is_refused_with_the_reason() -> None:
         assert outcome == [True]
         assert not answer.success
         assert 'being configured' in answer.message
+
+
+def test_a_pause_at_the_moment_of_another_change_loses_neither(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began, release = threading.Event(), threading.Event()
+    apply = DetectionSession.apply
+
+    def apply_slowly(session: DetectionSession, config: DetectorConfig) -> None:
+        if config.score_threshold == 0.75:
+            began.set()
+            assert release.wait(20)
+        apply(session, config)
+
+    monkeypatch.setattr(DetectionSession, 'apply', apply_slowly)
+    with detector_node() as running:
+        start(running)
+        parameter = Parameter('score_threshold', value=0.75).to_parameter_msg()
+        change = running.client.create_client(SetParameters, '/detector/set_parameters')
+        pause = running.client.create_client(SetBool, '/detector/set_enabled')
+        for client in (change, pause):
+            wait_until(client.service_is_ready, client.srv_name)
+        changed = change.call_async(SetParameters.Request(parameters=[parameter]))
+        assert began.wait(20)
+        paused = pause.call_async(SetBool.Request(data=False))
+        # Time for the pause to overtake the change, which it must not.
+        deadline_s = time.monotonic() + 0.5
+        while not paused.done() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        release.set()
+        wait_until(lambda: changed.done() and paused.done(), 'both answers')
+        assert changed.result().results[0].successful
+        assert paused.result().success
+        config = running.node._health.session.config
+        assert (config.score_threshold, config.enabled) == (0.75, False)
 
 
 def test_max_rate_limits_each_camera_and_changes_while_active() -> None:

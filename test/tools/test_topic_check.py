@@ -53,6 +53,22 @@ def test_a_healthy_camera_has_no_remedies() -> None:
     assert '150 images in 5.0 s, 30.0 Hz, 0.92 MB each' in by_name(findings)['rate'].text
 
 
+def test_several_publishers_of_a_topic_are_told() -> None:
+    publishers = tuple(f'/{name} ({RAW}, reliable volatile)' for name in ('left', 'right'))
+    cameras = by_name(judge_topic(report(publishers=publishers)))['cameras']
+    assert cameras.status == NOTE
+    assert cameras.text.startswith('2 publishers: the node detects in the images of all of them')
+    assert 'remap the topic of all but one' in cameras.remedy
+
+
+@pytest.mark.parametrize(('content', 'is_told'), [('64x48 16UC1', True), ('64x48 mono16', False)])
+def test_an_encoding_of_depth_images_is_told(content: str, is_told: bool) -> None:
+    findings = by_name(judge_topic(report(content=content)))
+    assert findings['image'] == Finding('image', OK, content)
+    assert ('encoding' in findings) == is_told
+    assert not is_told or 'choose the topic of the color image' in findings['encoding'].remedy
+
+
 def test_loss_names_the_settings_of_the_camera() -> None:
     loss = by_name(judge_topic(report(received=100, lost=50)))['loss']
     assert (loss.status, loss.text) == (NOTE, '50 of 150 images lost, by sequence numbers')

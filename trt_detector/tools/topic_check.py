@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _RAW, COMPRESSED_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+# Of depth images in millimeters (REP 118), and of some thermal cameras.
+_DEPTH_ENCODING = '16UC1'
 _DISCOVERY_S = 10.0
 _DEPTH = 10
 
@@ -74,6 +76,12 @@ def judge_topic(report: TopicReport) -> list[Finding]:
         text = f'no publisher of {report.topic}; image topics here: {known}'
         return [Finding('publishers', PROBLEM, text, hint)]
     findings = [Finding('publishers', OK, '; '.join(report.publishers))]
+    if len(report.publishers) > 1:
+        text = (
+            f'{len(report.publishers)} publishers: the node detects in the images of all of them'
+        )
+        remedy = 'if they are several cameras, remap the topic of all but one'
+        findings.append(Finding('cameras', NOTE, text, remedy))
     if len(report.types) > 1 or not report.types <= {_RAW, COMPRESSED_TYPE}:
         text = f'type is {", ".join(sorted(report.types))}; expected {_RAW} or {COMPRESSED_TYPE}'
         return [*findings, Finding('type', PROBLEM, text, 'choose an image topic')]
@@ -94,6 +102,10 @@ def judge_topic(report: TopicReport) -> list[Finding]:
         findings.append(Finding('image', PROBLEM, report.error))
     else:
         findings.append(Finding('image', OK, report.content))
+        if f' {_DEPTH_ENCODING}' in report.content:
+            text = f'{_DEPTH_ENCODING} is read as gray, with 65535 for white'
+            remedy = 'if these are depths in millimeters, choose the topic of the color image'
+            findings.append(Finding('encoding', NOTE, text, remedy))
     sent = report.received + report.lost
     text = f'{report.lost} of {sent} images lost, by {report.loss_method}'
     remedy = settings if report.lost else ''

@@ -47,12 +47,14 @@ class DemandServices:
         self._group = MutuallyExclusiveCallbackGroup()
         # The number of the camera and the service, by name.
         self._camera_services: dict[str, tuple[int, Any]] = {}
+        # In the group of the services of the parameters: of two changes at the same moment, each
+        # would be made to the configuration without the other.
         node.create_service(
             SetBool,
             '~/set_enabled',
             self._answer_set_enabled,
             qos_profile=SERVICE_QOS,
-            callback_group=MutuallyExclusiveCallbackGroup(),
+            callback_group=node.default_callback_group,
         )
         self._create_detect('~/detect', None)
 
