@@ -22,6 +22,7 @@ from support.ros_graph import (
     wait_until,
 )
 from trt_detector.config import DetectorConfig
+from trt_detector.ros import node as node_module
 from trt_detector.ros.session import DetectionSession
 from vision_msgs.msg import Detection2DArray
 
@@ -163,6 +164,31 @@ def test_a_pause_during_configure_is_refused_with_the_reason() -> None:
         assert outcome == [True]
         assert not answer.success
         assert 'being configured' in answer.message
+
+
+def test_a_change_that_configure_would_not_see_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    began, release = threading.Event(), threading.Event()
+
+    def create_slowly(*arguments: Any) -> DetectionSession:
+        began.set()
+        assert release.wait(20)
+        return DetectionSession(*arguments)
+
+    monkeypatch.setattr(node_module, 'DetectionSession', create_slowly)
+    with detector_node(score_threshold=0.25) as running:
+        configure = threading.Thread(target=running.node.trigger_configure)
+        configure.start()
+        try:
+            assert began.wait(20)
+            result = running.set_parameter('score_threshold', 0.75)
+        finally:
+            release.set()
+            configure.join()
+        assert not result.successful
+        assert 'being configured; set the parameter afterward' in result.reason
+        config = running.node._health.session.config
+        assert config.score_threshold == running.node.get_parameter('score_threshold').value
+        assert running.set_parameter('score_threshold', 0.75).successful
 
 
 def test_a_pause_at_the_moment_of_another_change_loses_neither(

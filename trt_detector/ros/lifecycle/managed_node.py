@@ -242,6 +242,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
         :raises DetectorError: if it is refused.
         """
         session = self._health.session
+        if session is None and self.get_state_label() == 'configuring':
+            # The parameters may have been read already.
+            raise DetectorError('the node is being configured; set the parameter afterward')
         present = None if session is None else session.config
         config = self._node_parameters.check_changes(parameters, present)
         if session is not None and config != present:
