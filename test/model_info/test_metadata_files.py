@@ -170,3 +170,15 @@ def test_a_file_of_lower_rank_only_completes(tmp_path: Path) -> None:
 def test_the_input_size_has_several_spellings(spelling: str, tmp_path: Path) -> None:
     (tmp_path / 'm.json').write_text(json.dumps({spelling: [64, 96]}))
     assert read_metadata_files(tmp_path / 'm.onnx').metadata == {'imgsz': '[64, 96]'}
+
+
+def test_an_empty_entry_is_none(tmp_path: Path) -> None:
+    (tmp_path / 'm.yaml').write_text('names: []\nlabels: [a]\nimgsz:\nanchors: {}\n')
+    found = read_metadata_files(tmp_path / 'm.onnx')
+    assert (found.metadata, found.warnings) == ({'names': "['a']"}, ())
+
+
+def test_a_file_with_a_faulty_entry_is_reported_once(tmp_path: Path) -> None:
+    (tmp_path / 'm.yaml').write_text('task: banana\n')
+    (warning,) = read_metadata_files(tmp_path / 'm.onnx').warnings
+    assert "has the task 'banana'" in warning
