@@ -219,4 +219,5 @@ def test_images_of_two_publishers_of_a_topic_are_accounted_for() -> None:
             return False
 
         wait_until(is_accounted, 'received + lost = sent')
-        assert min(received.values()) > BURST // 2, received
+        # Under load both lose images, but equally.
+        assert 2 * min(received.values()) > max(received.values()), received
