@@ -172,16 +172,7 @@ def filter_and_suppress(
     if class_values.dtype.kind == 'f' and len(class_values):
         class_error = float(np.abs(class_values - class_ids).max())
     class_ids = options.map_classes(class_ids.astype(np.int32, copy=False))
-    rivals = class_ids if suppress else _find_rivals(class_ids, options)
-    if rivals is not None and options.iou_threshold < 1:
-        arrays = (scores, rivals, options.iou_threshold, options.max_detections)
-        agnostic = suppress and options.class_agnostic
-        if angles is None:
-            kept = batched_nms(boxes, *arrays, class_agnostic=agnostic)
-        else:
-            kept = rotated_nms(boxes, angles, *arrays, class_agnostic=agnostic)
-    else:
-        kept = np.argsort(-scores, kind='stable')[: options.max_detections]
+    kept = _choose_best(boxes, scores, class_ids, options, suppress=suppress, angles=angles)
     # take() copies the rows: the network's outputs may be overwritten.
     return Detections(
         boxes.take(kept, axis=0),
@@ -192,6 +183,26 @@ def filter_and_suppress(
         class_error=class_error,
         angles=None if angles is None else angles.take(kept).astype(np.float32, copy=False),
     )
+
+
+def _choose_best(
+    boxes: _Array,
+    scores: _Array,
+    class_ids: npt.NDArray[np.int32],
+    options: DecodeOptions,
+    *,
+    suppress: bool,
+    angles: _Array | None,
+) -> npt.NDArray[np.intp]:
+    """Choose the rows to return, highest score first; for the parameters see the caller."""
+    rivals = class_ids if suppress else _find_rivals(class_ids, options)
+    if rivals is None or options.iou_threshold >= 1:
+        return np.argsort(-scores, kind='stable')[: options.max_detections]
+    arrays = (scores, rivals, options.iou_threshold, options.max_detections)
+    agnostic = suppress and options.class_agnostic
+    if angles is None:
+        return batched_nms(boxes, *arrays, class_agnostic=agnostic)
+    return rotated_nms(boxes, angles, *arrays, class_agnostic=agnostic)
 
 
 def _find_rivals(

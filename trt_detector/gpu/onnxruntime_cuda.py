@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import BackendUnavailableError, EngineError
 from ..model_info import slice_unequal_splits
-from ..model_info.onnx_session import open_session
+from ..model_info.onnx_session import open_session, SessionOptions
 from ..onnxruntime_engine import (
     DEFAULT_OPTIONS,
     make_asynchronous_run_options,
@@ -80,17 +80,7 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             self._resources.callback(self._scope.close)
             self._stream: Any = make_stream(self._cuda)
             self._resources.callback(self._release)
-            provider_options = {
-                'device_id': str(device_id),
-                # ONNX Runtime queues its work here, and waits only on request.
-                'user_compute_stream': str(self._stream.handle),
-                'use_tf32': str(int(tf32)),
-            }
-            session_options = replace(
-                options.session,
-                providers=((_PROVIDER, provider_options), 'CPUExecutionProvider'),
-                disabled_optimizers=_OPTIMIZERS_LEFT_OUT,
-            )
+            session_options = self._make_session_options(options.session, tf32=tf32)
             model_bytes = slice_unequal_splits(model_bytes)
             super().__init__(
                 model_bytes,
@@ -117,6 +107,20 @@ class CudaOnnxRuntimeEngine(OnnxRuntimeEngine, DeviceEngine):
             if self._one_size and self.smallest_batch not in self._sessions:
                 self._sessions[1] = open_session(model_bytes, session_options)
             undo.pop_all()
+
+    def _make_session_options(self, options: SessionOptions, *, tf32: bool) -> SessionOptions:
+        """Make the options of a session that runs in the stream of this engine."""
+        provider_options = {
+            'device_id': str(self._device_id),
+            # ONNX Runtime queues its work here, and waits only on request.
+            'user_compute_stream': str(self._stream.handle),
+            'use_tf32': str(int(tf32)),
+        }
+        return replace(
+            options,
+            providers=((_PROVIDER, provider_options), 'CPUExecutionProvider'),
+            disabled_optimizers=_OPTIMIZERS_LEFT_OUT,
+        )
 
     @property
     def works_on_device(self) -> bool:

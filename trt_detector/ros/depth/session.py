@@ -23,7 +23,7 @@ from ...image.message import read_stamp_ns
 from ..camera_subscription import CameraSubscription
 from ..image_receiver import Receiver
 from ..steady_timer import create_steady_timer
-from ..subscription_group import SubscriptionGroup
+from ..subscription_group import FollowingSubscription, SubscriptionGroup
 from ..topics import CameraTopics, resolve_topic
 from .counts import DepthCounts
 from .frame_transformer import FrameTransformer
@@ -80,30 +80,7 @@ class DepthSession:
             resolve_topic(config.info_topic, node.resolve_topic_name, 'camera_info_topic is'),
             CameraInfo,
         )
-        qos = config.qos_reliability
-        # The names before remapping, so that it is applied once.
-        self._group = SubscriptionGroup(
-            node,
-            receiver,
-            (
-                CameraSubscription(
-                    node,
-                    receiver,
-                    _as_camera(node, config.depth_topic),
-                    qos,
-                    self._receive_depth,
-                ),
-                CameraSubscription(
-                    node,
-                    receiver,
-                    _as_camera(node, config.detections_topic),
-                    qos,
-                    self._receive_detections,
-                    Detection2DArray,
-                ),
-                InfoSubscription(node, config.info_topic, self._receive_info),
-            ),
-        )
+        self._group = SubscriptionGroup(node, receiver, self._make_subscriptions(receiver))
         with ExitStack() as undo:
             self._transformer = None
             if config.target_frame:
@@ -112,6 +89,28 @@ class DepthSession:
             self._publisher = Publisher(node)
             self._undo = undo.pop_all()
         self._undo.callback(self._publisher.close)
+
+    def _make_subscriptions(self, receiver: Receiver) -> Sequence[FollowingSubscription]:
+        """Make the subscriptions, with the names before remapping, so that it is applied once."""
+        node, config = self._node, self.config
+        return (
+            CameraSubscription(
+                node,
+                receiver,
+                _as_camera(node, config.depth_topic),
+                config.qos_reliability,
+                self._receive_depth,
+            ),
+            CameraSubscription(
+                node,
+                receiver,
+                _as_camera(node, config.detections_topic),
+                config.qos_reliability,
+                self._receive_detections,
+                Detection2DArray,
+            ),
+            InfoSubscription(node, config.info_topic, self._receive_info),
+        )
 
     @property
     def inputs(self) -> Sequence[InputTopic]:
