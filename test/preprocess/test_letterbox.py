@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
+import pytest
 from trt_detector.preprocess import choose_input_size, Letterbox, PreprocessSpec
 
 sizes = st.tuples(st.integers(1, 9000), st.integers(1, 9000))
@@ -85,3 +88,21 @@ def test_a_fitted_size_is_a_multiple_of_the_stride_at_both_ends_of_the_range() -
     assert choose_input_size((640, 10), (640, 640), 32, (100, 100), (640, 640)) == (128, 640)
     # 104 * 640 / 189 is 352.2: a picture of 352 rows, which need no 384.
     assert choose_input_size((189, 104), (640, 640), 32, (32, 32), (640, 640)) == (352, 640)
+
+
+@pytest.mark.parametrize('mode', ['letterbox', 'stretch'])
+@pytest.mark.parametrize('angle', [0.0, 0.4, 1.5, -2.5])
+def test_a_rotated_box_is_mapped_along_its_width(mode: str, angle: float) -> None:
+    # 200x100 into 64x96: a letterbox of 64x32 below 32 rows, or factors of 0.32 and 0.96.
+    place = Letterbox.fit((200, 100), (64, 96), PreprocessSpec(mode=mode))
+    gain_x, gain_y, top = (0.32, 0.32, 32) if mode == 'letterbox' else (0.32, 0.96, 0)
+    boxes = np.array([[20, 40, 44, 52]], np.float32)
+    found, angles = place.rotated_to_source(boxes, np.array([angle], np.float32))
+    # Half of the width and of the height as vectors of the image.
+    along = (12 * math.cos(angle) / gain_x, 12 * math.sin(angle) / gain_y)
+    across = (-6 * math.sin(angle) / gain_x, 6 * math.cos(angle) / gain_y)
+    x, y = 32 / gain_x, (46 - top) / gain_y
+    half = math.hypot(*along), math.hypot(*across)
+    expected = [x - half[0], y - half[1], x + half[0], y + half[1]]
+    np.testing.assert_allclose(found[0], expected, rtol=1e-5)
+    assert angles[0] == pytest.approx(math.atan2(along[1], along[0]), abs=1e-6)
