@@ -44,7 +44,7 @@ DETECTIONS = {
 }  # fmt: skip
 OPTIONS = {
     'scale_options': 'Cost per option',
-    'scale_options_readers': 'Options on a busy machine',
+    'scale_options_gpu': 'Options on a GPU',
 }
 
 
@@ -75,8 +75,7 @@ def make_tables() -> dict[str, str]:
     ):
         tables[heading] = write_detections(name)
     for name, heading in OPTIONS.items():
-        if (RAW / f'{name}.json').is_file():
-            tables[heading] = write_rows(read(name)['summary'])
+        tables[heading] = write_rows(read(name)['summary'])
     return tables
 
 
@@ -137,16 +136,12 @@ def draw_options() -> str:
     """Draw the cost of each option beside the default."""
     charts = []
     for name, heading in OPTIONS.items():
-        if not (RAW / f'{name}.json').is_file():
-            continue
         rows = read(name)['summary']
         labels = [name_option(row['node']) for row in rows]
-        figures: list[tuple[str, str, tuple[str, ...]]] = [
-            ('CPU time per image in ms', COLORS[0], ('cpu_ms_per_image',))
-        ]
-        if name == 'scale_options':
-            figures.append(('latency in ms, p50', COLORS[1], ('latency_ms', 'p50')))
-        for title, color, keys in figures:
+        for title, color, keys in (
+            ('CPU time per image in ms', COLORS[0], ('cpu_ms_per_image',)),
+            ('latency in ms, p50', COLORS[1], ('latency_ms', 'p50')),
+        ):
             charts.append(
                 bar_chart(
                     f'{heading}: {title}', labels, [get(row, keys) for row in rows], '{:.1f}',
