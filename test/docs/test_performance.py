@@ -202,7 +202,7 @@ def test_commands_of_the_page_parse() -> None:
     ('heading', 'names', 'page'),
     [
         ('Below capacity', ['node_below_capacity'], PAGE),
-        ('Overload', ['node_overload_30hz', 'node_overload'], PAGE),
+        ('Overload', ['node_overload'], PAGE),
         (
             'Cost per camera', ['scale_cameras', 'scale_cameras_limit', 'scale_cameras_gpu'],
             SCALING,
