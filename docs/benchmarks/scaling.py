@@ -27,7 +27,7 @@ NODE = 'trt_detector'
 # Files, and what their lines are called.
 CAMERAS = {
     'scale_cameras': '640x480 at 5 Hz, two CPU cores, demo model',
-    'scale_cameras_limit': '640x480 at 60 Hz, the same, overloaded from 4 cameras on',
+    'scale_cameras_limit': '640x480 at 60 Hz, the same, overloaded from 2 cameras on',
     'scale_cameras_gpu': '1920x1080 at 30 Hz, H200, YOLO-sized model',
 }
 # Files, the figure of each step, the columns of the steps, and what the steps are called.
