@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import rclpy
 from support.ros_graph import next_domain
@@ -23,10 +25,12 @@ from trt_detector.ros import main as main_module
 def test_arguments_of_ros_without_its_option_are_refused(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit) as end:
         main_module.main(arguments)
     assert end.value.code == 2
     assert message in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize(

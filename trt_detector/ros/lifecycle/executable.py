@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 import json
 import os
 import sys
@@ -112,25 +112,31 @@ def run_nodes(
     stop = threading.Event()
     signals = SignalWatch(stop)
     notes = use_shared_memory()
-    try:
-        own = remove_ros_args([program, *arguments])[1:]
-        if stray := find_stray_argument(own):
-            parser.error(stray)
-        options = parser.parse_args(own)
-        # The handlers of rclpy would shut the context down in the middle of a transition.
-        rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
-        shared = SharedSubscriptions() if shares_images and len(options.nodes) > 1 else None
-        nodes = [_create_node(create, name, shared) for name in options.nodes or [default_name]]
-        names = _find_names(nodes)
-    except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
-        hints = [
-            *find_unreadable_lists(arguments),
-            *find_wrong_layouts(arguments),
-            *find_wrong_rules(arguments),
-            *find_start_remedies(str(error)),
-        ]
-        _report(f'{program}: cannot start: {"; ".join([str(error), *hints])}')
-        return 1
+    with ExitStack() as undo:
+        # A program that cannot start leaves the handlers of its caller.
+        undo.callback(signals.close)
+        try:
+            own = remove_ros_args([program, *arguments])[1:]
+            if stray := find_stray_argument(own):
+                parser.error(stray)
+            options = parser.parse_args(own)
+            # The handlers of rclpy would shut the context down in the middle of a transition.
+            rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+            shared = SharedSubscriptions() if shares_images and len(options.nodes) > 1 else None
+            nodes = [
+                _create_node(create, name, shared) for name in options.nodes or [default_name]
+            ]
+            names = _find_names(nodes)
+        except Exception as error:  # noqa: BLE001 wrong ROS arguments raise several types
+            hints = [
+                *find_unreadable_lists(arguments),
+                *find_wrong_layouts(arguments),
+                *find_wrong_rules(arguments),
+                *find_start_remedies(str(error)),
+            ]
+            _report(f'{program}: cannot start: {"; ".join([str(error), *hints])}')
+            return 1
+        undo.pop_all()
     forward_logging(nodes[0].get_logger())
     for note in notes:
         nodes[0].get_logger().warning(note)
