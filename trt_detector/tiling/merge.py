@@ -12,12 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..decode.nms_rotated import rotated_iou, suppress_pairs
-from ..decode.overlap import (
-    box_areas,
-    enclose_rotated,
-    intersection_areas,
-    intersection_over_union,
-)
+from ..decode.overlap import box_areas, enclose_rotated, intersection_areas
 from ..values.detections import Detections
 from .grid import Box
 
@@ -204,7 +199,9 @@ def _overlap(
     areas = box_areas(boxes.T)
     a, b = boxes[first], boxes[second]
     if found.angles is None:
-        iou, shared = intersection_over_union(a.T, b.T), intersection_areas(a.T, b.T)
+        # The boxes of a pair overlap, so their union has an area.
+        shared = intersection_areas(a.T, b.T)
+        iou = shared / (areas[first] + areas[second] - shared)
     else:
         angles = found.angles.astype(np.float64)
         iou = rotated_iou(a, angles[first], b, angles[second])
