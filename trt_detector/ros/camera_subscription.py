@@ -16,6 +16,7 @@ from sensor_msgs.msg import Image as ImageMessage
 from ..errors import ConfigError
 from ..image.loss_counter import LossCounter
 from ..image.message import read_stamp_ns
+from ..process.tuning import choose_image_depth
 from .image_receiver import Receiver
 from .topics import CameraTopics
 
@@ -23,14 +24,6 @@ __all__ = ['CameraSubscription', 'choose_reliability']
 
 OnImage = Callable[[Any], None]
 
-# The queue of the node keeps the newest image, whatever the middleware holds. But with a depth of
-# 1 Fast DDS seems to give up an image that waits for fragments to be sent again as soon as the
-# next one begins: of 30 reliable images of 1920x1080 per second a third arrived, and nearly all
-# with 5 (docs/benchmarks/subscriptions.md).
-_RELIABLE_DEPTH = 5
-# With a depth of 1, of two publishers that send at the same moment only the later one is received,
-# and the images of the other one are not even counted as lost: no image shows their numbers.
-_BEST_EFFORT_DEPTH = 2
 _NO_PUBLISHER = 'there is no publisher yet'
 
 
@@ -157,7 +150,7 @@ class CameraSubscription:
 def _make_qos(reliability: ReliabilityPolicy) -> QoSProfile:
     """Create the quality of service of a subscription."""
     is_reliable = reliability == ReliabilityPolicy.RELIABLE
-    depth = _RELIABLE_DEPTH if is_reliable else _BEST_EFFORT_DEPTH
+    depth = choose_image_depth(is_reliable=is_reliable)
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability)
 
 

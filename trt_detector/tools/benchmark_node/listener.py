@@ -13,6 +13,7 @@ import threading
 import time
 from typing import Any
 
+from ...process.tuning import choose_image_depth
 from ..ros_tool import match_reliability
 from .child_process import BenchmarkError
 
@@ -105,7 +106,7 @@ class Listener:
         from sensor_msgs.msg import CompressedImage, Image
 
         policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        qos = QoSProfile(depth=5 if reliable else 1, reliability=policy)
+        qos = QoSProfile(depth=choose_image_depth(is_reliable=reliable), reliability=policy)
         with ExitStack() as stack:
             for topic in topics:
                 message_type = CompressedImage if compressed else Image
