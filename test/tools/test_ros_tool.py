@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 import os
+from pathlib import Path
+import signal
 import subprocess
 import sys
 
@@ -76,3 +79,13 @@ def test_tools_with_a_context_of_their_own_have_the_reason_in_the_error(
     monkeypatch.setenv('ROS_DOMAIN_ID', 'abc')
     with pytest.raises(ConfigError, match="ROS_DOMAIN_ID is 'abc'"):
         start()
+
+
+def test_a_program_that_cannot_start_leaves_the_handlers_of_signals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_images = import_module('trt_detector.tools.play_images.main')
+    monkeypatch.setattr(play_images, 'tune_process', list)
+    before = signal.getsignal(signal.SIGINT)
+    assert play_images.main(['--images', str(tmp_path)]) == 1
+    assert signal.getsignal(signal.SIGINT) is before

@@ -48,10 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     import rclpy
 
     stop = threading.Event()
-    signals = SignalWatch(stop)
     for note in notes:
         print(f'play_images: {note}', file=sys.stderr)
     with ExitStack() as stack:
+        signals = SignalWatch(stop)
+        stack.callback(signals.close)
         try:
             paths = picture_files(options.images)
             log = stack.enter_context(options.log.open('w')) if options.log else None
