@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from contextlib import suppress
 import json
 
 __all__ = ['read_literal']
@@ -22,12 +23,9 @@ def read_literal(metadata: Mapping[str, str], key: str) -> object:
     text = metadata.get(key, '').strip()
     if not text or len(text) > _LONGEST:
         return None
-    try:
-        # JSON escapes more characters than Python does.
+    # JSON escapes more characters than Python does.
+    with suppress(ValueError, RecursionError):
         value: object = json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    else:
         return value
     try:
         literal: object = ast.literal_eval(text)
