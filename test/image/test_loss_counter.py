@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,23 @@ from trt_detector.image.loss_counter import LossCounter
 def info(number: int, publisher: bytes = b'a') -> dict[str, Any]:
     """Create message info as rclpy gives it with Fast DDS."""
     return {'publication_sequence_number': number, 'publisher_gid': {'data': publisher}}
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Provide the time of the counters, to be set."""
+    clock = SimpleNamespace(now_s=100.0)
+    monkeypatch.setattr('trt_detector.image.loss_counter.time.monotonic', lambda: clock.now_s)
+    return clock
+
+
+def lose_seven_in_silence(clock: SimpleNamespace) -> LossCounter:
+    """Count one image, then only an event."""
+    counter = LossCounter()
+    counter.add_image(info(1), 0)
+    clock.now_s += 5
+    counter.add_event(7)
+    return counter
 
 
 def test_sequence_numbers_of_each_publisher_are_exact() -> None:
@@ -78,32 +96,22 @@ def test_images_in_another_order_are_not_lost() -> None:
     assert counter.lost == 0
 
 
-def test_events_count_while_no_image_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
-    now_s = 100.0
-    monkeypatch.setattr('trt_detector.image.loss_counter.time.monotonic', lambda: now_s)
-    counter = LossCounter()
-    counter.add_image(info(1), 0)
-    now_s += 5
-    counter.add_event(7)
+def test_events_count_while_no_image_arrives(clock: SimpleNamespace) -> None:
+    counter = lose_seven_in_silence(clock)
     assert counter.lost == 7
     # The gap is exact and replaces the events.
     counter.add_image(info(7), 0)
     assert counter.lost == 5
-    now_s += 5
+    clock.now_s += 5
     counter.add_event(2)
     counter.add_image(info(40, b'other'), 0)
     assert counter.lost == 7
 
 
 def test_what_was_lost_in_silence_stays_lost_in_a_new_subscription(
-    monkeypatch: pytest.MonkeyPatch,
+    clock: SimpleNamespace,
 ) -> None:
-    now_s = 100.0
-    monkeypatch.setattr('trt_detector.image.loss_counter.time.monotonic', lambda: now_s)
-    counter = LossCounter()
-    counter.add_image(info(1), 0)
-    now_s += 5
-    counter.add_event(7)
+    counter = lose_seven_in_silence(clock)
     counter.restart()
     assert counter.lost == 7
     counter.add_image(info(50), 0)

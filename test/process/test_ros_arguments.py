@@ -7,8 +7,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-import rclpy
-from support.ros_graph import next_domain
+from support.ros_start import check_that_ros_reads, read_refusal
 from trt_detector.process.ros_arguments import find_wrong_rules
 from trt_detector.ros import main as main_module
 
@@ -54,13 +53,8 @@ def test_rules_that_ros_cannot_read_have_a_remedy(
     arguments = ['--ros-args', option, rule]
     if remedy is None:
         assert find_wrong_rules(arguments) == []
-        context = rclpy.Context()
-        rclpy.init(args=arguments, context=context, domain_id=next_domain())
-        rclpy.try_shutdown(context=context)
+        check_that_ros_reads(arguments)
         return
-    # ROS refuses the rule.
-    assert main_module.main(arguments) == 1
-    message = capsys.readouterr().err
-    assert 'cannot start: ' in message
+    message = read_refusal(arguments, capsys)
     assert f'; {option} {rule}: ' in message
     assert remedy in message

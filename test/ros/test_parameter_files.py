@@ -10,6 +10,7 @@ import pytest
 import rclpy
 from rclpy.node import Node
 from support.ros_graph import next_domain
+from support.ros_start import check_that_ros_reads, read_refusal
 from trt_detector.ros import main as main_module
 from trt_detector.ros.lifecycle import executable
 from trt_detector.ros.parameter_files import (
@@ -174,12 +175,7 @@ def test_files_that_are_not_laid_out_as_ros_expects_have_a_remedy(
     arguments = ['--ros-args', '--params-file', str(file)]
     if remedy is None:
         assert find_wrong_layouts(arguments) == []
-        context = rclpy.Context()
-        rclpy.init(args=arguments, context=context)
-        rclpy.try_shutdown(context=context)
+        check_that_ros_reads(arguments)
         return
-    # ROS refuses the file.
-    assert main_module.main(arguments) == 1
-    message = capsys.readouterr().err
-    assert 'cannot start' in message
+    message = read_refusal(arguments, capsys)
     assert f'{file}: {remedy}' in message

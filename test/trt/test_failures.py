@@ -18,19 +18,16 @@ import numpy as np
 import onnxruntime
 import pytest
 from support import networks
+from support.profiles import check_rejected_profiles
 from trt_detector.config import DetectorConfig
-from trt_detector.errors import BuildError, DetectorError, EngineError
+from trt_detector.errors import DetectorError, EngineError
 from trt_detector.gpu.context import ContextScope, load_cuda
 from trt_detector.model_info import read_model_info
 from trt_detector.trt.bindings import read_shape
-from trt_detector.trt.builder.configuration import add_profile, create_builder_config
 from trt_detector.trt.builder.make_plan import build_once
 from trt_detector.trt.builder.request import BuildTarget
 from trt_detector.trt.engine import TensorRTEngine
 from trt_detector.trt.library import load_library
-from trt_detector.trt.logger import LogLines, make_logger
-from trt_detector.trt.profile import ProfileShapes
-from trt_detector.trt.start import create_builder
 
 VERSIONS = ('tensorrt-8.6', 'tensorrt-10.16', 'tensorrt-11.4', 'tensorrt_rtx-1.7')
 
@@ -116,15 +113,7 @@ def test_an_unknown_shape_is_an_error_in_every_binding(version: str) -> None:
 @pytest.mark.parametrize('version', VERSIONS)
 def test_a_profile_that_tensorrt_rejects_is_an_error_with_its_reason(version: str) -> None:
     with machine(version), closing(ContextScope(load_cuda(), 0)):
-        library = load_library(version.split('-', maxsplit=1)[0])
-        lines = LogLines()
-        builder = create_builder(library, make_logger(library, lines), lines)
-        builder_config = create_builder_config(library, builder, lines)
-        for minimum in ((4, 3), (1,), (-1, 3)):
-            reason = 'min is inconsistent' if minimum[0] < 0 else 'MIN<=OPT<=MAX'
-            shapes = ProfileShapes(minimum, (2, 3), (3, 3))
-            with pytest.raises(BuildError, match=reason):
-                add_profile(library, builder, builder_config, lines, 'images', shapes)
+        check_rejected_profiles(load_library(version.split('-', maxsplit=1)[0]))
 
 
 def test_ctrl_c_while_a_plan_is_loaded_is_not_lost(
